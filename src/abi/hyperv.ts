@@ -1,0 +1,22 @@
+/** Hyper-V MSRs and CPUID leaves. Source: TLFS "Feature and Interface Discovery" and the MSR tables; hyperv-tlfs.h. */
+
+export const HV_X64_MSR_GUEST_OS_ID = 0x4000_0000;
+export const HV_X64_MSR_HYPERCALL = 0x4000_0001;
+export const HV_X64_MSR_VP_INDEX = 0x4000_0002;
+export const HV_X64_MSR_EOI = 0x4000_0070;
+
+/** Leaf whose EAX says that the interface is Hyper-V's ("Hv#1"); KVM looks at nothing else (kvm_cpuid_has_hyperv). */
+export const HYPERV_CPUID_INTERFACE = 0x4000_0001;
+export const HYPERV_CPUID_SIGNATURE_EAX = 0x3123_7648;
+/** First and last leaf of the hypervisor range as KVM fills it. */
+export const hypervisorLeafRange = { first: 0x4000_0000, last: 0x4000_ffff } as const;
+
+/** CPUID bits that gate the IPI hypercalls when KVM_CAP_HYPERV_ENFORCE_CPUID is on. */
+export const hypervCpuidBits = {
+  /** 0x40000003.EDX: XMM registers for fast hypercall input. */
+  HV_X64_HYPERCALL_XMM_INPUT_AVAILABLE: { leaf: 0x4000_0003, register: 'edx', bit: 4 },
+  /** 0x40000004.EAX: HvCallSendSyntheticClusterIpi recommended. */
+  HV_X64_CLUSTER_IPI_RECOMMENDED: { leaf: 0x4000_0004, register: 'eax', bit: 10 },
+  /** 0x40000004.EAX: the Ex forms with VP sets recommended. */
+  HV_X64_EX_PROCESSOR_MASKS_RECOMMENDED: { leaf: 0x4000_0004, register: 'eax', bit: 11 },
+} as const;

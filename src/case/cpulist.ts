@@ -1,0 +1,34 @@
+/** Sets of small numbers in the text form that kernel developers know from cpusets: "0-3,65". */
+
+/** Formats a set; duplicates and order do not matter. The empty set is "". */
+export function formatList(numbers: readonly number[]): string {
+  const sorted = [...new Set(numbers)].sort((a, b) => a - b);
+  const parts: string[] = [];
+  for (let start = 0; start < sorted.length;) {
+    let end = start;
+    while (end + 1 < sorted.length && sorted[end + 1] === sorted[end]! + 1) end++;
+    parts.push(end === start ? `${sorted[start]}` : `${sorted[start]}-${sorted[end]}`);
+    start = end + 1;
+  }
+  return parts.join(',');
+}
+
+/**
+ * Parses a set whose members are all below `limit`; ascending, without duplicates.
+ *
+ * @throws Error that names the wrong part.
+ */
+export function parseList(text: string, limit: number): number[] {
+  const members = new Set<number>();
+  if (text === '') return [];
+  for (const part of text.split(',')) {
+    const match = /^(\d{1,6})(?:-(\d{1,6}))?$/.exec(part.trim());
+    if (match === null) throw new Error(`"${part}" is neither a number nor a range like 3-7`);
+    const first = Number(match[1]);
+    const last = Number(match[2] ?? match[1]);
+    if (last < first) throw new Error(`the range "${part}" runs backwards`);
+    if (last >= limit) throw new Error(`${last} is above ${limit - 1}`);
+    for (let member = first; member <= last; member++) members.add(member);
+  }
+  return [...members].sort((a, b) => a - b);
+}
