@@ -23,6 +23,8 @@ export const MSR_IA32_APICBASE_BSP = 1n << 8n;
 export const X2APIC_ENABLE = 1n << 10n;
 export const MSR_IA32_APICBASE_ENABLE = 1n << 11n;
 export const APIC_DEFAULT_PHYS_BASE = 0xfee0_0000n;
+/** Delivery mode NMI in an MSI's data. */
+export const APIC_DM_NMI = 0x400;
 /** x2APIC MSR of the EOI register. */
 export const X2APIC_MSR_EOI = 0x80b;
 

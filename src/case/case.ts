@@ -9,12 +9,10 @@ import { bankCountMax, controlWord, vpsPerBank } from '../abi/hypercall.ts';
 import { fieldOf, maxOf } from '../abi/layout.ts';
 import { formatList, parseList } from './cpulist.ts';
 import { APIC_DEFAULT_PHYS_BASE } from '../abi/lapic.ts';
+import { apicStates, caseLimits, eoiKinds, idleKinds } from './limits.ts';
 import { arenaStart } from './memory.ts';
 
 export const caseSchemaName = 'hvipi/case/1';
-
-/** What a case may hold at most. */
-export const caseLimits = { vcpus: 8, steps: 64, vpIndex: 2 ** 32 - 1, vpNumber: bankCountMax * vpsPerBank } as const;
 
 const hexPattern = /^0x[0-9a-f]{1,16}$/i;
 const u64 = z.string().regex(hexPattern, 'not a hexadecimal number of up to 64 bits, like "0x1f"').transform(BigInt);
@@ -36,16 +34,6 @@ const fieldNumber = (name: 'variableHeaderSize' | 'repCount' | 'repStartIndex') 
     .min(0)
     .max(Number(maxOf(fieldOf(controlWord, name).bits)));
 const note = z.string().max(200).default('');
-
-/** How a vCPU's local APIC is set up. A disabled one is an xAPIC. */
-export const apicStates = ['x2apic', 'xapic', 'software-disabled', 'hardware-disabled'] as const;
-/** How a vCPU's handlers acknowledge: HV_X64_MSR_EOI, or the APIC's own register. */
-export const eoiKinds = ['hv-msr', 'apic'] as const;
-/**
- * What a vCPU does while it is no sender. `parked`: outside of KVM_RUN, takes interrupts only in a `run` step.
- * `halted`: on a thread of its own in `sti; hlt`, takes each interrupt at once.
- */
-export const idleKinds = ['parked', 'halted'] as const;
 
 const vcpuSchema = z.strictObject({
   /** Value that the host writes to HV_X64_MSR_VP_INDEX. */

@@ -5,7 +5,7 @@
  */
 
 /** First byte of the arena; all of it is zero when a case starts. */
-export const arenaStart = 0xc0000n;
+export const arenaStart = 0xe0000n;
 /** First byte that is not RAM. */
 export const ramEnd = 0x100000n;
 

@@ -3,9 +3,15 @@
  * things are left out by saying what *changed*, so that an observation is small and still complete.
  */
 
+/** Registers that are compared although no call changes them, by the names of a disassembly. */
+export const registerNames: readonly string[] = [
+  ...['rcx', 'rdx', 'r8', 'rbx', 'rsi', 'rdi', 'rbp', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15', 'rsp', 'rflags'],
+  ...Array.from({ length: 16 }, (_, xmm) => [`xmm${xmm}.lo`, `xmm${xmm}.hi`]).flat(),
+];
+
 /** A general register or XMM half that the call changed although it is not the result register. */
 export interface RegisterChange {
-  /** As in a disassembly: `rbx`, `rflags`, `xmm3.lo`. */
+  /** One of `registerNames`. */
   readonly register: string;
   readonly before: bigint;
   readonly after: bigint;
@@ -46,7 +52,7 @@ export interface Observation {
   readonly vpIndexes: readonly number[];
   /** One for each step that ran; fewer than the program has when it was stopped. */
   readonly steps: readonly StepObservation[];
-  /** LAPIC of each vCPU after the last step. */
+  /** LAPIC of each vCPU after the last step; empty when the program was stopped. */
   readonly lapics: readonly LapicChanges[];
   /** In a batch that is not run exactly, changes by any of its programs show at every one. */
   readonly memory: readonly MemoryChange[];

@@ -1,0 +1,137 @@
+/**
+ * Runs programs on the KVM of the kernel that this process runs on. VMs are kept by number of vCPUs and set up anew
+ * for each program; an exact run gets a VM of its own.
+ */
+import { arch, release } from 'node:os';
+import type { Observation } from '../case/observation.ts';
+import type { Program } from '../case/program.ts';
+import { decodeBatch, encodeObservations } from '../case/wire.ts';
+import { MSR_IA32_APICBASE } from '../abi/lapic.ts';
+import { assembleGuest, type GuestCode } from '../guest/program.ts';
+import { Kvm, type Vm } from '../kvm/kvm.ts';
+import { KvmError } from '../kvm/libc.ts';
+import { KVM_CAP } from '../kvm/uapi.ts';
+import { type Executor, type RunOptions, SkippedError, type TargetFacts } from './executor.ts';
+import { GuestMachine, hypervCpuid } from './guest-machine.ts';
+import { ProgramRunner } from './program-runner.ts';
+
+/** Halted vCPUs each occupy a thread of libuv's pool for as long as they halt. */
+const poolThreads = '16';
+
+/** Capabilities without which there is nothing to test (Documentation/virt/kvm/api.rst). */
+const neededCapabilities = ['HYPERV', 'HYPERV_VP_INDEX', 'HYPERV_SEND_IPI', 'HYPERV_CPUID'] as const;
+
+/**
+ * Opens /dev/kvm.
+ *
+ * @throws SkippedError when it is absent, may not be opened, or has no Hyper-V; the message says which.
+ */
+export function openKvmExecutor(target: 'lab' | 'host'): KvmExecutor {
+  process.env['UV_THREADPOOL_SIZE'] ??= poolThreads;
+  if (arch() !== 'x64') throw new SkippedError(`the Hyper-V hypercalls of KVM need x86-64, this is ${arch()}`);
+  let kvm: Kvm;
+  try {
+    kvm = new Kvm();
+  } catch (error) {
+    if (error instanceof KvmError) throw new SkippedError(`KVM cannot be used: ${error.message}`);
+    throw error;
+  }
+  for (const name of neededCapabilities) {
+    if (kvm.check(KVM_CAP[name]) > 0) continue;
+    kvm[Symbol.dispose]();
+    throw new SkippedError(
+      `/dev/kvm has no Hyper-V: KVM_CAP_${name} (${KVM_CAP[name]}) is 0 on ${release()}; it needs a KVM with CONFIG_KVM_HYPERV`,
+    );
+  }
+  return new KvmExecutor(target, kvm);
+}
+
+export class KvmExecutor implements Executor {
+  readonly facts: TargetFacts;
+  readonly #kvm: Kvm;
+  readonly #cpuid: readonly Buffer[];
+  readonly #code: GuestCode;
+  readonly #spare: Vm;
+  readonly #pool = new Map<number, GuestMachine>();
+
+  constructor(target: 'lab' | 'host', kvm: Kvm) {
+    this.#kvm = kvm;
+    this.#cpuid = hypervCpuid(kvm);
+    const cpu = cpuVendor(this.#cpuid);
+    this.facts = {
+      target,
+      kernelRelease: release(),
+      cpu,
+      kvmMaxVcpus: kvm.check(KVM_CAP.MAX_VCPUS),
+      irqchips: ['kernel', ...(kvm.check(KVM_CAP.SPLIT_IRQCHIP) > 0 ? ['split'] : [])],
+    };
+    this.#code = assembleGuest(cpu === 'AuthenticAMD' || cpu === 'HygonGenuine' ? 'vmmcall' : 'vmcall');
+    this.#spare = openSpareVm(kvm);
+  }
+
+  async run(programs: readonly Program[], options: RunOptions): Promise<Observation[]> {
+    const observations: Observation[] = [];
+    for (const program of programs) observations.push(await this.#runOne(program, options.exact));
+    return options.exact ? observations : this.#withMemory(observations);
+  }
+
+  /** `run` on a batch in its wire form; what the agent calls. */
+  async runBatch(batch: Buffer): Promise<Buffer> {
+    const { programs, exact } = decodeBatch(batch);
+    return encodeObservations(await this.run(programs, { exact }));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const machine of this.#pool.values()) machine[Symbol.dispose]();
+    this.#pool.clear();
+    this.#spare[Symbol.dispose]();
+    this.#kvm[Symbol.dispose]();
+  }
+
+  async #runOne(program: Program, exact: boolean): Promise<Observation> {
+    const count = program.vcpus.length;
+    if (exact) {
+      using machine = new GuestMachine(this.#kvm, this.#code, this.#cpuid, count);
+      const observation = await new ProgramRunner(machine, program, true).run();
+      return { ...observation, memory: machine.memory.takeChanges() };
+    }
+    let machine = this.#pool.get(count);
+    if (machine === undefined) {
+      machine = new GuestMachine(this.#kvm, this.#code, this.#cpuid, count);
+      this.#pool.set(count, machine);
+    }
+    const observation = await new ProgramRunner(machine, program, false).run();
+    if (!machine.isUsable) {
+      this.#pool.delete(count);
+      machine[Symbol.dispose]();
+    }
+    return observation;
+  }
+
+  /** A change of memory in a batch cannot be assigned to a program: it shows at each of them. */
+  #withMemory(observations: Observation[]): Observation[] {
+    const memory = [...this.#pool.values()].flatMap((machine) => machine.memory.takeChanges());
+    return memory.length === 0 ? observations : observations.map((observation) => ({ ...observation, memory }));
+  }
+}
+
+/**
+ * A VM that is held open for as long as we live. With the first and last VM the kernel patches code (static keys of
+ * preempt notifiers), and with the first and last vCPU whose APIC is software- or hardware-disabled too; holding one
+ * of each keeps that out of the runs (semantics.md 1.10, trap 2; apic_sw_disabled, apic_hw_disabled in lapic.c).
+ */
+function openSpareVm(kvm: Kvm): Vm {
+  const vm = kvm.createVm();
+  vm.createIrqchip();
+  // A fresh vCPU's APIC is software-disabled. The handles stay open until the process ends.
+  vm.createVcpu(0);
+  vm.createVcpu(1).setMsr(MSR_IA32_APICBASE, 0n);
+  return vm;
+}
+
+function cpuVendor(cpuid: readonly Buffer[]): string {
+  const leaf = cpuid.find((entry) => entry.readUInt32LE(0) === 0);
+  if (leaf === undefined) return 'unknown';
+  // kvm_cpuid_entry2: eax 12, ebx 16, ecx 20, edx 24; the string is EBX, EDX, ECX.
+  return Buffer.concat([leaf.subarray(16, 20), leaf.subarray(24, 28), leaf.subarray(20, 24)]).toString('latin1');
+}

@@ -1,0 +1,63 @@
+/**
+ * The executor that needs no KVM: it answers from the model, through a planted mutant if one is named. It is the
+ * canary that shows that the pipeline around it still notices.
+ */
+import type { MemoryChange, Observation, StepObservation } from '../case/observation.ts';
+import type { Program } from '../case/program.ts';
+import { kvmModel, predict } from '../../oracle/model.ts';
+import type { Outcome } from '../../oracle/outcome.ts';
+import { type Executor, InfrastructureError, type RunOptions, type TargetFacts } from './executor.ts';
+import { findMutant, type Mutant, mutants } from './mutants.ts';
+
+export const modelFacts: TargetFacts = {
+  target: 'model',
+  kernelRelease: 'model',
+  cpu: 'model',
+  kvmMaxVcpus: 4096,
+  irqchips: ['kernel'],
+};
+
+/**
+ * Opens the model as an executor.
+ *
+ * @param mutant name of a planted mutant; none is KVM as the model describes it.
+ * @throws InfrastructureError when no mutant has that name.
+ */
+export function openModelExecutor(mutant?: string): Executor {
+  const planted = mutant === undefined ? null : findMutant(mutant);
+  if (planted === undefined) {
+    const names = mutants.map(({ name }) => name).join(', ');
+    throw new InfrastructureError(`the model has no mutant "${mutant}"; it has ${names}`);
+  }
+  return {
+    facts: modelFacts,
+    run: (programs, options) => Promise.resolve(runAll(programs, options, planted)),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}
+
+/** What an executor sees that observes exactly the outcome. */
+export function observationOf(outcome: Outcome, { exact }: RunOptions): Observation {
+  const steps = outcome.steps.map(({ result, exception, arrivals, lapics }): StepObservation => ({
+    result,
+    exception: exception === null ? null : { vector: exception, ripOffset: 0 },
+    registers: [],
+    arrivals,
+    lapics: exact ? lapics : null,
+  }));
+  const lapics = outcome.steps.at(-1)?.lapics ?? [];
+  return { vpIndexes: outcome.vpIndexes, steps, lapics, memory: [], stopped: null };
+}
+
+function runAll(programs: readonly Program[], options: RunOptions, mutant: Mutant | null): Observation[] {
+  const observations = programs.map((program) => runOne(program, options, mutant));
+  if (options.exact) return observations;
+  const memory: MemoryChange[] = observations.flatMap((observation) => observation.memory);
+  return memory.length === 0 ? observations : observations.map((observation) => ({ ...observation, memory }));
+}
+
+function runOne(program: Program, options: RunOptions, mutant: Mutant | null): Observation {
+  const outcome = predict(program, modelFacts, { ...kvmModel, ...mutant?.createParts?.() });
+  const observation = observationOf(outcome, options);
+  return mutant?.observe?.(observation, outcome) ?? observation;
+}

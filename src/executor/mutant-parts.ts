@@ -1,0 +1,106 @@
+/** The pieces that mutants are made of: replacements for single parts of the model. */
+import { HVCALL_SEND_IPI_EX, vpsPerBank, xmmRegisterCount } from '../abi/hypercall.ts';
+import { registerOffset } from '../case/program.ts';
+import { type Call, decodeCall } from '../../oracle/decode.ts';
+import type { Model } from '../../oracle/model.ts';
+import { kvmRules, type Rule } from '../../oracle/rules.ts';
+import { isInSlot, namesVp, selectTargets } from '../../oracle/targets.ts';
+import { hasBit, popcountBelow } from '../../oracle/words.ts';
+
+export type Parts = Partial<Model>;
+
+export const isEx = (call: Call): boolean => call.code === HVCALL_SEND_IPI_EX;
+export const isAll = ({ format }: Call): boolean => format.low === 1 && format.high === 0;
+/** Slot of a bank in the bank array: the number of lower valid banks. */
+export const slotOf = (call: Call, bank: number): number => popcountBelow(call.mask, bank);
+
+/**
+ * The rules with one of them changed.
+ *
+ * @throws Error when no rule has that name.
+ */
+export function withRule(name: string, change: Partial<Rule>): Parts {
+  if (!kvmRules.some((rule) => rule.name === name)) throw new Error(`no rule is named ${name}`);
+  return { rules: kvmRules.map((rule) => (rule.name === name ? { ...rule, ...change } : rule)) };
+}
+
+/** The rules without one of them. */
+export function withoutRule(name: string): Parts {
+  return withRule(name, { applies: () => false });
+}
+
+/** A decoded call that is changed before the rules see it. */
+export function withDecoded(change: (call: Call) => Partial<Call>): Parts {
+  return {
+    decode: (registers, memory, contract) => {
+      const call = decodeCall(registers, memory, contract);
+      return { ...call, ...change(call) };
+    },
+  };
+}
+
+/** Registers that are changed before they are decoded. */
+export function withRegisters(change: (registers: Buffer, call: Call) => void): Parts {
+  return {
+    decode: (registers, memory, contract) => {
+      const changed = Buffer.from(registers);
+      change(changed, decodeCall(registers, memory, contract));
+      return decodeCall(changed, memory, contract);
+    },
+  };
+}
+
+/** Targets that are changed after the model selected them; `vpIndexes` tells who they are. */
+export function withTargets(
+  change: (positions: number[], vpIndexes: readonly number[], sender: number) => number[],
+): Parts {
+  return {
+    select: (call, reach, vpIndexes, sender) => change(selectTargets(call, reach, vpIndexes), vpIndexes, sender),
+  };
+}
+
+/** Targets that are selected by other VP indexes than the machine's. */
+export function withVpIndexes(change: (vpIndex: number, position: number) => number): Parts {
+  return { select: (call, reach, vpIndexes) => selectTargets(call, reach, vpIndexes.map(change)) };
+}
+
+/** A sparse set of which another slot is read for a bank. */
+export function withSlots(slotOf: (call: Call, bank: number) => number): Parts {
+  const names = (call: Call, vpIndex: number): boolean => {
+    const bank = Math.floor(vpIndex / vpsPerBank);
+    return hasBit(call.mask, bank) && isInSlot(call, slotOf(call, bank), vpIndex);
+  };
+  return {
+    select: (call, reach, vpIndexes) => {
+      if (reach !== 'named' || !isEx(call)) return selectTargets(call, reach, vpIndexes);
+      return [...vpIndexes.keys()].filter((position) => names(call, vpIndexes[position]!));
+    },
+  };
+}
+
+/** The low and the high half of every XMM register change places. */
+export function swapXmmHalves(registers: Buffer): void {
+  for (let register = 0; register < xmmRegisterCount; register++) {
+    const low = registerOffset.xmm + 16 * register;
+    registers.subarray(low, low + 16).swap64();
+    registers.subarray(low, low + 16).reverse();
+  }
+}
+
+/** A sender whose longer set of an earlier call is still there behind a shorter one. Remembers, so one per program. */
+export function rememberBanks(): Parts {
+  const earlier = new Map<number, Call>();
+  return {
+    select: (call, reach, vpIndexes, sender) => {
+      const named = selectTargets(call, reach, vpIndexes);
+      if (reach !== 'named' || !isEx(call)) return named;
+      const stale = earlier.get(sender);
+      if (stale === undefined || stale.maskCount <= call.maskCount) {
+        earlier.set(sender, call);
+        return named;
+      }
+      const isStale = (vp: number): boolean => !hasBit(call.mask, vp >>> 6) && namesVp(stale, vp);
+      return [...vpIndexes.keys()].filter((at) => namesVp(call, vpIndexes[at]!) || isStale(vpIndexes[at]!));
+    },
+  };
+}

@@ -1,0 +1,84 @@
+/** Finds registers that a batch of calls changed although none may: whole rings are compared before single entries. */
+import type { RegisterChange } from '../case/observation.ts';
+import { callRegisterBytes, registerOffset } from '../case/program.ts';
+import { flagsBefore, registerPattern } from '../guest/image.ts';
+import * as map from '../guest/memory-map.ts';
+import { area } from '../guest/memory-map.ts';
+
+/** What the rings of the registers that calls do not use hold when nothing changed them. */
+const quietOutput = repeat((entry) => {
+  map.quietRegisters.forEach((_, index) => entry.writeBigUInt64LE(registerPattern(index + 1), 8 * index));
+  entry.writeBigUInt64LE(flagsBefore, map.outputFlagsOffset);
+  for (const xmm of [14, 15]) writeXmm(entry, map.outputHighXmmOffset + 16 * (xmm - 14), xmm);
+});
+const quietXmmOutput = repeat((entry) => {
+  for (let xmm = map.quietXmm.first; xmm <= map.quietXmm.lastInOutputXmm; xmm++) {
+    writeXmm(entry, 16 * (xmm - map.quietXmm.first), xmm);
+  }
+});
+
+/** The 64-bit slots of the ring entries: which register is where. */
+const inputSlots = [
+  { register: 'rcx', offset: registerOffset.rcx },
+  { register: 'rdx', offset: registerOffset.rdx },
+  { register: 'r8', offset: registerOffset.r8 },
+  ...xmmSlots(0, map.quietXmm.first - 1, registerOffset.xmm),
+];
+const registerSlots = [
+  ...map.quietRegisters.map((register, index) => ({ register, offset: 8 * index })),
+  { register: 'rflags', offset: map.outputFlagsOffset },
+  ...xmmSlots(14, 15, map.outputHighXmmOffset),
+];
+const xmmOutputSlots = xmmSlots(map.quietXmm.first, map.quietXmm.lastInOutputXmm, 0);
+
+/** The changes of each of the first `count` calls that has any, by the call's place in the ring at `base`. */
+export function registerChanges(memory: Buffer, base: number, count: number): Map<number, RegisterChange[]> {
+  const changes = new Map<number, RegisterChange[]>();
+  const add = (index: number, change: RegisterChange) => {
+    const list = changes.get(index);
+    if (list === undefined) changes.set(index, [change]);
+    else list.push(change);
+  };
+  const bytes = count * callRegisterBytes;
+  const input = memory.subarray(base + area.input, base + area.input + bytes);
+  for (const [ring, expected, slots] of [
+    [area.output, input, inputSlots],
+    [area.outputRegisters, quietOutput.subarray(0, bytes), registerSlots],
+    [area.outputXmm, quietXmmOutput.subarray(0, bytes), xmmOutputSlots],
+  ] as const) {
+    const output = memory.subarray(base + ring, base + ring + bytes);
+    if (output.equals(expected)) continue;
+    for (let index = 0; index < count; index++) {
+      for (const { register, offset } of slots) {
+        const at = index * callRegisterBytes + offset;
+        const [before, after] = [expected.readBigUInt64LE(at), output.readBigUInt64LE(at)];
+        if (before !== after) add(index, { register, before, after });
+      }
+    }
+  }
+  for (let index = 0; index < count; index++) {
+    const before = base + area.input + index * callRegisterBytes;
+    const entry = base + area.results + index * callRegisterBytes;
+    const after = memory.readBigUInt64LE(entry + map.resultEntry.rsp);
+    if (after !== BigInt(before)) add(index, { register: 'rsp', before: BigInt(before), after });
+  }
+  return changes;
+}
+
+function repeat(fill: (entry: Buffer) => void): Buffer {
+  const entry = Buffer.alloc(callRegisterBytes);
+  fill(entry);
+  return Buffer.concat(Array.from({ length: map.ringEntries }, () => entry));
+}
+
+function writeXmm(entry: Buffer, offset: number, xmm: number): void {
+  entry.writeBigUInt64LE(registerPattern(2 * xmm + 0x10), offset);
+  entry.writeBigUInt64LE(registerPattern(2 * xmm + 0x11), offset + 8);
+}
+
+function xmmSlots(first: number, last: number, start: number): { register: string; offset: number }[] {
+  return Array.from({ length: last - first + 1 }, (_, index) => [
+    { register: `xmm${first + index}.lo`, offset: start + 16 * index },
+    { register: `xmm${first + index}.hi`, offset: start + 16 * index + 8 },
+  ]).flat();
+}

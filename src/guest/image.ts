@@ -1,0 +1,108 @@
+/**
+ * The initial memory of a VM and the initial special registers of its vCPUs: 64-bit mode, CPL 0, identity mapping.
+ * Source: Intel SDM volume 3, "Paging", "Segment Descriptors", "64-Bit Mode Stack Switching".
+ */
+import { caseLimits } from '../case/limits.ts';
+import { sregs } from '../kvm/uapi.ts';
+import * as map from './memory-map.ts';
+import { area, shared } from './memory-map.ts';
+import { type GuestCode, quietXmmBefore } from './program.ts';
+
+const selectors = { code: 0x08, data: 0x10, tss: 0x18 } as const;
+/** Present, writable, accessed, dirty: set from the start so that the CPU never writes to a table. */
+const pageFlags = 0x63n;
+const largePage = 0x80n;
+/** Cache-disable for the APIC page. */
+const uncached = 0x10n;
+const largePageBytes = 0x200000n;
+const gib = 0x4000_0000n;
+
+/** Writes page tables, descriptors, code and every vCPU's area into zeroed guest memory. */
+export function writeImage(memory: Buffer, code: GuestCode): void {
+  writePageTables(memory);
+  writeDescriptors(memory);
+  code.code.copy(memory, shared.code);
+  code.stubs.copy(memory, shared.stubs);
+  for (let position = 0; position < caseLimits.vcpus; position++) writeArea(memory, map.vcpuArea(position));
+}
+
+function writePageTables(memory: Buffer): void {
+  const put = (table: number, index: number, entry: bigint) => memory.writeBigUInt64LE(entry, table + 8 * index);
+  put(shared.pml4, 0, BigInt(shared.pdpt) | pageFlags);
+  put(shared.pdpt, 0, BigInt(shared.lowDirectory) | pageFlags);
+  put(shared.pdpt, 3, BigInt(shared.apicDirectory) | pageFlags);
+  put(shared.lowDirectory, 0, pageFlags | largePage);
+  const apicPage = (0xfee0_0000n / largePageBytes) * largePageBytes;
+  put(
+    shared.apicDirectory,
+    Number((apicPage - 3n * gib) / largePageBytes),
+    apicPage | pageFlags | largePage | uncached,
+  );
+}
+
+function writeDescriptors(memory: Buffer): void {
+  // Type 0xb code and 0x3 data: accessed already, so that loading them writes nothing.
+  memory.writeBigUInt64LE(0x00af_9b00_0000_ffffn, shared.gdt + selectors.code);
+  memory.writeBigUInt64LE(0x00cf_9300_0000_ffffn, shared.gdt + selectors.data);
+  for (let vector = 0; vector < 256; vector++) {
+    const gate = shared.idt + 16 * vector;
+    const handler = shared.stubs + map.stubBytes * vector;
+    memory.writeUInt16LE(handler & 0xffff, gate);
+    memory.writeUInt16LE(selectors.code, gate + 2);
+    // IST 1 for interrupts, 2 for exceptions and NMI, which may hit inside of a handler.
+    memory.writeUInt8(vector >= 0x10 ? 1 : 2, gate + 4);
+    memory.writeUInt8(0x8e, gate + 5);
+    memory.writeUInt16LE(handler >>> 16, gate + 6);
+  }
+}
+
+function writeArea(memory: Buffer, base: number): void {
+  const put = (offset: number, value: bigint) => memory.writeBigUInt64LE(value, base + offset);
+  put(area.flagsBeforeAddress, BigInt(base + area.flagsBefore));
+  put(area.flagsStackTopAddress, BigInt(base + area.flagsStackTop));
+  put(area.flagsBefore, flagsBefore);
+  put(area.raxBefore, registerPattern(0));
+  map.quietRegisters.forEach((_, index) => put(area.registersBefore + 8 * index, registerPattern(index + 1)));
+  for (let xmm = map.quietXmm.first; xmm <= map.quietXmm.last; xmm++) {
+    put(quietXmmBefore(xmm), registerPattern(2 * xmm + 0x10));
+    put(quietXmmBefore(xmm) + 8, registerPattern(2 * xmm + 0x11));
+  }
+  const tss = area.tss;
+  put(tss + 0x24, BigInt(base + area.interruptStackTop));
+  put(tss + 0x2c, BigInt(base + area.exceptionStackTop));
+}
+
+/** RFLAGS before a call: CF, PF, AF, ZF, SF and OF set, interrupts off. */
+export const flagsBefore = 0x8d7n;
+
+/** A different odd-looking value for each register: no half of it is 0 and none repeats. */
+export function registerPattern(index: number): bigint {
+  return 0xa5c3_e100_5a3c_1e00n + BigInt(index) * 0x0000_0001_0000_0001n;
+}
+
+/** Turns the special registers of a fresh vCPU (struct kvm_sregs) into those that the guest program needs. */
+export function setSpecialRegisters(buffer: Buffer, position: number): void {
+  const base = BigInt(map.vcpuArea(position));
+  const segment = (offset: number, selector: number, type: number, bits: { l: number; db: number; base?: bigint }) => {
+    buffer.writeBigUInt64LE(bits.base ?? 0n, offset);
+    buffer.writeUInt32LE(0xffff_ffff, offset + 8);
+    buffer.writeUInt16LE(selector, offset + 12);
+    // type, present, dpl, db, s, l, g, avl, unusable
+    Buffer.from([type, 1, 0, bits.db, 1, bits.l, 1, 0, 0, 0]).copy(buffer, offset + 14);
+  };
+  segment(sregs.cs, selectors.code, 0xb, { l: 1, db: 0 });
+  for (const data of [sregs.ds, sregs.es, sregs.fs, sregs.ss]) segment(data, selectors.data, 0x3, { l: 0, db: 1 });
+  segment(sregs.gs, selectors.data, 0x3, { l: 0, db: 1, base });
+  buffer.writeBigUInt64LE(base + BigInt(area.tss), sregs.tr);
+  buffer.writeUInt32LE(0x67, sregs.tr + 8);
+  buffer.writeUInt16LE(selectors.tss, sregs.tr + 12);
+  Buffer.from([0xb, 1, 0, 0, 0, 0, 0, 0, 0, 0]).copy(buffer, sregs.tr + 14);
+  buffer.writeBigUInt64LE(BigInt(shared.gdt), sregs.gdt);
+  buffer.writeUInt16LE(0xff, sregs.gdt + 8);
+  buffer.writeBigUInt64LE(BigInt(shared.idt), sregs.idt);
+  buffer.writeUInt16LE(0xfff, sregs.idt + 8);
+  buffer.writeBigUInt64LE(0x8000_0033n, sregs.cr0); // PG, NE, ET, MP, PE
+  buffer.writeBigUInt64LE(BigInt(shared.pml4), sregs.cr3);
+  buffer.writeBigUInt64LE(0x620n, sregs.cr4); // PAE, OSFXSR, OSXMMEXCPT
+  buffer.writeBigUInt64LE(0x500n, sregs.efer); // LME, LMA
+}

@@ -1,0 +1,129 @@
+/**
+ * Guest physical memory below the arena: what the guest program owns. Every address stands here once; the module
+ * refuses to load when two of them overlap. Virtual addresses are physical ones.
+ */
+import { caseLimits } from '../case/limits.ts';
+import { arenaStart, ramEnd } from '../case/memory.ts';
+import { callRegisterBytes } from '../case/program.ts';
+
+const page = 0x1000;
+
+/** Structures that all vCPUs share. Nobody writes them after the VM is made. */
+export const shared = {
+  pml4: 0x1000,
+  pdpt: 0x2000,
+  /** Page directory of the first GiB. */
+  lowDirectory: 0x3000,
+  /** Page directory of the fourth GiB, for the APIC page. */
+  apicDirectory: 0x4000,
+  gdt: 0x5000,
+  idt: 0x6000,
+  code: 0x7000,
+  /** One stub per vector, `stubBytes` each. */
+  stubs: 0x8000,
+  end: 0x9000,
+} as const;
+export const stubBytes = 16;
+
+/** A region for each vCPU, `vcpuBytes` apart. GS base points to its start. */
+const vcpuStart = 0x20000;
+const vcpuBytes = 0x18000;
+export function vcpuArea(position: number): number {
+  return vcpuStart + position * vcpuBytes;
+}
+
+/** Entries of a ring; a batch of calls has at most so many. */
+export const ringEntries = caseLimits.steps;
+const ringBytes = ringEntries * callRegisterBytes;
+
+/** Byte offsets within a vCPU's area: words of 8 bytes unless a size is given. */
+export const area = {
+  /** What to do next: one of `commands`. */
+  command: 0x00,
+  /** Address of the current entry of the input ring, and of the entry at which to stop. */
+  cursor: 0x08,
+  end: 0x10,
+  /** MSR to write for EOI, or 0 for the xAPIC's register. */
+  eoiMsr: 0x18,
+  /** Number of bytes in the log. */
+  logLength: 0x20,
+  /** Set by the NMI handler. */
+  stop: 0x28,
+  /** Set when the vCPU is about to halt. */
+  halting: 0x30,
+  /** Scratch of the guest program. */
+  savedRax: 0x38,
+  savedRsp: 0x40,
+  /** Exception of the current call: 0, or vector + 1; and the RIP that it pushed. */
+  exception: 0x50,
+  exceptionRip: 0x58,
+  /** RFLAGS before each call; `popfq` reads it. */
+  flagsBefore: 0x60,
+  /** `pushfq` writes here; the word above is the stack top for it. */
+  flagsStack: 0x68,
+  flagsStackTop: 0x70,
+  /** Addresses that `mov rsp` takes its value from. */
+  flagsBeforeAddress: 0x78,
+  flagsStackTopAddress: 0x80,
+  /** RAX before each call, then the registers that no call uses, then XMM6..XMM15. */
+  raxBefore: 0x88,
+  registersBefore: 0x90,
+  xmmBefore: 0x100,
+  /** Vectors in the order of their handlers, one byte each. */
+  log: 0x1000,
+  tss: 0x2000,
+  interruptStackTop: 0x3000,
+  exceptionStackTop: 0x4000,
+  /** Input ring, and rings of what the registers were afterwards; entries are `callRegisterBytes` apart. */
+  input: 0x4000,
+  output: 0x4000 + ringBytes,
+  outputRegisters: 0x4000 + 2 * ringBytes,
+  outputXmm: 0x4000 + 3 * ringBytes,
+  results: 0x4000 + 4 * ringBytes,
+  areaEnd: 0x4000 + 5 * ringBytes,
+} as const;
+export const logBytesMax = 0xf00;
+
+/** Entry of `outputRegisters`: these registers, RFLAGS, XMM14 and XMM15. */
+export const quietRegisters = ['rbx', 'rsi', 'rdi', 'rbp', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15'] as const;
+export const outputFlagsOffset = 8 * quietRegisters.length;
+export const outputHighXmmOffset = outputFlagsOffset + 8;
+/** Entry of `outputXmm`: XMM6..XMM13. */
+export const quietXmm = { first: 6, last: 15, lastInOutputXmm: 13 } as const;
+/** Entry of `results`. */
+export const resultEntry = { rax: 0, rsp: 8, exception: 16, exceptionRip: 24 } as const;
+
+/** Values of `command`. */
+export const commands = { calls: 1n, window: 2n, halt: 3n } as const;
+/** Ports of the guest program's exits: it waits for a command; its log is full. */
+export const ports = { idle: 0x10, logFull: 0x11 } as const;
+
+/** Ranges that must stay as they are while programs run; everything else below the arena is scratch. */
+export const quietRanges = [
+  { start: 0, end: shared.end },
+  { start: Number(arenaStart), end: Number(ramEnd) },
+] as const;
+
+function refuseOverlap(name: string, ranges: readonly { start: number; end: number }[]): void {
+  ranges.forEach((range, index) => {
+    const next = ranges[index + 1];
+    if (range.end < range.start || (next !== undefined && next.start < range.end)) {
+      throw new Error(`${name}: ranges overlap at 0x${range.end.toString(16)}`);
+    }
+  });
+}
+refuseOverlap('guest memory', [
+  ...[shared.pml4, shared.pdpt, shared.lowDirectory, shared.apicDirectory, shared.gdt, shared.idt, shared.code].map(
+    (start) => ({ start, end: start + page }),
+  ),
+  { start: shared.stubs, end: shared.stubs + 256 * stubBytes },
+  ...Array.from({ length: caseLimits.vcpus }, (_, i) => ({ start: vcpuArea(i), end: vcpuArea(i) + vcpuBytes })),
+  { start: Number(arenaStart), end: Number(ramEnd) },
+]);
+refuseOverlap('vCPU area', [
+  { start: 0, end: area.xmmBefore + 16 * 10 },
+  { start: area.log, end: area.log + page },
+  { start: area.tss, end: area.tss + 104 },
+  { start: area.input, end: area.areaEnd },
+  { start: vcpuBytes, end: vcpuBytes },
+]);

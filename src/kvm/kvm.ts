@@ -1,0 +1,211 @@
+/**
+ * Handles that own what they open: `Kvm` (/dev/kvm), `Vm`, `Vcpu`. Each is disposed in the reverse order of opening.
+ * A failing ioctl throws `KvmError`; nothing is retried except a KVM_RUN that a signal interrupted.
+ */
+import { APIC_DEFAULT_PHYS_BASE, APIC_DM_NMI, lapicPageBytes } from '../abi/lapic.ts';
+import { closeFile, EAGAIN, EINTR, ioctl, ioctlOnThread, KvmError, Mapping, openFile, tryIoctl } from './libc.ts';
+import * as uapi from './uapi.ts';
+
+/** The system descriptor. */
+export class Kvm implements Disposable {
+  readonly #fd: number;
+
+  /** @throws KvmError when the device is absent or may not be opened. */
+  constructor(path = '/dev/kvm') {
+    this.#fd = openFile(path);
+  }
+
+  /** Value of a capability; 0 where it is unknown. */
+  check(capability: number): number {
+    return Math.max(0, tryIoctl(this.#fd, uapi.KVM_CHECK_EXTENSION, capability));
+  }
+
+  /** CPUID entries of one of the two "supported" ioctls: `struct kvm_cpuid_entry2`, one buffer each. */
+  supportedCpuid(request: typeof uapi.KVM_GET_SUPPORTED_CPUID): Buffer[] {
+    const entriesMax = 256;
+    const buffer = Buffer.alloc(uapi.sizes.kvm_cpuid2 + entriesMax * uapi.sizes.kvm_cpuid_entry2);
+    buffer.writeUInt32LE(entriesMax, 0);
+    ioctl(this.#fd, request, buffer, 'KVM_GET_SUPPORTED_CPUID');
+    const entry = (index: number) => uapi.sizes.kvm_cpuid2 + index * uapi.sizes.kvm_cpuid_entry2;
+    return Array.from({ length: buffer.readUInt32LE(0) }, (_, i) => buffer.subarray(entry(i), entry(i + 1)));
+  }
+
+  createVm(): Vm {
+    const runBytes = ioctl(this.#fd, uapi.KVM_GET_VCPU_MMAP_SIZE, 0, 'KVM_GET_VCPU_MMAP_SIZE');
+    return new Vm(ioctl(this.#fd, uapi.KVM_CREATE_VM, 0, 'KVM_CREATE_VM'), runBytes);
+  }
+
+  [Symbol.dispose](): void {
+    closeFile(this.#fd);
+  }
+}
+
+/** A VM and its guest memory. */
+export class Vm implements Disposable {
+  readonly #fd: number;
+  readonly #runBytes: number;
+  readonly #mappings: Mapping[] = [];
+
+  constructor(fd: number, runBytes: number) {
+    this.#fd = fd;
+    this.#runBytes = runBytes;
+  }
+
+  /** Interrupt controller in the kernel: PIC, IOAPIC and a LAPIC in every vCPU created from now on. */
+  createIrqchip(): void {
+    // VMX keeps a TSS in guest memory for real mode; SVM ignores the address.
+    ioctl(this.#fd, uapi.KVM_SET_TSS_ADDR, 0xfffb_d000, 'KVM_SET_TSS_ADDR');
+    ioctl(this.#fd, uapi.KVM_CREATE_IRQCHIP, 0, 'KVM_CREATE_IRQCHIP');
+  }
+
+  /** Adds zeroed RAM of `bytes` bytes at `gpa`; the result is that memory. */
+  addMemory(slot: number, gpa: bigint, bytes: number): Buffer {
+    const mapping = new Mapping(bytes, null);
+    this.#mappings.push(mapping);
+    const region = Buffer.alloc(uapi.sizes.kvm_userspace_memory_region);
+    region.writeUInt32LE(slot, 0);
+    region.writeBigUInt64LE(gpa, 8);
+    region.writeBigUInt64LE(BigInt(bytes), 16);
+    region.writeBigUInt64LE(mapping.address, 24);
+    ioctl(this.#fd, uapi.KVM_SET_USER_MEMORY_REGION, region, 'KVM_SET_USER_MEMORY_REGION');
+    return mapping.bytes;
+  }
+
+  /**
+   * Sends an NMI to the vCPU with that APIC ID, as an MSI: unlike KVM_NMI that does not wait for a running KVM_RUN to
+   * end. A hardware-disabled APIC does not get it.
+   */
+  signalNmi(apicId: number): void {
+    const msi = Buffer.alloc(uapi.sizes.kvm_msi);
+    msi.writeUInt32LE(Number(APIC_DEFAULT_PHYS_BASE) + (apicId << 12), 0);
+    msi.writeUInt32LE(APIC_DM_NMI, 8);
+    ioctl(this.#fd, uapi.KVM_SIGNAL_MSI, msi, 'KVM_SIGNAL_MSI');
+  }
+
+  createVcpu(id: number): Vcpu {
+    return new Vcpu(ioctl(this.#fd, uapi.KVM_CREATE_VCPU, id, 'KVM_CREATE_VCPU'), this.#runBytes);
+  }
+
+  [Symbol.dispose](): void {
+    closeFile(this.#fd);
+    // The kernel drops the memslots with the last descriptor; vCPUs are disposed before their VM.
+    for (const mapping of this.#mappings) mapping[Symbol.dispose]();
+  }
+}
+
+/** A vCPU and its `kvm_run` page. */
+export class Vcpu implements Disposable {
+  readonly #fd: number;
+  readonly #run: Mapping;
+  readonly #msr = Buffer.alloc(uapi.sizes.kvm_msrs + uapi.sizes.kvm_msr_entry);
+
+  constructor(fd: number, runBytes: number) {
+    this.#fd = fd;
+    try {
+      this.#run = new Mapping(runBytes, fd);
+    } catch (error) {
+      closeFile(fd);
+      throw error;
+    }
+  }
+
+  setCpuid(entries: readonly Buffer[]): void {
+    const head = Buffer.alloc(uapi.sizes.kvm_cpuid2);
+    head.writeUInt32LE(entries.length, 0);
+    ioctl(this.#fd, uapi.KVM_SET_CPUID2, Buffer.concat([head, ...entries]), 'KVM_SET_CPUID2');
+  }
+
+  getSregs(): Buffer {
+    const buffer = Buffer.alloc(uapi.sizes.kvm_sregs);
+    ioctl(this.#fd, uapi.KVM_GET_SREGS, buffer, 'KVM_GET_SREGS');
+    return buffer;
+  }
+
+  setSregs(buffer: Buffer): void {
+    ioctl(this.#fd, uapi.KVM_SET_SREGS, buffer, 'KVM_SET_SREGS');
+  }
+
+  getRegs(): Buffer {
+    const buffer = Buffer.alloc(uapi.sizes.kvm_regs);
+    ioctl(this.#fd, uapi.KVM_GET_REGS, buffer, 'KVM_GET_REGS');
+    return buffer;
+  }
+
+  setRegs(buffer: Buffer): void {
+    ioctl(this.#fd, uapi.KVM_SET_REGS, buffer, 'KVM_SET_REGS');
+  }
+
+  /** Writes an MSR as the host; false when KVM refuses the value (KVM_SET_MSRS did 0 entries). */
+  trySetMsr(index: number, value: bigint): boolean {
+    this.#msr.writeUInt32LE(1, 0);
+    this.#msr.writeUInt32LE(index, 8);
+    this.#msr.writeBigUInt64LE(value, 16);
+    return ioctl(this.#fd, uapi.KVM_SET_MSRS, this.#msr, 'KVM_SET_MSRS') === 1;
+  }
+
+  setMsr(index: number, value: bigint): void {
+    if (!this.trySetMsr(index, value))
+      throw new Error(`KVM refuses MSR 0x${index.toString(16)} = 0x${value.toString(16)}`);
+  }
+
+  getMsr(index: number): bigint {
+    this.#msr.writeUInt32LE(1, 0);
+    this.#msr.writeUInt32LE(index, 8);
+    if (ioctl(this.#fd, uapi.KVM_GET_MSRS, this.#msr, 'KVM_GET_MSRS') !== 1) {
+      throw new Error(`KVM does not give MSR 0x${index.toString(16)}`);
+    }
+    return this.#msr.readBigUInt64LE(16);
+  }
+
+  /** Reads the LAPIC page (`lapicPageBytes` bytes) into `page`. */
+  getLapic(page: Buffer): void {
+    if (page.length !== lapicPageBytes) throw new RangeError(`a LAPIC page has ${lapicPageBytes} bytes`);
+    ioctl(this.#fd, uapi.KVM_GET_LAPIC, page, 'KVM_GET_LAPIC');
+  }
+
+  /** Replaces the LAPIC page; never while the vCPU runs. */
+  setLapic(page: Buffer): void {
+    if (page.length !== lapicPageBytes) throw new RangeError(`a LAPIC page has ${lapicPageBytes} bytes`);
+    ioctl(this.#fd, uapi.KVM_SET_LAPIC, page, 'KVM_SET_LAPIC');
+  }
+
+  /** Makes the vCPU runnable; with an in-kernel LAPIC all but the first wait for INIT and SIPI otherwise. */
+  makeRunnable(): void {
+    const state = Buffer.alloc(uapi.sizes.kvm_mp_state);
+    state.writeUInt32LE(uapi.KVM_MP_STATE_RUNNABLE, 0);
+    ioctl(this.#fd, uapi.KVM_SET_MP_STATE, state, 'KVM_SET_MP_STATE');
+  }
+
+  /** Runs until the next exit to us, which `exit` then describes. */
+  run(): void {
+    for (;;) {
+      const result = tryIoctl(this.#fd, uapi.KVM_RUN, 0);
+      if (result >= 0) return;
+      Vcpu.#retryable(-result);
+    }
+  }
+
+  /** The same on a thread of libuv's pool. */
+  async runOnThread(): Promise<void> {
+    for (;;) {
+      const result = await ioctlOnThread(this.#fd, uapi.KVM_RUN, 0);
+      if (result >= 0) return;
+      Vcpu.#retryable(-result);
+    }
+  }
+
+  /** The last exit: its reason, and the port if it is KVM_EXIT_IO. */
+  get exit(): { reason: number; port: number } {
+    const { bytes } = this.#run;
+    return { reason: bytes.readUInt32LE(uapi.kvmRun.exitReason), port: bytes.readUInt16LE(uapi.kvmRun.ioPort) };
+  }
+
+  [Symbol.dispose](): void {
+    this.#run[Symbol.dispose]();
+    closeFile(this.#fd);
+  }
+
+  static #retryable(errno: number): void {
+    if (errno !== EINTR && errno !== EAGAIN) throw new KvmError('KVM_RUN', errno);
+  }
+}

@@ -1,0 +1,100 @@
+/** Numbers and layouts of KVM's interface (include/uapi/linux/kvm.h, arch/x86/include/uapi/asm/kvm.h). */
+
+const KVMIO = 0xae;
+const bare = (number: number) => (KVMIO << 8) | number;
+const sized = (direction: 1 | 2 | 3, number: number, bytes: number) =>
+  ((direction << 30) | (bytes << 16) | bare(number)) >>> 0;
+const write = 1;
+const read = 2;
+const readWrite = 3;
+
+/** Bytes of each structure. */
+export const sizes = {
+  kvm_userspace_memory_region: 32,
+  kvm_regs: 144,
+  kvm_sregs: 312,
+  kvm_lapic_state: 1024,
+  kvm_msrs: 8,
+  kvm_msr_entry: 16,
+  kvm_cpuid2: 8,
+  kvm_cpuid_entry2: 40,
+  kvm_mp_state: 4,
+  kvm_msi: 32,
+} as const;
+
+/** ioctl numbers by descriptor: system, VM, vCPU. */
+export const KVM_GET_API_VERSION = bare(0x00);
+export const KVM_CREATE_VM = bare(0x01);
+export const KVM_CHECK_EXTENSION = bare(0x03);
+export const KVM_GET_VCPU_MMAP_SIZE = bare(0x04);
+export const KVM_GET_SUPPORTED_CPUID = sized(readWrite, 0x05, sizes.kvm_cpuid2);
+export const KVM_GET_SUPPORTED_HV_CPUID = sized(readWrite, 0xc1, sizes.kvm_cpuid2);
+export const KVM_CREATE_VCPU = bare(0x41);
+export const KVM_SET_USER_MEMORY_REGION = sized(write, 0x46, sizes.kvm_userspace_memory_region);
+export const KVM_SET_TSS_ADDR = bare(0x47);
+export const KVM_CREATE_IRQCHIP = bare(0x60);
+export const KVM_RUN = bare(0x80);
+export const KVM_GET_REGS = sized(read, 0x81, sizes.kvm_regs);
+export const KVM_SET_REGS = sized(write, 0x82, sizes.kvm_regs);
+export const KVM_GET_SREGS = sized(read, 0x83, sizes.kvm_sregs);
+export const KVM_SET_SREGS = sized(write, 0x84, sizes.kvm_sregs);
+export const KVM_GET_MSRS = sized(readWrite, 0x88, sizes.kvm_msrs);
+export const KVM_SET_MSRS = sized(write, 0x89, sizes.kvm_msrs);
+export const KVM_GET_LAPIC = sized(read, 0x8e, sizes.kvm_lapic_state);
+export const KVM_SET_LAPIC = sized(write, 0x8f, sizes.kvm_lapic_state);
+export const KVM_SET_CPUID2 = sized(write, 0x90, sizes.kvm_cpuid2);
+export const KVM_SET_MP_STATE = sized(write, 0x99, sizes.kvm_mp_state);
+export const KVM_SIGNAL_MSI = sized(write, 0xa5, sizes.kvm_msi);
+
+/** kvm_mp_state.mp_state. */
+export const KVM_MP_STATE_RUNNABLE = 0;
+
+/** Capabilities. */
+export const KVM_CAP = {
+  HYPERV: 44,
+  MAX_VCPUS: 66,
+  SPLIT_IRQCHIP: 121,
+  HYPERV_VP_INDEX: 149,
+  HYPERV_SEND_IPI: 161,
+  HYPERV_CPUID: 167,
+} as const;
+
+/** kvm_run: offsets, and exit reasons by number. */
+export const kvmRun = { exitReason: 8, ioPort: 34 } as const;
+export const KVM_EXIT_IO = 2;
+export const exitReasonNames: Readonly<Record<number, string>> = {
+  0: 'KVM_EXIT_UNKNOWN',
+  1: 'KVM_EXIT_EXCEPTION',
+  2: 'KVM_EXIT_IO',
+  3: 'KVM_EXIT_HYPERCALL',
+  5: 'KVM_EXIT_HLT',
+  6: 'KVM_EXIT_MMIO',
+  8: 'KVM_EXIT_SHUTDOWN',
+  9: 'KVM_EXIT_FAIL_ENTRY',
+  10: 'KVM_EXIT_INTR',
+  17: 'KVM_EXIT_INTERNAL_ERROR',
+  27: 'KVM_EXIT_HYPERV',
+  34: 'KVM_EXIT_XEN',
+};
+
+/** kvm_sregs: byte offsets of the segments (struct kvm_segment, 24 bytes), tables and control registers. */
+export const sregs = {
+  cs: 0,
+  ds: 24,
+  es: 48,
+  fs: 72,
+  gs: 96,
+  ss: 120,
+  tr: 144,
+  ldt: 168,
+  gdt: 192,
+  idt: 208,
+  cr0: 224,
+  cr3: 240,
+  cr4: 248,
+  efer: 264,
+  apicBase: 272,
+} as const;
+
+/** kvm_regs: byte offsets. */
+export const regs = { rsp: 48, rip: 128, rflags: 136 } as const;
