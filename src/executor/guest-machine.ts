@@ -39,13 +39,21 @@ export class UnexpectedExit extends Error {
   }
 }
 
+/** A LAPIC page as bytes and as 32-bit words of the same memory. */
+interface LapicPage {
+  readonly bytes: Buffer;
+  readonly words: Uint32Array;
+}
+
+const noChanges: LapicChanges = new Map();
+
 interface VcpuState {
   readonly vcpu: Vcpu;
   readonly base: number;
   /** LAPIC page of each APIC state, made when it is first asked for. */
-  readonly pages: Map<VcpuSetup['apic'], Buffer>;
+  readonly pages: Map<VcpuSetup['apic'], LapicPage>;
   apic: VcpuSetup['apic'];
-  page: Buffer;
+  page: LapicPage;
   /** Last value written to HV_X64_MSR_VP_INDEX, and what reading it gives. */
   vpIndexWritten: number;
   vpIndex: number;
@@ -62,10 +70,13 @@ export function hypervCpuid(kvm: Kvm): Buffer[] {
 export class GuestMachine implements Disposable {
   readonly #vm: Vm;
   readonly #memory: Buffer;
+  /** The same memory as 64-bit words: several times as fast to read as a Buffer. */
+  readonly #words: BigUint64Array;
   readonly #watch: MemoryWatch;
   readonly #code: GuestCode;
   readonly #vcpus: VcpuState[] = [];
   readonly #scratchPage = Buffer.alloc(lapic.lapicPageBytes);
+  readonly #scratchWords = wordsOf(this.#scratchPage);
   #isUsable = true;
 
   constructor(kvm: Kvm, code: GuestCode, cpuid: readonly Buffer[], vcpuCount: number) {
@@ -74,6 +85,7 @@ export class GuestMachine implements Disposable {
     try {
       this.#vm.createIrqchip();
       this.#memory = this.#vm.addMemory(0, 0n, Number(ramEnd));
+      this.#words = new BigUint64Array(this.#memory.buffer, this.#memory.byteOffset, this.#memory.length / 8);
       writeImage(this.#memory, code);
       for (let position = 0; position < vcpuCount; position++) this.#vcpus.push(this.#createVcpu(position, cpuid));
       this.#vcpus[0]!.vcpu.setMsr(HV_X64_MSR_GUEST_OS_ID, guestOsId);
@@ -115,7 +127,9 @@ export class GuestMachine implements Disposable {
   call(sender: number, calls: readonly ProgramCall[]): CallResult[] {
     const state = this.#vcpus[sender]!;
     const input = state.base + area.input;
-    calls.forEach((call, index) => call.registers.copy(this.#memory, input + index * callRegisterBytes));
+    for (let index = 0; index < calls.length; index++) {
+      this.#memory.set(calls[index]!.registers, input + index * callRegisterBytes);
+    }
     this.#put(state, area.cursor, BigInt(input));
     this.#put(state, area.end, BigInt(input + calls.length * callRegisterBytes));
     this.#command(state, map.commands.calls);
@@ -167,13 +181,12 @@ export class GuestMachine implements Disposable {
   /** Words of a vCPU's LAPIC page that differ from its set-up. */
   lapicChanges(position: number): LapicChanges {
     const state = this.#vcpus[position]!;
-    const page = this.#scratchPage;
-    state.vcpu.getLapic(page);
+    state.vcpu.getLapic(this.#scratchPage);
+    if (this.#scratchPage.equals(state.page.bytes)) return noChanges;
     const changes = new Map<number, number>();
-    if (page.compare(state.page) === 0) return changes;
-    for (let offset = 0; offset < page.length; offset += 4) {
-      const value = page.readUInt32LE(offset);
-      if (value !== state.page.readUInt32LE(offset)) changes.set(offset, value);
+    for (let index = 0; index < this.#scratchWords.length; index++) {
+      const value = this.#scratchWords[index]!;
+      if (value !== state.page.words[index]) changes.set(4 * index, value);
     }
     return changes;
   }
@@ -213,7 +226,8 @@ export class GuestMachine implements Disposable {
       vcpu.setRegs(general);
       vcpu.makeRunnable();
       const vpIndex = Number(vcpu.getMsr(HV_X64_MSR_VP_INDEX));
-      const page = Buffer.alloc(lapic.lapicPageBytes);
+      const bytes = Buffer.alloc(lapic.lapicPageBytes);
+      const page = { bytes, words: wordsOf(bytes) };
       const base = map.vcpuArea(position);
       return { vcpu, base, pages: new Map(), apic: 'xapic', page, vpIndexWritten: vpIndex, vpIndex };
     } catch (error) {
@@ -241,7 +255,7 @@ export class GuestMachine implements Disposable {
       page = setUpLapicPage(state.vcpu, apic);
       state.pages.set(apic, page);
     }
-    state.vcpu.setLapic(page);
+    state.vcpu.setLapic(page.bytes);
     state.page = page;
   }
 
@@ -250,25 +264,27 @@ export class GuestMachine implements Disposable {
   }
 
   #put(state: VcpuState, offset: number, value: bigint): void {
-    this.#memory.writeBigUInt64LE(value, state.base + offset);
+    this.#words[(state.base + offset) >>> 3] = value;
   }
 
   #get(state: VcpuState, offset: number): bigint {
-    return this.#memory.readBigUInt64LE(state.base + offset);
+    return this.#words[(state.base + offset) >>> 3]!;
   }
 
   #readResults(state: VcpuState, count: number): CallResult[] {
     const changes = registerChanges(this.#memory, state.base, count);
-    return Array.from({ length: count }, (_, index): CallResult => {
-      const entry = state.base + area.results + index * callRegisterBytes;
-      const exception = this.#memory.readUInt32LE(entry + map.resultEntry.exception);
-      const rip = this.#memory.readBigUInt64LE(entry + map.resultEntry.exceptionRip);
-      return {
-        result: this.#memory.readBigUInt64LE(entry + map.resultEntry.rax),
-        exception: exception === 0 ? null : { vector: exception - 1, ripOffset: Number(rip) - this.#code.hypercall },
-        registers: changes.get(index) ?? [],
-      };
-    });
+    const results: CallResult[] = [];
+    for (let index = 0; index < count; index++) {
+      const entry = (state.base + area.results + index * callRegisterBytes) >>> 3;
+      const exception = Number(this.#words[entry + map.resultEntry.exception / 8]!);
+      const rip = Number(this.#words[entry + map.resultEntry.exceptionRip / 8]!);
+      results.push({
+        result: this.#words[entry + map.resultEntry.rax / 8]!,
+        exception: exception === 0 ? null : { vector: exception - 1, ripOffset: rip - this.#code.hypercall },
+        registers: changes?.get(index) ?? [],
+      });
+    }
+    return results;
   }
 }
 
@@ -283,7 +299,7 @@ function apicBase(position: number, apic: VcpuSetup['apic']): bigint {
  * Sets a LAPIC to the state in which programs start and reads it back. TMR is all ones, so that accepting a vector,
  * which clears its bit (__apic_accept_irq), shows even after the vector has been handled.
  */
-function setUpLapicPage(vcpu: Vcpu, apic: VcpuSetup['apic']): Buffer {
+function setUpLapicPage(vcpu: Vcpu, apic: VcpuSetup['apic']): LapicPage {
   const page = Buffer.alloc(lapic.lapicPageBytes);
   vcpu.getLapic(page);
   const enabled = apic === 'software-disabled' ? 0 : lapic.APIC_SPIV_APIC_ENABLED;
@@ -296,7 +312,11 @@ function setUpLapicPage(vcpu: Vcpu, apic: VcpuSetup['apic']): Buffer {
   }
   vcpu.setLapic(page);
   vcpu.getLapic(page);
-  return page;
+  return { bytes: page, words: wordsOf(page) };
+}
+
+function wordsOf(bytes: Buffer): Uint32Array {
+  return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
 }
 
 function signed(offset: number): string {

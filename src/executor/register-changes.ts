@@ -31,36 +31,52 @@ const registerSlots = [
 ];
 const xmmOutputSlots = xmmSlots(map.quietXmm.first, map.quietXmm.lastInOutputXmm, 0);
 
-/** The changes of each of the first `count` calls that has any, by the call's place in the ring at `base`. */
-export function registerChanges(memory: Buffer, base: number, count: number): Map<number, RegisterChange[]> {
-  const changes = new Map<number, RegisterChange[]>();
-  const add = (index: number, change: RegisterChange) => {
-    const list = changes.get(index);
-    if (list === undefined) changes.set(index, [change]);
-    else list.push(change);
-  };
+/**
+ * The changes of each of the first `count` calls that has any, by the call's place in the ring at `base`; null when
+ * nothing changed.
+ */
+export function registerChanges(memory: Buffer, base: number, count: number): Map<number, RegisterChange[]> | null {
   const bytes = count * callRegisterBytes;
-  const input = memory.subarray(base + area.input, base + area.input + bytes);
-  for (const [ring, expected, slots] of [
-    [area.output, input, inputSlots],
-    [area.outputRegisters, quietOutput.subarray(0, bytes), registerSlots],
-    [area.outputXmm, quietXmmOutput.subarray(0, bytes), xmmOutputSlots],
-  ] as const) {
-    const output = memory.subarray(base + ring, base + ring + bytes);
-    if (output.equals(expected)) continue;
-    for (let index = 0; index < count; index++) {
+  const input = base + area.input;
+  const isQuiet =
+    memory.compare(memory, input, input + bytes, base + area.output, base + area.output + bytes) === 0 &&
+    memory.compare(quietOutput, 0, bytes, base + area.outputRegisters, base + area.outputRegisters + bytes) === 0 &&
+    memory.compare(quietXmmOutput, 0, bytes, base + area.outputXmm, base + area.outputXmm + bytes) === 0 &&
+    stackPointersKept(memory, base, count);
+  return isQuiet ? null : findChanges(memory, base, count);
+}
+
+/** RSP is the address of the ring entry. */
+function stackPointersKept(memory: Buffer, base: number, count: number): boolean {
+  const words = new Uint32Array(memory.buffer, memory.byteOffset, memory.length / 4);
+  for (let index = 0; index < count; index++) {
+    const at = (base + area.results + index * callRegisterBytes + map.resultEntry.rsp) >>> 2;
+    if (words[at] !== base + area.input + index * callRegisterBytes || words[at + 1] !== 0) return false;
+  }
+  return true;
+}
+
+function findChanges(memory: Buffer, base: number, count: number): Map<number, RegisterChange[]> {
+  const changes = new Map<number, RegisterChange[]>();
+  const compare = (index: number, register: string, before: bigint, after: bigint) => {
+    if (before === after) return;
+    const list = changes.get(index) ?? [];
+    changes.set(index, [...list, { register, before, after }]);
+  };
+  for (let index = 0; index < count; index++) {
+    const entry = index * callRegisterBytes;
+    for (const [ring, expected, slots] of [
+      [area.output, memory.subarray(base + area.input), inputSlots],
+      [area.outputRegisters, quietOutput, registerSlots],
+      [area.outputXmm, quietXmmOutput, xmmOutputSlots],
+    ] as const) {
       for (const { register, offset } of slots) {
-        const at = index * callRegisterBytes + offset;
-        const [before, after] = [expected.readBigUInt64LE(at), output.readBigUInt64LE(at)];
-        if (before !== after) add(index, { register, before, after });
+        const after = memory.readBigUInt64LE(base + ring + entry + offset);
+        compare(index, register, expected.readBigUInt64LE(entry + offset), after);
       }
     }
-  }
-  for (let index = 0; index < count; index++) {
-    const before = base + area.input + index * callRegisterBytes;
-    const entry = base + area.results + index * callRegisterBytes;
-    const after = memory.readBigUInt64LE(entry + map.resultEntry.rsp);
-    if (after !== BigInt(before)) add(index, { register: 'rsp', before: BigInt(before), after });
+    const rsp = memory.readBigUInt64LE(base + area.results + entry + map.resultEntry.rsp);
+    compare(index, 'rsp', BigInt(base + area.input + entry), rsp);
   }
   return changes;
 }
