@@ -164,13 +164,16 @@ export function parseCase(input: unknown): Case {
   throw new CaseError(`${formatPath(issue.path)}: ${issue.message}`);
 }
 
-/** The canonical text of a case: fixed key order, defaults left out, a newline at the end. */
+/** The canonical text of a case: fixed key order, defaults left out, a line for each vCPU and each step. */
 export function formatCase(value: Case): string {
-  return `${JSON.stringify(toJson(value), null, 2)}\n`;
+  const { machine, steps, ...head } = toJson(value);
+  const fields = Object.entries(head).map(([key, field]) => `  ${JSON.stringify(key)}: ${oneLine(field)}`);
+  fields.push(`  "machine": {\n    "vcpus": ${lines(machine.vcpus, 4)}\n  }`, `  "steps": ${lines(steps, 2)}`);
+  return `{\n${fields.join(',\n')}\n}\n`;
 }
 
 /** The canonical JSON value of a case. */
-export function toJson(value: Case): object {
+export function toJson(value: Case): { machine: { vcpus: object[] }; steps: object[] } & Record<string, unknown> {
   return {
     schema: value.schema,
     ...(value.why === '' ? {} : { why: value.why }),
@@ -202,6 +205,17 @@ export function makeStep<Kind extends Step['do']>(
 export function makeCase(vcpus: ({ vpIndex: number } & Partial<VcpuSetup>)[], steps: Step[]): Case {
   const machine = { vcpus: vcpus.map((vcpu) => ({ ...vcpuSchema.parse({ vpIndex: 0 }), ...vcpu })) };
   return { schema: caseSchemaName, why: '', origin: null, machine, steps };
+}
+
+function lines(values: readonly object[], indent: number): string {
+  const margin = ' '.repeat(indent);
+  return `[\n${values.map((value) => `${margin}  ${oneLine(value)}`).join(',\n')}\n${margin}]`;
+}
+
+function oneLine(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  const fields = Object.entries(value).map(([key, field]) => `${JSON.stringify(key)}: ${oneLine(field)}`);
+  return `{ ${fields.join(', ')} }`;
 }
 
 function stepToJson(step: Step): object {
