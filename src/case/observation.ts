@@ -3,9 +3,10 @@
  * things are left out by saying what *changed*, so that an observation is small and still complete.
  */
 
+const generalRegisters = 'rcx rdx r8 rbx rsi rdi rbp r9 r10 r11 r12 r13 r14 r15 rsp rflags'.split(' ');
 /** Registers that are compared although no call changes them, by the names of a disassembly. */
 export const registerNames: readonly string[] = [
-  ...['rcx', 'rdx', 'r8', 'rbx', 'rsi', 'rdi', 'rbp', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15', 'rsp', 'rflags'],
+  ...generalRegisters,
   ...Array.from({ length: 16 }, (_, xmm) => [`xmm${xmm}.lo`, `xmm${xmm}.hi`]).flat(),
 ];
 

@@ -12,7 +12,7 @@ import { setSpecialRegisters, writeImage } from '../guest/image.ts';
 import * as map from '../guest/memory-map.ts';
 import { area } from '../guest/memory-map.ts';
 import { eoiMsr, type GuestCode } from '../guest/program.ts';
-import { type Kvm, type Vcpu, type Vm } from '../kvm/kvm.ts';
+import type { Kvm, Vcpu, Vm } from '../kvm/kvm.ts';
 import * as uapi from '../kvm/uapi.ts';
 import { MemoryWatch } from './memory-watch.ts';
 import { registerChanges } from './register-changes.ts';
