@@ -7,7 +7,8 @@ import type { Program } from '../case/program.ts';
 import { kvmModel, predict } from '../../oracle/model.ts';
 import type { Outcome } from '../../oracle/outcome.ts';
 import { type Executor, InfrastructureError, type RunOptions, type TargetFacts } from './executor.ts';
-import { findMutant, type Mutant, mutants } from './mutants.ts';
+import type { Mutant } from './mutant-parts.ts';
+import { findMutant, mutants } from './mutants.ts';
 
 export const modelFacts: TargetFacts = {
   target: 'model',

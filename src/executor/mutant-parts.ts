@@ -1,13 +1,29 @@
-/** The pieces that mutants are made of: replacements for single parts of the model. */
+/** What a mutant is, and the pieces that mutants are made of: replacements for single parts of the model. */
 import { HVCALL_SEND_IPI_EX, vpsPerBank, xmmRegisterCount } from '../abi/hypercall.ts';
+import { type Case, makeCase, makeStep, type SendIpiExStep, type SendIpiStep } from '../case/case.ts';
+import type { Observation, StepObservation } from '../case/observation.ts';
 import { registerOffset } from '../case/program.ts';
 import { type Call, decodeCall } from '../../oracle/decode.ts';
 import type { Model } from '../../oracle/model.ts';
+import type { Outcome } from '../../oracle/outcome.ts';
 import { kvmRules, type Rule } from '../../oracle/rules.ts';
 import { isInSlot, namesVp, selectTargets } from '../../oracle/targets.ts';
 import { hasBit, popcountBelow } from '../../oracle/words.ts';
 
 export type Parts = Partial<Model>;
+
+export interface Mutant {
+  /** As in `--target model:NAME`. */
+  readonly name: string;
+  /** What this KVM does wrong. */
+  readonly description: string;
+  /** The case that a person would have written to show it. */
+  readonly minimal: Case;
+  /** The model's parts that are wrong; called once for each program, because a wrong part may remember. */
+  createParts?(): Parts;
+  /** What the wrong KVM shows besides what the outcome says. */
+  observe?(observation: Observation, outcome: Outcome): Observation;
+}
 
 export const isEx = (call: Call): boolean => call.code === HVCALL_SEND_IPI_EX;
 export const isAll = ({ format }: Call): boolean => format.low === 1 && format.high === 0;
@@ -65,10 +81,10 @@ export function withVpIndexes(change: (vpIndex: number, position: number) => num
 }
 
 /** A sparse set of which another slot is read for a bank. */
-export function withSlots(slotOf: (call: Call, bank: number) => number): Parts {
+export function withSlots(slot: (call: Call, bank: number) => number): Parts {
   const names = (call: Call, vpIndex: number): boolean => {
     const bank = Math.floor(vpIndex / vpsPerBank);
-    return hasBit(call.mask, bank) && isInSlot(call, slotOf(call, bank), vpIndex);
+    return hasBit(call.mask, bank) && isInSlot(call, slot(call, bank), vpIndex);
   };
   return {
     select: (call, reach, vpIndexes) => {
@@ -104,3 +120,19 @@ export function rememberBanks(): Parts {
     },
   };
 }
+
+/** An `observe` that changes each step; `rule` is the one that decided it. */
+export function changeSteps(
+  change: (step: StepObservation, rule: string) => StepObservation,
+): NonNullable<Mutant['observe']> {
+  return (observation, outcome) => ({
+    ...observation,
+    steps: observation.steps.map((step, index) => change(step, outcome.steps[index]!.rule)),
+  });
+}
+
+/** One vCPU of this VP index that does these steps. */
+export const alone = (vpIndex: number, ...steps: Case['steps']): Case => makeCase([{ vpIndex }], steps);
+export const sendIpi = (step: Partial<SendIpiStep> = {}) => makeStep({ do: 'send-ipi', ...step });
+export const sendIpiEx = (step: Partial<SendIpiExStep> = {}) => makeStep({ do: 'send-ipi-ex', ...step });
+export const run = makeStep({ do: 'run' });

@@ -1,0 +1,91 @@
+/** An explanation as text for a terminal of 100 columns. */
+import { formatList } from '../src/case/cpulist.ts';
+import type {
+  ExplainedCall,
+  ExplainedEffect,
+  ExplainedField,
+  ExplainedRule,
+  ExplainedRun,
+  Explanation,
+} from './explain.ts';
+import { formatHex, formatResult } from './names.ts';
+
+export const explanationColumns = 100;
+
+/** Renders an explanation; lines end with a newline. */
+export function formatExplanation(explanation: Explanation): string {
+  const { kernelRelease, contract, vcpus, steps } = explanation;
+  const limits = `VP indexes below ${contract.vpIndexLimit}, at most ${contract.bankReadMax} banks read`;
+  const lines = [
+    `contract kvm, kernel ${kernelRelease}: ${limits}`,
+    ...vcpus.map(({ vpIndex, setup }, position) => {
+      const refused = setup.vpIndex === vpIndex ? '' : ` (KVM does not take ${setup.vpIndex})`;
+      return `  vCPU ${position}: VP index ${vpIndex}${refused}, APIC ${setup.apic}, ${setup.idle}`;
+    }),
+    ...steps.flatMap((step, index) => ['', ...(step.kind === 'call' ? callLines(step, index) : runLines(step, index))]),
+  ];
+  return `${lines.flatMap(wrap).join('\n')}\n`;
+}
+
+function callLines(call: ExplainedCall, index: number): string[] {
+  return [
+    `step ${index}: hypercall by vCPU ${call.sender}`,
+    `  control word (RCX) ${formatHex(call.controlWord, 16)}`,
+    ...fieldLines(call.control),
+    `  input (${call.inputPlace})${call.input === null ? ': not read' : ''}`,
+    ...fieldLines(call.input ?? []),
+    ...bankLines(call),
+    '  rules',
+    ...call.rules.flatMap((rule) => ruleLines(rule, call.result)),
+    `  result ${formatResult(call.result)}`,
+    ...effectLines(call.effects, '  nothing is delivered'),
+  ];
+}
+
+function runLines(run: ExplainedRun, index: number): string[] {
+  return [`step ${index}: the parked vCPUs run`, ...effectLines(run.effects, '  no vCPU is parked')];
+}
+
+function fieldLines(fields: readonly ExplainedField[]): string[] {
+  return fields.map(({ name, range, value, meaning }) =>
+    `    ${name.padEnd(19)} ${range.padEnd(8)} ${formatHex(value).padEnd(18)} ${meaning}`.trimEnd(),
+  );
+}
+
+function bankLines(call: ExplainedCall): string[] {
+  if (call.banks.length === 0) return [];
+  const lines = call.banks.map(({ bank, slot, contents, vpIndexes }) => {
+    const place = `    bank ${bank} in slot ${slot}:`;
+    if (contents === null || vpIndexes === null) return `${place} not read`;
+    const named = vpIndexes.length === 0 ? 'names no VP' : `VPs ${formatList(vpIndexes)}`;
+    return `${place} ${formatHex(contents, 16)} ${named}`;
+  });
+  const { absentVpIndexes: absent } = call;
+  const ignored = absent.length === 0 ? [] : [`    no vCPU has VP index ${formatList(absent)}: ignored`];
+  return ['  VP set', ...lines, ...ignored];
+}
+
+function ruleLines({ name, source, role }: ExplainedRule, result: bigint | null): string[] {
+  if (role !== 'decides') return [`      ${name.padEnd(30)} ${role}`];
+  return [`    > ${name.padEnd(30)} decides: ${formatResult(result)}`, `        ${source}`];
+}
+
+function effectLines(effects: readonly ExplainedEffect[], none: string): string[] {
+  if (effects.length === 0) return [none];
+  return effects.map(({ vcpu, vpIndex, text }) => `  vCPU ${vcpu} (VP ${vpIndex}): ${text}`);
+}
+
+/** Breaks a line at spaces or commas; what follows is indented two columns further than the line. */
+function wrap(line: string): string[] {
+  const lines: string[] = [];
+  const indent = ' '.repeat(/^ */.exec(line)![0].length + 2);
+  let rest = line;
+  while (rest.length > explanationColumns) {
+    const head = rest.slice(0, explanationColumns);
+    const breakAt = Math.max(head.lastIndexOf(' '), head.lastIndexOf(',') + 1);
+    const at = breakAt > indent.length ? breakAt : explanationColumns;
+    lines.push(rest.slice(0, at).trimEnd());
+    rest = indent + rest.slice(at).trimStart();
+  }
+  return [...lines, rest];
+}

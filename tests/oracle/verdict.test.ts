@@ -1,0 +1,187 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { APIC_IRR, APIC_TMR } from '../../src/abi/lapic.ts';
+import { makeCase, makeStep, type Step, type VcpuSetup } from '../../src/case/case.ts';
+import { encodeCase } from '../../src/case/encode.ts';
+import type { Observation } from '../../src/case/observation.ts';
+import type { Program } from '../../src/case/program.ts';
+import { observationOf } from '../../src/executor/model-executor.ts';
+import { predict } from '../../oracle/model.ts';
+import { judge } from '../../oracle/verdict.ts';
+import { perturbations } from './perturb.ts';
+import { anyProgram, facts, registerSoup } from './programs.ts';
+
+const place = fc.record({ step: fc.nat(63), vcpu: fc.nat(7), bit: fc.nat(63) });
+const program = fc.oneof(anyProgram, registerSoup);
+const ipi = (vector: number, targets: number[]) => makeStep({ do: 'send-ipi', vector, targets });
+const run = makeStep({ do: 'run' });
+const bad = makeStep({ do: 'send-ipi', vector: 0x0f, targets: [0] });
+
+describe('judge', () => {
+  it('should match what the model itself would have seen', () => {
+    const property = fc.property(program, fc.boolean(), (value, exact) => {
+      const outcome = predict(value, facts);
+      expect(judge(value, outcome, copyOf(observationOf(outcome, { exact })))).toEqual({ kind: 'match' });
+    });
+    fc.assert(property, { seed: 7, numRuns: 300 });
+  });
+
+  it.each(Object.keys(perturbations))('should not overlook a change: %s', (name) => {
+    let judged = 0;
+    const property = fc.property(program, fc.boolean(), place, (value, exact, at) => {
+      const outcome = predict(value, facts);
+      const perturbed = perturbations[name]!(observationOf(outcome, { exact }), at);
+      fc.pre(perturbed !== null);
+      judged++;
+      const verdict = judge(value, outcome, perturbed);
+      expect(verdict.kind).toBe('divergence');
+      if (verdict.kind === 'divergence') expect(verdict.differences.length).toBeGreaterThan(0);
+    });
+    fc.assert(property, { seed: 7, numRuns: 60, maxSkipsPerRun: 1000 });
+    expect(judged).toBeGreaterThanOrEqual(60);
+  });
+
+  it('should not take a word that is given with its set-up value for a change', () => {
+    const { value, outcome, seen } = seenBy([{ vpIndex: 0 }], [ipi(0xfe, [])]);
+    expect(judge(value, outcome, withLapic(seen, 0, [[APIC_IRR, 0], [APIC_TMR, 0xffff_ffff]]))).toEqual({ kind: 'match' }); // prettier-ignore
+  });
+
+  it('should name status codes and show the whole register', () => {
+    const { value, outcome, seen } = seenBy([{ vpIndex: 0 }], [bad]);
+    const verdict = judge(value, outcome, withResult(seen, 0, 5n));
+    expect(verdict).toEqual({
+      kind: 'divergence',
+      signature: 'bad-vector/result',
+      differences: [
+        {
+          step: 0,
+          vcpu: 0,
+          what: 'result',
+          expected: 'HV_STATUS_INVALID_HYPERCALL_INPUT (3)',
+          observed: 'HV_STATUS_INVALID_PARAMETER (5)',
+        },
+      ],
+    });
+    expect(judge(value, outcome, withResult(seen, 0, 0x1_0000_0003n))).toMatchObject({
+      differences: [{ observed: '0x0000000100000003: HV_STATUS_INVALID_HYPERCALL_INPUT (3) and more bits' }],
+    });
+  });
+
+  it('should show a lost interrupt as vectors', () => {
+    const { value, outcome, seen } = seenBy([{ vpIndex: 0 }, { vpIndex: 1 }], [ipi(0x20, [1]), ipi(0xfe, [1])]);
+    const lost = withLapic(seen, 1, [[APIC_IRR + 0x10, 1], [APIC_TMR + 0x10, 0xffff_fffe]]); // prettier-ignore
+    expect(judge(value, outcome, lost)).toEqual({
+      kind: 'divergence',
+      signature: 'deliver/missing-interrupt',
+      differences: [
+        { step: null, vcpu: 1, what: 'IRR', expected: '0xfe, 0x20 pending', observed: '0x20 pending' },
+        { step: null, vcpu: 1, what: 'TMR', expected: '0xfe, 0x20 cleared', observed: '0x20 cleared' },
+      ],
+    });
+  });
+
+  it('should report a lost interrupt once when LAPICs were read after every step', () => {
+    const { value, outcome } = seenBy([{ vpIndex: 0 }], [ipi(0xfe, [0]), ipi(0x20, []), bad]);
+    const nothing = predict(encodeCase(makeCase([{ vpIndex: 0 }], [ipi(0xfe, []), ipi(0x20, []), bad])), facts);
+    const verdict = judge(value, outcome, observationOf(nothing, { exact: true }));
+    expect(verdict).toMatchObject({ signature: 'deliver/missing-interrupt' });
+    expect(verdict).toHaveProperty('differences.length', 2);
+    expect(verdict).toHaveProperty('differences.0.step', 0);
+  });
+
+  it('should demand that an exception is raised at the call', () => {
+    const { value, outcome, seen } = seenBy([{ vpIndex: 0 }], [bad]);
+    const steps = [{ ...seen.steps[0]!, result: null, exception: { vector: 6, ripOffset: 3 } }];
+    expect(judge(value, outcome, { ...seen, steps })).toMatchObject({
+      signature: 'bad-vector/exception',
+      differences: [{ expected: 'none', observed: '#UD (vector 6) at the call + 3 bytes' }, { what: 'result' }],
+    });
+  });
+
+  it('should blame the rule of the step that did not run any more', () => {
+    const { value, outcome, seen } = seenBy([{ vpIndex: 0 }], [ipi(0xfe, [0]), bad]);
+    const stopped = { ...seen, steps: seen.steps.slice(0, 1), lapics: [], stopped: 'KVM_EXIT_SHUTDOWN' };
+    expect(judge(value, outcome, stopped)).toEqual({
+      kind: 'divergence',
+      signature: 'bad-vector/stopped',
+      differences: [
+        { step: 1, vcpu: null, what: 'stopped', expected: 'all 2 steps run', observed: '1 steps ran, then: KVM_EXIT_SHUTDOWN' }, // prettier-ignore
+      ],
+    });
+  });
+});
+
+/** Each row: what the program does, and what a KVM does instead; the signature in both ways of looking. */
+describe('judge, signature', () => {
+  const two = [{ vpIndex: 0 }, { vpIndex: 1 }];
+  const all = makeStep({ do: 'send-ipi-ex', format: 1n });
+  const ex = (targets: number[]) => makeStep({ do: 'send-ipi-ex', targets });
+  const rows: [string, Step[], Step[], string][] = [
+    ['a receiver too few', [ipi(0x20, [0]), all], [ipi(0x20, [0]), ipi(0xfe, [0])], 'deliver-to-all/missing-interrupt'],
+    ['a receiver too many', [bad, ex([0]), bad], [bad, all, bad], 'deliver/extra-interrupt'],
+    ['one too few before a run', [all, run], [ex([0]), run], 'deliver-to-all/missing-interrupt'],
+    [
+      'one too many before a run',
+      [ex([]), ipi(0x20, [0]), run],
+      [all, ipi(0x20, [0]), run],
+      'empty-sparse-set/extra-interrupt',
+    ],
+    [
+      'one too few after a run',
+      [ipi(0xfe, [1]), run, all],
+      [ipi(0xfe, [1]), run, ex([0])],
+      'deliver-to-all/missing-interrupt',
+    ],
+    ['a vector lost twice', [all, ipi(0xfe, [1])], [ex([0]), ipi(0xfe, [])], 'deliver-to-all/missing-interrupt'],
+  ];
+
+  it.each(rows)('should say who is to blame for %s', (_, steps, actual, signature) => {
+    for (const exact of [true, false]) {
+      const value = encodeCase(makeCase(two, steps));
+      const outcome = predict(value, facts);
+      const seen = observationOf(predict(encodeCase(makeCase(two, actual)), facts), { exact });
+      const sameResults = seen.steps.map((step, index) => ({ ...step, result: outcome.steps[index]!.result }));
+      expect(judge(value, outcome, { ...seen, steps: sameResults })).toMatchObject({ signature });
+    }
+  });
+
+  it('should blame the run step when a vector stays pending', () => {
+    const { value, outcome, seen } = seenBy([{ vpIndex: 0 }], [ipi(0xfe, [0]), run]);
+    const notTaken = predict(encodeCase(makeCase([{ vpIndex: 0 }], [ipi(0xfe, [0]), ipi(0xfe, [])])), facts);
+    const stuck = { ...seen, steps: seen.steps.map((step) => ({ ...step, arrivals: [[]] })) };
+    expect(judge(value, outcome, { ...stuck, lapics: notTaken.steps[1]!.lapics })).toMatchObject({
+      signature: 'run/missing-interrupt',
+    });
+  });
+
+  it('should put the set-up before the steps and memory after them', () => {
+    const { value, outcome, seen } = seenBy([{ vpIndex: 0 }], [bad]);
+    const memory = [{ gpa: 0xe0000n, before: Buffer.of(0), after: Buffer.of(1) }];
+    const wrongResult = withResult(seen, 0, 0n);
+    expect(judge(value, outcome, { ...seen, memory })).toMatchObject({ signature: 'program/memory' });
+    expect(judge(value, outcome, { ...wrongResult, memory })).toMatchObject({ signature: 'bad-vector/result' });
+    expect(judge(value, outcome, { ...wrongResult, vpIndexes: [1] })).toMatchObject({ signature: 'machine/vp-index' });
+  });
+});
+
+function seenBy(
+  vcpus: ({ vpIndex: number } & Partial<VcpuSetup>)[],
+  steps: Step[],
+): { value: Program; outcome: ReturnType<typeof predict>; seen: Observation } {
+  const value = encodeCase(makeCase(vcpus, steps));
+  const outcome = predict(value, facts);
+  return { value, outcome, seen: observationOf(outcome, { exact: false }) };
+}
+
+function withResult(observation: Observation, step: number, result: bigint): Observation {
+  return { ...observation, steps: observation.steps.with(step, { ...observation.steps[step]!, result }) };
+}
+
+function withLapic(observation: Observation, vcpu: number, words: [number, number][]): Observation {
+  return { ...observation, lapics: observation.lapics.with(vcpu, new Map(words)) };
+}
+
+/** Nothing of the outcome is shared, so that only contents can be compared. */
+function copyOf(observation: Observation): Observation {
+  return structuredClone(observation);
+}
