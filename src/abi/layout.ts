@@ -48,9 +48,12 @@ export function defineLayout<const Name extends string>(
   return { name, bits, fields: placed };
 }
 
+/** By width: every field of every call is masked, and bigint shifts allocate. */
+const maxima: bigint[] = [];
+
 /** The largest value that fits in `bits` bits. */
 export function maxOf(bits: number): bigint {
-  return (1n << BigInt(bits)) - 1n;
+  return (maxima[bits] ??= (1n << BigInt(bits)) - 1n);
 }
 
 /**

@@ -1,5 +1,6 @@
 /** From a case to the program that the hardware sees (TLFS "Hypercall Inputs", HV_VP_SET). */
 import {
+  bankCountMax,
   controlWord,
   HVCALL_SEND_IPI,
   HVCALL_SEND_IPI_EX,
@@ -15,7 +16,6 @@ import { callRegisterBytes, type MemoryWrite, type Program, type ProgramCall, re
 
 /** How many words of the tail follow the input in memory. */
 const tailWordCount = 8;
-const word = (1n << 64n) - 1n;
 
 export function encodeCase(value: Case): Program {
   return {
@@ -29,16 +29,22 @@ export function encodeBanks(
   targets: readonly number[],
   emptyBanks: readonly number[],
 ): { mask: bigint; banks: bigint[] } {
-  const contents = new Map<number, bigint>(emptyBanks.map((bank) => [bank, 0n]));
+  // Halves of banks as 32-bit numbers: a bigint operation for every target would be the hot spot of the host side.
+  const halves = new Uint32Array(2 * bankCountMax);
+  const isGiven = new Uint8Array(bankCountMax);
+  for (const bank of emptyBanks) isGiven[bank] = 1;
   for (const vp of targets) {
-    const bank = Math.floor(vp / vpsPerBank);
-    contents.set(bank, (contents.get(bank) ?? 0n) | (1n << BigInt(vp % vpsPerBank)));
+    isGiven[Math.floor(vp / vpsPerBank)] = 1;
+    halves[vp >>> 5]! |= 1 << (vp & 31);
   }
-  const banks = [...contents.keys()].sort((a, b) => a - b);
-  return {
-    mask: banks.reduce((mask, bank) => mask | (1n << BigInt(bank)), 0n),
-    banks: banks.map((bank) => contents.get(bank)!),
-  };
+  let mask = 0n;
+  const banks: bigint[] = [];
+  for (let bank = 0; bank < bankCountMax; bank++) {
+    if (isGiven[bank] === 0) continue;
+    mask |= 1n << BigInt(bank);
+    banks.push((BigInt(halves[2 * bank + 1]!) << 32n) | BigInt(halves[2 * bank]!));
+  }
+  return { mask, banks };
 }
 
 function encodeCall(step: CallStep, index: number): ProgramCall {
@@ -51,45 +57,41 @@ function encodeCall(step: CallStep, index: number): ProgramCall {
       repCount: BigInt(step.repCount),
       repStartIndex: BigInt(step.repStart),
     }) | bitsToWord(step.controlBits);
-  const registers = Buffer.alloc(callRegisterBytes);
-  registers.writeBigUInt64LE(control, registerOffset.rcx);
+  // Views of whole words: this is x86, so the host's byte order is the guest's.
+  const registers = new BigUint64Array(callRegisterBytes / 8);
   const gpa = step.gpa ?? defaultInputGpa(index);
-  registers.writeBigUInt64LE(step.fast ? words[0]! : gpa, registerOffset.rdx);
-  registers.writeBigUInt64LE(step.fast ? words[1]! : step.outputGpa, registerOffset.r8);
+  registers[registerOffset.rcx / 8] = control;
+  registers[registerOffset.rdx / 8] = step.fast ? words[0]! : gpa;
+  registers[registerOffset.r8 / 8] = step.fast ? words[1]! : step.outputGpa;
   for (let half = 0; half < xmmHalfCount; half++) {
-    const value = (step.fast ? words[2 + half] : undefined) ?? step.tail;
-    registers.writeBigUInt64LE(value, registerOffset.xmm + 8 * half);
+    registers[registerOffset.xmm / 8 + half] = (step.fast ? words[2 + half] : undefined) ?? step.tail;
   }
-  return { kind: 'call', sender: step.sender, registers, writes: step.fast ? [] : blockAt(gpa, words, step.tail) };
+  const writes = step.fast ? [] : blockAt(gpa, words, step.tail);
+  return { kind: 'call', sender: step.sender, registers: Buffer.from(registers.buffer), writes };
 }
 
-/** The input block as 64-bit words: fixed part first, then the banks. */
+/** The input block as 64-bit words: fixed part first, then the banks. The fields after the first word are words. */
 function inputOf(step: CallStep): { callCode: number; bankCount: number; words: bigint[] } {
-  const head = { vector: BigInt(step.vector), targetVtl: BigInt(step.targetVtl), padding: BigInt(step.padding) };
+  const first = { vector: BigInt(step.vector), targetVtl: BigInt(step.targetVtl), padding: BigInt(step.padding) };
   if (step.do === 'send-ipi') {
-    const input = encodeBits(sendIpiInput, { ...head, processorMask: bitsToWord(step.targets) });
-    return { callCode: HVCALL_SEND_IPI, bankCount: 0, words: splitWords(input, 2) };
+    const words = [encodeBits(sendIpiInput, first), bitsToWord(step.targets)];
+    return { callCode: HVCALL_SEND_IPI, bankCount: 0, words };
   }
   const { mask, banks } = encodeBanks(step.targets, step.emptyBanks);
-  const validBankMask = mask ^ bitsToWord(step.maskFlips);
-  const input = encodeBits(sendIpiExInput, { ...head, format: step.format, validBankMask });
-  return { callCode: HVCALL_SEND_IPI_EX, bankCount: banks.length, words: [...splitWords(input, 3), ...banks] };
+  const words = [encodeBits(sendIpiExInput, first), step.format, mask ^ bitsToWord(step.maskFlips), ...banks];
+  return { callCode: HVCALL_SEND_IPI_EX, bankCount: banks.length, words };
 }
 
 /** The block and its tail, cut off where RAM ends; nothing when the address is outside of RAM. */
 function blockAt(gpa: bigint, words: readonly bigint[], tail: bigint): MemoryWrite[] {
-  const bytes = Buffer.alloc(8 * (words.length + tailWordCount));
-  words.forEach((value, index) => bytes.writeBigUInt64LE(value, 8 * index));
-  for (let index = 0; index < tailWordCount; index++) bytes.writeBigUInt64LE(tail, 8 * (words.length + index));
   if (gpa >= ramEnd) return [];
+  const block = new BigUint64Array(words.length + tailWordCount).fill(tail, words.length);
+  block.set(words);
+  const bytes = Buffer.from(block.buffer);
   const room = ramEnd - gpa;
   return [{ gpa, bytes: room < BigInt(bytes.length) ? bytes.subarray(0, Number(room)) : bytes }];
 }
 
 function bitsToWord(bits: readonly number[]): bigint {
   return bits.reduce((value, bit) => value | (1n << BigInt(bit)), 0n);
-}
-
-function splitWords(value: bigint, count: number): bigint[] {
-  return Array.from({ length: count }, (_, index) => (value >> BigInt(64 * index)) & word);
 }

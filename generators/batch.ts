@@ -1,0 +1,36 @@
+/**
+ * Batches: the unit in which a campaign draws. fast-check folds seeds to 32 bits, so each batch derives one of its own
+ * from the campaign's seed text; a case is then named by campaign seed, batch and index.
+ */
+import fc from 'fast-check';
+import seedrandom from 'seedrandom';
+import type { Case } from '../src/case/case.ts';
+import { caseArbitrary } from './case.ts';
+import { drawSwarm, type Swarm } from './swarm.ts';
+
+export interface Batch {
+  readonly seed: number;
+  readonly swarm: Swarm;
+  /** Case `index` is the one that `fc.check` on `batchArbitrary` makes with this seed and `path: String(index)`. */
+  readonly cases: Case[];
+}
+
+/** The seed of a batch: 32 bits, signed as fast-check wants it. */
+export function batchSeed(campaignSeed: string, batch: number): number {
+  return seedrandom(`${campaignSeed}/${batch}`).int32();
+}
+
+/** The arbitrary that a batch draws from, and the seed to draw with. */
+export function batchArbitrary(
+  campaignSeed: string,
+  batch: number,
+): { arbitrary: fc.Arbitrary<Case>; seed: number; swarm: Swarm } {
+  const swarm = drawSwarm(seedrandom(`${campaignSeed}/${batch}/swarm`).int32());
+  return { arbitrary: caseArbitrary(swarm), seed: batchSeed(campaignSeed, batch), swarm };
+}
+
+/** The first `size` cases of a batch. */
+export function drawBatch(campaignSeed: string, batch: number, size: number): Batch {
+  const { arbitrary, seed, swarm } = batchArbitrary(campaignSeed, batch);
+  return { seed, swarm, cases: fc.sample(arbitrary, { seed, numRuns: size }) };
+}

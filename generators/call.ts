@@ -1,0 +1,208 @@
+/** Hypercalls: a plain call by one of the machine's vCPUs, made different by a few quirks. */
+import fc from 'fast-check';
+import {
+  controlWord,
+  HV_IPI_HIGH_VECTOR,
+  HV_IPI_LOW_VECTOR,
+  sendIpiExInput,
+  sendIpiInput,
+  vpsPerBank,
+} from '../src/abi/hypercall.ts';
+import { fieldOf, maxOf } from '../src/abi/layout.ts';
+import { type CallStep, isAllowedGpa, type SendIpiExStep } from '../src/case/case.ts';
+import { caseLimits } from '../src/case/limits.ts';
+import { defaultInputGpa, ramEnd } from '../src/case/memory.ts';
+import { ascending, legalVector, legalVectorEdge, simplestVector } from './integers.ts';
+import { type AddressAnchor, breakQuirk, oddQuirk, type Quirk } from './quirk.ts';
+import { oneofFeatures, sometimes, type Swarm } from './swarm.ts';
+import { buildVpSet, type RunPlan, vpSetPlan } from './vp-set.ts';
+
+/** A call before it knows its machine and its place in the case. */
+export interface CallPlan {
+  readonly kind: CallStep['do'];
+  readonly fast: boolean;
+  /** Sender, modulo machine size. */
+  readonly sender: number;
+  /** With `distinct`: this vector, or the next one that no step before has, so that one IRR read tells calls apart. */
+  readonly vector: { readonly value: number; readonly distinct: boolean };
+  readonly targets: readonly RunPlan[];
+  readonly oddities: readonly Quirk[];
+  readonly breaks: readonly Quirk[];
+}
+
+/** What a call must know to be built. */
+export interface CallSurroundings {
+  /** Number of the step. */
+  readonly index: number;
+  /** Effective VP indexes of the machine. */
+  readonly vpIndexes: readonly number[];
+  /** Vectors of the steps before; the call adds its own. */
+  readonly usedVectors: Set<number>;
+}
+
+const defaultTail = maxOf(64);
+const headerMax = Number(maxOf(fieldOf(controlWord, 'variableHeaderSize').bits));
+
+/** Draws calls. */
+export function callPlan(swarm: Swarm): fc.Arbitrary<CallPlan> {
+  const vector = (value: fc.Arbitrary<number>, distinct: boolean) =>
+    fc.record({ value, distinct: fc.constant(distinct) }, { noNullPrototype: true });
+  const [none, one, two] = swarm.breakCounts;
+  const broken = breakQuirk(swarm);
+  const odd = oddQuirk(swarm);
+  return fc.record(
+    {
+      kind: oneofFeatures<CallStep['do']>(swarm, {
+        'call.sendIpi': fc.constant('send-ipi'),
+        'call.sendIpiEx': fc.constant('send-ipi-ex'),
+      }),
+      fast: oneofFeatures(swarm, { 'form.slow': fc.constant(false), 'form.fast': fc.constant(true) }),
+      sender: sometimes(1, 2, fc.nat(caseLimits.vcpus - 1), 0),
+      vector: oneofFeatures(swarm, {
+        'vector.distinct': vector(legalVector, true),
+        'vector.repeated': vector(fc.constantFrom(simplestVector, 0x31), false),
+        'vector.edge': vector(legalVectorEdge, false),
+      }),
+      targets: vpSetPlan(swarm),
+      oddities: upToTwo([6, 3, 1], odd),
+      breaks: upToTwo([none, one, two], broken),
+    },
+    { noNullPrototype: true },
+  );
+}
+
+/** The step of a plan. */
+export function buildCall(plan: CallPlan, { index, vpIndexes, usedVectors }: CallSurroundings): CallStep {
+  const isEx = plan.kind === 'send-ipi-ex';
+  const vector = plan.vector.distinct ? unusedVector(plan.vector.value, usedVectors) : plan.vector.value;
+  const step: SendIpiExStep = {
+    do: 'send-ipi-ex',
+    sender: plan.sender % vpIndexes.length,
+    fast: plan.fast,
+    vector,
+    targetVtl: 0,
+    padding: 0,
+    variableHeader: null,
+    repCount: 0,
+    repStart: 0,
+    controlBits: [],
+    gpa: null,
+    outputGpa: 0n,
+    tail: defaultTail,
+    note: '',
+    format: 0n,
+    targets: buildVpSet(plan.targets, vpIndexes, isEx ? caseLimits.vpNumber : vpsPerBank),
+    emptyBanks: [],
+    maskFlips: [],
+  };
+  for (const quirk of plan.oddities) applyQuirk(step, quirk, index, isEx);
+  for (const quirk of plan.breaks) applyQuirk(step, quirk, index, isEx);
+  usedVectors.add(step.vector);
+  return isEx ? step : withoutSet(step);
+}
+
+function upToTwo(
+  [none, one, two]: readonly [number, number, number],
+  quirk: fc.Arbitrary<Quirk>,
+): fc.Arbitrary<readonly Quirk[]> {
+  return fc.oneof(
+    { weight: none, arbitrary: fc.constant<readonly Quirk[]>([]) },
+    { weight: one, arbitrary: fc.tuple(quirk) as fc.Arbitrary<readonly Quirk[]> },
+    { weight: two, arbitrary: fc.tuple(quirk, quirk) as fc.Arbitrary<readonly Quirk[]> },
+  );
+}
+
+function unusedVector(wanted: number, used: ReadonlySet<number>): number {
+  let vector = wanted;
+  while (used.has(vector)) {
+    vector = vector === HV_IPI_HIGH_VECTOR ? HV_IPI_LOW_VECTOR : vector + 1;
+    // Every legal vector is used: 240 are more than a case has steps, but the bound must not rest on that.
+    if (vector === wanted) break;
+  }
+  return vector;
+}
+
+function applyQuirk(step: SendIpiExStep, quirk: Quirk, index: number, isEx: boolean): void {
+  switch (quirk.on) {
+    case 'vector':
+    case 'repCount':
+    case 'repStart':
+    case 'targetVtl':
+    case 'padding':
+      step[quirk.on] = quirk.value;
+      return;
+    case 'format':
+    case 'outputGpa':
+    case 'tail':
+      step[quirk.on] = quirk.value;
+      return;
+    case 'controlBits':
+    case 'emptyBanks':
+      step[quirk.on] = ascending(quirk.bits);
+      return;
+    case 'variableHeader': {
+      const base = quirk.from === 'banks' && isEx ? givenBanks(step).length : 0;
+      step.variableHeader = (base + quirk.value) & headerMax;
+      return;
+    }
+    case 'mask':
+      step.maskFlips = ascending(quirk.bits);
+      // The other call has no mask to disagree with; what it can have too much is the header itself.
+      if (!isEx && !quirk.headerFollows) step.variableHeader = step.maskFlips.length;
+      if (isEx && quirk.headerFollows) step.variableHeader = maskedBanks(step).size;
+      return;
+    case 'moveBank': {
+      const banks = givenBanks(step);
+      if (banks.length > 0) step.maskFlips = ascending([banks[quirk.place % banks.length]!, quirk.to]);
+      return;
+    }
+    case 'address':
+      // A fast call has no address.
+      if (!step.fast) step.gpa = addressOf(quirk, index, blockBytes(step, isEx));
+      return;
+  }
+}
+
+function addressOf(
+  { anchor, offset }: { anchor: AddressAnchor; offset: bigint },
+  index: number,
+  length: bigint,
+): bigint | null {
+  const slotsEnd = defaultInputGpa(caseLimits.steps);
+  const pageBytes = 0x1000n;
+  const firstPageEnd = (slotsEnd / pageBytes + 1n) * pageBytes;
+  const pageEnds = (ramEnd - firstPageEnd) / pageBytes;
+  const base = {
+    zero: 0n,
+    slot: defaultInputGpa(index),
+    // A page end of the step's own as far as there are enough, so that blocks do not overwrite each other.
+    page: firstPageEnd + (BigInt(index) % pageEnds) * pageBytes,
+    ram: ramEnd,
+    block: ramEnd - length,
+  }[anchor];
+  const address = base + offset;
+  return isAllowedGpa(address) ? address : null;
+}
+
+function blockBytes(step: SendIpiExStep, isEx: boolean): bigint {
+  const fixed = (isEx ? sendIpiExInput : sendIpiInput).bits / 8;
+  return BigInt(isEx ? fixed + 8 * givenBanks(step).length : fixed);
+}
+
+/** Banks whose contents are given, ascending. */
+function givenBanks({ targets, emptyBanks }: SendIpiExStep): number[] {
+  return ascending([...targets.map((vp) => Math.floor(vp / vpsPerBank)), ...emptyBanks]);
+}
+
+/** Banks that the valid bank mask names. */
+function maskedBanks(step: SendIpiExStep): Set<number> {
+  const banks = new Set(givenBanks(step));
+  for (const bank of step.maskFlips) if (!banks.delete(bank)) banks.add(bank);
+  return banks;
+}
+
+/** The step as the call that has a processor mask instead of a VP set. */
+function withoutSet(step: SendIpiExStep): CallStep {
+  const { format: _format, emptyBanks: _emptyBanks, maskFlips: _maskFlips, ...rest } = step;
+  return { ...rest, do: 'send-ipi' };
+}

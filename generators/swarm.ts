@@ -1,0 +1,128 @@
+/**
+ * Swarm: a round first draws which features are on and how much they weigh, then its cases. A bug that one feature
+ * hides from another (every call refused for its vector never reaches the bank parser) shows in a round without it.
+ */
+import fc from 'fast-check';
+import { caseLimits } from '../src/case/limits.ts';
+
+/** Features and their usual weights, in groups that compete with each other: `group.feature`. */
+export const featureWeights = {
+  'layout.inOrder': 4,
+  'layout.permuted': 3,
+  'layout.sparse': 4,
+  'layout.doubled': 1,
+  'layout.mixed': 2,
+  'apic.x2apic': 8,
+  'apic.xapic': 5,
+  'apic.softwareDisabled': 1,
+  'apic.hardwareDisabled': 1,
+  'eoi.hvMsr': 3,
+  'eoi.apic': 2,
+  'call.sendIpi': 2,
+  'call.sendIpiEx': 3,
+  'form.slow': 1,
+  'form.fast': 1,
+  'vector.distinct': 10,
+  'vector.repeated': 2,
+  'vector.edge': 3,
+  'set.vcpu': 10,
+  'set.nearVcpu': 4,
+  'set.edge': 4,
+  'set.uniform': 2,
+  'set.range': 2,
+  'set.bank': 1,
+  'set.spread': 2,
+  'break.vector': 6,
+  'break.variableHeader': 6,
+  'break.mask': 5,
+  'break.reservedBits': 4,
+  'break.repCount': 4,
+  'break.repStart': 4,
+  'break.address': 6,
+  'odd.all': 5,
+  'odd.format': 3,
+  'odd.emptyBanks': 3,
+  'odd.moveBank': 2,
+  'odd.maskAndHeader': 2,
+  'odd.targetVtl': 2,
+  'odd.padding': 2,
+  'odd.address': 4,
+  'odd.outputAddress': 2,
+  'odd.tail': 3,
+} as const;
+
+export type Feature = keyof typeof featureWeights;
+
+/** What a round draws from: a plain JSON value. */
+export interface Swarm {
+  readonly stepCountMax: number;
+  readonly vcpuCountMax: number;
+  /** Percentage of cases with `run` steps. */
+  readonly countedPercent: number;
+  /** How many of 1000 cases have halted vCPUs; those are slow. */
+  readonly haltedPerMille: number;
+  /** Weights of steps that break no rule, one, and two. */
+  readonly breakCounts: readonly [none: number, one: number, two: number];
+  readonly weights: Readonly<Record<Feature, number>>;
+}
+
+/** Everything on at its usual weight. */
+export const usualSwarm: Swarm = {
+  stepCountMax: 31,
+  vcpuCountMax: caseLimits.vcpus,
+  countedPercent: 40,
+  haltedPerMille: 5,
+  breakCounts: [5, 4, 1],
+  weights: featureWeights,
+};
+
+const multiplier = fc.constantFrom<number[]>(0, 1, 1, 1, 2, 4);
+
+/** Draws swarms; on average a case has 16 steps, and one batch in four has halted vCPUs in up to 2 % of its cases. */
+export const swarmArbitrary: fc.Arbitrary<Swarm> = fc.record(
+  {
+    stepCountMax: fc.constantFrom(2, 8, 16, 16, 31, 31, 31, 31, 64, 64, 64),
+    vcpuCountMax: fc.constantFrom(2, 4, 8, 8),
+    countedPercent: fc.constantFrom(0, 40, 40, 80),
+    haltedPerMille: fc.constantFrom(0, 0, 0, 20),
+    breakCounts: fc.constantFrom<Swarm['breakCounts'][]>([1, 0, 0], [5, 4, 1], [5, 4, 1], [5, 4, 1], [3, 5, 2]),
+    weights: fc
+      .tuple(...Object.keys(featureWeights).map(() => multiplier))
+      .map(multipliersToWeights, weightsToMultipliers),
+  },
+  { noNullPrototype: true },
+);
+
+/** The swarm of a 32-bit seed. */
+export function drawSwarm(seed: number): Swarm {
+  return fc.sample(swarmArbitrary, { seed, numRuns: 1 })[0]!;
+}
+
+/**
+ * One of the arbitraries, by the weights of their features. When the swarm has turned all of them off they have their
+ * usual weights: a choice must be made.
+ */
+export function oneofFeatures<T>(swarm: Swarm, choices: Partial<Record<Feature, fc.Arbitrary<T>>>): fc.Arbitrary<T> {
+  const features = Object.keys(choices) as Feature[];
+  const allOff = features.every((feature) => swarm.weights[feature] === 0);
+  const weights = allOff ? featureWeights : swarm.weights;
+  return fc.oneof(...features.map((feature) => ({ weight: weights[feature], arbitrary: choices[feature]! })));
+}
+
+/** `value` in that share of draws, else `other`. */
+export function sometimes<T>(share: number, of: number, value: fc.Arbitrary<T>, other: T): fc.Arbitrary<T> {
+  return fc.oneof({ weight: of - share, arbitrary: fc.constant(other) }, { weight: share, arbitrary: value });
+}
+
+function multipliersToWeights(multipliers: readonly number[]): Record<Feature, number> {
+  const entries = Object.entries(featureWeights).map(([feature, weight], place) => [
+    feature,
+    weight * multipliers[place]!,
+  ]);
+  return Object.fromEntries(entries) as Record<Feature, number>;
+}
+
+function weightsToMultipliers(weights: unknown): number[] {
+  const given = weights as Record<Feature, number>;
+  return Object.entries(featureWeights).map(([feature, weight]) => given[feature as Feature] / weight);
+}

@@ -1,0 +1,93 @@
+/**
+ * Sets of VP numbers, drawn as runs: a single VP, a full bank, one VP in each of many banks. Runs start at a number or
+ * at a vCPU of the machine, whichever that turns out to have.
+ */
+import fc from 'fast-check';
+import { bankCountMax, vpsPerBank } from '../src/abi/hypercall.ts';
+import { caseLimits } from '../src/case/limits.ts';
+import { vpNumber, vpNumberEdge } from './integers.ts';
+import { oneofFeatures, type Swarm } from './swarm.ts';
+
+/** `count` VPs, `stride` apart, from `offset` after the VP index of vCPU `vcpu` (modulo machine size), or after 0. */
+export interface RunPlan {
+  readonly vcpu: number | null;
+  readonly offset: number;
+  readonly count: number;
+  readonly stride: number;
+}
+
+/** Distances to a VP that a wrong shift, bank or bit would hit instead. */
+const nearOffsets = [-1, 1, -2, 2, -8, 8, -16, 16, -32, 32, -64, 64, -128, 128, -1024, 1024, -2048, 2048];
+
+/** Bank counts around the limits: XMM registers (11), 1024 VPs (16), a full set (64). */
+const edgeBankCounts = [2, 3, 10, 11, 12, 15, 16, 17, 31, 32, 33, 63, 64];
+
+/** Draws sets. */
+export function vpSetPlan(swarm: Swarm): fc.Arbitrary<RunPlan[]> {
+  const vcpu = fc.nat(caseLimits.vcpus - 1);
+  const nowhere = fc.constant(null);
+  const once = { count: fc.constant(1), stride: fc.constant(1) };
+  const run = oneofFeatures<RunPlan>(swarm, {
+    'set.vcpu': recordOf({ vcpu, offset: fc.constant(0), ...once }),
+    'set.nearVcpu': recordOf({ vcpu, offset: fc.constantFrom(...nearOffsets), ...once }),
+    'set.edge': recordOf({ vcpu: nowhere, offset: vpNumberEdge, ...once }),
+    'set.uniform': recordOf({ vcpu: nowhere, offset: vpNumber, ...once }),
+    'set.range': recordOf({
+      vcpu: nowhere,
+      offset: vpNumber,
+      count: fc.oneof(
+        { weight: 3, arbitrary: fc.integer({ min: 2, max: 6 }) },
+        { weight: 1, arbitrary: fc.integer({ min: 7, max: vpsPerBank + 2 }) },
+      ),
+      stride: fc.constantFrom(1, 2, 3),
+    }),
+    'set.bank': recordOf({
+      vcpu: nowhere,
+      offset: fc.constantFrom(...Array.from({ length: bankCountMax }, (_, bank) => bank * vpsPerBank)),
+      count: fc.oneof(
+        { weight: 30, arbitrary: fc.constant(vpsPerBank) },
+        { weight: 9, arbitrary: fc.constant(2 * vpsPerBank) },
+        { weight: 1, arbitrary: fc.constant(caseLimits.vpNumber) },
+      ),
+      stride: fc.constant(1),
+    }),
+    'set.spread': recordOf({
+      vcpu: fc.constantFrom(null, 0, 1, 2, 3),
+      offset: fc.constantFrom(0, 1, 63, 64),
+      count: fc.oneof(fc.constantFrom(...edgeBankCounts), fc.integer({ min: 2, max: bankCountMax })),
+      stride: fc.constantFrom(vpsPerBank, vpsPerBank, vpsPerBank, vpsPerBank + 1, 2 * vpsPerBank),
+    }),
+  });
+  return fc.oneof(
+    { weight: 1, arbitrary: fc.constant<RunPlan[]>([]) },
+    { weight: 6, arbitrary: fc.tuple(run) as fc.Arbitrary<RunPlan[]> },
+    { weight: 5, arbitrary: fc.array(run, { minLength: 2, maxLength: 6, size: 'max' }) },
+  );
+}
+
+/**
+ * The VP numbers of a set, ascending: numbers beyond the end of the set wrap around, so that every run says something
+ * in a processor mask as well (`end` 64) and one VP in each bank is that from wherever it starts.
+ */
+export function buildVpSet(plan: readonly RunPlan[], vpIndexes: readonly number[], end: number): number[] {
+  // A bitmap and not a sorted list: this is the hot spot of drawing, and some sets are large.
+  const words = new Uint32Array(end / 32);
+  for (const { vcpu, offset, count, stride } of plan) {
+    // The largest set is a multiple of every `end` and larger than any offset, so that nothing below is negative.
+    const start = (vcpu === null ? 0 : vpIndexes[vcpu % vpIndexes.length]!) + offset + caseLimits.vpNumber;
+    for (let step = 0; step < count; step++) {
+      const number = (start + step * stride) % end;
+      words[number >>> 5]! |= 1 << (number & 31);
+    }
+  }
+  const numbers: number[] = [];
+  for (let place = 0; place < words.length; place++) {
+    for (let left = words[place]!; left !== 0; left &= left - 1)
+      numbers.push(place * 32 + 31 - Math.clz32(left & -left));
+  }
+  return numbers;
+}
+
+function recordOf(model: { [Key in keyof RunPlan]: fc.Arbitrary<RunPlan[Key]> }): fc.Arbitrary<RunPlan> {
+  return fc.record(model, { noNullPrototype: true });
+}

@@ -1,0 +1,78 @@
+/** A batch and fast-check's own runner must agree about every case, or a finding could not be shrunk by its path. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { batchArbitrary, batchSeed, drawBatch } from '../../generators/batch.ts';
+import { type Case, formatCase } from '../../src/case/case.ts';
+
+const size = 60;
+
+describe('batchSeed', () => {
+  it('should be a 32-bit number that never changes for a seed text and a batch', () => {
+    expect(batchSeed('42', 0)).toBe(1137582769);
+    expect(batchSeed('42', 1)).toBe(-2132510133);
+    expect(batchSeed('a commit hash', 12345)).toBe(736188117);
+  });
+
+  it('should differ between batches and between campaigns', () => {
+    const seeds = Array.from({ length: 500 }, (_, batch) => [batchSeed('a', batch), batchSeed('b', batch)]).flat();
+    expect(new Set(seeds).size).toBe(seeds.length);
+    for (const seed of seeds) expect(seed | 0).toBe(seed);
+  });
+});
+
+describe('drawBatch', () => {
+  it('should draw the same batch twice, swarm included', () => {
+    expect(drawBatch('42', 5, size)).toEqual(drawBatch('42', 5, size));
+  });
+
+  it('should draw a plain JSON swarm', () => {
+    const { swarm } = drawBatch('42', 5, 1);
+    expect(JSON.parse(JSON.stringify(swarm))).toEqual(swarm);
+  });
+
+  it('should begin a larger batch with the cases of a smaller one', () => {
+    expect(drawBatch('42', 5, size).cases.slice(0, 7)).toEqual(drawBatch('42', 5, 7).cases);
+  });
+
+  it.each([0, 1, 2, 3])('should draw the cases that fc.check runs, in order (batch %i)', (batch) => {
+    const { arbitrary, seed } = batchArbitrary('42', batch);
+    const seen: string[] = [];
+    const property = fc.property(arbitrary, (value) => {
+      seen.push(formatCase(value));
+    });
+    fc.check(property, { seed, numRuns: size });
+    expect(seen).toEqual(drawBatch('42', batch, size).cases.map(formatCase));
+  });
+
+  it('should draw the cases that fc.check runs on an async property', async () => {
+    const { arbitrary, seed } = batchArbitrary('42', 1);
+    const seen: Case[] = [];
+    const property = fc.asyncProperty(arbitrary, async (value) => {
+      seen.push(value);
+      await Promise.resolve();
+    });
+    await fc.check(property, { seed, numRuns: size });
+    expect(seen).toEqual(drawBatch('42', 1, size).cases);
+  });
+
+  it.each([0, 1, 17, size - 1])('should name case %i by its index as a path', (index) => {
+    const { arbitrary, seed } = batchArbitrary('42', 2);
+    const seen: string[] = [];
+    const property = fc.property(arbitrary, (value) => {
+      seen.push(formatCase(value));
+      return false;
+    });
+    const details = fc.check(property, { seed, path: String(index), endOnFailure: true });
+    expect(seen).toEqual([formatCase(drawBatch('42', 2, size).cases[index]!)]);
+    expect(details.counterexamplePath).toBe(String(index));
+  });
+
+  it('should name a shrunk case by the path that fast-check reports', () => {
+    const { arbitrary, seed } = batchArbitrary('42', 2);
+    const property = fc.property(arbitrary, (value) => value.steps.length < 3);
+    const details = fc.check(property, { seed, numRuns: size });
+    const again = fc.check(property, { seed, path: details.counterexamplePath!, endOnFailure: true });
+    expect(again.counterexample).toEqual(details.counterexample);
+    expect(details.counterexample![0].steps).toHaveLength(3);
+  });
+});

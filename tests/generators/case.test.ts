@@ -1,0 +1,127 @@
+/** Laws of `caseArbitrary`, and what seed 42 draws: a change of the generators is never silent. */
+import { createHash } from 'node:crypto';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { drawBatch } from '../../generators/batch.ts';
+import { caseArbitrary } from '../../generators/case.ts';
+import { usualSwarm } from '../../generators/swarm.ts';
+import { type Case, formatCase, isAllowedGpa, makeCase, makeStep, parseCase } from '../../src/case/case.ts';
+import { encodeCase } from '../../src/case/encode.ts';
+import { itKeepsTheLaws } from './laws.ts';
+
+const arbitrary = caseArbitrary(usualSwarm);
+
+describe('caseArbitrary', () => {
+  itKeepsTheLaws<Case>({ arbitrary, expectValid, keyOf: formatCase, shrinks: 25 });
+
+  it('should give a call to every case, and a run step to every counted one', () => {
+    const always = caseArbitrary({ ...usualSwarm, countedPercent: 100, stepCountMax: 64 });
+    const never = caseArbitrary({ ...usualSwarm, countedPercent: 0, stepCountMax: 1 });
+    for (const [from, runs] of [
+      [always, true],
+      [never, false],
+    ] as const) {
+      for (const value of drawn(from)) {
+        expect(value.steps.some((step) => step.do === 'run')).toBe(runs);
+        expect(value.steps.some((step) => step.do !== 'run')).toBe(true);
+      }
+    }
+  });
+
+  it('should shrink what no generator draws: remarks, a refused address, a set of every VP', () => {
+    const everyVp = Array.from({ length: 4096 }, (_, vp) => vp);
+    const value: Case = {
+      ...makeCase([{ vpIndex: 3 }], [makeStep({ do: 'send-ipi-ex', vector: 0x77, targets: everyVp, note: 'n' })]),
+      why: 'by hand',
+      origin: { seed: 's', path: '0:0' },
+    };
+    expect(arbitrary.canShrinkWithoutContext(value)).toBe(true);
+    const [first] = arbitrary.shrink(value, undefined);
+    expect(first!.value.why).toBe('');
+  });
+
+  it.each([null, 3, 'text', {}, { machine: {}, steps: [] }, { machine: { vcpus: [] }, steps: [{ do: 'other' }] }])(
+    'should not claim to shrink %j',
+    (value) => {
+      expect(arbitrary.canShrinkWithoutContext(value)).toBe(false);
+    },
+  );
+
+  it('should draw the cases of seed 42 that it always drew', () => {
+    const cases = Array.from({ length: 10 }, (_, batch) => drawBatch('42', batch, 25).cases).flat();
+    const hash = createHash('sha256').update(cases.map(formatCase).join('')).digest('hex');
+    expect(hash.slice(0, 16)).toBe('2403985eb82e8b6f');
+  });
+
+  it.each([
+    [
+      2,
+      1,
+      `{
+  "schema": "hvipi/case/1",
+  "machine": {
+    "vcpus": [
+      { "vpIndex": 0, "apic": "xapic" },
+      { "vpIndex": 1, "apic": "xapic" },
+      { "vpIndex": 2 },
+      { "vpIndex": 3, "apic": "xapic" }
+    ]
+  },
+  "steps": [
+    { "do": "send-ipi", "sender": 3, "vector": "0x11", "targets": "1" },
+    { "do": "send-ipi", "vector": "0x20", "targets": "0,2,58" },
+    { "do": "run" }
+  ]
+}`,
+    ],
+    [
+      6,
+      17,
+      `{
+  "schema": "hvipi/case/1",
+  "machine": {
+    "vcpus": [
+      { "vpIndex": 0 },
+      { "vpIndex": 1 }
+    ]
+  },
+  "steps": [
+    { "do": "send-ipi-ex", "vector": "0x10", "tail": "0x4b3565ff644d87e2", "format": "0x1", "targets": "1" },
+    { "do": "send-ipi-ex", "sender": 1, "fast": true, "vector": "0x31", "repStart": 4095 },
+    { "do": "run" }
+  ]
+}`,
+    ],
+    [
+      10,
+      6,
+      `{
+  "schema": "hvipi/case/1",
+  "machine": {
+    "vcpus": [
+      { "vpIndex": 64, "apic": "xapic", "eoi": "apic" },
+      { "vpIndex": 64, "apic": "xapic" }
+    ]
+  },
+  "steps": [
+    { "do": "send-ipi", "fast": true, "vector": "0x11", "targetVtl": "0x80", "variableHeader": 12, "targets": "0,56,63" },
+    { "do": "send-ipi", "fast": true, "vector": "0x7f", "targets": "52,54,56,58,60" }
+  ]
+}`,
+    ],
+  ])('should draw in batch %i of seed 42, as case %i, what it always drew', (batch, index, text) => {
+    expect(formatCase(drawBatch('42', batch, index + 1).cases[index]!).trim()).toBe(text.trim());
+  });
+});
+
+function expectValid(value: Case): void {
+  expect(parseCase(formatCase(value))).toEqual(value);
+  for (const step of value.steps) {
+    if (step.do !== 'run' && step.gpa !== null) expect(isAllowedGpa(step.gpa)).toBe(true);
+  }
+  expect(encodeCase(value).steps).toHaveLength(value.steps.length);
+}
+
+function drawn(from: typeof arbitrary): Case[] {
+  return fc.sample(from, { seed: 42, numRuns: 100 });
+}

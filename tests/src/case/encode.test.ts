@@ -1,0 +1,154 @@
+/** Encoding against bytes that were written by hand from TLFS "Hypercall Inputs" and HV_VP_SET. */
+import { describe, expect, it } from 'vitest';
+import { type CallStep, makeCase, makeStep } from '../../../src/case/case.ts';
+import { encodeBanks, encodeCase } from '../../../src/case/encode.ts';
+import type { ProgramCall } from '../../../src/case/program.ts';
+
+const ones = 'ff'.repeat(8);
+const zeros = '00'.repeat(8);
+
+describe('encodeBanks', () => {
+  it("should encode TLFS's worked example {0, 5, 130}", () => {
+    expect(encodeBanks([0, 5, 130], [])).toEqual({ mask: 0x5n, banks: [0x21n, 0x4n] });
+  });
+
+  it('should put VP index 65 into bank 1, bit 1', () => {
+    expect(encodeBanks([65], [])).toEqual({ mask: 0x2n, banks: [0x2n] });
+  });
+
+  it('should reach the last bit of the last bank', () => {
+    expect(encodeBanks([4095], [])).toEqual({ mask: 1n << 63n, banks: [1n << 63n] });
+  });
+
+  it('should give empty banks, between others and under targets', () => {
+    expect(encodeBanks([63, 128], [1, 2])).toEqual({ mask: 0x7n, banks: [1n << 63n, 0n, 1n] });
+  });
+
+  it('should not depend on the order of the targets', () => {
+    expect(encodeBanks([130, 5, 0], [])).toEqual(encodeBanks([0, 5, 130], []));
+  });
+
+  it('should encode all 4096 VPs and none', () => {
+    const all = Array.from({ length: 4096 }, (_, vp) => vp);
+    expect(encodeBanks(all, [])).toEqual({ mask: (1n << 64n) - 1n, banks: Array(64).fill((1n << 64n) - 1n) });
+    expect(encodeBanks([], [])).toEqual({ mask: 0n, banks: [] });
+  });
+});
+
+describe('encodeCase', () => {
+  it('should encode a slow send-ipi: control word, addresses, block and tail', () => {
+    const call = encodeStep(
+      makeStep({
+        do: 'send-ipi',
+        vector: 0xfe,
+        targetVtl: 0x10,
+        padding: 0x030201,
+        targets: [0, 9, 63],
+        outputGpa: 7n,
+      }),
+    );
+    expect(registersOf(call)).toEqual({
+      rcx: '0b00000000000000',
+      rdx: '00000e0000000000',
+      r8: '0700000000000000',
+      xmm: ones.repeat(12),
+    });
+    expect(call.writes).toEqual([
+      { gpa: 0xe0000n, bytes: hex('fe000000', '10', '010203', '0102000000000080', ones.repeat(8)) },
+    ]);
+  });
+
+  it('should encode a fast send-ipi: parameters in RDX and R8, no memory', () => {
+    const call = encodeStep(
+      makeStep({ do: 'send-ipi', fast: true, vector: 0x31, targets: [2], repCount: 1, repStart: 2, tail: 0n }),
+    );
+    expect(registersOf(call)).toEqual({
+      rcx: '0b00010001000200',
+      rdx: '3100000000000000',
+      r8: '0400000000000000',
+      xmm: zeros.repeat(12),
+    });
+    expect(call.writes).toEqual([]);
+  });
+
+  it('should encode an XMM fast send-ipi-ex: mask in XMM0.lo, banks from XMM0.hi', () => {
+    const call = encodeStep(makeStep({ do: 'send-ipi-ex', fast: true, vector: 0xff, targets: [0, 5, 130] }));
+    expect(registersOf(call)).toEqual({
+      rcx: '1500050000000000',
+      rdx: 'ff00000000000000',
+      r8: zeros,
+      xmm: ['0500000000000000', '2100000000000000', '0400000000000000', ones.repeat(9)].join(''),
+    });
+  });
+
+  it('should encode a slow send-ipi-ex: mask and banks after the fixed part', () => {
+    const call = encodeStep(
+      makeStep({ do: 'send-ipi-ex', vector: 0x1_0010, format: 1n, targets: [65], emptyBanks: [63] }),
+    );
+    expect(registersOf(call).rcx).toBe('1500040000000000');
+    const set = ['0100000000000000', '0200000000000080', '0200000000000000', zeros];
+    expect(call.writes).toEqual([{ gpa: 0xe0000n, bytes: hex('10000100', '00', '000000', ...set, ones.repeat(8)) }]);
+  });
+
+  it('should leave mask, banks and variable header in disagreement', () => {
+    const step = makeStep({ do: 'send-ipi-ex', targets: [0, 64], maskFlips: [1, 2, 5], variableHeader: 1023 });
+    const call = encodeStep(step);
+    expect(registersOf(call).rcx).toBe('1500fe0700000000');
+    expect(call.writes[0]!.bytes.subarray(16, 40)).toEqual(
+      hex('2500000000000000', '0100000000000000', '0100000000000000'),
+    );
+  });
+
+  it('should set control bits on top of everything else', () => {
+    const call = encodeStep(makeStep({ do: 'send-ipi', controlBits: [27, 31, 63] }));
+    expect(registersOf(call).rcx).toBe('0b00008800000080');
+  });
+
+  it('should lose the banks that do not fit into registers', () => {
+    const targets = Array.from({ length: 12 }, (_, bank) => 64 * bank + bank);
+    const call = encodeStep(makeStep({ do: 'send-ipi-ex', fast: true, targets }));
+    expect(registersOf(call).rcx).toBe('1500190000000000');
+    expect(call.registers.readBigUInt64LE(32 + 8 * 11)).toBe(1n << 10n);
+  });
+
+  it('should give each step a slot of its own, and a given address to the step that has it', () => {
+    const steps = [makeStep({ do: 'send-ipi' }), makeStep({ do: 'run' }), makeStep({ do: 'send-ipi', sender: 1 })];
+    const program = encodeCase(makeCase([{ vpIndex: 0 }, { vpIndex: 1 }], steps));
+    expect(program.steps.map((step) => step.kind)).toEqual(['call', 'run', 'call']);
+    expect((program.steps[2] as ProgramCall).writes[0]!.gpa).toBe(0xe0800n);
+    expect((program.steps[2] as ProgramCall).sender).toBe(1);
+    expect(encodeStep(makeStep({ do: 'send-ipi', gpa: 0xf0001n })).writes[0]!.gpa).toBe(0xf0001n);
+  });
+
+  it.each([
+    [0xfffecn, 20],
+    [0xffff8n, 8],
+    [0x100000n, null],
+    [1n << 40n, null],
+    [(1n << 64n) - 1n, null],
+  ])('should cut the block at %i off where RAM ends', (gpa, length) => {
+    const call = encodeStep(makeStep({ do: 'send-ipi-ex', gpa, targets: [0] }));
+    expect(call.writes.map(({ bytes }) => bytes.length)).toEqual(length === null ? [] : [length]);
+    expect(call.registers.readBigUInt64LE(8)).toBe(gpa);
+  });
+
+  it('should pass the machine on', () => {
+    const value = makeCase([{ vpIndex: 65, apic: 'xapic' }], [makeStep({ do: 'run' })]);
+    expect(encodeCase(value).vcpus).toEqual([{ vpIndex: 65, apic: 'xapic', eoi: 'hv-msr', idle: 'parked' }]);
+  });
+});
+
+function encodeStep(step: CallStep): ProgramCall {
+  return encodeCase(makeCase([{ vpIndex: 0 }, { vpIndex: 1 }], [step])).steps[0] as ProgramCall;
+}
+
+function registersOf({ registers }: ProgramCall) {
+  expect(registers).toHaveLength(128);
+  expect(registers.readBigUInt64LE(24)).toBe(0n);
+  const [rcx, rdx, r8] = [0, 8, 16].map((at) => registers.toString('hex', at, at + 8));
+  return { rcx, rdx, r8, xmm: registers.toString('hex', 32) };
+}
+
+function hex(...parts: string[]): Buffer {
+  return Buffer.from(parts.join(''), 'hex');
+}
