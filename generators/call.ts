@@ -21,8 +21,8 @@ import { buildVpSet, type RunPlan, vpSetPlan } from './vp-set.ts';
 export interface CallPlan {
   readonly kind: CallStep['do'];
   readonly fast: boolean;
-  /** Sender, modulo machine size. */
-  readonly sender: number;
+  /** Sender, modulo machine size; null is the case's usual sender. */
+  readonly sender: number | null;
   /** With `distinct`: this vector, or the next one that no step before has, so that one IRR read tells calls apart. */
   readonly vector: { readonly value: number; readonly distinct: boolean };
   readonly targets: readonly RunPlan[];
@@ -34,6 +34,8 @@ export interface CallPlan {
 export interface CallSurroundings {
   /** Number of the step. */
   readonly index: number;
+  /** The case's usual sender, modulo machine size. */
+  readonly sender: number;
   /** Effective VP indexes of the machine. */
   readonly vpIndexes: readonly number[];
   /** Vectors of the steps before; the call adds its own. */
@@ -57,7 +59,7 @@ export function callPlan(swarm: Swarm): fc.Arbitrary<CallPlan> {
         'call.sendIpiEx': fc.constant('send-ipi-ex'),
       }),
       fast: oneofFeatures(swarm, { 'form.slow': fc.constant(false), 'form.fast': fc.constant(true) }),
-      sender: sometimes(1, 2, fc.nat(caseLimits.vcpus - 1), 0),
+      sender: sometimes<number | null>(swarm.otherSenderPercent, 100, fc.nat(caseLimits.vcpus - 1), null),
       vector: oneofFeatures(swarm, {
         'vector.distinct': vector(legalVector, true),
         'vector.repeated': vector(fc.constantFrom(simplestVector, 0x31), false),
@@ -72,12 +74,12 @@ export function callPlan(swarm: Swarm): fc.Arbitrary<CallPlan> {
 }
 
 /** The step of a plan. */
-export function buildCall(plan: CallPlan, { index, vpIndexes, usedVectors }: CallSurroundings): CallStep {
+export function buildCall(plan: CallPlan, { index, sender, vpIndexes, usedVectors }: CallSurroundings): CallStep {
   const isEx = plan.kind === 'send-ipi-ex';
   const vector = plan.vector.distinct ? unusedVector(plan.vector.value, usedVectors) : plan.vector.value;
   const step: SendIpiExStep = {
     do: 'send-ipi-ex',
-    sender: plan.sender % vpIndexes.length,
+    sender: (plan.sender ?? sender) % vpIndexes.length,
     fast: plan.fast,
     vector,
     targetVtl: 0,

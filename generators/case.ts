@@ -11,6 +11,8 @@ import { sometimes, type Swarm } from './swarm.ts';
 
 interface CasePlan {
   readonly machine: MachinePlan;
+  /** Who makes most of the calls, modulo machine size. */
+  readonly sender: number;
   /** Whether the case has `run` steps; it decides how the case is observed, so it is one draw and not one a step. */
   readonly counted: boolean;
   /** Every case has a call; before it nothing could be pending. */
@@ -28,6 +30,7 @@ export function caseArbitrary(swarm: Swarm): fc.Arbitrary<Case> {
   const plan = fc.record<CasePlan>(
     {
       machine: machinePlan(swarm),
+      sender: fc.nat(caseLimits.vcpus - 1),
       counted: sometimes(swarm.countedPercent, 100, fc.constant(true), false),
       first: call,
       rest: fc.array(sometimes<CallPlan | null>(callsOfTen, 10, call, null), {
@@ -55,7 +58,8 @@ function buildCase(plan: CasePlan): Case {
   const usedVectors = new Set<number>();
   const steps: Step[] = [];
   for (const step of [plan.first, ...plan.rest]) {
-    if (step !== null) steps.push(buildCall(step, { index: steps.length, vpIndexes, usedVectors }));
+    if (step !== null)
+      steps.push(buildCall(step, { index: steps.length, sender: plan.sender, vpIndexes, usedVectors }));
     else if (plan.counted) steps.push({ do: 'run', note: '' });
   }
   if (plan.counted && !steps.some((step) => step.do === 'run')) {

@@ -5,6 +5,7 @@
 import fc from 'fast-check';
 import { bankCountMax, controlWord, sendIpiExInput } from '../src/abi/hypercall.ts';
 import { maxOf } from '../src/abi/layout.ts';
+import { strayCodeBits } from '../src/case/limits.ts';
 import { anyWord, illegalVector, nonZeroOf, reservedBits } from './integers.ts';
 import { oneofFeatures, type Swarm } from './swarm.ts';
 
@@ -75,6 +76,7 @@ export function breakQuirk(swarm: Swarm): fc.Arbitrary<Quirk> {
     'break.variableHeader': headerBreak,
     'break.mask': maskQuirk(false),
     'break.reservedBits': bitsQuirk('controlBits', reservedBits(controlWord)),
+    'break.callCode': bitsQuirk('controlBits', fc.constantFrom(...strayCodeBits.map((bit) => [bit]))),
     'break.repCount': valueQuirk('repCount', nonZeroOf(controlWord, 'repCount')),
     'break.repStart': valueQuirk('repStart', nonZeroOf(controlWord, 'repStartIndex')),
     'break.address': addressBreak,

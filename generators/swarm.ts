@@ -36,6 +36,7 @@ export const featureWeights = {
   'break.variableHeader': 6,
   'break.mask': 5,
   'break.reservedBits': 4,
+  'break.callCode': 1,
   'break.repCount': 4,
   'break.repStart': 4,
   'break.address': 6,
@@ -61,6 +62,11 @@ export interface Swarm {
   readonly countedPercent: number;
   /** How many of 1000 cases have halted vCPUs; those are slow. */
   readonly haltedPerMille: number;
+  /**
+   * Percentage of calls by another sender than the case's usual one. Every change of sender is a KVM_RUN of its own, so
+   * most rounds have few of them.
+   */
+  readonly otherSenderPercent: number;
   /** Weights of steps that break no rule, one, and two. */
   readonly breakCounts: readonly [none: number, one: number, two: number];
   readonly weights: Readonly<Record<Feature, number>>;
@@ -72,19 +78,21 @@ export const usualSwarm: Swarm = {
   vcpuCountMax: caseLimits.vcpus,
   countedPercent: 40,
   haltedPerMille: 5,
+  otherSenderPercent: 10,
   breakCounts: [5, 4, 1],
   weights: featureWeights,
 };
 
 const multiplier = fc.constantFrom<number[]>(0, 1, 1, 1, 2, 4);
 
-/** Draws swarms; on average a case has 16 steps, and one batch in four has halted vCPUs in up to 2 % of its cases. */
+/** Draws swarms; on average a case has 16 steps, and one batch in four has halted vCPUs in 0.8 % of its cases. */
 export const swarmArbitrary: fc.Arbitrary<Swarm> = fc.record(
   {
     stepCountMax: fc.constantFrom(2, 8, 16, 16, 31, 31, 31, 31, 64, 64, 64),
     vcpuCountMax: fc.constantFrom(2, 4, 8, 8),
     countedPercent: fc.constantFrom(0, 40, 40, 80),
-    haltedPerMille: fc.constantFrom(0, 0, 0, 20),
+    haltedPerMille: fc.constantFrom(0, 0, 0, 8),
+    otherSenderPercent: fc.constantFrom(0, 5, 5, 50),
     breakCounts: fc.constantFrom<Swarm['breakCounts'][]>([1, 0, 0], [5, 4, 1], [5, 4, 1], [5, 4, 1], [3, 5, 2]),
     weights: fc
       .tuple(...Object.keys(featureWeights).map(() => multiplier))

@@ -9,7 +9,7 @@ import { bankCountMax, controlWord, vpsPerBank } from '../abi/hypercall.ts';
 import { fieldOf, maxOf } from '../abi/layout.ts';
 import { formatList, parseList } from './cpulist.ts';
 import { APIC_DEFAULT_PHYS_BASE } from '../abi/lapic.ts';
-import { apicStates, caseLimits, eoiKinds, idleKinds } from './limits.ts';
+import { apicStates, caseLimits, eoiKinds, idleKinds, strayCodeBits } from './limits.ts';
 import { arenaStart } from './memory.ts';
 
 export const caseSchemaName = 'hvipi/case/1';
@@ -113,6 +113,11 @@ const caseSchema = z
       if (step.sender >= value.machine.vcpus.length) {
         const message = `vCPU ${step.sender} is not in the machine, which has ${value.machine.vcpus.length}`;
         context.addIssue({ code: 'custom', path: ['steps', index, 'sender'], message });
+      }
+      const codeBits = step.controlBits.filter((bit) => bit < 16);
+      if (codeBits.length > 1 || codeBits.some((bit) => !strayCodeBits.some((allowed) => allowed === bit))) {
+        const message = `of the call code's bits at most one may be set, of ${strayCodeBits[0]} to ${strayCodeBits.at(-1)}`;
+        context.addIssue({ code: 'custom', path: ['steps', index, 'controlBits'], message });
       }
       if (step.gpa !== null && !isAllowedGpa(step.gpa)) {
         const message = `0x${step.gpa.toString(16)} belongs to the guest program or to the APIC page; use 0x${arenaStart.toString(16)} and up`;

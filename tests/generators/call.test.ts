@@ -14,7 +14,7 @@ const plan: CallPlan = {
   oddities: [],
   breaks: [],
 };
-const surroundings = () => ({ index: 1, vpIndexes: [0, 65], usedVectors: new Set<number>() });
+const surroundings = () => ({ index: 1, sender: 1, vpIndexes: [0, 65], usedVectors: new Set<number>() });
 const build = (given: Partial<CallPlan>) => buildCall({ ...plan, ...given }, surroundings());
 const plainEx = makeStep({ do: 'send-ipi-ex', vector: 0xfe, targets: [0, 64] });
 const plain = makeStep({ do: 'send-ipi', vector: 0xfe, targets: [0] });
@@ -27,6 +27,11 @@ describe('buildCall', () => {
 
   it('should take the sender modulo machine size', () => {
     expect(build({ sender: 5 }).sender).toBe(1);
+    expect(build({ sender: 6 }).sender).toBe(0);
+  });
+
+  it('should be by the usual sender where the plan names none', () => {
+    expect(build({ sender: null }).sender).toBe(1);
   });
 
   it('should take the next unused vector where vectors are to be distinct, and remember it', () => {

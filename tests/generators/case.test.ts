@@ -50,67 +50,15 @@ describe('caseArbitrary', () => {
   it('should draw the cases of seed 42 that it always drew', () => {
     const cases = Array.from({ length: 10 }, (_, batch) => drawBatch('42', batch, 25).cases).flat();
     const hash = createHash('sha256').update(cases.map(formatCase).join('')).digest('hex');
-    expect(hash.slice(0, 16)).toBe('2403985eb82e8b6f');
+    expect(hash.slice(0, 16)).toMatchSnapshot();
   });
 
   it.each([
-    [
-      2,
-      1,
-      `{
-  "schema": "hvipi/case/1",
-  "machine": {
-    "vcpus": [
-      { "vpIndex": 0, "apic": "xapic" },
-      { "vpIndex": 1, "apic": "xapic" },
-      { "vpIndex": 2 },
-      { "vpIndex": 3, "apic": "xapic" }
-    ]
-  },
-  "steps": [
-    { "do": "send-ipi", "sender": 3, "vector": "0x11", "targets": "1" },
-    { "do": "send-ipi", "vector": "0x20", "targets": "0,2,58" },
-    { "do": "run" }
-  ]
-}`,
-    ],
-    [
-      6,
-      17,
-      `{
-  "schema": "hvipi/case/1",
-  "machine": {
-    "vcpus": [
-      { "vpIndex": 0 },
-      { "vpIndex": 1 }
-    ]
-  },
-  "steps": [
-    { "do": "send-ipi-ex", "vector": "0x10", "tail": "0x4b3565ff644d87e2", "format": "0x1", "targets": "1" },
-    { "do": "send-ipi-ex", "sender": 1, "fast": true, "vector": "0x31", "repStart": 4095 },
-    { "do": "run" }
-  ]
-}`,
-    ],
-    [
-      10,
-      6,
-      `{
-  "schema": "hvipi/case/1",
-  "machine": {
-    "vcpus": [
-      { "vpIndex": 64, "apic": "xapic", "eoi": "apic" },
-      { "vpIndex": 64, "apic": "xapic" }
-    ]
-  },
-  "steps": [
-    { "do": "send-ipi", "fast": true, "vector": "0x11", "targetVtl": "0x80", "variableHeader": 12, "targets": "0,56,63" },
-    { "do": "send-ipi", "fast": true, "vector": "0x7f", "targets": "52,54,56,58,60" }
-  ]
-}`,
-    ],
-  ])('should draw in batch %i of seed 42, as case %i, what it always drew', (batch, index, text) => {
-    expect(formatCase(drawBatch('42', batch, index + 1).cases[index]!).trim()).toBe(text.trim());
+    [2, 1],
+    [6, 17],
+    [10, 6],
+  ])('should draw in batch %i of seed 42, as case %i, what it always drew', (batch, index) => {
+    expect(formatCase(drawBatch('42', batch, index + 1).cases[index]!)).toMatchSnapshot();
   });
 });
 
