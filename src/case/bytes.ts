@@ -10,7 +10,9 @@ export class Writer {
   }
 
   u8(value: number): void {
-    this.#buffer[this.#room(1)] = value;
+    // The place first: making room may replace the buffer.
+    const at = this.#room(1);
+    this.#buffer[at] = value;
   }
 
   u16(value: number): void {

@@ -78,6 +78,7 @@ export class GuestMachine implements Disposable {
   readonly #scratchPage = Buffer.alloc(lapic.lapicPageBytes);
   readonly #scratchWords = wordsOf(this.#scratchPage);
   #isUsable = true;
+  #isGivenUp = false;
 
   constructor(kvm: Kvm, code: GuestCode, cpuid: readonly Buffer[], vcpuCount: number) {
     this.#code = code;
@@ -96,7 +97,7 @@ export class GuestMachine implements Disposable {
     this.#watch = new MemoryWatch(this.#memory, map.quietRanges);
   }
 
-  /** False after an unexpected exit. */
+  /** False after an unexpected exit, or when a vCPU was given up. */
   get isUsable(): boolean {
     return this.#isUsable;
   }
@@ -208,7 +209,15 @@ export class GuestMachine implements Disposable {
     return `vCPU ${position}: ${name} at hypercall instruction ${signed(Number(rip) - this.#code.hypercall)}`;
   }
 
+  /** Gives the machine up: one of its vCPUs does not come back from KVM_RUN. */
+  giveUp(): void {
+    this.#isUsable = false;
+    this.#isGivenUp = true;
+  }
+
+  /** A machine that was given up stays as it is: a thread is still inside of it. */
   [Symbol.dispose](): void {
+    if (this.#isGivenUp) return;
     for (const { vcpu } of this.#vcpus.toReversed()) vcpu[Symbol.dispose]();
     this.#vm[Symbol.dispose]();
   }
@@ -252,7 +261,7 @@ export class GuestMachine implements Disposable {
       state.apic = apic;
     }
     if (page === undefined) {
-      page = setUpLapicPage(state.vcpu, apic);
+      page = setUpLapicPage(state.vcpu, position, apic);
       state.pages.set(apic, page);
     }
     state.vcpu.setLapic(page.bytes);
@@ -299,9 +308,12 @@ function apicBase(position: number, apic: VcpuSetup['apic']): bigint {
  * Sets a LAPIC to the state in which programs start and reads it back. TMR is all ones, so that accepting a vector,
  * which clears its bit (__apic_accept_irq), shows even after the vector has been handled.
  */
-function setUpLapicPage(vcpu: Vcpu, apic: VcpuSetup['apic']): LapicPage {
+function setUpLapicPage(vcpu: Vcpu, position: number, apic: VcpuSetup['apic']): LapicPage {
   const page = Buffer.alloc(lapic.lapicPageBytes);
   vcpu.getLapic(page);
+  // Both modes have the ID in the top byte here. It must be written: KVM keeps the register's bits over a change from
+  // x2APIC to xAPIC (kvm_lapic_set_base), where they mean another ID.
+  page.writeUInt32LE(position << 24, lapic.APIC_ID);
   const enabled = apic === 'software-disabled' ? 0 : lapic.APIC_SPIV_APIC_ENABLED;
   page.writeUInt32LE(0xff | enabled, lapic.APIC_SPIV);
   page.writeUInt32LE(0, lapic.APIC_TASKPRI);

@@ -47,7 +47,10 @@ export class HaltedVcpus {
 
   async #until(condition: () => boolean, complaint: string): Promise<void> {
     for (let waitedMs = 0; !condition(); waitedMs += pollMs) {
-      if (waitedMs > lostAfterMs) throw new UnexpectedExit(complaint);
+      if (waitedMs > lostAfterMs) {
+        this.#machine.giveUp();
+        throw new UnexpectedExit(complaint);
+      }
       await sleep(pollMs);
     }
   }

@@ -1,0 +1,245 @@
+/**
+ * The main loop: batches in order of the stream, two of them on their way at a time, each case judged in order.
+ * What the kernel's failures and the agent's deaths mean for the batches on their way is decided here; what becomes of
+ * a single problem is decided in `pursuit.ts`.
+ */
+import type { Observation } from '../case/observation.ts';
+import { InfrastructureError, KernelFailure } from '../executor/executor.ts';
+import { type Batch, batchesOf, type Place, type StreamOptions } from './batches.ts';
+import { breathe, Interrupted, interruptible } from './interrupt.ts';
+import { type Judgement, judgeObservation, prepare, type Prepared, type Problem } from './judgement.ts';
+import { Pursuit, type PursuitOptions } from './pursuit.ts';
+import { Session } from './session.ts';
+import { Tally } from './tally.ts';
+import type { Target } from './target.ts';
+import type { Finding } from './finding.ts';
+
+/** Batches that are with the executor at a time: it always has the next one while this side judges the last one. */
+const flightsMax = 2;
+
+export interface CampaignOptions extends StreamOptions, Omit<PursuitOptions, 'target'> {
+  /** Seconds after the first case at which no further batch starts. */
+  readonly seconds: number;
+  /** Whether the campaign goes on after a finding. */
+  readonly keepGoing: boolean;
+}
+
+/** Told while the campaign runs. */
+export interface CampaignHooks {
+  readonly onOpen?: (session: Session) => void;
+  readonly onCase?: (prepared: Prepared, verdict: string, place: Place) => void;
+  readonly onBatch?: (tally: Tally, findings: readonly Finding[]) => void;
+  /** `isSaved` is false when the file could not be written. */
+  readonly onFinding?: (finding: Finding, isSaved: boolean) => void;
+}
+
+/** Why a campaign ended. */
+export type Ending = 'budget' | 'finding' | 'interrupted' | 'infrastructure';
+
+export interface CampaignResult {
+  readonly ending: Ending;
+  /** What failed, when infrastructure did. */
+  readonly error: string | null;
+  readonly tally: Tally;
+  /** Seconds from the first case to the end. */
+  readonly seconds: number;
+  readonly findings: readonly Finding[];
+  /** The first batch that was not judged whole. */
+  readonly nextBatch: number;
+  readonly facts: Session['facts'];
+  readonly bootSeconds: number;
+  readonly restarts: number;
+}
+
+/** A batch on its way. Its answer never rejects, so that nobody needs to be waiting for it. */
+interface Flight {
+  readonly batch: Batch;
+  readonly cases: readonly Prepared[];
+  readonly generation: number;
+  readonly answer: Promise<readonly Observation[] | Error>;
+  /** Whether the agent died of it before. */
+  readonly isRepeat: boolean;
+}
+
+/**
+ * Runs a campaign to its end.
+ *
+ * @throws SkippedError, InfrastructureError when the target does not open at all.
+ */
+export async function runCampaign(
+  target: Target,
+  options: CampaignOptions,
+  signal: AbortSignal,
+  hooks: CampaignHooks = {},
+): Promise<CampaignResult> {
+  await using session = await Session.open(target, signal);
+  hooks.onOpen?.(session);
+  const campaign = new Campaign(session, { ...options, target }, hooks);
+  const { ending, error } = await campaign.run();
+  const { facts, bootSeconds, restarts } = session;
+  const { tally, findings, nextBatch } = campaign;
+  return { ending, error, tally, seconds: tally.seconds, findings, nextBatch, facts, bootSeconds, restarts };
+}
+
+class Campaign {
+  readonly tally = new Tally();
+  nextBatch: number;
+  readonly #session: Session;
+  readonly #options: CampaignOptions & PursuitOptions;
+  readonly #hooks: CampaignHooks;
+  readonly #pursuit: Pursuit;
+  readonly #batches: Generator<Batch>;
+  #flights: Flight[] = [];
+  #isStopped = false;
+
+  constructor(session: Session, options: CampaignOptions & PursuitOptions, hooks: CampaignHooks) {
+    this.#session = session;
+    this.#options = options;
+    this.#hooks = hooks;
+    this.#batches = batchesOf(options);
+    this.#pursuit = new Pursuit(session, this.tally, options, (finding, isSaved) =>
+      hooks.onFinding?.(finding, isSaved),
+    );
+    this.nextBatch = options.fromBatch;
+  }
+
+  get findings(): readonly Finding[] {
+    return this.#pursuit.findings;
+  }
+
+  async run(): Promise<{ ending: Ending; error: string | null }> {
+    this.tally.startClock();
+    try {
+      await this.#fill();
+      while (this.#flights.length > 0 && !this.#isStopped) {
+        await this.#settle(this.#flights.shift()!);
+        this.#hooks.onBatch?.(this.tally, this.findings);
+        await breathe();
+        await this.#fill();
+      }
+      return { ending: this.#isStopped ? 'finding' : 'budget', error: null };
+    } catch (error) {
+      if (error instanceof Interrupted) return { ending: 'interrupted', error: null };
+      if (error instanceof InfrastructureError) return { ending: 'infrastructure', error: error.message };
+      throw error;
+    }
+  }
+
+  /** Sends batches until enough are on their way or the time is over. */
+  async #fill(): Promise<void> {
+    while (this.#flights.length < flightsMax && !this.#isStopped && this.tally.seconds < this.#options.seconds) {
+      if (this.#session.signal.aborted) throw new Interrupted('interrupted');
+      const next = this.#batches.next();
+      if (next.done === true) return;
+      const cases = next.value.cases.map((value) => prepare(value, this.#session.facts));
+      this.#flights.push(await this.#launch(next.value, cases, false));
+    }
+  }
+
+  async #launch(batch: Batch, cases: readonly Prepared[], isRepeat: boolean): Promise<Flight> {
+    const executor = await this.#session.executor();
+    const programs = cases.map(({ program }) => program);
+    const answer = executor.run(programs, { exact: false }).catch((error: unknown) => error as Error);
+    return { batch, cases, generation: this.#session.generation, answer, isRepeat };
+  }
+
+  async #settle(flight: Flight): Promise<void> {
+    // Whatever was sent to an executor that is gone goes to the next one, whether or not it had answered.
+    const isLost = flight.generation !== this.#session.generation;
+    const current = isLost ? await this.#launch(flight.batch, flight.cases, flight.isRepeat) : flight;
+    const answer = await interruptible(current.answer, this.#session.signal);
+    if (!(answer instanceof Error)) return this.#judgeBatch(current, answer);
+    if (answer instanceof KernelFailure) return this.#isolate(current, answer);
+    if (!(answer instanceof InfrastructureError)) throw answer;
+    await this.#session.discard();
+    if (current.isRepeat) return this.#runOneByOne(current);
+    this.#flights.unshift(await this.#launch(current.batch, current.cases, true));
+  }
+
+  async #judgeBatch(flight: Flight, observations: readonly Observation[]): Promise<void> {
+    if (observations.length !== flight.cases.length) {
+      throw new InfrastructureError(`${observations.length} observations for ${flight.cases.length} programs`);
+    }
+    // Memory is compared once for all of a pooled batch, so a change by one program shows at every one.
+    if (observations.some(({ memory }) => memory.length > 0)) return this.#findWriter(flight, observations);
+    for (const [index, prepared] of flight.cases.entries()) {
+      const judgement = judgeObservation(prepared, observations[index]!);
+      if (judgement.class === 'match') await this.#conclude(flight, index, judgement);
+      else await this.#concludeSuspect(flight, index, judgement);
+      if (this.#isStopped) return;
+    }
+    this.#finish(flight);
+  }
+
+  /** Runs a suspect alone; only what it shows alone counts as a finding for certain. */
+  async #concludeSuspect(flight: Flight, index: number, suspicion: Problem): Promise<void> {
+    const prepared = flight.cases[index]!;
+    if (this.#pursuit.isKnown(suspicion)) return this.#conclude(flight, index, suspicion);
+    const alone = await this.#session.probePrepared(prepared);
+    if (alone.class !== 'match') return this.#conclude(flight, index, alone);
+    this.#count(flight, index, suspicion, 'unstable');
+    const cameBefore = flight.cases.slice(0, index + 1);
+    await this.#pursuit.recordUnstable(prepared.value, suspicion, flight.batch.placeOf(index), cameBefore);
+  }
+
+  /** Some program of the batch wrote where it must not: all run one by one, with memory compared after each. */
+  async #findWriter(flight: Flight, observations: readonly Observation[]): Promise<void> {
+    const problemsBefore = this.#pursuit.problems;
+    await this.#runOneByOne(flight);
+    if (this.#isStopped || this.#pursuit.problems > problemsBefore) return;
+    const last = flight.cases.length - 1;
+    const prepared = flight.cases[last]!;
+    const suspicion = judgeObservation(prepared, observations[last]!);
+    if (suspicion.class === 'match') return;
+    await this.#pursuit.recordUnstable(prepared.value, suspicion, flight.batch.placeOf(last), flight.cases);
+  }
+
+  /** Counts a case with its final judgement and follows a problem up. */
+  async #conclude(flight: Flight, index: number, judgement: Judgement): Promise<void> {
+    this.#count(flight, index, judgement, judgement.class);
+    if (judgement.class === 'match') return;
+    const isNew = await this.#pursuit.pursue(flight.cases[index]!.value, judgement, flight.batch.placeOf(index));
+    if (isNew && !this.#options.keepGoing) this.#isStopped = true;
+  }
+
+  #count(flight: Flight, index: number, judgement: Judgement, verdict: string): void {
+    const prepared = flight.cases[index]!;
+    if (flight.batch.number === null) this.tally.corpusCases++;
+    this.tally.add(prepared, judgement, verdict);
+    this.#hooks.onCase?.(prepared, verdict, flight.batch.placeOf(index));
+  }
+
+  /**
+   * The kernel failed. An oops shows on the console while answers are still on their way, so any batch on its way may
+   * have caused it: the cases of all of them run one by one.
+   */
+  async #isolate(flight: Flight, failure: KernelFailure): Promise<void> {
+    await this.#session.discard();
+    const flights = [flight, ...this.#flights];
+    this.#flights = [];
+    const problemsBefore = this.#pursuit.problems;
+    for (const each of flights) {
+      await this.#runOneByOne(each);
+      if (this.#isStopped) return;
+    }
+    if (this.#pursuit.problems > problemsBefore) return;
+    const cases = flights.flatMap((each) => each.cases);
+    const { batch, cases: lastCases } = flights.at(-1)!;
+    const { value, outcome } = cases.at(-1)!;
+    const problem = { class: failure.kind, signature: failure.fingerprint, console: failure.console, outcome } as const;
+    await this.#pursuit.recordUnstable(value, problem, batch.placeOf(lastCases.length - 1), cases);
+  }
+
+  async #runOneByOne(flight: Flight): Promise<void> {
+    for (const [index, prepared] of flight.cases.entries()) {
+      await this.#conclude(flight, index, await this.#session.probePrepared(prepared));
+      if (this.#isStopped) return;
+      await breathe();
+    }
+    this.#finish(flight);
+  }
+
+  #finish({ batch }: Flight): void {
+    if (batch.number !== null) this.nextBatch = batch.number + 1;
+  }
+}

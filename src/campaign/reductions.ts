@@ -1,0 +1,173 @@
+/**
+ * Ways to make a case simpler, from the coarse to the fine. Each pass proposes whole cases and judges none; a proposal
+ * may turn out heavier than the case it came from, and the reducer drops it.
+ */
+import { vpsPerBank } from '../abi/hypercall.ts';
+import { type Case, makeStep, type Step, type VcpuSetup } from '../case/case.ts';
+import { caseLimits } from '../case/limits.ts';
+import { ascending, between, type Pass, sublists, withCall, withSteps, withTargets, withVcpus } from './edits.ts';
+import { fieldPasses } from './reductions-fields.ts';
+
+function* fewerSteps(value: Case): Generator<Case> {
+  for (const steps of sublists(value.steps)) if (steps.length > 0) yield withSteps(value, steps);
+}
+
+function* fewerVcpus(value: Case): Generator<Case> {
+  const positions = value.machine.vcpus.map((_, position) => position);
+  for (const kept of sublists(positions)) {
+    if (kept.length === 0) continue;
+    yield* keepVcpus(value, kept);
+  }
+}
+
+/** The case with some of its vCPUs: steps of the others go too, or are sent by the first one that stays. */
+function* keepVcpus(value: Case, kept: readonly number[]): Generator<Case> {
+  const smaller = withVcpus(
+    value,
+    kept.map((position) => value.machine.vcpus[position]!),
+  );
+  const renumbered = (step: Step): Step =>
+    step.do === 'run' ? step : { ...step, sender: Math.max(0, kept.indexOf(step.sender)) };
+  const own = value.steps.filter((step) => step.do === 'run' || kept.includes(step.sender));
+  if (own.length > 0) yield withSteps(smaller, own.map(renumbered));
+  const all = withSteps(smaller, value.steps.map(renumbered));
+  if (own.length < value.steps.length) yield all;
+  if (kept.every((position, index) => position === index)) return;
+  // A vCPU that is not where it was may have shown the problem because VP index and position were not the same.
+  const former = smaller.machine.vcpus.map((vcpu, index) => ({ ...vcpu, vpIndex: kept[index]! }));
+  const rename = new Map(smaller.machine.vcpus.map((vcpu, index) => [vcpu.vpIndex, kept[index]!]));
+  yield withTargets(withVcpus(all, former), rename);
+}
+
+function* plainMachine(value: Case): Generator<Case> {
+  const { vcpus } = value.machine;
+  const plain = { apic: 'x2apic', eoi: 'hv-msr', idle: 'parked' } as const;
+  yield withVcpus(
+    value,
+    vcpus.map((vcpu) => ({ ...vcpu, ...plain })),
+  );
+  for (const [position, vcpu] of vcpus.entries()) {
+    const changed: VcpuSetup[] = [
+      { ...vcpu, ...plain },
+      { ...vcpu, apic: plain.apic },
+      { ...vcpu, apic: 'software-disabled' },
+      { ...vcpu, eoi: plain.eoi },
+      { ...vcpu, idle: plain.idle },
+    ];
+    for (const other of changed) yield withVcpus(value, vcpus.with(position, other));
+  }
+}
+
+/** Vectors that are taken by a thread of a vCPU are taken in a `run` step instead, at the end or after each call. */
+function* parkedMachine(value: Case): Generator<Case> {
+  const { vcpus } = value.machine;
+  if (vcpus.every(({ idle }) => idle === 'parked')) return;
+  const parked = withVcpus(
+    value,
+    vcpus.map((vcpu) => ({ ...vcpu, idle: 'parked' })),
+  );
+  const run = makeStep({ do: 'run' });
+  if (value.steps.length < caseLimits.steps) yield withSteps(parked, [...value.steps, run]);
+  if (value.steps.length * 2 <= caseLimits.steps) {
+    yield withSteps(
+      parked,
+      value.steps.flatMap((step) => (step.do === 'run' ? [step] : [step, run])),
+    );
+  }
+}
+
+/** VP indexes equal to positions: all at once, then one by one, with the targets that name them or without. */
+function* plainVpIndexes(value: Case): Generator<Case> {
+  const { vcpus } = value.machine;
+  const all = withVcpus(
+    value,
+    vcpus.map((vcpu, position) => ({ ...vcpu, vpIndex: position })),
+  );
+  yield withTargets(all, new Map(vcpus.map((vcpu, position) => [vcpu.vpIndex, position])));
+  yield all;
+  for (const [position, { vpIndex }] of vcpus.entries()) {
+    for (const other of plainerVpIndexes(vpIndex, position)) {
+      const moved = withVcpus(value, vcpus.with(position, { ...vcpus[position]!, vpIndex: other }));
+      const rename = new Map([[vpIndex, other]]);
+      yield withTargets(moved, rename);
+      yield moved;
+      const together = vcpus.map((vcpu) => (vcpu.vpIndex === vpIndex ? { ...vcpu, vpIndex: other } : vcpu));
+      yield withTargets(withVcpus(value, together), rename);
+    }
+  }
+}
+
+/** Two VP indexes change places, in the machine and in all calls. */
+function* swappedVpIndexes(value: Case): Generator<Case> {
+  const { vcpus } = value.machine;
+  const named = value.steps.flatMap((step) => (step.do === 'run' ? [] : step.targets));
+  const all = ascending([...vcpus.map(({ vpIndex }) => vpIndex), ...named]);
+  // Only what is small already: the pairs of large sets are too many to try.
+  if (all.length > 6) return;
+  for (const [index, one] of all.entries()) {
+    for (const other of all.slice(index + 1)) {
+      const swap = (vpIndex: number): number => (vpIndex === one ? other : vpIndex === other ? one : vpIndex);
+      const swapped = withVcpus(
+        value,
+        vcpus.map((vcpu) => ({ ...vcpu, vpIndex: swap(vcpu.vpIndex) })),
+      );
+      yield withTargets(
+        swapped,
+        new Map([
+          [one, other],
+          [other, one],
+        ]),
+      );
+    }
+  }
+}
+
+/** The position, the same bit of a lower bank, the first bit of the same bank, then whatever is lower. */
+function* plainerVpIndexes(vpIndex: number, position: number): Generator<number> {
+  const bit = vpIndex % vpsPerBank;
+  yield position;
+  for (const first of between(BigInt(vpIndex - bit), 0n)) yield Number(first) - (Number(first) % vpsPerBank) + bit;
+  yield vpIndex - bit;
+  for (const other of between(BigInt(vpIndex), BigInt(position))) yield Number(other);
+  yield 0;
+}
+
+/** The sender becomes the first vCPU: by name, or by moving the sending vCPU there. */
+function* plainSender(value: Case): Generator<Case> {
+  const { vcpus } = value.machine;
+  yield withSteps(
+    value,
+    value.steps.map((step) => (step.do === 'run' ? step : { ...step, sender: 0 })),
+  );
+  for (const [index, step] of value.steps.entries()) {
+    if (step.do === 'run' || step.sender === 0) continue;
+    yield withCall(value, index, (call) => ({ ...call, sender: 0 }));
+    yield* swapWithFirst(value, vcpus, step.sender);
+  }
+}
+
+function* swapWithFirst(value: Case, vcpus: readonly VcpuSetup[], position: number): Generator<Case> {
+  const swap = (sender: number): number => (sender === 0 ? position : sender === position ? 0 : sender);
+  const order = vcpus.map((_, index) => vcpus[swap(index)]!);
+  const steps = value.steps.map((step) => (step.do === 'run' ? step : { ...step, sender: swap(step.sender) }));
+  const swapped = withSteps(withVcpus(value, order), steps);
+  yield swapped;
+  // The VP indexes stay where they were and the targets follow, so that the machine does not get harder to read.
+  const inPlace = order.map((vcpu, index) => ({ ...vcpu, vpIndex: vcpus[index]!.vpIndex }));
+  yield withTargets(
+    withVcpus(swapped, inPlace),
+    new Map(order.map((vcpu, index) => [vcpu.vpIndex, vcpus[index]!.vpIndex])),
+  );
+}
+
+/** Coarse first: what is gone need not be made simpler. */
+export const passes: readonly Pass[] = [
+  fewerSteps,
+  fewerVcpus,
+  plainMachine,
+  parkedMachine,
+  ...fieldPasses,
+  plainVpIndexes,
+  swappedVpIndexes,
+  plainSender,
+];

@@ -1,0 +1,122 @@
+/** Results as text for a terminal and as the JSON value of `--json`. Pure: results in, text or value out. */
+import { kvmRules } from '../../oracle/rules.ts';
+import { formatCase } from '../case/case.ts';
+import type { CampaignResult } from './campaign.ts';
+import { type Finding, findingToJson } from './finding.ts';
+import { rounded } from './pursuit.ts';
+import { formatMachine, formatStages } from './stages.ts';
+import { formatCount } from './table.ts';
+
+export const fuzzSchemaName = 'hvipi/fuzz/1';
+
+/** What the command line adds to a campaign's result. */
+export interface ReportContext {
+  readonly seed: string;
+  readonly fromBatch: number;
+  /** The target as `--target` names it. */
+  readonly target: string;
+  readonly kernel: string | null;
+  /** The command that goes on where the campaign ended. */
+  readonly resume: string;
+  readonly exitCode: number;
+}
+
+/** The value of `fuzz --json`. */
+export function campaignToJson(result: CampaignResult, context: ReportContext): object {
+  const { tally, facts } = result;
+  return {
+    schema: fuzzSchemaName,
+    target: { ...facts, name: context.target, kernel: context.kernel },
+    seed: context.seed,
+    fromBatch: context.fromBatch,
+    nextBatch: result.nextBatch,
+    cases: tally.cases,
+    corpusCases: tally.corpusCases,
+    hypercalls: tally.hypercalls,
+    seconds: rounded(result.seconds),
+    bootSeconds: rounded(result.bootSeconds),
+    rules: { hit: [...tally.rulesHit].sort(), total: tally.rulesTotal },
+    streamHash: tally.streamHash,
+    restarts: result.restarts,
+    repeats: tally.repeats,
+    ending: result.ending,
+    error: result.error,
+    findings: result.findings.map(findingToJson),
+    resume: context.resume,
+    exitCode: context.exitCode,
+  };
+}
+
+const endings: Record<CampaignResult['ending'], string> = {
+  budget: 'the budget is used up',
+  finding: 'stopped at the first finding (--keep-going goes on)',
+  interrupted: 'interrupted',
+  infrastructure: 'the target failed',
+};
+
+/** The summary that ends `fuzz`. */
+export function formatSummary(result: CampaignResult, context: ReportContext): string {
+  const { tally, facts, findings } = result;
+  const rate = result.seconds > 0 ? tally.hypercalls / result.seconds : 0;
+  const stable = findings.filter((finding) => finding.stable).length;
+  const unstable = findings.length - stable;
+  const missed = kvmRules.map(({ name }) => name).filter((name) => !tally.rulesHit.has(name));
+  const lines = [
+    `target     ${context.target}, kernel ${facts.kernelRelease}, cpu ${facts.cpu}, booted in ${result.bootSeconds.toFixed(1)} s`,
+    `seed       ${context.seed}`,
+    `cases      ${formatCount(tally.cases)}, ${formatCount(tally.corpusCases)} of them from the corpus`,
+    `hypercalls ${formatCount(tally.hypercalls)} in ${result.seconds.toFixed(1)} s, ${formatCount(rate)}/s`,
+    `rules      ${tally.rulesHit.size}/${tally.rulesTotal}${missed.length === 0 ? '' : `; not met: ${missed.join(', ')}`}`,
+    `stream     ${tally.streamHash}`,
+    ...(result.restarts === 0 ? [] : [`restarts   ${result.restarts}`]),
+    ...(tally.repeats === 0 ? [] : [`repeats    ${formatCount(tally.repeats)} cases showed a known problem again`]),
+    `findings   ${stable}${unstable === 0 ? '' : `, and ${unstable} that did not show again`}`,
+    `ended      ${endings[result.ending]}${result.error === null ? '' : `: ${result.error}`}`,
+    `go on      ${context.resume}`,
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+/** A finding whole: what, why, the case, expected against observed, and how to see it again. */
+export function formatFindingReport(finding: Finding): string {
+  const { foundAfter, shrink, target } = finding;
+  const lines = [
+    `FINDING ${finding.id}: ${finding.class} ${finding.signature}`,
+    ...ruleLines(finding),
+    `found     after ${formatCount(foundAfter.cases)} cases, ${formatCount(foundAfter.hypercalls)} hypercalls, ${foundAfter.seconds.toFixed(1)} s on kernel ${target.kernelRelease}`,
+    `from      seed ${finding.seed}, path ${finding.path}`,
+    finding.stable
+      ? `shrunk    in ${shrink.seconds.toFixed(1)} s with ${formatCount(shrink.executions)} executions; confirmed ${finding.confirmed}`
+      : `unstable  seen once in a batch of ${finding.batch.length} cases; the case alone did not show it`,
+    ...finding.met.map(({ signature }) => `also met  ${signature}, while shrinking`),
+  ];
+  const failed = finding.observed === null ? `console\n${indented(finding.console ?? '')}\n` : '';
+  const others = finding.differences
+    .map(({ what, expected, observed, step, vcpu }) => {
+      const place = [step === null ? '' : `step ${step + 1}`, vcpu === null ? '' : `vCPU ${vcpu}`].filter(Boolean);
+      return `  ${[...place, what].join(', ')}: expected ${expected}, observed ${observed}\n`;
+    })
+    .join('');
+  return [
+    `${lines.join('\n')}\n`,
+    `case\n${indented(formatCase(finding.case).trimEnd())}\n`,
+    `machine\n${formatMachine(finding.case)}`,
+    formatStages(finding.case, finding.expected, finding.observed),
+    others === '' ? '' : `differences\n${others}`,
+    failed,
+    `replay    ${finding.replay}\n`,
+  ].join('');
+}
+
+/** The rule that decided, and whose word it is; a kernel's failure and the machine's set-up have none. */
+function ruleLines({ signature }: Finding): string[] {
+  const rule = kvmRules.find(({ name }) => name === signature.split('/')[0]);
+  return rule === undefined ? [] : [`rule      ${rule.name}: ${rule.source}`];
+}
+
+function indented(text: string): string {
+  return text
+    .split('\n')
+    .map((line) => `  ${line}`)
+    .join('\n');
+}

@@ -1,0 +1,152 @@
+/**
+ * The executor that a campaign uses now, and its replacement when it died. A session also runs single cases in exact
+ * mode ("probes"), which is how suspects, shrinking and replay ask whether a problem is there.
+ */
+import { type Executor, InfrastructureError, KernelFailure, type TargetFacts } from '../executor/executor.ts';
+import type { Case } from '../case/case.ts';
+import type { Observation } from '../case/observation.ts';
+import { interruptible } from './interrupt.ts';
+import { type Failure, type Judgement, judgeObservation, prepare, type Prepared } from './judgement.ts';
+import type { Target } from './target.ts';
+
+/** A target that dies more often than this is not worth another boot. */
+const restartsMax = 50;
+/** How long a dying executor may take to go. */
+const disposeMs = 10_000;
+
+export class Session implements AsyncDisposable {
+  readonly facts: TargetFacts;
+  /** Seconds that the first opening took. */
+  readonly bootSeconds: number;
+  /** Changes when the executor is replaced; what was sent to an older one is lost. */
+  generation = 0;
+  readonly #target: Target;
+  readonly #signal: AbortSignal;
+  #executor: Executor | null;
+
+  private constructor(target: Target, signal: AbortSignal, executor: Executor, bootSeconds: number) {
+    this.#target = target;
+    this.#signal = signal;
+    this.#executor = executor;
+    this.facts = executor.facts;
+    this.bootSeconds = bootSeconds;
+  }
+
+  static async open(target: Target, signal: AbortSignal): Promise<Session> {
+    const start = performance.now();
+    const executor = await openInterruptible(target, signal);
+    return new Session(target, signal, executor, (performance.now() - start) / 1000);
+  }
+
+  /** How often the executor was replaced. */
+  get restarts(): number {
+    return this.generation;
+  }
+
+  get signal(): AbortSignal {
+    return this.#signal;
+  }
+
+  /** The executor, opened again if the last one is gone. */
+  async executor(): Promise<Executor> {
+    if (this.#executor !== null) return this.#executor;
+    if (this.generation > restartsMax) {
+      throw new InfrastructureError(`${this.#target.name} died ${this.generation} times; giving up`);
+    }
+    this.#executor = await openInterruptible(this.#target, this.#signal);
+    return this.#executor;
+  }
+
+  /** Gives up the executor because it died. */
+  async discard(): Promise<void> {
+    const executor = this.#executor;
+    this.#executor = null;
+    this.generation++;
+    if (executor !== null) await disposeQuietly(executor);
+  }
+
+  /** Runs one case alone in exact mode. An agent that dies is tried once more; the second death is the case's own. */
+  async probe(value: Case): Promise<Judgement> {
+    return this.probePrepared(prepare(value, this.facts));
+  }
+
+  async probePrepared(prepared: Prepared): Promise<Judgement> {
+    return (await this.observe(prepared)).judgement;
+  }
+
+  /** As `probe`, with what was seen; null when the kernel or the agent failed. */
+  async observe(prepared: Prepared): Promise<{ judgement: Judgement; observation: Observation | null }> {
+    const { program, outcome } = prepared;
+    for (let attempt = 1; ; attempt++) {
+      const executor = await this.executor();
+      try {
+        const [observation] = await interruptible(executor.run([program], { exact: true }), this.#signal);
+        if (observation === undefined) throw new InfrastructureError('the executor gave no observation');
+        return { judgement: judgeObservation(prepared, observation), observation };
+      } catch (error) {
+        if (error instanceof KernelFailure) {
+          await this.discard();
+          return { judgement: failureOf(error, outcome), observation: null };
+        }
+        if (!(error instanceof InfrastructureError)) throw error;
+        await this.discard();
+        const signature = `agent died: ${withoutNumbers(error.message)}`;
+        if (attempt < 2) continue;
+        return { judgement: { class: 'hang', signature, console: error.message, outcome }, observation: null };
+      }
+    }
+  }
+
+  /** Runs cases as a pooled batch and judges the last one, which is how an unstable problem was seen. */
+  async observeLast(cases: readonly Prepared[]): Promise<{ judgement: Judgement; observation: Observation | null }> {
+    const last = cases.at(-1)!;
+    const executor = await this.executor();
+    const programs = cases.map(({ program }) => program);
+    try {
+      const observations = await interruptible(executor.run(programs, { exact: false }), this.#signal);
+      const observation = observations.at(-1)!;
+      return { judgement: judgeObservation(last, observation), observation };
+    } catch (error) {
+      if (!(error instanceof KernelFailure)) throw error;
+      await this.discard();
+      return { judgement: failureOf(error, last.outcome), observation: null };
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const executor = this.#executor;
+    this.#executor = null;
+    if (executor !== null) await disposeQuietly(executor);
+  }
+}
+
+function failureOf({ kind, fingerprint, console }: KernelFailure, outcome: Prepared['outcome']): Failure {
+  return { class: kind, signature: fingerprint, console, outcome };
+}
+
+/** An executor that opens after the person has gone is closed again. */
+async function openInterruptible(target: Target, signal: AbortSignal): Promise<Executor> {
+  const opening = target.open(signal);
+  try {
+    return await interruptible(opening, signal);
+  } catch (error) {
+    opening.then(disposeQuietly, () => undefined);
+    throw error;
+  }
+}
+
+/** An executor that is dead already may fail to close, or never finish; neither is of interest. */
+async function disposeQuietly(executor: Executor): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, disposeMs);
+  });
+  const closing = Promise.resolve(executor[Symbol.asyncDispose]()).catch(() => undefined);
+  await Promise.race([closing, timeout]);
+  clearTimeout(timer);
+}
+
+/** An error's text without what changes from one death to the next. */
+function withoutNumbers(message: string): string {
+  return (message.split('\n')[0] ?? '').replace(/0x[0-9a-f]+|\d+(\.\d+)?/gi, 'N').slice(0, 120);
+}

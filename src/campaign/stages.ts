@@ -1,0 +1,143 @@
+/**
+ * A case stage by stage: for each step what was done, and what was expected against what was observed, per vCPU.
+ * Only text; the values come from `view.ts`.
+ */
+import { type CallStep, type Case, caseSchemaName, type Step, toJson } from '../case/case.ts';
+import { formatList } from '../case/cpulist.ts';
+import { formatTable } from './table.ts';
+import type { RunView, StepView, VcpuView } from './view.ts';
+import { oddFields } from './weight.ts';
+
+/** Marks a row in which observed is not expected. */
+const mark = '<--';
+
+/** Each vCPU in a line. */
+export function formatMachine({ machine: { vcpus } }: Case): string {
+  const rows = vcpus.map((vcpu, position) => [
+    `vCPU ${position}`,
+    `VP ${vcpu.vpIndex}`,
+    `apic ${vcpu.apic}`,
+    `eoi ${vcpu.eoi}`,
+    vcpu.idle,
+  ]);
+  return formatTable(rows, '  ');
+}
+
+/** All steps of a case with a table each. */
+export function formatStages(value: Case, expected: RunView, observed: RunView | null): string {
+  const totals = { expected: value.machine.vcpus.map(() => 0), observed: value.machine.vcpus.map(() => 0) };
+  let text = '';
+  for (const [index, step] of value.steps.entries()) {
+    const seen = observed?.steps[index] ?? null;
+    addArrivals(totals.expected, expected.steps[index]!);
+    if (seen !== null) addArrivals(totals.observed, seen);
+    const note = step.note === '' ? '' : `: ${step.note}`;
+    text += `step ${index + 1} of ${value.steps.length}${note}\n  ${describeStep(step)}\n`;
+    const rows = [['', 'expected', 'observed', ''], ...stepRows(value, expected.steps[index]!, seen, totals)];
+    text += formatTable(rows, '  ');
+  }
+  return text + formatRest(value, expected, observed);
+}
+
+/** A step in words. */
+export function describeStep(step: Step): string {
+  if (step.do === 'run') return 'the parked vCPUs run until nothing is pending that they can take';
+  const name =
+    step.do === 'send-ipi' ? 'HvCallSendSyntheticClusterIpi (0x000b)' : 'HvCallSendSyntheticClusterIpiEx (0x0015)';
+  const form = !step.fast ? 'slow' : step.do === 'send-ipi' ? 'fast' : 'XMM-fast';
+  const isAll = step.do === 'send-ipi-ex' && step.format === 1n;
+  const targets = isAll ? 'ALL' : step.targets.length === 0 ? 'nobody' : `VP ${formatList(step.targets)}`;
+  return [
+    `vCPU ${step.sender} calls ${name}`,
+    form,
+    `vector 0x${step.vector.toString(16)}`,
+    `to ${targets}`,
+    ...extras(step),
+  ].join(', ');
+}
+
+/** Fields that are not at their default and that the sentence does not say otherwise, as in the case's text. */
+function extras(step: CallStep): string[] {
+  const bare: Case = { schema: caseSchemaName, why: '', origin: null, machine: { vcpus: [] }, steps: [step] };
+  const [json] = (toJson(bare) as { steps: Record<string, unknown>[] }).steps;
+  const lists = ['emptyBanks', 'maskFlips', 'controlBits'];
+  const shown = new Set([...oddFields(step), ...lists].filter((name) => name !== 'fast' && !isSaid(step, name)));
+  return Object.entries(json ?? {})
+    .filter(([name]) => shown.has(name))
+    .map(([name, value]) => `${name} ${String(value)}`);
+}
+
+function isSaid(step: CallStep, name: string): boolean {
+  return name === 'format' && step.do === 'send-ipi-ex' && step.format === 1n;
+}
+
+function addArrivals(totals: number[], { vcpus }: StepView): void {
+  for (const [vcpu, { arrivals }] of vcpus.entries()) {
+    totals[vcpu] = (totals[vcpu] ?? 0) + (arrivals === '-' ? 0 : arrivals.split(' ').length);
+  }
+}
+
+function stepRows(
+  { machine: { vcpus } }: Case,
+  expected: StepView,
+  observed: StepView | null,
+  totals: { expected: readonly number[]; observed: readonly number[] },
+): string[][] {
+  const rows: string[][] = [];
+  const rule = expected.rule === null || expected.rule === 'run' ? '' : ` (${expected.rule})`;
+  if (expected.result !== null || expected.exception !== null || observed?.result != null) {
+    rows.push(row('status', formatResult(expected), observed === null ? 'not run' : formatResult(observed), rule));
+  }
+  for (const register of observed?.registers ?? []) rows.push(row('register', 'unchanged', register));
+  for (const [position, { vpIndex, idle }] of vcpus.entries()) {
+    const isHalted = idle === 'halted';
+    const seen = observed?.vcpus[position];
+    const total = { expected: totals.expected[position]!, observed: totals.observed[position]! };
+    // A LAPIC that was not looked at after this step is compared at the end.
+    const known = expected.vcpus[position]!;
+    const comparable = seen?.lapic === null ? { ...known, lapic: null } : known;
+    const cell = seen === undefined ? 'not run' : formatVcpu(seen, total.observed, isHalted);
+    rows.push(row(`vCPU ${position} (VP ${vpIndex})`, formatVcpu(comparable, total.expected, isHalted), cell));
+  }
+  return rows;
+}
+
+/** What holds for the program as a whole: VP indexes, the LAPICs at the end, memory, an early end. */
+function formatRest(value: Case, expected: RunView, observed: RunView | null): string {
+  if (observed === null) return '';
+  const rows: string[][] = [];
+  for (const [position, vpIndex] of expected.vpIndexes.entries()) {
+    const seen = observed.vpIndexes[position];
+    if (seen !== vpIndex) rows.push(row(`VP index of vCPU ${position}`, `${vpIndex}`, `${seen}`));
+  }
+  const hasLapics = observed.steps.at(-1)?.vcpus.every(({ lapic }) => lapic !== null) ?? false;
+  if (!hasLapics) {
+    for (const [position, lapic] of expected.lapics.entries()) {
+      rows.push(row(`LAPIC of vCPU ${position}`, lapic, observed.lapics[position] ?? '-'));
+    }
+  }
+  for (const change of observed.memory) rows.push(row('memory', 'unchanged', change));
+  if (observed.stopped !== null) {
+    rows.push(
+      row('program', `${value.steps.length} steps`, `stopped after ${observed.steps.length}: ${observed.stopped}`),
+    );
+  }
+  return rows.length === 0 ? '' : `at the end\n${formatTable([['', 'expected', 'observed', ''], ...rows], '  ')}`;
+}
+
+function row(what: string, expected: string, observed: string, remark = ''): string[] {
+  return [what, `${expected}${remark}`, observed, expected === observed ? '' : mark];
+}
+
+function formatResult({ result, status, exception }: StepView): string {
+  if (exception !== null) return exception;
+  if (result === null) return '-';
+  return status === result ? result : `${result} ${status}`;
+}
+
+/** `handlers 3 so far, now 0xfe; IRR 0x30`. A halted vCPU takes what comes, so that none ran yet is worth a word. */
+function formatVcpu({ arrivals, lapic }: VcpuView, total: number, isHalted: boolean): string {
+  const now = arrivals === '-' ? '' : `, now ${arrivals}`;
+  const handlers = total === 0 && !isHalted ? [] : [`handlers ${total} so far${now}`];
+  return [...handlers, ...(lapic === null || lapic === '-' ? [] : [lapic])].join('; ') || '-';
+}

@@ -1,0 +1,76 @@
+/**
+ * Where cases run: `--target lab|host|model[:MUTANT]` read into a way to open an executor. Opening again gives a
+ * fresh one, which is how a crashed lab is replaced. Executors are imported when they are opened: the model needs
+ * neither koffi nor QEMU.
+ */
+import type { Executor } from '../executor/executor.ts';
+import { mutants } from '../executor/mutants.ts';
+import { UsageError } from '../lab/errors.ts';
+
+/** The options of the command line that say where cases run. */
+export interface TargetOptions {
+  readonly target: string;
+  readonly kernel: string;
+  readonly kvmModules: string | null;
+  /** Whether missing programs and kernels may be installed. */
+  readonly install: 'auto' | 'refuse';
+  /** Takes one line about what is being done: installing, booting. */
+  readonly say: (line: string) => void;
+}
+
+export interface Target {
+  readonly name: string;
+  /** Arguments of the command line that lead to the same target. */
+  readonly replayArguments: readonly string[];
+  /** The signal ends the opening; an executor that is open is ended by disposing it. */
+  open(signal: AbortSignal): Promise<Executor>;
+}
+
+/**
+ * Reads `--target`; opens nothing.
+ *
+ * @throws UsageError when there is no such target or mutant.
+ */
+export function parseTarget(options: TargetOptions): Target {
+  const [kind, mutant] = splitOnce(options.target);
+  if (kind === 'model') return modelTarget(mutant);
+  if (mutant !== undefined) throw new UsageError(`--target ${options.target}: only model takes a mutant`);
+  if (kind === 'lab') return labTarget(options);
+  if (kind === 'host') return hostTarget();
+  throw new UsageError(`--target ${options.target}: there are lab, host, model and model:MUTANT`);
+}
+
+function modelTarget(mutant: string | undefined): Target {
+  if (mutant !== undefined && !mutants.some(({ name }) => name === mutant)) {
+    const names = mutants.map(({ name }) => name).join(', ');
+    throw new UsageError(`--target model:${mutant}: no such mutant; there are ${names}`);
+  }
+  const name = mutant === undefined ? 'model' : `model:${mutant}`;
+  const open = async (): Promise<Executor> => {
+    const { openModelExecutor } = await import('../executor/model-executor.ts');
+    return openModelExecutor(mutant);
+  };
+  return { name, replayArguments: ['--target', name], open };
+}
+
+function labTarget({ kernel, kvmModules, install, say }: TargetOptions): Target {
+  const modules = kvmModules === null ? [] : ['--kvm-modules', kvmModules];
+  const open = async (signal: AbortSignal): Promise<Executor> => {
+    const { openLab } = await import('../lab/lab.ts');
+    return openLab({ kernel, kvmModules, install, say, signal });
+  };
+  return { name: 'lab', replayArguments: ['--kernel', kernel, ...modules], open };
+}
+
+function hostTarget(): Target {
+  const open = async (): Promise<Executor> => {
+    const { openKvmExecutor } = await import('../executor/kvm-executor.ts');
+    return openKvmExecutor('host');
+  };
+  return { name: 'host', replayArguments: ['--target', 'host'], open };
+}
+
+function splitOnce(text: string): [string, string | undefined] {
+  const colon = text.indexOf(':');
+  return colon === -1 ? [text, undefined] : [text.slice(0, colon), text.slice(colon + 1)];
+}

@@ -1,0 +1,111 @@
+/** Which of two cases is simpler. The order is what a person would prefer to read. */
+import { HV_IPI_HIGH_VECTOR, HV_IPI_LOW_VECTOR } from '../abi/hypercall.ts';
+import { type CallStep, type Case, makeStep, type Step } from '../case/case.ts';
+import { apicStates } from '../case/limits.ts';
+
+/** The vector that a case uses when the vector does not matter. */
+export const plainVector = 0xfe;
+
+/** Compared from the left. */
+export type Weight = readonly bigint[];
+
+/**
+ * No thread of its own for a vCPU, then fewer steps, then fewer vCPUs, then fewer things that are not at their
+ * default, then fewer bits, then plainer vectors and VP indexes, then smaller numbers.
+ */
+export function weigh({ machine: { vcpus }, steps }: Case): Weight {
+  const calls = steps.filter((step) => step.do !== 'run');
+  const sum = <T>(items: readonly T[], of: (item: T, index: number) => bigint | number): bigint =>
+    items.reduce((total, item, index) => total + BigInt(of(item, index)), 0n);
+  return [
+    sum(vcpus, ({ idle }) => Number(idle === 'halted')),
+    BigInt(steps.length),
+    BigInt(vcpus.length),
+    sum(vcpus, ({ apic, eoi }) => Number(apic !== 'x2apic') + Number(eoi !== 'hv-msr')),
+    sum(steps, (step) => Number(step.do !== 'run')),
+    sum(calls, (step) => oddFields(step).length + oddSet(step)),
+    sum(calls, listLength),
+    sum(calls, runsOf),
+    sum(calls, (step) => (step.do === 'send-ipi-ex' ? step.emptyBanks.length : 0)),
+    sum(calls, (step) => vectorWeight(step.vector)),
+    // The plain vector comes first, so that a second one is where something is different.
+    sum(calls, (step, index) => vectorWeight(step.vector) * (calls.length - index)),
+    sum(vcpus, ({ vpIndex }, position) => Number(vpIndex !== position)),
+    sum(vcpus, ({ vpIndex }) => vpIndex),
+    sum(calls, (step) => step.targets.reduce((total, vp) => total + vp, 0)),
+    sum(calls, (step) => step.sender),
+    sum(calls, magnitude),
+    sum(vcpus, ({ apic }) => apicStates.indexOf(apic)),
+  ];
+}
+
+export function isLighter(left: Weight, right: Weight): boolean {
+  for (const [index, value] of left.entries()) {
+    const other = right[index] ?? 0n;
+    if (value !== other) return value < other;
+  }
+  return false;
+}
+
+/** Lists and the sender have weights of their own. */
+const weighedApart: ReadonlySet<string> = new Set([
+  'do',
+  'note',
+  'vector',
+  'sender',
+  'targets',
+  'emptyBanks',
+  'maskFlips',
+  'controlBits',
+]);
+
+/** Names of the scalar fields that do not have their default. */
+export function oddFields(step: CallStep): string[] {
+  const plain: Record<string, unknown> = makeStep<Step['do']>({ do: step.do });
+  return Object.entries(step)
+    .filter(([name, value]) => !weighedApart.has(name) && value !== plain[name])
+    .map(([name]) => name);
+}
+
+/** A set of banks is odder than a mask, one that mixes targets with empty banks more so, and most one that contradicts itself. */
+function oddSet(step: CallStep): number {
+  if (step.do === 'send-ipi') return 0;
+  const { targets, emptyBanks, maskFlips } = step;
+  return 1 + Number(targets.length > 0 && emptyBanks.length > 0) + (maskFlips.length > 0 ? 2 : 0);
+}
+
+function listLength(step: CallStep): number {
+  const own = step.do === 'send-ipi-ex' ? step.emptyBanks.length + step.maskFlips.length : 0;
+  return step.targets.length + step.controlBits.length + own;
+}
+
+/** How many runs of numbers the lists are written with. */
+function runsOf(step: CallStep): number {
+  const lists = step.do === 'send-ipi-ex' ? [step.targets, step.emptyBanks, step.maskFlips] : [step.targets];
+  return lists.flatMap((list) => list.filter((member) => !list.includes(member - 1))).length;
+}
+
+/** The plain vector, then legal ones by how far they are below it, then illegal ones by how far they are outside. */
+function vectorWeight(vector: number): number {
+  if (vector < HV_IPI_LOW_VECTOR) return 0x200 - vector;
+  if (vector > HV_IPI_HIGH_VECTOR) return 0x200 + vector;
+  return vector > plainVector ? 0x1f0 : plainVector - vector;
+}
+
+/** Size of all numbers of a step; makes smaller numbers simpler where nothing else differs. */
+function magnitude(step: CallStep): bigint {
+  const { padding, repCount, repStart, variableHeader, targetVtl, controlBits, gpa, outputGpa, tail } = step;
+  // Padding says less than a VTL, and bit 63 is reserved in every reading of the specification.
+  const numbers = [padding, repCount, repStart, variableHeader ?? 0, targetVtl * 0x100];
+  const lists = step.do === 'send-ipi-ex' ? [...step.emptyBanks, ...step.maskFlips] : [];
+  const small = [...numbers, ...lists, ...controlBits.map((bit) => 63 - bit)].reduce(
+    (total, value) => total + value,
+    0,
+  );
+  const large = [step.do === 'send-ipi-ex' ? step.format : 0n, gpa ?? 0n, outputGpa, isOdd(step, 'tail') ? tail : 0n];
+  return large.reduce((total, value) => total + value, BigInt(small));
+}
+
+function isOdd(step: CallStep, name: string): boolean {
+  return oddFields(step).includes(name);
+}

@@ -1,0 +1,25 @@
+/** `doctor`: what this computer can do, and what is missing. A report, so it ends well whatever it says. */
+import type { Command } from 'commander';
+import { formatTable } from '../campaign/table.ts';
+import { doctor } from '../lab/doctor.ts';
+import { type CommandContext, exitCodes, formatJson } from './command.ts';
+
+export function addDoctor(program: Command, context: CommandContext, finish: (exitCode: number) => void): void {
+  program
+    .command('doctor')
+    .description('what this computer can do, and what is missing')
+    .option('--json', 'one JSON object on stdout')
+    .action(async (options: { json?: true }) => finish(await examine(options, context)));
+}
+
+async function examine({ json }: { json?: true }, { stdout }: CommandContext): Promise<number> {
+  const checks = await doctor();
+  if (json) {
+    stdout.write(formatJson({ schema: 'hvipi/doctor/1', checks }));
+    return exitCodes.fine;
+  }
+  stdout.write(
+    formatTable(checks.map(({ name, ok, detail, remedy }) => [ok ? 'ok' : 'missing', name, detail, remedy])),
+  );
+  return exitCodes.fine;
+}

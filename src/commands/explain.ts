@@ -1,0 +1,59 @@
+/** `explain`: decodes a case field by field and names the rule that decides; runs nothing. */
+import type { Command } from 'commander';
+import { explain } from '../../oracle/explain.ts';
+import { formatExplanation } from '../../oracle/explain-text.ts';
+import { caseId } from '../case/case.ts';
+import { encodeCase } from '../case/encode.ts';
+import type { TargetFacts } from '../executor/executor.ts';
+import { UsageError } from '../lab/errors.ts';
+import { loadCases } from './case-files.ts';
+import { type CommandContext, exitCodes, formatJson } from './command.ts';
+import { checkContract, defaultKernel } from './options.ts';
+
+interface ExplainOptions {
+  readonly kernel: string;
+  readonly contract: string;
+  readonly json?: true;
+}
+
+/** What the model must know of kernels that do not run: their releases and KVM_MAX_VCPUS (semantics.md 2.3). */
+const kernels: Readonly<Record<string, Pick<TargetFacts, 'kernelRelease' | 'kvmMaxVcpus'>>> = {
+  'debian:6.12': { kernelRelease: '6.12', kvmMaxVcpus: 4096 },
+  'debian:6.1': { kernelRelease: '6.1', kvmMaxVcpus: 1024 },
+};
+
+export function addExplain(program: Command, context: CommandContext, finish: (exitCode: number) => void): void {
+  program
+    .command('explain')
+    .description('decode a case field by field and name the rule that decides; runs nothing')
+    .argument('<FILE...>', 'case files, finding files or {seed, path} files')
+    .option('--kernel <SPEC>', `whose KVM to speak of: ${Object.keys(kernels).join(', ')}`, defaultKernel)
+    .option('--contract <NAME>', 'whose word the model speaks for: kvm or tlfs', 'kvm')
+    .option('--json', 'one JSON object on stdout')
+    .action((files: string[], options: ExplainOptions) => finish(explainFiles(files, options, context)));
+}
+
+function explainFiles(files: readonly string[], options: ExplainOptions, { stdout }: CommandContext): number {
+  checkContract(options.contract);
+  const kernel = kernels[options.kernel];
+  if (kernel === undefined) {
+    throw new UsageError(`--kernel ${options.kernel}: explain knows ${Object.keys(kernels).join(' and ')}`);
+  }
+  const assumed: TargetFacts = { target: 'model', cpu: 'model', irqchips: ['kernel'], ...kernel };
+  const explained = loadCases(files).map(({ name, value, facts }) => ({
+    name,
+    value,
+    explanation: explain(encodeCase(value), facts ?? assumed),
+  }));
+  if (options.json) {
+    const results = explained.map(({ name, value, explanation }) => ({ name, id: caseId(value), explanation }));
+    stdout.write(formatJson({ schema: 'hvipi/explain/1', results }));
+    return exitCodes.fine;
+  }
+  for (const { name, value, explanation } of explained) {
+    const why = value.why === '' ? '' : `  ${value.why}\n`;
+    stdout.write(`${name} (${caseId(value)})\n${why}${formatExplanation(explanation)}\n`);
+  }
+  stdout.write('contract tlfs: not there yet\n');
+  return exitCodes.fine;
+}

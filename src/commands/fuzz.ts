@@ -1,0 +1,127 @@
+/** `fuzz`: the main job. */
+import { randomBytes } from 'node:crypto';
+import type { Command } from 'commander';
+import { type CampaignResult, runCampaign } from '../campaign/campaign.ts';
+import { type CorpusEntry, loadCorpus, ownCorpusFolder } from '../campaign/corpus.ts';
+import { type Finding, formatFinding, hvipiCommand } from '../campaign/finding.ts';
+import { Interrupted } from '../campaign/interrupt.ts';
+import { Progress } from '../campaign/progress.ts';
+import { campaignToJson, formatFindingReport, formatSummary } from '../campaign/report.ts';
+import type { Session } from '../campaign/session.ts';
+import { defaultShrinkLimits } from '../campaign/shrink.ts';
+import type { Target } from '../campaign/target.ts';
+import { type CommandContext, exitCodes, formatJson } from './command.ts';
+import {
+  addTargetOptions,
+  parseCount,
+  parseDuration,
+  parsePositive,
+  parseSeed,
+  type RawTargetOptions,
+  targetOf,
+} from './options.ts';
+
+interface FuzzOptions extends RawTargetOptions {
+  readonly seed?: string;
+  readonly time?: number;
+  readonly runs?: number;
+  readonly keepGoing?: true;
+  readonly corpus: boolean;
+  readonly fromBatch: number;
+  readonly out: string;
+  readonly json?: true;
+}
+
+const defaultSeconds = 60;
+
+export function addFuzz(program: Command, context: CommandContext, finish: (exitCode: number) => void): void {
+  addTargetOptions(
+    program.command('fuzz').description('generate cases, run them, compare with the model, shrink what differs'),
+  )
+    .option('--seed <TEXT>', 'seed of the campaign; random by default, always printed', parseSeed)
+    .option('--time <TIME>', 'stop after this time: 60s, 5m, 2h (default 60s without --runs)', parseDuration)
+    .option('--runs <N>', 'stop after N generated cases', parsePositive)
+    .option('--keep-going', 'go on after a finding: one finding per signature')
+    .option('--no-corpus', 'do not run the saved cases first')
+    .option('--from-batch <N>', 'go on with this batch of the seed', parseCount, 0)
+    .option('--out <DIR>', 'folder for findings', 'findings')
+    .option('--json', 'one JSON object on stdout')
+    .action(async (options: FuzzOptions) => finish(await fuzz(options, context)));
+}
+
+async function fuzz(options: FuzzOptions, context: CommandContext): Promise<number> {
+  const progress = new Progress(context.stderr);
+  const say = (line: string): void => progress.line(`hvipi: ${line}`);
+  const target = targetOf(options, say);
+  const corpus = options.corpus ? await loadCorpus(ownCorpusFolder()) : [];
+  const seed = options.seed ?? randomBytes(6).toString('hex');
+  say(`seed ${seed}, target ${target.name}`);
+  const resume = (batch: number): string =>
+    hvipiCommand('fuzz', '--seed', seed, '--from-batch', `${batch}`, ...target.replayArguments);
+  let result: CampaignResult;
+  try {
+    result = await runFuzz({ options, context, progress, target, corpus, seed });
+  } catch (error) {
+    if (!(error instanceof Interrupted)) throw error;
+    say(`interrupted before the first case, nothing was tested; go on with: ${resume(options.fromBatch)}`);
+    return exitCodes.skipped;
+  } finally {
+    progress.end();
+  }
+  const exitCode = exitCodeOfResult(result);
+  const report = {
+    seed,
+    exitCode,
+    fromBatch: options.fromBatch,
+    target: target.name,
+    kernel: target.name === 'lab' ? options.kernel : null,
+    resume: resume(result.nextBatch),
+  };
+  if (result.error !== null) say(result.error);
+  context.stdout.write(options.json ? formatJson(campaignToJson(result, report)) : formatSummary(result, report));
+  return exitCode;
+}
+
+interface FuzzRun {
+  readonly options: FuzzOptions;
+  readonly context: CommandContext;
+  readonly progress: Progress;
+  readonly target: Target;
+  readonly corpus: readonly CorpusEntry[];
+  readonly seed: string;
+}
+
+async function runFuzz({ options, context, progress, target, corpus, seed }: FuzzRun): Promise<CampaignResult> {
+  const { runs = Infinity, time = options.runs === undefined ? defaultSeconds : Infinity, fromBatch, out } = options;
+  const onOpen = ({ facts, bootSeconds }: Session): void =>
+    progress.line(`hvipi: kernel ${facts.kernelRelease}, ready after ${bootSeconds.toFixed(1)} s`);
+  const onFinding = (finding: Finding, isSaved: boolean): void => {
+    if (options.json) return;
+    progress.end();
+    context.stdout.write(`${formatFindingReport(finding)}\n`);
+    if (!isSaved) context.stdout.write(formatFinding(finding));
+  };
+  return runCampaign(
+    target,
+    {
+      seed,
+      fromBatch,
+      corpus,
+      runs,
+      out,
+      seconds: time,
+      keepGoing: options.keepGoing === true,
+      shrink: defaultShrinkLimits,
+      warn: (line) => progress.line(`hvipi: ${line}`),
+    },
+    context.signal,
+    { onOpen, onFinding, onBatch: (tally, findings) => progress.update(tally, findings) },
+  );
+}
+
+/** A kernel that failed outweighs a divergence, and any finding outweighs how the campaign ended. */
+function exitCodeOfResult({ findings, ending }: CampaignResult): number {
+  if (findings.some((finding) => finding.class !== 'divergence')) return exitCodes.kernelFailure;
+  if (findings.length > 0) return exitCodes.divergence;
+  return ending === 'infrastructure' ? exitCodes.infrastructure : exitCodes.fine;
+}

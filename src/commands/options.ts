@@ -1,0 +1,78 @@
+/** The options that mean the same for every verb, as commander reads them and as checked values. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { parseTarget, type Target } from '../campaign/target.ts';
+import { UsageError } from '../lab/errors.ts';
+
+export const defaultKernel = 'debian:6.12';
+
+/** What commander gives for the options that choose a target. */
+export interface RawTargetOptions {
+  readonly target: string;
+  readonly kernel: string;
+  readonly kvmModules?: string;
+  readonly contract: string;
+  readonly install: boolean;
+}
+
+export function addTargetOptions(command: Command): Command {
+  return command
+    .option('--target <WHERE>', 'lab, host, model or model:MUTANT; host is the KVM of this very computer', 'lab')
+    .option(
+      '--kernel <SPEC>',
+      'kernel of the lab: debian:6.12, debian:6.1, a bzImage, a kernel build folder',
+      defaultKernel,
+    )
+    .option('--kvm-modules <DIR>', 'take kvm.ko, kvm-amd.ko and kvm-intel.ko from there')
+    .addOption(new Option('--contract <NAME>', 'whose word the model speaks for: kvm or tlfs').default('kvm'))
+    .option('--no-install', 'install nothing; say what is missing');
+}
+
+/**
+ * The target that the options name; opens nothing.
+ *
+ * @throws UsageError
+ */
+export function targetOf(options: RawTargetOptions, say: (line: string) => void): Target {
+  checkContract(options.contract);
+  const { target, kernel, kvmModules } = options;
+  if (kvmModules !== undefined && target !== 'lab') throw new UsageError('--kvm-modules goes with --target lab only');
+  return parseTarget({
+    target,
+    kernel,
+    say,
+    kvmModules: kvmModules ?? null,
+    install: options.install ? 'auto' : 'refuse',
+  });
+}
+
+/** @throws UsageError */
+export function checkContract(contract: string): void {
+  if (contract === 'tlfs') throw new UsageError('--contract tlfs: only kvm is there yet');
+  if (contract !== 'kvm') throw new UsageError(`--contract ${contract}: there are kvm and tlfs`);
+}
+
+const secondsOfUnit = { s: 1, m: 60, h: 3600 } as const;
+
+/** `90`, `90s`, `1.5m`, `2h` in seconds. */
+export function parseDuration(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)([smh]?)$/.exec(text);
+  const seconds = match === null ? 0 : Number(match[1]) * secondsOfUnit[(match[2] || 's') as 's' | 'm' | 'h'];
+  if (seconds <= 0) throw new InvalidArgumentError('a time is like 60s, 5m or 2h.');
+  return seconds;
+}
+
+export function parsePositive(text: string): number {
+  const value = parseCount(text);
+  if (value === 0) throw new InvalidArgumentError('it must be at least 1.');
+  return value;
+}
+
+export function parseCount(text: string): number {
+  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('it is a whole number.');
+  return Number(text);
+}
+
+export function parseSeed(text: string): string {
+  if (text.trim() === '') throw new InvalidArgumentError('a seed is a text that is not empty.');
+  return text;
+}

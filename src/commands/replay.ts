@@ -1,0 +1,153 @@
+/** `replay`: runs saved cases and shows expected against observed, step by step and vCPU by vCPU. */
+import type { Command } from 'commander';
+import { hvipiCommand } from '../campaign/finding.ts';
+import { type Judgement, prepare, type Prepared } from '../campaign/judgement.ts';
+import { Progress } from '../campaign/progress.ts';
+import { Session } from '../campaign/session.ts';
+import { formatMachine, formatStages } from '../campaign/stages.ts';
+import { viewObservation, viewOutcome } from '../campaign/view.ts';
+import { caseId, toJson } from '../case/case.ts';
+import type { Observation } from '../case/observation.ts';
+import { SkippedError } from '../executor/executor.ts';
+import { UsageError } from '../lab/errors.ts';
+import { loadCases, loadDrawn, type LoadedCase } from './case-files.ts';
+import { type CommandContext, exitCodes, formatJson } from './command.ts';
+import { addTargetOptions, parseSeed, type RawTargetOptions, targetOf } from './options.ts';
+
+interface ReplayOptions extends RawTargetOptions {
+  readonly seed?: string;
+  readonly path?: string;
+  readonly json?: true;
+}
+
+/** What came of one case. */
+interface Replayed {
+  readonly loaded: LoadedCase;
+  readonly prepared: Prepared;
+  readonly observation: Observation | null;
+  readonly judgement: Judgement | { readonly class: 'skipped'; readonly reason: string };
+}
+
+export function addReplay(program: Command, context: CommandContext, finish: (exitCode: number) => void): void {
+  addTargetOptions(
+    program.command('replay').description('run saved cases: a case, a finding, a {seed, path}, or a folder of these'),
+  )
+    .argument('[FILE...]', 'files or folders')
+    .option('--seed <TEXT>', 'with --path: a generated case instead of a file', parseSeed)
+    .option('--path <BATCH:INDEX>', 'with --seed: which case of that seed')
+    .option('--json', 'one JSON object on stdout')
+    .action(async (files: string[], options: ReplayOptions) => finish(await replay(files, options, context)));
+}
+
+async function replay(files: readonly string[], options: ReplayOptions, context: CommandContext): Promise<number> {
+  const progress = new Progress(context.stderr);
+  const cases = casesOf(files, options);
+  const target = targetOf(options, (line) => progress.line(`hvipi: ${line}`));
+  await using session = await Session.open(target, context.signal);
+  const results: Replayed[] = [];
+  for (const loaded of cases) {
+    const result = await runCase(session, loaded);
+    results.push(result);
+    if (!options.json) context.stdout.write(formatReplayed(result));
+  }
+  const exitCode = exitCodeOfResults(results);
+  if (options.json) {
+    const command = hvipiCommand('replay', ...files, ...target.replayArguments);
+    const value = {
+      schema: 'hvipi/replay/1',
+      target: session.facts,
+      replay: command,
+      results: results.map(toResult),
+      exitCode,
+    };
+    context.stdout.write(formatJson(value));
+  } else if (results.length > 1) {
+    context.stdout.write(
+      `${results.filter(({ judgement }) => judgement.class === 'match').length} of ${results.length} cases match\n`,
+    );
+  }
+  return exitCode;
+}
+
+function casesOf(files: readonly string[], { seed, path }: ReplayOptions): LoadedCase[] {
+  if (seed === undefined && path === undefined) {
+    if (files.length === 0) throw new UsageError('replay: give a file, or --seed and --path');
+    return loadCases(files);
+  }
+  if (seed === undefined || path === undefined) throw new UsageError('replay: --seed and --path go together');
+  return [...loadCases(files), loadDrawn(seed, path)];
+}
+
+async function runCase(session: Session, loaded: LoadedCase): Promise<Replayed> {
+  const prepared = prepare(loaded.value, session.facts);
+  try {
+    const before = loaded.before.map((value) => prepare(value, session.facts));
+    const isBatch = before.length > 0;
+    const { judgement, observation } = await (isBatch
+      ? session.observeLast([...before, prepared])
+      : session.observe(prepared));
+    return { loaded, prepared, observation, judgement };
+  } catch (error) {
+    if (!(error instanceof SkippedError)) throw error;
+    return { loaded, prepared, observation: null, judgement: { class: 'skipped', reason: error.message } };
+  }
+}
+
+function exitCodeOfResults(results: readonly Replayed[]): number {
+  const classes = new Set(results.map(({ judgement }) => judgement.class));
+  if (classes.has('oops') || classes.has('warning') || classes.has('hang')) return exitCodes.kernelFailure;
+  if (classes.has('divergence')) return exitCodes.divergence;
+  return classes.has('match') ? exitCodes.fine : exitCodes.skipped;
+}
+
+function formatReplayed({ loaded, prepared, observation, judgement }: Replayed): string {
+  const { value } = loaded;
+  const expected = viewOutcome(prepared.outcome);
+  const observed = observation === null ? null : viewObservation(observation);
+  return [
+    `${loaded.name} (${caseId(value)})\n`,
+    value.why === '' ? '' : `  ${value.why}\n`,
+    `machine\n${formatMachine(value)}`,
+    formatStages(value, expected, observed),
+    `${formatJudgement(judgement)}\n\n`,
+  ].join('');
+}
+
+function formatJudgement(judgement: Replayed['judgement']): string {
+  switch (judgement.class) {
+    case 'match':
+      return 'match: everything is as expected';
+    case 'skipped':
+      return `skipped: ${judgement.reason}`;
+    case 'divergence': {
+      const lines = judgement.differences.map(({ step, vcpu, what, expected, observed }) => {
+        const place = [
+          ...(step === null ? [] : [`step ${step + 1}`]),
+          ...(vcpu === null ? [] : [`vCPU ${vcpu}`]),
+          what,
+        ];
+        return `\n  ${place.join(', ')}: expected ${expected}, observed ${observed}`;
+      });
+      return `DIVERGENCE ${judgement.signature}${lines.join('')}`;
+    }
+    case 'oops':
+    case 'warning':
+    case 'hang':
+      return `KERNEL ${judgement.class.toUpperCase()} ${judgement.signature}\n${judgement.console}`;
+  }
+}
+
+function toResult({ loaded, prepared, observation, judgement }: Replayed): object {
+  return {
+    name: loaded.name,
+    id: caseId(loaded.value),
+    class: judgement.class,
+    signature: 'signature' in judgement ? judgement.signature : null,
+    reason: judgement.class === 'skipped' ? judgement.reason : null,
+    console: 'console' in judgement ? judgement.console : null,
+    case: toJson(loaded.value),
+    expected: viewOutcome(prepared.outcome),
+    observed: observation === null ? null : viewObservation(observation),
+    differences: judgement.class === 'divergence' ? judgement.differences : [],
+  };
+}

@@ -1,0 +1,100 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { drawBatch } from '../../generators/batch.ts';
+import { predict } from '../../oracle/model.ts';
+import { judge } from '../../oracle/verdict.ts';
+import { parseCase } from '../../src/case/case.ts';
+import { encodeCase } from '../../src/case/encode.ts';
+import type { Observation } from '../../src/case/observation.ts';
+import type { Program } from '../../src/case/program.ts';
+import { Lab } from '../../src/lab/lab.ts';
+import { kernels, openTestLab } from './support.ts';
+
+const corpusFolder = join(import.meta.dirname, '..', '..', 'corpus');
+const corpus = readdirSync(corpusFolder)
+  .filter((name) => name.endsWith('.json'))
+  .map((name) => ({ name, program: encodeCase(parseCase(readFileSync(join(corpusFolder, name), 'utf8'))) }));
+
+/** Programs of some batches of a fixed seed, without those that are slow because vCPUs halt. */
+function drawPrograms(seed: string, batches: number, size: number): Program[] {
+  return Array.from({ length: batches }, (_, batch) => drawBatch(seed, batch, size).cases)
+    .flat()
+    .map(encodeCase)
+    .filter((program) => program.vcpus.every((vcpu) => vcpu.idle === 'parked'));
+}
+
+describe.each(kernels)('KVM of %s', (kernel) => {
+  let opened: Awaited<ReturnType<typeof openTestLab>>;
+  let lab: Lab;
+
+  beforeAll(async () => {
+    opened = await openTestLab(kernel);
+  });
+
+  beforeEach((context) => {
+    if (opened instanceof Lab) lab = opened;
+    else context.skip(opened.message);
+  });
+
+  afterAll(async () => {
+    if (opened instanceof Lab) await opened[Symbol.asyncDispose]();
+  });
+
+  /** Names of the programs that do not do what the model says, with the differences. */
+  function divergences(programs: readonly Program[], observations: readonly Observation[]): unknown[] {
+    return programs.flatMap((program, index) => {
+      const verdict = judge(program, predict(program, lab.facts), observations[index]!);
+      return verdict.kind === 'match' ? [] : [{ index, ...verdict }];
+    });
+  }
+
+  it('should be the kernel that was asked for', () => {
+    const [, release] = kernel.split(':');
+    expect(lab.facts.kernelRelease.startsWith(`${release}.`)).toBe(true);
+    expect(lab.facts.cpu).toBe('AuthenticAMD');
+    expect(lab.facts.kvmMaxVcpus).toBe(kernel === 'debian:6.12' ? 4096 : 1024);
+    expect(lab.facts.irqchips).toEqual(['kernel', 'split']);
+  });
+
+  it.each([true, false])('should do what the model says of the corpus (exact: %s)', async (exact) => {
+    const programs = corpus.map(({ program }) => program);
+
+    const observations = await lab.run(programs, { exact });
+
+    expect(divergences(programs, observations)).toEqual([]);
+  });
+
+  it("should run the receivers' handlers of the hyperv_ipi selftest 8 and 6 times", async () => {
+    const { program } = corpus.find(({ name }) => name === 'selftest-hyperv-ipi.json')!;
+
+    const [observation] = await lab.run([program], { exact: true });
+
+    const counts = [0, 1, 2].map((vcpu) => observation!.steps.flatMap((step) => step.arrivals[vcpu]!).length);
+    expect(counts).toEqual([0, 8, 6]);
+    expect(observation!.steps.map((step) => step.result)).toEqual(Array.from({ length: 10 }, () => 0n));
+  });
+
+  it('should find nothing in 2,000 drawn cases', async () => {
+    for (let batch = 0; batch < 32; batch++) {
+      const programs = drawBatch('lab test', batch, 64).cases.map(encodeCase);
+      const observations = await lab.run(programs, { exact: false });
+      expect(divergences(programs, observations)).toEqual([]);
+    }
+  });
+
+  it('should see the same on a used VM as on a fresh one, in any order', async () => {
+    const programs = drawPrograms('fresh or used', 4, 40);
+    const endOf = ({ vpIndexes, steps, lapics, memory, stopped }: Observation) => ({
+      ...{ vpIndexes, lapics, memory, stopped },
+      steps: steps.map(({ lapics: _, ...step }) => step),
+    });
+
+    const used = await lab.run(programs, { exact: false });
+    const backwards = (await lab.run(programs.toReversed(), { exact: false })).toReversed();
+    const fresh = await lab.run(programs, { exact: true });
+
+    expect(used.map(endOf)).toEqual(fresh.map(endOf));
+    expect(backwards.map(endOf)).toEqual(fresh.map(endOf));
+  });
+});

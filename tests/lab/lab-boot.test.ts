@@ -1,0 +1,144 @@
+/** Boots real kernels and breaks them. What cannot run here is skipped with a reason; in CI it fails. */
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { makeCase, makeStep } from '../../src/case/case.ts';
+import { encodeCase } from '../../src/case/encode.ts';
+import { InfrastructureError } from '../../src/executor/executor.ts';
+import { cachedKernels, type DebianSpec, debianSpecs } from '../../src/lab/debian-kernel.ts';
+import { type Lab, openLab } from '../../src/lab/lab.ts';
+import { missingTools } from '../../src/lab/tools.ts';
+
+const inCi = process.env['CI'] === 'true';
+const program = encodeCase(
+  makeCase([{ vpIndex: 0 }, { vpIndex: 1 }], [makeStep({ do: 'send-ipi', vector: 0xf0, targets: [1] })]),
+);
+const exact = { exact: true } as const;
+
+describe.each(debianSpecs)('lab with %s', (spec) => {
+  describe.skipIf(isSkipped(spec))('running', () => {
+    let lab: Lab;
+    beforeAll(async () => {
+      lab = await open(spec);
+    });
+    afterAll(async () => lab[Symbol.asyncDispose]());
+
+    it('should boot the kernel that was asked for, with Hyper-V in its KVM', () => {
+      expect(lab.facts.kernelRelease).toMatch(new RegExp(`^${spec.replace('debian:', '').replace('.', '\\.')}`));
+      expect(lab.facts).toMatchObject({ target: 'lab', cpu: 'AuthenticAMD' });
+    });
+
+    it('should run programs, several batches at a time', async () => {
+      const batches = await Promise.all([1, 2, 3].map((count) => lab.run(Array(count).fill(program), exact)));
+      expect(batches.map(({ length }) => length)).toEqual([1, 2, 3]);
+    });
+
+    it('should run commands and pass on output and exit code', async () => {
+      const { exitCode, output } = await lab.exec(['sh', '-c', 'echo out; echo err >&2; exit 7']);
+      expect([exitCode, output.toString()]).toEqual([7, 'out\nerr\n']);
+    });
+
+    it('should show the host neither as a file system nor as a network', async () => {
+      const text = await lab.shellOutput('cut -d" " -f3 /proc/mounts | sort -u; ls /sys/class/net /sys/block');
+      expect(text).not.toMatch(/9p|virtiofs|ext4|eth0|vda/);
+    });
+
+    it('should leave a program that prints the words of a failure alone', async () => {
+      await lab.shellOutput('echo "traps: node[7] general protection fault ip:1" > /dev/kmsg');
+      await expect(lab.run([program], exact)).resolves.toHaveLength(1);
+    });
+
+    it('should fail a run that the kernel warned about, and go on', async () => {
+      const lines = [
+        'WARNING: CPU: 0 PID: 9 at arch/x86/kvm/hyperv.c:1 kvm_test+0x1/0x2 [kvm]',
+        '---[ end trace 0 ]---',
+      ];
+      const warn = lab.shellOutput(lines.map((line) => `echo "<4>${line}" > /dev/kmsg`).join('; '));
+      const fingerprint = 'WARNING: at arch/x86/kvm/hyperv.c:1 kvm_test [kvm]';
+      await expect(warn).rejects.toMatchObject({ name: 'KernelFailure', kind: 'warning', fingerprint });
+      await expect(lab.run([program], exact)).resolves.toHaveLength(1);
+    });
+  });
+});
+
+describe('lab that fails', () => {
+  const [spec] = debianSpecs;
+
+  describe.skipIf(isSkipped(spec!))('with a kernel that works', () => {
+    it('should name a crash by where it happened', async () => {
+      await using lab = await open(spec!);
+      const crash = lab.exec(['sh', '-c', 'echo c > /proc/sysrq-trigger']);
+      await expect(crash).rejects.toMatchObject({
+        kind: 'oops',
+        fingerprint: expect.stringContaining('sysrq_handle_crash'),
+        console: expect.stringContaining('Call Trace:'),
+      });
+    });
+
+    it('should call a silent agent a hang', async () => {
+      await using lab = await open(spec!, { silenceSeconds: 3 });
+      await lab.shellOutput('(sleep 1; kill -STOP $(pidof node)) > /dev/null 2>&1 &');
+      await new Promise((resolve) => setTimeout(resolve, 2500));
+      const fingerprint = 'no answer from the lab for 3 s; CPU idle';
+      await expect(lab.run([program], exact)).rejects.toMatchObject({ kind: 'hang', fingerprint });
+    });
+
+    it('should blame the infrastructure when QEMU dies, and leave nothing behind', async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'hvipi-test-'));
+      vi.stubEnv('TMPDIR', folder);
+      const lab = await open(spec!);
+      const waiting = lab.exec(['sleep', '60']);
+      process.kill(qemuPid(), 'SIGKILL');
+      await expect(waiting).rejects.toEqual(new InfrastructureError('QEMU ended: killed by SIGKILL'));
+      await lab[Symbol.asyncDispose]();
+      vi.unstubAllEnvs();
+      expect(readdirSync(folder)).toEqual([]);
+      rmSync(folder, { recursive: true });
+    });
+
+    it('should say in one line why a kernel cannot be used, and keep its console', async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'hvipi-test-'));
+      const kernel = join(folder, 'vmlinuz');
+      // No modules beside it, so it has no KVM.
+      writeFileSync(kernel, readFileSync(cachedKernels(spec!)[0]!.bzImage));
+      const error = (await open(kernel).catch((failure: Error) => failure)) as Error;
+      rmSync(folder, { recursive: true });
+      expect(error).toBeInstanceOf(InfrastructureError);
+      expect(error.message).toMatch(/^[^\n]*no \/dev\/kvm[^\n]*console log: [^\n]*$/);
+      const log = /console log: (.*)$/.exec(error.message)![1]!;
+      expect(readFileSync(log, 'latin1')).toContain('no /dev/kvm');
+      rmSync(log);
+    });
+  });
+});
+
+function open(kernel: string, { silenceSeconds }: { silenceSeconds?: number } = {}): Promise<Lab> {
+  const say = (line: string): void => void process.stderr.write(`${line}\n`);
+  return openLab({ kernel, install: inCi ? 'auto' : 'refuse', say, silenceSeconds });
+}
+
+function isSkipped(spec: DebianSpec): boolean {
+  const reason = whyNot(spec);
+  if (reason !== null) process.stderr.write(`skipped, lab with ${spec}: ${reason}\n`);
+  return reason !== null;
+}
+
+/** Why a lab cannot be booted here without installing something; null when it can. CI has to be able to. */
+function whyNot(spec: DebianSpec): string | null {
+  if (inCi) return null;
+  const missing = missingTools();
+  if (missing.length > 0) return `${missing.join(' and ')} not found; run: hvipi lab install`;
+  return cachedKernels(spec).length === 0 ? `no ${spec} in the cache; run: hvipi lab install` : null;
+}
+
+/** The QEMU among the children of this process. */
+function qemuPid(): number {
+  const threads = readdirSync('/proc/self/task');
+  const children = threads.flatMap((thread) => {
+    const path = `/proc/self/task/${thread}/children`;
+    return existsSync(path) ? readFileSync(path, 'utf8').split(' ').filter(Boolean) : [];
+  });
+  const found = children.find((pid) => readFileSync(`/proc/${pid}/comm`, 'utf8').startsWith('qemu'));
+  return Number(found);
+}

@@ -1,0 +1,83 @@
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { runCampaign } from '../../../src/campaign/campaign.ts';
+import { type Finding, formatFinding, hvipiCommand, parseFinding } from '../../../src/campaign/finding.ts';
+import { formatFindingReport } from '../../../src/campaign/report.ts';
+import { campaignOptions, modelTarget, never, temporaryFolder } from './helpers.ts';
+
+describe('finding', () => {
+  it('should be the same after it was saved and read', async () => {
+    const out = temporaryFolder();
+    const finding = await findOne(out);
+    const text = readFileSync(join(out, `${finding.id}.json`), 'utf8');
+    expect(text).toBe(formatFinding(finding));
+    expect(parseFinding(JSON.parse(text))).toEqual(finding);
+  });
+
+  it('should have what design.md 4 lists', async () => {
+    const finding = JSON.parse(formatFinding(await findOne(join(temporaryFolder(), 'my findings')))) as object;
+    expect(finding).toMatchObject({
+      schema: 'hvipi/finding/1',
+      class: 'divergence',
+      signature: 'deliver/missing-interrupt',
+      case: { schema: 'hvipi/case/1', origin: { seed: 'test', kernel: 'model' } },
+      expected: { steps: [{ status: 'HV_STATUS_SUCCESS' }] },
+      observed: { steps: [{ status: 'HV_STATUS_SUCCESS' }] },
+      foundAfter: { cases: expect.any(Number), hypercalls: expect.any(Number), seconds: expect.any(Number) },
+      shrink: { seconds: expect.any(Number), executions: expect.any(Number) },
+      confirmed: '10/10',
+      replay: expect.stringMatching(
+        /^npm run -s hvipi -- replay '.*\/my findings\/\w+\.json' --target model:skips-self$/,
+      ),
+    });
+  });
+
+  it('should be reported with rule, source, case, a table per vCPU and the command', async () => {
+    const finding = await findOne();
+    const text = formatFindingReport(finding);
+    for (const part of [
+      finding.signature,
+      'kvm_hv_send_ipi_to_many',
+      '"send-ipi"',
+      'vCPU 0 (VP 0)',
+      'IRR 0xfe',
+      '<--',
+      finding.replay,
+    ]) {
+      expect(text).toContain(part);
+    }
+  });
+
+  it('should not be lost when its folder cannot be written', async () => {
+    const out = join(temporaryFolder(), 'file');
+    writeFileSync(out, '');
+    chmodSync(out, 0o400);
+    const warnings: string[] = [];
+    const saved: boolean[] = [];
+    const options = campaignOptions({ out, runs: 4000, warn: (line) => warnings.push(line) });
+    const onFinding = (_: Finding, isSaved: boolean): void => void saved.push(isSaved);
+    const { findings } = await runCampaign(modelTarget('skips-self'), options, never, { onFinding });
+    expect(findings).toHaveLength(1);
+    expect(saved).toEqual([false]);
+    expect(warnings).toHaveLength(1);
+    expect(warnings[0]).toContain(`cannot save finding ${findings[0]!.id} in ${out}`);
+  });
+
+  it('should name the wrong field when it is read', async () => {
+    const json = JSON.parse(formatFinding(await findOne())) as Record<string, unknown>;
+    expect(() => parseFinding({ ...json, signature: 7 })).toThrow(/^signature: /);
+    expect(() => parseFinding({ ...json, case: { ...(json['case'] as object), steps: [] } })).toThrow(/^case\.steps: /);
+  });
+});
+
+describe('hvipiCommand', () => {
+  it('should quote what a shell would take apart', () => {
+    expect(hvipiCommand('fuzz', '--seed', "it's")).toBe(`npm run -s hvipi -- fuzz --seed 'it'\\''s'`);
+  });
+});
+
+async function findOne(out = temporaryFolder()): Promise<Finding> {
+  const { findings } = await runCampaign(modelTarget('skips-self'), campaignOptions({ out, runs: 4000 }), never);
+  return findings[0]!;
+}

@@ -1,0 +1,90 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { drawBatch } from '../../../generators/batch.ts';
+import { encodeCase } from '../../../src/case/encode.ts';
+import { type Case, formatCase, makeCase, makeStep, parseCase } from '../../../src/case/case.ts';
+import { reduce } from '../../../src/campaign/reduce.ts';
+import { passes } from '../../../src/campaign/reductions.ts';
+import { isLighter, weigh } from '../../../src/campaign/weight.ts';
+import { between, sublists } from '../../../src/campaign/edits.ts';
+
+const plenty = { attemptsMax: 100_000 };
+const samples = [0, 1, 2].flatMap((batch) => drawBatch('reduce', batch, 8).cases);
+/** Predicates that a kernel's bug could be. */
+const predicates: Record<string, (value: Case) => boolean> = {
+  anything: () => true,
+  'a call that names VP 1 or more': ({ steps }) =>
+    steps.some((step) => step.do !== 'run' && step.targets.some((vp) => vp > 0)),
+  'two vCPUs and a fast call': ({ machine, steps }) =>
+    machine.vcpus.length > 1 && steps.some((step) => step.do !== 'run' && step.fast),
+  'an odd control word': (value) =>
+    encodeCase(value).steps.some((step) => step.kind === 'call' && step.registers.readBigUInt64LE(0) >> 17n !== 0n),
+};
+
+describe('reduce', () => {
+  it.each(Object.entries(predicates))(
+    'should keep the problem, never grow the case, and be idempotent: %s',
+    async (_, holds) => {
+      for (const start of samples.filter(holds)) {
+        const once = await reduce(start, (value) => Promise.resolve(holds(value)), plenty);
+        expect(holds(once.value)).toBe(true);
+        expect(once.complete).toBe(true);
+        expect(isLighter(weigh(start), weigh(once.value))).toBe(false);
+        const twice = await reduce(once.value, (value) => Promise.resolve(holds(value)), plenty);
+        expect(formatCase(twice.value)).toBe(formatCase(once.value));
+      }
+    },
+  );
+
+  it('should give the same case and the same attempts each time', async () => {
+    const asked: string[][] = [[], []];
+    for (const list of asked) {
+      await reduce(samples[3]!, (value) => Promise.resolve(list.push(formatCase(value)) % 3 === 0), plenty);
+    }
+    expect(asked[1]).toEqual(asked[0]);
+    expect(new Set(asked[0]).size).toBe(asked[0]!.length);
+  });
+
+  it('should reduce anything at all to the simplest case', async () => {
+    const { value } = await reduce(samples[5]!, () => Promise.resolve(true), plenty);
+    const simplest = makeCase([{ vpIndex: 0 }], [makeStep({ do: 'send-ipi' })]);
+    expect(formatCase(value)).toBe(formatCase(simplest));
+  });
+
+  it('should stop when it may not ask any more', async () => {
+    const { attempts, complete } = await reduce(samples[5]!, () => Promise.resolve(false), { attemptsMax: 3 });
+    expect({ attempts, complete }).toEqual({ attempts: 3, complete: false });
+  });
+});
+
+describe('passes', () => {
+  it('should propose only cases that can be saved and read again', () => {
+    const stray = makeCase(
+      [{ vpIndex: 0 }],
+      [5, 14].map((bit) => makeStep({ do: 'send-ipi-ex', controlBits: [bit, 16, 40] })),
+    );
+    for (const value of [stray, ...samples.slice(0, 6)]) {
+      for (const pass of passes) {
+        for (const proposal of pass(value)) expect(parseCase(formatCase(proposal))).toEqual(proposal);
+      }
+    }
+  });
+});
+
+describe('sublists', () => {
+  it('should propose each shorter list at most as long as the list, the empty one first', () => {
+    expect([...sublists([1, 2, 3])]).toEqual([[], [1], [2], [3], [1], [2, 3], [1, 2], [1, 3], [2, 3]]);
+    expect([...sublists([])]).toEqual([]);
+  });
+});
+
+describe('between', () => {
+  it('should start at the goal and come closer to the value', () => {
+    expect([...between(100n, 0n)]).toEqual([0n, 50n, 75n, 88n, 94n, 97n, 99n]);
+    expect([...between(3n, 9n)]).toEqual([9n, 6n, 4n]);
+  });
+
+  it('should never propose the value itself', () => {
+    fc.assert(fc.property(fc.bigInt(), fc.bigInt(), (value, toward) => ![...between(value, toward)].includes(value)));
+  });
+});

@@ -1,0 +1,230 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { formatCase, makeCase, makeStep } from '../../../src/case/case.ts';
+import { temporaryFolder } from '../campaign/helpers.ts';
+import { run } from './run.ts';
+
+const folder = temporaryFolder();
+const file = (name: string): string => join(folder, name);
+const good = makeCase([{ vpIndex: 0 }], [makeStep({ do: 'send-ipi', targets: [0] })]);
+const wrongField = { ...JSON.parse(formatCase(good)), steps: [{ do: 'send-ipi', vector: 'many' }] };
+
+beforeAll(() => {
+  writeFileSync(file('good.json'), formatCase(good));
+  writeFileSync(file('wrong-field.json'), JSON.stringify(wrongField));
+  writeFileSync(file('newer.json'), JSON.stringify({ schema: 'hvipi/case/2' }));
+  writeFileSync(file('newer-finding.json'), JSON.stringify({ schema: 'hvipi/finding/9' }));
+  writeFileSync(file('no-json.json'), '{');
+  writeFileSync(file('bad-path.json'), JSON.stringify({ seed: 'x', path: 'first' }));
+  writeFileSync(file('no-path.json'), JSON.stringify({ seed: 'x' }));
+  mkdirSync(file('empty'));
+});
+
+const badInput: [string[], RegExp][] = [
+  [[], /give a verb/],
+  [['fuzz', '--nope'], /unknown option '--nope'/],
+  [['nope'], /unknown command 'nope'/],
+  [['campaign', 'start'], /unknown command 'campaign'/],
+  [['fuzz', 'extra'], /too many arguments/],
+  [['fuzz', '--target', 'moon'], /--target moon: there are lab, host, model and model:MUTANT/],
+  [['fuzz', '--target', 'model:nope'], /--target model:nope: no such mutant; there are .*skips-self/],
+  [['fuzz', '--target', 'lab:x'], /only model takes a mutant/],
+  [['fuzz', '--target', 'model', '--kvm-modules', '/tmp'], /--kvm-modules goes with --target lab only/],
+  [['fuzz', '--target', 'model', '--contract', 'tlfs'], /--contract tlfs: only kvm is there yet/],
+  [['fuzz', '--target', 'model', '--contract', 'mine'], /--contract mine: there are kvm and tlfs/],
+  [['fuzz', '--target', 'model', '--time', 'soon'], /a time is like 60s/],
+  [['fuzz', '--target', 'model', '--time', '0s'], /a time is like 60s/],
+  [['fuzz', '--target', 'model', '--runs', '0'], /at least 1/],
+  [['fuzz', '--target', 'model', '--from-batch', '-1'], /whole number/],
+  [['fuzz', '--target', 'model', '--seed', ''], /not empty/],
+  [['replay', '--target', 'model'], /give a file, or --seed and --path/],
+  [['replay', '--target', 'model', '--seed', 'x'], /--seed and --path go together/],
+  [['replay', '--target', 'model', '--seed', 'x', '--path', '7'], /a path is batch:index/],
+  [['replay', '--target', 'model', file('missing.json')], /missing\.json: no such file/],
+  [['replay', '--target', 'model', file('empty')], /empty: no JSON file in this folder/],
+  [
+    ['replay', '--target', 'model', file('wrong-field.json')],
+    /wrong-field\.json: steps\[0\]\.vector: not a hexadecimal/,
+  ],
+  [['replay', '--target', 'model', file('newer.json')], /newer\.json: schema: .* a newer hvipi wrote it/],
+  [['replay', '--target', 'model', file('newer-finding.json')], /newer-finding\.json: schema: is "hvipi\/finding\/9"/],
+  [['replay', '--target', 'model', file('no-json.json')], /no-json\.json: not JSON/],
+  [['replay', '--target', 'model', file('bad-path.json')], /path first: a path is batch:index/],
+  [['replay', '--target', 'model', file('no-path.json')], /no-path\.json: path: /],
+  [['explain', file('wrong-field.json')], /steps\[0\]\.vector/],
+  [['explain', '--kernel', 'debian:5', file('good.json')], /--kernel debian:5: explain knows/],
+  [['corpus', 'check', file('missing')], /missing: no such folder/],
+];
+
+describe('main', () => {
+  it.each(badInput)('should refuse %j with one line and exit code 2', async (argv, line) => {
+    const { exitCode, stdout, stderr } = await run(...argv);
+    const lines = stderr
+      .trimEnd()
+      .split('\n')
+      .filter((each) => !/^hvipi: (seed|kernel) /.test(each));
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toMatch(/^hvipi: /);
+    expect(lines[0]).toMatch(line);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
+  });
+
+  it('should list the verbs that there are, and only those', async () => {
+    const { exitCode, stdout } = await run('--help');
+    expect(exitCode).toBe(0);
+    for (const verb of ['fuzz', 'replay', 'explain', 'corpus', 'lab', 'doctor'])
+      expect(stdout).toMatch(new RegExp(`^  ${verb}\\b`, 'm'));
+    for (const verb of ['campaign', 'compare', 'review', 'export'])
+      expect(stdout).not.toMatch(new RegExp(`^  ${verb}\\b`, 'm'));
+  });
+});
+
+describe('fuzz', () => {
+  it('should exit with 0 and the same hash twice when there is no finding', async () => {
+    const argv = ['fuzz', '--target', 'model', '--runs', '200', '--seed', 'cli', '--json'];
+    const [first, second] = [await run(...argv), await run(...argv)];
+    expect(first.exitCode).toBe(0);
+    const report = JSON.parse(first.stdout);
+    expect(report).toMatchObject({
+      schema: 'hvipi/fuzz/1',
+      target: { kernelRelease: 'model', cpu: 'model', irqchips: ['kernel'] },
+      seed: 'cli',
+      findings: [],
+      exitCode: 0,
+    });
+    expect(report.cases).toBe(200 + report.corpusCases);
+    expect(report.streamHash).toMatch(/^[0-9a-f]{64}$/);
+    expect(JSON.parse(second.stdout).streamHash).toBe(report.streamHash);
+  });
+
+  it('should exit with 1 and print the finding, whose replay shows it again', async () => {
+    const out = join(folder, 'findings');
+    const fuzz = await run(
+      'fuzz',
+      '--target',
+      'model:drops-bank-1',
+      '--seed',
+      'cli',
+      '--no-corpus',
+      '--out',
+      out,
+      '--json',
+    );
+    expect(fuzz.exitCode).toBe(1);
+    const [finding] = JSON.parse(fuzz.stdout).findings;
+    expect(finding).toMatchObject({
+      class: 'divergence',
+      confirmed: '10/10',
+      case: { machine: { vcpus: [{ vpIndex: 64 }] } },
+    });
+    const argv = finding.replay.split(' -- ')[1].split(' ');
+    const again = await run(...argv);
+    expect(again.exitCode).toBe(1);
+    expect(again.stdout).toContain(`DIVERGENCE ${finding.signature}`);
+    const fixed = await run('replay', `${out}/${finding.id}.json`, '--target', 'model');
+    expect(fixed.exitCode).toBe(0);
+  });
+
+  it('should print a finding whole that it cannot save', async () => {
+    const out = join(file('good.json'), 'sub');
+    const { exitCode, stdout, stderr } = await run(
+      'fuzz',
+      '--target',
+      'model:skips-self',
+      '--seed',
+      'cli',
+      '--out',
+      out,
+    );
+    expect(exitCode).toBe(1);
+    expect(stderr.split('\n').filter((line) => line.includes('cannot save'))).toHaveLength(1);
+    const json = stdout.slice(stdout.indexOf('\n{'), stdout.indexOf('\n}') + 2);
+    expect(JSON.parse(json)).toMatchObject({ schema: 'hvipi/finding/1', confirmed: '10/10' });
+  });
+
+  it('should stop after its time, print the seed and the command to go on', async () => {
+    const { exitCode, stdout, stderr } = await run('fuzz', '--target', 'model', '--time', '0.2s', '--no-corpus');
+    expect(exitCode).toBe(0);
+    const [, seed] = /^seed +(\S+)$/m.exec(stdout)!;
+    expect(stderr).toContain(`seed ${seed}`);
+    expect(stdout).toMatch(
+      new RegExp(`^go on +npm run -s hvipi -- fuzz --seed ${seed} --from-batch [1-9]\\d* --target model$`, 'm'),
+    );
+  });
+});
+
+describe('doctor', () => {
+  it('should say what there is and what is missing', async () => {
+    const { exitCode, stdout } = await run('doctor');
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/^ok +node +v\d+/m);
+  });
+});
+
+describe('replay', () => {
+  it('should follow the selftest stage by stage', async () => {
+    const { exitCode, stdout } = await run('replay', 'corpus/selftest-hyperv-ipi.json', '--target', 'model');
+    expect(exitCode).toBe(0);
+    expect(stdout.match(/^step \d+ of 10: .+$/gm)).toHaveLength(10);
+    const last = stdout.slice(stdout.indexOf('step 10 of 10'));
+    expect(last).toMatch(/vCPU 1 \(VP 2\) +handlers 8 so far, now 0xfe.* handlers 8 so far, now 0xfe/);
+    expect(last).toMatch(/vCPU 2 \(VP 65\) +handlers 6 so far, now 0xfe.* handlers 6 so far, now 0xfe/);
+  });
+
+  it('should run a generated case by seed and path, from the command line and from a file', async () => {
+    writeFileSync(file('drawn.json'), JSON.stringify({ seed: 'cli', path: '1:3' }));
+    const named = await run('replay', '--seed', 'cli', '--path', '1:3', '--target', 'model', '--json');
+    const read = await run('replay', file('drawn.json'), '--target', 'model', '--json');
+    expect(named.exitCode).toBe(0);
+    expect(JSON.parse(read.stdout).results[0].case).toEqual(JSON.parse(named.stdout).results[0].case);
+  });
+
+  it('should run a whole folder and count what matches', async () => {
+    const { exitCode, stdout } = await run('replay', 'corpus', '--target', 'model');
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/^(\d+) of \1 cases match$/m);
+  });
+});
+
+describe('explain', () => {
+  it('should name the rule that decides', async () => {
+    const { exitCode, stdout } = await run('explain', file('good.json'));
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain('> deliver ');
+    const json = await run('explain', file('good.json'), '--json');
+    expect(JSON.parse(json.stdout)).toMatchObject({ schema: 'hvipi/explain/1' });
+  });
+});
+
+describe('corpus', () => {
+  it('should list and check the corpus of this checkout', async () => {
+    const list = await run('corpus', 'list');
+    expect(list.stdout).toContain('corpus/selftest-hyperv-ipi.json');
+    const check = await run('corpus', 'check');
+    expect(check).toMatchObject({ exitCode: 0, stdout: expect.stringContaining(' 0 complaints') });
+  });
+
+  it('should complain by file and field', async () => {
+    const corpus = join(folder, 'corpus');
+    mkdirSync(corpus);
+    writeFileSync(join(corpus, 'send-ipi-good.json'), formatCase({ ...good, why: 'to see that it is good' }));
+    writeFileSync(join(corpus, 'send-ipi-twin.json'), JSON.stringify(JSON.parse(formatCase(good))));
+    writeFileSync(join(corpus, 'send-ipi-ex-other.json'), formatCase({ ...good, why: 'the same again' }));
+    writeFileSync(join(corpus, 'Wrong.json'), JSON.stringify(wrongField));
+    const { exitCode, stdout } = await run('corpus', 'check', corpus, '--json');
+    expect(exitCode).toBe(2);
+    const complaints = JSON.parse(stdout).complaints.map(({ file: path, field }: { file: string; field: string }) => [
+      path.split('/').at(-1),
+      field,
+    ]);
+    expect(complaints).toEqual([
+      ['Wrong.json', 'steps[0].vector'],
+      ['send-ipi-ex-other.json', 'file name'],
+      ['send-ipi-good.json', 'case'],
+      ['send-ipi-twin.json', 'text'],
+      ['send-ipi-twin.json', 'why'],
+      ['send-ipi-twin.json', 'case'],
+    ]);
+  });
+});
