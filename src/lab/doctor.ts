@@ -1,0 +1,111 @@
+/** What this computer has of what the lab needs; plain facts, nothing is changed. */
+import { accessSync, constants, existsSync, statfsSync } from 'node:fs';
+import { release, tmpdir, totalmem } from 'node:os';
+import { dirname } from 'node:path';
+import { execa } from 'execa';
+import { hasApt, isRoot } from './apt.ts';
+import { cacheRoot } from './cache.ts';
+import { cachedKernels, debianSpecs } from './debian-kernel.ts';
+import { findProgram, neededTools, type ToolName } from './tools.ts';
+
+export interface Check {
+  readonly name: string;
+  readonly ok: boolean;
+  /** What was found. */
+  readonly detail: string;
+  /** What to do about it; "" when it is well or nothing can be done. */
+  readonly remedy: string;
+}
+
+const installRemedy = 'hvipi lab install';
+/** Node from which everything here works (package.json, engines). */
+const nodeMin = [20, 19] as const;
+/** A Debian kernel package unpacked, the runtime in the cache, and room to work. */
+const cacheMibMin = 600;
+/** One initramfs and a console log. */
+const tmpMibMin = 200;
+const memoryMibMin = 1200;
+
+/** The checks, in the order in which a person would look. Those of /dev/kvm are for `--target host`: the lab does without. */
+export async function doctor(): Promise<Check[]> {
+  return [
+    nodeCheck(),
+    { name: 'computer', ok: process.arch === 'x64', detail: `${process.arch}, Linux ${release()}`, remedy: '' },
+    ...(await toolChecks()),
+    installCheck(),
+    ...debianSpecs.map(kernelCheck),
+    spaceCheck('cache', cacheRoot(), cacheMibMin, 'HVIPI_CACHE'),
+    spaceCheck('temporary folder', tmpdir(), tmpMibMin, 'TMPDIR'),
+    memoryCheck(),
+    kvmDeviceCheck(),
+  ];
+}
+
+function nodeCheck(): Check {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  const ok = major > nodeMin[0] || (major === nodeMin[0] && minor >= nodeMin[1]);
+  return { name: 'node', ok, detail: process.version, remedy: ok ? '' : `Node ${nodeMin.join('.')} or newer` };
+}
+
+async function toolChecks(): Promise<Check[]> {
+  return Promise.all(
+    (Object.keys(neededTools) as ToolName[]).map(async (name): Promise<Check> => {
+      const path = findProgram(name);
+      if (path === null)
+        return { name, ok: false, detail: 'not found', remedy: `${installRemedy} (${neededTools[name]})` };
+      const { stdout } = await execa(path, [name === 'busybox' ? '--help' : '--version'], { reject: false });
+      return { name, ok: true, detail: stdout.split('\n')[0] ?? path, remedy: '' };
+    }),
+  );
+}
+
+function installCheck(): Check {
+  const how = hasApt() ? (isRoot() ? 'apt-get, as root' : 'apt-get, but not as root') : 'no apt-get';
+  const remedy = hasApt()
+    ? isRoot()
+      ? ''
+      : 'as root only needed to install qemu and busybox'
+    : 'install packages by hand';
+  return { name: 'installing', ok: hasApt(), detail: how, remedy };
+}
+
+function kernelCheck(spec: (typeof debianSpecs)[number]): Check {
+  const [newest] = cachedKernels(spec);
+  const name = `kernel ${spec}`;
+  if (newest === undefined) return { name, ok: false, detail: 'not in the cache', remedy: installRemedy };
+  return { name, ok: true, detail: newest.release, remedy: '' };
+}
+
+function spaceCheck(name: string, path: string, mibMin: number, variable: string): Check {
+  let folder = path;
+  while (!existsSync(folder)) folder = dirname(folder);
+  const { bavail, bsize } = statfsSync(folder);
+  const mib = Math.floor((bavail * bsize) / 1024 ** 2);
+  const writable = isAccessible(folder, constants.W_OK);
+  const detail = `${path}: ${mib} MiB free${writable ? '' : ', not writable'}`;
+  const ok = writable && mib >= mibMin;
+  return { name, ok, detail, remedy: ok ? '' : `needs ${mibMin} MiB; set ${variable} to another folder` };
+}
+
+function memoryCheck(): Check {
+  const mib = Math.floor(totalmem() / 1024 ** 2);
+  const ok = mib >= memoryMibMin;
+  return { name: 'memory', ok, detail: `${mib} MiB`, remedy: ok ? '' : `the lab needs ${memoryMibMin} MiB` };
+}
+
+function kvmDeviceCheck(): Check {
+  const name = '/dev/kvm';
+  if (!existsSync(name)) return { name, ok: false, detail: 'absent', remedy: 'only --target host needs it' };
+  const ok = isAccessible(name, constants.R_OK | constants.W_OK);
+  const remedy = ok ? '' : 'add yourself to the group kvm; only --target host needs it';
+  return { name, ok, detail: ok ? 'readable and writable' : 'present, but may not be opened', remedy };
+}
+
+function isAccessible(path: string, mode: number): boolean {
+  try {
+    accessSync(path, mode);
+    return true;
+  } catch {
+    return false;
+  }
+}

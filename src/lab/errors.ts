@@ -1,0 +1,32 @@
+/** Errors of the lab that are the user's to mend, and one-line texts for errors of the file system. */
+import { InfrastructureError } from '../executor/executor.ts';
+
+/** Something on the command line cannot be used; the message names what would be accepted. Exit code 2. */
+export class UsageError extends Error {
+  override name = 'UsageError';
+}
+
+const meanings: Readonly<Record<string, string>> = {
+  ENOSPC: 'no space left on the disk',
+  EDQUOT: 'the disk quota is used up',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EROFS: 'the file system is read-only',
+  ENOTDIR: 'a part of the path is not a folder',
+};
+
+/**
+ * Runs file work below `path` and turns the errors that a user can mend into one line that names the path.
+ *
+ * @throws InfrastructureError for a full disk, missing permission and the like; other errors as they are.
+ */
+export async function withFileErrors<Result>(path: string, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    const { code, path: failedPath } = error as NodeJS.ErrnoException;
+    const meaning = code === undefined ? undefined : meanings[code];
+    if (meaning === undefined) throw error;
+    throw new InfrastructureError(`${failedPath ?? path}: ${meaning}`);
+  }
+}

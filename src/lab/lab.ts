@@ -1,0 +1,124 @@
+/**
+ * The lab: an emulated computer that boots the kernel under test and runs our agent, as an executor. Requests wait in
+ * a queue that the agent answers in order; what the console reports fails them.
+ */
+import type { Observation } from '../case/observation.ts';
+import type { Program } from '../case/program.ts';
+import { decodeObservations, encodeBatch } from '../case/wire.ts';
+import { type Executor, InfrastructureError, type RunOptions, type TargetFacts } from '../executor/executor.ts';
+import type { Say } from './apt.ts';
+import { bootMachine } from './boot.ts';
+import { Channel } from './channel.ts';
+import { writeInitramfs } from './initramfs.ts';
+import { ensureTools } from './install.ts';
+import { resolveKernel } from './kernels.ts';
+import type { Machine } from './machine.ts';
+import type { ExecEnd } from './protocol.ts';
+
+export interface LabOptions {
+  /** See `kernelSpecHelp`. */
+  readonly kernel: string;
+  /** Folder of kvm*.ko that go before the kernel's own. */
+  readonly kvmModules?: string | null | undefined;
+  /** Whether missing programs and kernels may be installed. */
+  readonly install: 'auto' | 'refuse';
+  /** Takes one line about what is being done. */
+  readonly say: Say;
+  /** Ends the boot; a lab that is up is ended by disposing it. */
+  readonly signal?: AbortSignal | undefined;
+  /** `kvm` only where the host offers nested virtualization; default `tcg`. */
+  readonly accel?: 'tcg' | 'kvm' | undefined;
+  /** Seconds without an answer after which the kernel counts as hung; default 20. */
+  readonly silenceSeconds?: number | undefined;
+}
+
+/** How a program in the lab ended, and what it wrote to stdout and stderr. */
+export interface ExecResult extends ExecEnd {
+  readonly output: Buffer;
+}
+
+const silenceSecondsDefault = 20;
+
+/**
+ * Boots a lab; its agent is ready when the promise resolves.
+ *
+ * @throws UsageError for a kernel or a module folder that cannot be used, SkippedError when the kernel's KVM lacks
+ * what is to be tested, InfrastructureError when something else fails before the agent is ready.
+ */
+export async function openLab(options: LabOptions): Promise<Lab> {
+  const tools = await ensureTools(options);
+  const kernel = await resolveKernel(options.kernel, options);
+  const channel = new Channel((options.silenceSeconds ?? silenceSecondsDefault) * 1000);
+  const { machine, facts, bootSeconds } = await bootMachine({
+    qemu: tools['qemu-system-x86_64'],
+    kernel,
+    accel: options.accel ?? 'tcg',
+    writeInitramfs: (target) => {
+      return writeInitramfs({ kernel, kvmModules: options.kvmModules ?? null, busybox: tools.busybox, target });
+    },
+    channel,
+    say: options.say,
+    signal: options.signal,
+  });
+  return new Lab(machine, channel, facts, bootSeconds);
+}
+
+export class Lab implements Executor {
+  readonly facts: TargetFacts;
+  /** From the start of QEMU until the agent was ready. */
+  readonly bootSeconds: number;
+  readonly #machine: Machine;
+  readonly #channel: Channel;
+
+  constructor(machine: Machine, channel: Channel, facts: TargetFacts, bootSeconds: number) {
+    this.#machine = machine;
+    this.#channel = channel;
+    this.facts = facts;
+    this.bootSeconds = bootSeconds;
+  }
+
+  /**
+   * Runs programs in the lab. Several calls may be under way; they are answered in order.
+   *
+   * @throws KernelFailure when the console reports one, or the agent falls silent; InfrastructureError when QEMU or the
+   * agent fails; SkippedError when the kernel lacks what a program needs.
+   */
+  async run(programs: readonly Program[], options: RunOptions): Promise<Observation[]> {
+    if (programs.length === 0) return [];
+    const bytes = await this.#channel.request('run', encodeBatch(programs, options));
+    return decodeObservations(bytes, programs);
+  }
+
+  /**
+   * Runs a program of the lab (busybox and Node are there), without input. It may take as long as it likes.
+   *
+   * @param onOutput gets the output as it comes.
+   * @throws as `run` does.
+   */
+  async exec(argv: readonly string[], onOutput: (bytes: Buffer) => void = () => undefined): Promise<ExecResult> {
+    const pieces: Buffer[] = [];
+    const collect = (bytes: Buffer): void => {
+      pieces.push(bytes);
+      onOutput(bytes);
+    };
+    const end = await this.#channel.request('exec', Buffer.from(JSON.stringify(argv)), collect);
+    return { ...(JSON.parse(end.toString()) as ExecEnd), output: Buffer.concat(pieces) };
+  }
+
+  /**
+   * What a shell command prints.
+   *
+   * @throws Error with the output when it fails.
+   */
+  async shellOutput(command: string): Promise<string> {
+    const { exitCode, output } = await this.exec(['sh', '-c', command]);
+    if (exitCode !== 0) throw new Error(`"${command}" in the lab ended with ${exitCode}: ${output.toString()}`);
+    return output.toString();
+  }
+
+  /** Pulls the plug and removes everything that the lab had on disk. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#channel.close(new InfrastructureError('the lab was closed'));
+    await this.#machine[Symbol.asyncDispose]();
+  }
+}

@@ -1,0 +1,190 @@
+/** One QEMU process: its private folder, its console, the channel to the agent, and its end. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createWriteStream, rmSync, type WriteStream } from 'node:fs';
+import { mkdtemp, rename, rm } from 'node:fs/promises';
+import { createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { InfrastructureError } from '../executor/executor.ts';
+import { atExit } from './at-exit.ts';
+import { ConsoleWatch, type ConsoleListener } from './console-watch.ts';
+import { withFileErrors } from './errors.ts';
+import { qemuArguments } from './qemu.ts';
+import { findProgram } from './tools.ts';
+
+/** A unix socket's path has 108 bytes, the last of them 0 (unix(7)). */
+const socketPathMax = 107;
+/** A console that runs wild must not fill the disk. */
+const consoleBytesMax = 16 * 1024 * 1024;
+
+export interface MachineOptions {
+  readonly qemu: string;
+  readonly bzImage: string;
+  readonly accel: 'tcg' | 'kvm';
+  /** Writes the initramfs to this path. */
+  readonly writeInitramfs: (path: string) => Promise<void>;
+  readonly listener: MachineListener;
+}
+
+export interface MachineListener extends ConsoleListener {
+  /** Bytes from the agent. */
+  received(bytes: Buffer): void;
+  /** QEMU has ended; text of its own complaint, or "". */
+  ended(complaint: string): void;
+}
+
+export class Machine implements AsyncDisposable {
+  readonly console: ConsoleWatch;
+  /** When QEMU was started, on `performance.now()`'s clock. */
+  readonly startedAt: number;
+  readonly #folder: string;
+  readonly #process: ChildProcess;
+  readonly #servers: readonly Server[];
+  readonly #log: WriteStream;
+  readonly #forget: () => void;
+  readonly #gone: Promise<void>;
+  #agent: Socket | null = null;
+  #control: Socket | null = null;
+  #logBytes = 0;
+  #stderr = '';
+
+  /**
+   * Starts QEMU.
+   *
+   * @throws InfrastructureError when the temporary folder cannot be used or QEMU cannot be started.
+   */
+  static async start(options: MachineOptions): Promise<Machine> {
+    const folder = await withFileErrors(tmpdir(), () => mkdtemp(join(tmpdir(), 'hvipi-lab-')));
+    const servers: Server[] = [];
+    try {
+      await options.writeInitramfs(join(folder, 'initrd'));
+      for (const name of ['agent.sock', 'control.sock']) servers.push(await listen(join(folder, name)));
+      const [agentServer, controlServer] = servers;
+      return new Machine(options, folder, agentServer!, controlServer!);
+    } catch (error) {
+      for (const server of servers) server.close();
+      await rm(folder, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  private constructor(options: MachineOptions, folder: string, agentServer: Server, controlServer: Server) {
+    this.#folder = folder;
+    this.#servers = [agentServer, controlServer];
+    this.console = new ConsoleWatch(options.listener);
+    this.#log = createWriteStream(this.logPath);
+    this.#log.on('error', () => undefined);
+    agentServer.on('connection', (socket) => {
+      this.#agent = socket;
+      socket.on('data', (bytes) => options.listener.received(bytes)).on('error', () => undefined);
+    });
+    controlServer.on('connection', (socket) => {
+      this.#control = socket;
+      socket.on('error', () => undefined).resume();
+      socket.write('{"execute":"qmp_capabilities"}\n');
+    });
+    this.startedAt = performance.now();
+    this.#process = spawnQemu(options, folder);
+    this.#forget = atExit(() => {
+      this.#process.kill('SIGKILL');
+      rmSync(folder, { recursive: true, force: true });
+    });
+    this.#process.stdout!.setEncoding('latin1').on('data', (text: string) => this.#onConsole(text));
+    this.#process.stderr!.setEncoding('utf8').on('data', (text: string) => {
+      this.#stderr = (this.#stderr + text).slice(-4000);
+    });
+    this.#gone = new Promise((resolve) => {
+      const end = (error?: Error): void => {
+        this.console.finish();
+        const { signalCode } = this.#process;
+        const how = signalCode === null ? '' : `killed by ${signalCode}`;
+        options.listener.ended(error?.message ?? (lastLine(this.#stderr) || how));
+        resolve();
+      };
+      this.#process.once('error', end).once('close', () => end());
+    });
+  }
+
+  /** Everything that the console printed. */
+  get logPath(): string {
+    return join(this.#folder, 'console.log');
+  }
+
+  /** Sends bytes to the agent, which reads them when it can. */
+  send(bytes: Buffer): void {
+    this.#agent?.write(bytes);
+  }
+
+  /** The kernel answers an NMI with a panic that prints where it was (`unknown_nmi_panic`). */
+  sendNmi(): void {
+    this.#control?.write('{"execute":"inject-nmi"}\n');
+  }
+
+  /** The initramfs is no longer needed on disk once the kernel runs. */
+  async dropInitramfs(): Promise<void> {
+    await rm(join(this.#folder, 'initrd'), { force: true });
+  }
+
+  /** Saves the console's log outside of the folder that goes away, and returns its path. */
+  async keepLog(): Promise<string> {
+    await new Promise((resolve) => this.#log.write('', resolve));
+    const kept = `${this.#folder}.console.log`;
+    await rename(this.logPath, kept).catch(() => undefined);
+    return kept;
+  }
+
+  /** Kills QEMU and removes its folder. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#process.kill('SIGKILL');
+    await this.#gone;
+    for (const socket of [this.#agent, this.#control]) socket?.destroy();
+    for (const server of this.#servers) server.close();
+    this.#log.destroy();
+    await rm(this.#folder, { recursive: true, force: true });
+    this.#forget();
+  }
+
+  #onConsole(text: string): void {
+    this.#logBytes += text.length;
+    if (this.#logBytes <= consoleBytesMax) this.#log.write(text, 'latin1');
+    this.console.feed(text);
+  }
+}
+
+function spawnQemu(options: MachineOptions, folder: string): ChildProcess {
+  const args = qemuArguments({
+    bzImage: options.bzImage,
+    initrd: join(folder, 'initrd'),
+    sockets: { agent: join(folder, 'agent.sock'), control: join(folder, 'control.sock') },
+    accel: options.accel,
+  });
+  const [command, ...first] = dyingWithUs(options.qemu);
+  // Detached: Ctrl-C in the terminal goes to us alone, and we end QEMU when we are through with it.
+  return spawn(command, [...first, ...args], { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+}
+
+/**
+ * The beginning of a command line that runs a program which the kernel kills with us, even when we get no chance to:
+ * setpriv is in util-linux, which every Debian has.
+ */
+export function dyingWithUs(program: string): [string, ...string[]] {
+  const setpriv = findProgram('setpriv');
+  return setpriv === null ? [program] : [setpriv, '--pdeathsig', 'KILL', program];
+}
+
+async function listen(path: string): Promise<Server> {
+  if (Buffer.byteLength(path) > socketPathMax) {
+    throw new InfrastructureError(`${path}: too long for a socket; set TMPDIR to a shorter folder`);
+  }
+  const server = createServer();
+  await withFileErrors(path, () => {
+    return new Promise<void>((resolve, reject) => {
+      server.once('error', reject).listen(path, () => resolve());
+    });
+  });
+  return server;
+}
+
+function lastLine(text: string): string {
+  return text.trim().split('\n').at(-1)!.trim();
+}

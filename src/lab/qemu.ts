@@ -1,0 +1,76 @@
+/** The command line of QEMU: a computer with one CPU, memory, a serial console and one channel; no disk, no network. */
+
+export interface QemuOptions {
+  readonly bzImage: string;
+  readonly initrd: string;
+  /** Unix sockets that we listen to; null starts a shell on the console instead of the agent. */
+  readonly sockets: Sockets | null;
+  /** `tcg` emulates and needs nothing of the host; `kvm` needs a host that nests. */
+  readonly accel: 'tcg' | 'kvm';
+}
+
+export interface Sockets {
+  /** The channel to the agent. */
+  readonly agent: string;
+  /** QEMU's own control channel (QMP). */
+  readonly control: string;
+}
+
+/** Name of the virtio-serial port in the guest. */
+export const portName = 'hvipi';
+
+/**
+ * The Debian kernel runs in far less; what counts is the initramfs, which is in memory twice while it is unpacked.
+ */
+const memoryMib = 1024;
+
+/**
+ * Warnings must reach the console (loglevel 5; the init script raises it to 8 when the boot is over). An oops ends the
+ * boot at once, a warning does not. The watchdogs report before the host side gives up after 20 s of silence, and the
+ * NMI that it then sends prints where the kernel is. KVM waits for an RCU grace period whenever a vCPU changes its
+ * thread, as halted vCPUs do at every call: 10 ms, or with expedited ones 1.5 ms (measured per call with two of them).
+ */
+const kernelParameters = [
+  'console=ttyS0',
+  'earlyprintk=serial,ttyS0,115200',
+  'quiet',
+  'loglevel=5',
+  'nokaslr',
+  'mitigations=off',
+  'random.trust_cpu=on',
+  'oops=panic',
+  'panic=-1',
+  'unknown_nmi_panic',
+  'watchdog_thresh=5',
+  'rcupdate.rcu_expedited=1',
+  'rcupdate.rcu_cpu_stall_timeout=12',
+];
+
+/** Arguments for qemu-system-x86_64. */
+export function qemuArguments(options: QemuOptions): string[] {
+  const cpu = options.accel === 'kvm' ? 'host' : 'max';
+  // One thread: as fast as several for one guest CPU, and the other core stays free.
+  const accel = options.accel === 'kvm' ? 'kvm' : 'tcg,thread=single';
+  const append = [...kernelParameters, ...(options.sockets === null ? ['hvipi.shell'] : [])].join(' ');
+  const rows = [
+    ['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none', '-name', 'hvipi-lab'],
+    ['-machine', 'pc', '-accel', accel, '-cpu', cpu, '-smp', '1', '-m', String(memoryMib)],
+    ['-kernel', options.bzImage, '-initrd', options.initrd, '-append', append],
+    ['-chardev', 'stdio,id=console,signal=off', '-serial', 'chardev:console'],
+    ...(options.sockets === null ? [] : socketArguments(options.sockets)),
+  ];
+  return rows.flat();
+}
+
+function socketArguments({ agent, control }: Sockets): string[][] {
+  return [
+    ['-chardev', `socket,id=control,path=${escapeValue(control)}`, '-mon', 'control,mode=control'],
+    ['-chardev', `socket,id=agent,path=${escapeValue(agent)}`],
+    ['-device', 'virtio-serial-pci', '-device', `virtserialport,chardev=agent,name=${portName}`],
+  ];
+}
+
+/** In QEMU's option lists a comma is doubled. */
+function escapeValue(text: string): string {
+  return text.replaceAll(',', ',,');
+}

@@ -1,0 +1,46 @@
+/** `lab shell`: the lab with a shell on its console, for a person to look around in. */
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { InfrastructureError } from '../executor/executor.ts';
+import { withFileErrors } from './errors.ts';
+import { writeInitramfs } from './initramfs.ts';
+import { ensureTools } from './install.ts';
+import { resolveKernel } from './kernels.ts';
+import type { LabOptions } from './lab.ts';
+import { dyingWithUs } from './machine.ts';
+import { qemuArguments } from './qemu.ts';
+
+/**
+ * Boots the lab with this process's own terminal as its console; resolves when its shell has ended. The modules are
+ * loaded, the agent is not started.
+ *
+ * @throws as `openLab` does.
+ */
+export async function runLabShell(options: Omit<LabOptions, 'silenceSeconds'>): Promise<void> {
+  const tools = await ensureTools(options);
+  const kernel = await resolveKernel(options.kernel, options);
+  const folder = await withFileErrors(tmpdir(), () => mkdtemp(join(tmpdir(), 'hvipi-lab-')));
+  try {
+    const initrd = join(folder, 'initrd');
+    await writeInitramfs({ kernel, kvmModules: options.kvmModules ?? null, busybox: tools.busybox, target: initrd });
+    const accel = options.accel ?? 'tcg';
+    const args = qemuArguments({ bzImage: kernel.bzImage, initrd, sockets: null, accel });
+    const [command, ...first] = dyingWithUs(tools['qemu-system-x86_64']);
+    options.say('booting; "exit" or Ctrl-D switches the lab off');
+    await new Promise<void>((resolve, reject) => {
+      const qemu = spawn(command, [...first, ...args], {
+        stdio: 'inherit',
+        ...(options.signal && { signal: options.signal }),
+      });
+      qemu.once('error', (error) => reject(new InfrastructureError(`QEMU: ${error.message}`)));
+      qemu.once('close', (code) => {
+        if (code === 0) resolve();
+        else reject(new InfrastructureError(`QEMU ended with ${code ?? 'a signal'}`));
+      });
+    });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
