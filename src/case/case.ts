@@ -183,7 +183,7 @@ export function toJson(value: Case): { machine: { vcpus: object[] }; steps: obje
     schema: value.schema,
     ...(value.why === '' ? {} : { why: value.why }),
     ...(value.origin === null ? {} : { origin: value.origin }),
-    machine: { vcpus: value.machine.vcpus.map((vcpu) => withoutDefaults(vcpu, vcpuSchema.shape)) },
+    machine: { vcpus: value.machine.vcpus.map((vcpu) => withoutDefaults(vcpu, defaults.vcpu)) },
     steps: value.steps.map(stepToJson),
   };
 }
@@ -226,27 +226,42 @@ function oneLine(value: unknown): string {
 function stepToJson(step: Step): object {
   switch (step.do) {
     case 'run':
-      return withoutDefaults(step, runSchema.shape);
+      return withoutDefaults(step, defaults.run);
     case 'send-ipi':
-      return withoutDefaults(step, sendIpiSchema.shape);
+      return withoutDefaults(step, defaults.sendIpi);
     case 'send-ipi-ex':
-      return withoutDefaults(step, sendIpiExSchema.shape);
+      return withoutDefaults(step, defaults.sendIpiEx);
   }
 }
 
 /** Fields written as hexadecimal numbers although a JavaScript number holds them. */
 const hexFields = new Set(['vector', 'targetVtl', 'padding']);
 
+const defaults = {
+  vcpu: defaultsOf(vcpuSchema.shape),
+  run: defaultsOf(runSchema.shape),
+  sendIpi: defaultsOf(sendIpiSchema.shape),
+  sendIpiEx: defaultsOf(sendIpiExSchema.shape),
+};
+
 /** The JSON of a record in the schema's key order, without the fields that have their default. */
-function withoutDefaults(value: Record<string, unknown>, shape: Record<string, z.ZodType>): object {
+function withoutDefaults(value: Record<string, unknown>, defaults: ReadonlyMap<string, unknown>): object {
   const json: Record<string, unknown> = {};
-  for (const key of Object.keys(shape)) {
+  for (const [key, absent] of defaults) {
     const text = fieldToJson(key, value[key]);
-    const absent = shape[key]!.safeParse(undefined);
-    if (absent.success && fieldToJson(key, absent.data) === text) continue;
-    json[key] = text;
+    if (text !== absent) json[key] = text;
   }
   return json;
+}
+
+/** The JSON of every field's default, in the schema's order; undefined where a field has none. */
+function defaultsOf(shape: Record<string, z.ZodType>): ReadonlyMap<string, unknown> {
+  return new Map(
+    Object.entries(shape).map(([key, field]) => {
+      const absent = field.safeParse(undefined);
+      return [key, absent.success ? fieldToJson(key, absent.data) : undefined];
+    }),
+  );
 }
 
 function fieldToJson(key: string, value: unknown): unknown {
