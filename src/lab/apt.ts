@@ -30,6 +30,25 @@ export async function aptGet(
   await runTool('apt-get', [...options, ...args], { ...(cwd === undefined ? {} : { cwd }), signal });
 }
 
+/**
+ * Updates the package lists; returns apt's complaint when it could not get all of them. What is needed may be there
+ * all the same, so it is for the caller to say what came of it.
+ */
+export async function updateLists(
+  say: Say,
+  { args = [], signal }: { args?: readonly string[]; signal?: AbortSignal | undefined },
+): Promise<InfrastructureError | null> {
+  say('updating the package lists');
+  try {
+    // Without it, apt only warns when it cannot reach anything.
+    await aptGet([...args, '-o', 'APT::Update::Error-Mode=any', 'update'], { signal });
+    return null;
+  } catch (error) {
+    if (!(error instanceof InfrastructureError) || signal?.aborted) throw error;
+    return error;
+  }
+}
+
 /** Names of the packages that apt knows and that begin with `prefix`. */
 export async function packageNames(prefix: string, args: readonly string[] = []): Promise<string[]> {
   return (await runTool('apt-cache', [...args, 'pkgnames', prefix])).split('\n').filter(Boolean);
@@ -61,7 +80,9 @@ export async function runTool(
   });
   if (!result.failed) return result.stdout;
   const lines = result.stderr.split('\n').map((line) => line.trim());
-  const said = lines.findLast((line) => line.startsWith('E:')) ?? lines.findLast(Boolean) ?? result.shortMessage;
+  // The last one is often a summary without the reason.
+  const isReason = (line: string): boolean => line.startsWith('E:') && !line.startsWith('E: Some index files');
+  const said = lines.findLast(isReason) ?? lines.findLast(Boolean) ?? result.shortMessage;
   const verb = args.find((arg) => /^[a-z]+$/.test(arg)) ?? '';
   throw new InfrastructureError(`${tool} ${verb} failed: ${said}`);
 }

@@ -4,8 +4,8 @@ import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { InfrastructureError } from '../executor/executor.ts';
-import { aptGet, candidateVersion, hasApt, isRoot, packageNames, runTool, type Say } from './apt.ts';
-import { cacheRoot, makeFolderAtOnce } from './cache.ts';
+import { aptGet, candidateVersion, hasApt, isRoot, packageNames, runTool, type Say, updateLists } from './apt.ts';
+import { cacheRoot, ensureFolder, makeFolderAtOnce } from './cache.ts';
 import { withFileErrors } from './errors.ts';
 import { collectModules } from './modules.ts';
 import { findProgram } from './tools.ts';
@@ -64,6 +64,7 @@ export async function refreshDebianKernel(spec: DebianSpec, options: DownloadOpt
   if (!hasApt()) {
     throw new InfrastructureError(`${spec} comes through apt-get, which this computer lacks; give --kernel a bzImage`);
   }
+  await ensureFolder(kernelsRoot());
   return withFileErrors(kernelsRoot(), async () => {
     const known = await newestPackage(spec, []);
     if (known !== null) {
@@ -75,13 +76,12 @@ export async function refreshDebianKernel(spec: DebianSpec, options: DownloadOpt
         if (!(error instanceof InfrastructureError) || options.signal?.aborted) throw error;
       }
     }
-    options.say('updating the package lists');
     const lists = isRoot() ? [] : await privateLists();
-    await aptGet([...lists, 'update'], { signal: options.signal });
+    const failure = await updateLists(options.say, { args: lists, signal: options.signal });
     const offered = await newestPackage(spec, lists);
     if (offered === null) {
       const what = `${allSeries[spec].prefix}* for ${spec}`;
-      throw new InfrastructureError(`apt offers no ${what} here (Debian 12 does); give --kernel a bzImage`);
+      throw failure ?? new InfrastructureError(`apt offers no ${what} here (Debian 12 does); give --kernel a bzImage`);
     }
     return download(spec, offered, lists, options);
   });
@@ -130,8 +130,7 @@ async function newestPackage(spec: DebianSpec, lists: readonly string[]): Promis
 /** Package lists of our own, so that a plain user can update them. */
 async function privateLists(): Promise<string[]> {
   const state = join(cacheRoot(), 'apt');
-  await mkdir(join(state, 'lists/partial'), { recursive: true });
-  await mkdir(join(state, 'archives/partial'), { recursive: true });
+  for (const name of ['lists/partial', 'archives/partial']) await ensureFolder(join(state, name));
   const settings = {
     'Dir::State::lists': join(state, 'lists'),
     'Dir::Cache': state,

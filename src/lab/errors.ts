@@ -12,6 +12,8 @@ const meanings: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
   EPERM: 'permission denied',
   EROFS: 'the file system is read-only',
+  ENOENT: 'there is no such place',
+  EEXIST: 'in the way, and not a folder',
   ENOTDIR: 'a part of the path is not a folder',
 };
 
@@ -24,9 +26,9 @@ export async function withFileErrors<Result>(path: string, work: () => Promise<R
   try {
     return await work();
   } catch (error) {
-    const { code, path: failedPath } = error as NodeJS.ErrnoException;
+    const { code, path: failedPath, dest } = error as NodeJS.ErrnoException & { dest?: string };
     const meaning = code === undefined ? undefined : meanings[code];
     if (meaning === undefined) throw error;
-    throw new InfrastructureError(`${failedPath ?? path}: ${meaning}`);
+    throw new InfrastructureError(`${dest ?? failedPath ?? path}: ${meaning}`);
   }
 }

@@ -1,6 +1,6 @@
 /** Installs what the lab needs: Debian packages (as root) and kernels (as anybody). */
 import { InfrastructureError } from '../executor/executor.ts';
-import { aptGet, candidateVersion, hasApt, isRoot, type Say } from './apt.ts';
+import { aptGet, candidateVersion, hasApt, isRoot, type Say, updateLists } from './apt.ts';
 import { debianSpecs, refreshDebianKernel } from './debian-kernel.ts';
 import { findProgram, missingTools, neededTools, type ToolName, type Tools } from './tools.ts';
 
@@ -26,12 +26,9 @@ export async function ensureTools(options: InstallOptions): Promise<Tools> {
 /** `lab install`: the programs, and the newest of each Debian kernel series, even when one is there already. */
 export async function installLab(options: Omit<InstallOptions, 'install'>): Promise<void> {
   await ensureTools({ ...options, install: 'auto' });
-  if (hasApt() && isRoot()) {
-    // Without network, what is there already may still be enough.
-    await update(options.say, options.signal).catch((error: Error) => {
-      options.say(`${error.message}; going on with the package lists that are there`);
-    });
-  }
+  // Without network, what is there already may still be enough.
+  const failure = hasApt() && isRoot() ? await updateLists(options.say, options) : null;
+  if (failure !== null) options.say(`${failure.message}; going on with the package lists that are there`);
   for (const spec of debianSpecs) await refreshDebianKernel(spec, options);
   options.say('the lab is ready');
 }
@@ -45,22 +42,23 @@ async function installTools(missing: readonly ToolName[], { install, say, signal
   if (!isRoot()) throw new InfrastructureError(`${absent}; type: sudo apt-get update && sudo ${command}`);
 
   const versions = await Promise.all(packages.map((name) => candidateVersion(name)));
-  if (versions.includes(null)) await update(say, signal);
-  say(`installing ${packages.join(', ')}`);
-  const args = ['install', '-y', '--no-install-recommends', ...packages];
-  try {
-    await aptGet(args, { signal });
-  } catch (error) {
-    // Old lists name files that are gone.
-    if (versions.includes(null) || signal?.aborted) throw error;
-    await update(say, signal);
-    await aptGet(args, { signal });
+  const installAll = async (): Promise<void> => {
+    say(`installing ${packages.join(', ')}`);
+    await aptGet(['install', '-y', '--no-install-recommends', ...packages], { signal });
+  };
+  if (versions.includes(null)) {
+    const failure = await updateLists(say, { signal });
+    await installAll().catch((error: unknown) => {
+      throw failure ?? error;
+    });
+  } else {
+    await installAll().catch(async (error: unknown) => {
+      if (signal?.aborted) throw error;
+      // Old lists name files that are gone.
+      await updateLists(say, { signal });
+      await installAll();
+    });
   }
   const still = missingTools();
   if (still.length > 0) throw new InfrastructureError(`${still.join(' and ')} not found after: ${command}`);
-}
-
-async function update(say: Say, signal: AbortSignal | undefined): Promise<void> {
-  say('updating the package lists');
-  await aptGet(['update'], { signal });
 }
