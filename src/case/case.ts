@@ -143,7 +143,6 @@ export type Step = Case['steps'][number];
 export type CallStep = Exclude<Step, { do: 'run' }>;
 export type SendIpiStep = Extract<Step, { do: 'send-ipi' }>;
 export type SendIpiExStep = Extract<Step, { do: 'send-ipi-ex' }>;
-export type Origin = NonNullable<Case['origin']>;
 
 /** A case text that cannot be used; the message names the field. */
 export class CaseError extends Error {
@@ -183,7 +182,7 @@ export function toJson(value: Case): { machine: { vcpus: object[] }; steps: obje
     schema: value.schema,
     ...(value.why === '' ? {} : { why: value.why }),
     ...(value.origin === null ? {} : { origin: value.origin }),
-    machine: { vcpus: value.machine.vcpus.map((vcpu) => withoutDefaults(vcpu, defaults.vcpu)) },
+    machine: { vcpus: value.machine.vcpus.map((vcpu) => withoutDefaults(vcpu, defaultFields.vcpu)) },
     steps: value.steps.map(stepToJson),
   };
 }
@@ -226,18 +225,18 @@ function oneLine(value: unknown): string {
 function stepToJson(step: Step): object {
   switch (step.do) {
     case 'run':
-      return withoutDefaults(step, defaults.run);
+      return withoutDefaults(step, defaultFields.run);
     case 'send-ipi':
-      return withoutDefaults(step, defaults.sendIpi);
+      return withoutDefaults(step, defaultFields.sendIpi);
     case 'send-ipi-ex':
-      return withoutDefaults(step, defaults.sendIpiEx);
+      return withoutDefaults(step, defaultFields.sendIpiEx);
   }
 }
 
 /** Fields written as hexadecimal numbers although a JavaScript number holds them. */
 const hexFields = new Set(['vector', 'targetVtl', 'padding']);
 
-const defaults = {
+const defaultFields = {
   vcpu: defaultsOf(vcpuSchema.shape),
   run: defaultsOf(runSchema.shape),
   sendIpi: defaultsOf(sendIpiSchema.shape),

@@ -1,7 +1,9 @@
 /** `doctor`: what this computer can do, and what is missing. A report, so it ends well whatever it says. */
 import type { Command } from 'commander';
 import { formatTable } from '../campaign/table.ts';
-import { doctor } from '../lab/doctor.ts';
+import { openKvm } from '../executor/kvm-executor.ts';
+import { SkippedError } from '../executor/executor.ts';
+import { type Check, doctor } from '../lab/doctor.ts';
 import { type CommandContext, exitCodes, formatJson } from './command.ts';
 
 export function addDoctor(program: Command, context: CommandContext, finish: (exitCode: number) => void): void {
@@ -13,7 +15,7 @@ export function addDoctor(program: Command, context: CommandContext, finish: (ex
 }
 
 async function examine({ json }: { json?: true }, { stdout }: CommandContext): Promise<number> {
-  const checks = await doctor();
+  const checks = [...(await doctor()), hostCheck()];
   if (json) {
     stdout.write(formatJson({ schema: 'hvipi/doctor/1', checks }));
     return exitCodes.fine;
@@ -22,4 +24,16 @@ async function examine({ json }: { json?: true }, { stdout }: CommandContext): P
     formatTable(checks.map(({ name, ok, detail, remedy }) => [ok ? 'ok' : 'missing', name, detail, remedy])),
   );
   return exitCodes.fine;
+}
+
+/** Whether `--target host` would work; the lab does without. */
+function hostCheck(): Check {
+  const name = '/dev/kvm of this computer';
+  try {
+    openKvm()[Symbol.dispose]();
+    return { name, ok: true, detail: 'has Hyper-V', remedy: '' };
+  } catch (error) {
+    if (!(error instanceof SkippedError)) throw error;
+    return { name, ok: false, detail: error.message, remedy: 'only --target host needs it' };
+  }
 }

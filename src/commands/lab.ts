@@ -1,16 +1,17 @@
-/** `lab install|list|run`: the emulated computer. */
+/** `lab install|list|run|shell`: the emulated computer. */
 import type { Command } from 'commander';
 import { Progress } from '../campaign/progress.ts';
 import { formatTable } from '../campaign/table.ts';
 import { interruptible } from '../campaign/interrupt.ts';
 import { cachedKernels, debianSpecs } from '../lab/debian-kernel.ts';
 import { installLab } from '../lab/install.ts';
-import { type Lab, openLab } from '../lab/lab.ts';
+import { type Lab, type LabOptions, openLab } from '../lab/lab.ts';
+import { runLabShell } from '../lab/shell.ts';
 import { missingTools } from '../lab/tools.ts';
 import { type CommandContext, exitCodes, formatJson } from './command.ts';
 import { defaultKernel } from './options.ts';
 
-interface RunOptions {
+interface BootOptions {
   readonly kernel: string;
   readonly kvmModules?: string;
   readonly install: boolean;
@@ -31,10 +32,17 @@ export function addLab(program: Command, context: CommandContext, finish: (exitC
     .command('run')
     .description('boot the lab, run a command in it (busybox and node are there), and switch it off')
     .argument('[CMD...]', 'the command, after --; without one, what the lab is')
-    .option('--kernel <SPEC>', 'debian:6.12, debian:6.1, a bzImage, a kernel build folder', defaultKernel)
-    .option('--kvm-modules <DIR>', 'take kvm.ko, kvm-amd.ko and kvm-intel.ko from there')
-    .option('--no-install', 'install nothing; say what is missing')
-    .action(async (argv: string[], options: RunOptions) => finish(await run(argv, options, context)));
+    .action(async (argv: string[], options: BootOptions) => finish(await run(argv, options, context)));
+  lab
+    .command('shell')
+    .description('boot the lab with a shell on its console, to look around in')
+    .action(async (options: BootOptions) => finish(await shell(options, context)));
+  for (const booting of lab.commands.filter((command) => ['run', 'shell'].includes(command.name()))) {
+    booting
+      .option('--kernel <SPEC>', 'debian:6.12, debian:6.1, a bzImage, a kernel build folder', defaultKernel)
+      .option('--kvm-modules <DIR>', 'take kvm.ko, kvm-amd.ko and kvm-intel.ko from there')
+      .option('--no-install', 'install nothing; say what is missing');
+  }
 }
 
 async function install({ stderr, signal }: CommandContext): Promise<number> {
@@ -59,16 +67,9 @@ function list({ json }: { json?: true }, { stdout }: CommandContext): number {
 }
 
 /** The command's own exit code is the exit code, as with ssh. */
-async function run(argv: readonly string[], options: RunOptions, context: CommandContext): Promise<number> {
-  const { stdout, stderr, signal } = context;
-  const progress = new Progress(stderr);
-  await using lab = await openLab({
-    kernel: options.kernel,
-    kvmModules: options.kvmModules ?? null,
-    install: options.install ? 'auto' : 'refuse',
-    say: (line) => progress.line(`hvipi: ${line}`),
-    signal,
-  });
+async function run(argv: readonly string[], options: BootOptions, context: CommandContext): Promise<number> {
+  const { stdout, signal } = context;
+  await using lab = await openLab(labOptions(options, context));
   if (argv.length === 0) {
     stdout.write(describeLab(lab));
     return exitCodes.fine;
@@ -78,6 +79,22 @@ async function run(argv: readonly string[], options: RunOptions, context: Comman
     signal,
   );
   return exitCode;
+}
+
+async function shell(options: BootOptions, context: CommandContext): Promise<number> {
+  await runLabShell(labOptions(options, context));
+  return exitCodes.fine;
+}
+
+function labOptions(options: BootOptions, { stderr, signal }: CommandContext): LabOptions {
+  const progress = new Progress(stderr);
+  return {
+    kernel: options.kernel,
+    kvmModules: options.kvmModules ?? null,
+    install: options.install ? 'auto' : 'refuse',
+    say: (line) => progress.line(`hvipi: ${line}`),
+    signal,
+  };
 }
 
 function describeLab({ facts, bootSeconds }: Lab): string {

@@ -28,6 +28,11 @@ const neededCapabilities = ['HYPERV', 'HYPERV_VP_INDEX', 'HYPERV_SEND_IPI', 'HYP
  */
 export function openKvmExecutor(target: 'lab' | 'host'): KvmExecutor {
   process.env['UV_THREADPOOL_SIZE'] ??= poolThreads;
+  return new KvmExecutor(target, openKvm());
+}
+
+/** /dev/kvm with everything that a test needs; throws as `openKvmExecutor` does. */
+export function openKvm(): Kvm {
   if (arch() !== 'x64') throw new SkippedError(`the Hyper-V hypercalls of KVM need x86-64, this is ${arch()}`);
   let kvm: Kvm;
   try {
@@ -43,7 +48,7 @@ export function openKvmExecutor(target: 'lab' | 'host'): KvmExecutor {
       `/dev/kvm has no Hyper-V: KVM_CAP_${name} (${KVM_CAP[name]}) is 0 on ${release()}; it needs a KVM with CONFIG_KVM_HYPERV`,
     );
   }
-  return new KvmExecutor(target, kvm);
+  return kvm;
 }
 
 export class KvmExecutor implements Executor {

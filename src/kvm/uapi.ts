@@ -23,7 +23,6 @@ export const sizes = {
 } as const;
 
 /** ioctl numbers by descriptor: system, VM, vCPU. */
-export const KVM_GET_API_VERSION = bare(0x00);
 export const KVM_CREATE_VM = bare(0x01);
 export const KVM_CHECK_EXTENSION = bare(0x03);
 export const KVM_GET_VCPU_MMAP_SIZE = bare(0x04);

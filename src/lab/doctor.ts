@@ -26,7 +26,7 @@ const cacheMibMin = 600;
 const tmpMibMin = 200;
 const memoryMibMin = 1200;
 
-/** The checks, in the order in which a person would look. Those of /dev/kvm are for `--target host`: the lab does without. */
+/** The checks, in the order in which a person would look. */
 export async function doctor(): Promise<Check[]> {
   return [
     nodeCheck(),
@@ -37,7 +37,6 @@ export async function doctor(): Promise<Check[]> {
     spaceCheck('cache', cacheRoot(), cacheMibMin, 'HVIPI_CACHE'),
     spaceCheck('temporary folder', tmpdir(), tmpMibMin, 'TMPDIR'),
     memoryCheck(),
-    kvmDeviceCheck(),
   ];
 }
 
@@ -91,14 +90,6 @@ function memoryCheck(): Check {
   const mib = Math.floor(totalmem() / 1024 ** 2);
   const ok = mib >= memoryMibMin;
   return { name: 'memory', ok, detail: `${mib} MiB`, remedy: ok ? '' : `the lab needs ${memoryMibMin} MiB` };
-}
-
-function kvmDeviceCheck(): Check {
-  const name = '/dev/kvm';
-  if (!existsSync(name)) return { name, ok: false, detail: 'absent', remedy: 'only --target host needs it' };
-  const ok = isAccessible(name, constants.R_OK | constants.W_OK);
-  const remedy = ok ? '' : 'add yourself to the group kvm; only --target host needs it';
-  return { name, ok, detail: ok ? 'readable and writable' : 'present, but may not be opened', remedy };
 }
 
 function isAccessible(path: string, mode: number): boolean {

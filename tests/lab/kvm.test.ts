@@ -85,9 +85,10 @@ describe.each(kernels)('KVM of %s', (kernel) => {
 
   it('should see the same on a used VM as on a fresh one, in any order', async () => {
     const programs = drawPrograms('fresh or used', 4, 40);
-    const endOf = ({ vpIndexes, steps, lapics, memory, stopped }: Observation) => ({
-      ...{ vpIndexes, lapics, memory, stopped },
-      steps: steps.map(({ lapics: _, ...step }) => step),
+    // LAPICs after each step are read in exact runs only.
+    const endOf = (observation: Observation) => ({
+      ...observation,
+      steps: observation.steps.map((step) => ({ ...step, lapics: null })),
     });
 
     const used = await lab.run(programs, { exact: false });
