@@ -109,8 +109,8 @@ function upToTwo(
 ): fc.Arbitrary<readonly Quirk[]> {
   return fc.oneof(
     { weight: none, arbitrary: fc.constant<readonly Quirk[]>([]) },
-    { weight: one, arbitrary: fc.tuple(quirk) as fc.Arbitrary<readonly Quirk[]> },
-    { weight: two, arbitrary: fc.tuple(quirk, quirk) as fc.Arbitrary<readonly Quirk[]> },
+    { weight: one, arbitrary: fc.tuple(quirk) },
+    { weight: two, arbitrary: fc.tuple(quirk, quirk) },
   );
 }
 

@@ -49,10 +49,7 @@ export function nonZeroOf<Name extends string>(layout: Layout<Name>, name: Name)
 export function reservedBits(layout: typeof controlWord): fc.Arbitrary<number[]> {
   const nested = layout.fields.find((field) => field.name === 'isNested')!.shift;
   const bit = fc.constantFrom(...reservedBitsOf(layout), nested);
-  return fc.oneof(
-    { weight: 3, arbitrary: fc.tuple(bit) as fc.Arbitrary<number[]> },
-    { weight: 1, arbitrary: fc.tuple(bit, bit) as fc.Arbitrary<number[]> },
-  );
+  return fc.oneof({ weight: 3, arbitrary: fc.tuple(bit) }, { weight: 1, arbitrary: fc.tuple(bit, bit) });
 }
 
 /** The numbers in ascending order, each once. */

@@ -60,7 +60,7 @@ export function vpSetPlan(swarm: Swarm): fc.Arbitrary<RunPlan[]> {
   });
   return fc.oneof(
     { weight: 1, arbitrary: fc.constant<RunPlan[]>([]) },
-    { weight: 6, arbitrary: fc.tuple(run) as fc.Arbitrary<RunPlan[]> },
+    { weight: 6, arbitrary: fc.tuple(run) },
     { weight: 5, arbitrary: fc.array(run, { minLength: 2, maxLength: 6, size: 'max' }) },
   );
 }

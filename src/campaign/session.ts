@@ -16,7 +16,7 @@ const disposeMs = 10_000;
 
 export class Session implements AsyncDisposable {
   readonly facts: TargetFacts;
-  /** Seconds that the first opening took. */
+  /** Seconds that the first boot took; 0 where nothing boots. */
   readonly bootSeconds: number;
   /** Changes when the executor is replaced; what was sent to an older one is lost. */
   generation = 0;
@@ -24,18 +24,16 @@ export class Session implements AsyncDisposable {
   readonly #signal: AbortSignal;
   #executor: Executor | null;
 
-  private constructor(target: Target, signal: AbortSignal, executor: Executor, bootSeconds: number) {
+  private constructor(target: Target, signal: AbortSignal, executor: Executor) {
     this.#target = target;
     this.#signal = signal;
     this.#executor = executor;
     this.facts = executor.facts;
-    this.bootSeconds = bootSeconds;
+    this.bootSeconds = executor.bootSeconds ?? 0;
   }
 
   static async open(target: Target, signal: AbortSignal): Promise<Session> {
-    const start = performance.now();
-    const executor = await openInterruptible(target, signal);
-    return new Session(target, signal, executor, (performance.now() - start) / 1000);
+    return new Session(target, signal, await openInterruptible(target, signal));
   }
 
   /** How often the executor was replaced. */

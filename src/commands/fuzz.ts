@@ -94,7 +94,7 @@ interface FuzzRun {
 async function runFuzz({ options, context, progress, target, corpus, seed }: FuzzRun): Promise<CampaignResult> {
   const { runs = Infinity, time = options.runs === undefined ? defaultSeconds : Infinity, fromBatch, out } = options;
   const onOpen = ({ facts, bootSeconds }: Session): void =>
-    progress.line(`hvipi: kernel ${facts.kernelRelease}, ready after ${bootSeconds.toFixed(1)} s`);
+    progress.line(`hvipi: kernel ${facts.kernelRelease}, booted in ${bootSeconds.toFixed(1)} s`);
   const onFinding = (finding: Finding, isSaved: boolean): void => {
     if (options.json) return;
     progress.end();

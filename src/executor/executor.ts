@@ -25,6 +25,8 @@ export interface RunOptions {
 
 export interface Executor extends AsyncDisposable {
   readonly facts: TargetFacts;
+  /** Seconds that the kernel under test took to boot; absent where none was booted. */
+  readonly bootSeconds?: number;
   /** Runs programs in order; as many observations as programs. */
   run(programs: readonly Program[], options: RunOptions): Promise<Observation[]>;
 }
