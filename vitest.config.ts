@@ -16,6 +16,7 @@ export default defineConfig({
         test: {
           name: 'lab',
           include: ['tests/lab/**/*.test.ts'],
+          globalSetup: ['tests/lab/setup.ts'],
           pool: 'forks',
           fileParallelism: false,
           testTimeout: 300_000,

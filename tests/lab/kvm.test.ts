@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { drawBatch } from '../../generators/batch.ts';
 import { predict } from '../../oracle/model.ts';
 import { judge } from '../../oracle/verdict.ts';
@@ -8,8 +8,9 @@ import { parseCase } from '../../src/case/case.ts';
 import { encodeCase } from '../../src/case/encode.ts';
 import type { Observation } from '../../src/case/observation.ts';
 import type { Program } from '../../src/case/program.ts';
-import { Lab } from '../../src/lab/lab.ts';
-import { kernels, openTestLab } from './support.ts';
+import { debianSpecs } from '../../src/lab/debian-kernel.ts';
+import type { Lab } from '../../src/lab/lab.ts';
+import { isLabMissing, openTestLab } from './support.ts';
 
 const corpusFolder = join(import.meta.dirname, '..', '..', 'corpus');
 const corpus = readdirSync(corpusFolder)
@@ -24,22 +25,14 @@ function drawPrograms(seed: string, batches: number, size: number): Program[] {
     .filter((program) => program.vcpus.every((vcpu) => vcpu.idle === 'parked'));
 }
 
-describe.each(kernels)('KVM of %s', (kernel) => {
-  let opened: Awaited<ReturnType<typeof openTestLab>>;
+describe.skipIf(isLabMissing).each(debianSpecs)('KVM of %s', (kernel) => {
   let lab: Lab;
 
   beforeAll(async () => {
-    opened = await openTestLab(kernel);
+    lab = await openTestLab(kernel);
   });
 
-  beforeEach((context) => {
-    if (opened instanceof Lab) lab = opened;
-    else context.skip(opened.message);
-  });
-
-  afterAll(async () => {
-    if (opened instanceof Lab) await opened[Symbol.asyncDispose]();
-  });
+  afterAll(async () => lab[Symbol.asyncDispose]());
 
   /** Names of the programs that do not do what the model says, with the differences. */
   function divergences(programs: readonly Program[], observations: readonly Observation[]): unknown[] {

@@ -1,4 +1,4 @@
-/** Boots real kernels and breaks them. What cannot run here is skipped with a reason; in CI it fails. */
+/** Boots real kernels and breaks them. */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,18 +6,17 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { makeCase, makeStep } from '../../src/case/case.ts';
 import { encodeCase } from '../../src/case/encode.ts';
 import { InfrastructureError } from '../../src/executor/executor.ts';
-import { cachedKernels, type DebianSpec, debianSpecs } from '../../src/lab/debian-kernel.ts';
-import { type Lab, openLab } from '../../src/lab/lab.ts';
-import { missingTools } from '../../src/lab/tools.ts';
+import { cachedKernels, debianSpecs } from '../../src/lab/debian-kernel.ts';
+import type { Lab } from '../../src/lab/lab.ts';
+import { isLabMissing, openTestLab as open } from './support.ts';
 
-const inCi = process.env['CI'] === 'true';
 const program = encodeCase(
   makeCase([{ vpIndex: 0 }, { vpIndex: 1 }], [makeStep({ do: 'send-ipi', vector: 0xf0, targets: [1] })]),
 );
 const exact = { exact: true } as const;
 
 describe.each(debianSpecs)('lab with %s', (spec) => {
-  describe.skipIf(isSkipped(spec))('running', () => {
+  describe.skipIf(isLabMissing)('running', () => {
     let lab: Lab;
     beforeAll(async () => {
       lab = await open(spec);
@@ -65,7 +64,7 @@ describe.each(debianSpecs)('lab with %s', (spec) => {
 describe('lab that fails', () => {
   const [spec] = debianSpecs;
 
-  describe.skipIf(isSkipped(spec!))('with a kernel that works', () => {
+  describe.skipIf(isLabMissing)('with a kernel that works', () => {
     it('should name a crash by where it happened', async () => {
       await using lab = await open(spec!);
       const crash = lab.exec(['sh', '-c', 'echo c > /proc/sysrq-trigger']);
@@ -112,25 +111,6 @@ describe('lab that fails', () => {
     });
   });
 });
-
-function open(kernel: string, { silenceSeconds }: { silenceSeconds?: number } = {}): Promise<Lab> {
-  const say = (line: string): void => void process.stderr.write(`${line}\n`);
-  return openLab({ kernel, install: inCi ? 'auto' : 'refuse', say, silenceSeconds });
-}
-
-function isSkipped(spec: DebianSpec): boolean {
-  const reason = whyNot(spec);
-  if (reason !== null) process.stderr.write(`skipped, lab with ${spec}: ${reason}\n`);
-  return reason !== null;
-}
-
-/** Why a lab cannot be booted here without installing something; null when it can. CI has to be able to. */
-function whyNot(spec: DebianSpec): string | null {
-  if (inCi) return null;
-  const missing = missingTools();
-  if (missing.length > 0) return `${missing.join(' and ')} not found; run: hvipi lab install`;
-  return cachedKernels(spec).length === 0 ? `no ${spec} in the cache; run: hvipi lab install` : null;
-}
 
 /** The QEMU among the children of this process. */
 function qemuPid(): number {

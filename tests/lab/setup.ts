@@ -1,0 +1,26 @@
+/** Runs once before the lab tests: installs what they need, saying so, or finds out why they have to be skipped. */
+import type { TestProject } from 'vitest/node';
+import { InfrastructureError } from '../../src/executor/executor.ts';
+import { debianSpecs } from '../../src/lab/debian-kernel.ts';
+import { ensureTools } from '../../src/lab/install.ts';
+import { resolveKernel } from '../../src/lab/kernels.ts';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** Why there is no lab here, or null. In CI there has to be one. */
+    readonly labMissing: string | null;
+  }
+}
+
+export default async function setup(project: TestProject): Promise<void> {
+  const say = (line: string): void => void process.stderr.write(`${line}\n`);
+  try {
+    await ensureTools({ install: 'auto', say });
+    for (const spec of debianSpecs) await resolveKernel(spec, { install: 'auto', say });
+    project.provide('labMissing', null);
+  } catch (error) {
+    if (!(error instanceof InfrastructureError) || process.env['CI'] !== undefined) throw error;
+    say(`lab tests are skipped: ${error.message}`);
+    project.provide('labMissing', error.message);
+  }
+}
