@@ -106,17 +106,20 @@ export class ProgramRunner {
 /** The calls from `index` on that can go into one KVM_RUN and still do what they do one by one. */
 export function groupFrom(steps: Program['steps'], index: number): ProgramCall[] {
   const group: ProgramCall[] = [];
-  const blocks: { start: bigint; end: bigint }[] = [];
-  for (const step of steps.slice(index)) {
+  /** Where the blocks of the group start; each may be read up to `blockBytesMax` further. */
+  const starts: number[] = [];
+  for (let at = index; at < steps.length; at++) {
+    const step = steps[at]!;
     if (step.kind === 'run' || (group.length > 0 && step.sender !== group[0]!.sender)) break;
-    const overlaps = step.writes.some(({ gpa, bytes }) =>
-      blocks.some(({ start, end }) => gpa < end && gpa + BigInt(bytes.length) > start),
-    );
-    if (overlaps) break;
-    group.push(step);
-    // Without a write the call is fast or its block lies outside of RAM; a block that begins in RAM has a write.
+    // Without a write the call is fast or its block lies outside of RAM; what is written lies in RAM.
     const [write] = step.writes;
-    if (write !== undefined) blocks.push({ start: write.gpa, end: write.gpa + BigInt(blockBytesMax) });
+    if (write !== undefined) {
+      const gpa = Number(write.gpa);
+      const end = gpa + write.bytes.length;
+      if (starts.some((start) => gpa < start + blockBytesMax && end > start)) break;
+      starts.push(gpa);
+    }
+    group.push(step);
   }
   return group;
 }

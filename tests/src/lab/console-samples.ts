@@ -1,7 +1,7 @@
 /** Console output as Linux 6.1 and 6.12 print it, shortened. */
 
 export const ordinaryLines = [
-  '[    0.000000] Linux version 6.12.117+deb12-amd64 (debian-kernel@lists.debian.org) #1 SMP PREEMPT_DYNAMIC',
+  '[    0.000000] Linux version 6.12.117+deb12-amd64 (builder@localhost) #1 SMP PREEMPT_DYNAMIC',
   '[    0.000000] BIOS-e820: [mem 0x0000000000000000-0x000000000009fbff] usable',
   '[    0.012345] Spectre V2 : WARNING: Unprivileged eBPF is enabled with eIBRS on, data leaks possible',
   '[    0.020000] RETBleed: WARNING: Spectre v2 mitigation leaves CPU vulnerable to RETBleed attacks, data leaks possible!',
