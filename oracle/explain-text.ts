@@ -6,6 +6,7 @@ import type {
   ExplainedField,
   ExplainedRule,
   ExplainedRun,
+  ExplainedTlfs,
   Explanation,
 } from './explain.ts';
 import { formatHex, formatResult } from './names.ts';
@@ -39,6 +40,7 @@ function callLines(call: ExplainedCall, index: number): string[] {
     ...call.rules.flatMap((rule) => ruleLines(rule, call.result)),
     `  result ${formatResult(call.result)}`,
     ...effectLines(call.effects, '  nothing is delivered'),
+    ...tlfsLines(call.tlfs),
   ];
 }
 
@@ -68,6 +70,17 @@ function bankLines(call: ExplainedCall): string[] {
 function ruleLines({ name, source, role }: ExplainedRule, result: bigint | null): string[] {
   if (role !== 'decides') return [`      ${name.padEnd(30)} ${role}`];
   return [`    > ${name.padEnd(30)} decides: ${formatResult(result)}`, `        ${source}`];
+}
+
+/** Both contracts side by side. */
+function tlfsLines({ rules, permitted, kvm, verdict }: ExplainedTlfs): string[] {
+  return [
+    '  contract tlfs',
+    ...rules.flatMap(({ name, source, certainty }) => [`    > ${name.padEnd(30)} ${certainty}`, `        ${source}`]),
+    `    permits ${permitted}`,
+    `    kvm     ${kvm}`,
+    `    verdict ${verdict}`,
+  ];
 }
 
 function effectLines(effects: readonly ExplainedEffect[], none: string): string[] {

@@ -25,6 +25,9 @@ import { formatHex, formatVectors } from './names.ts';
 import type { Outcome } from './outcome.ts';
 import { decide, kvmRules } from './rules.ts';
 import { selectTargets } from './targets.ts';
+import { type JudgedCall, judgeByTlfs } from './tlfs.ts';
+import { formatDone, formatPermitted, formatVerdict } from './tlfs-text.ts';
+import type { TlfsRule } from './tlfs-rules.ts';
 import { hasBit, popcountBelow, toBigInt } from './words.ts';
 
 /** One field of a layout; `range` is `high:low` in bits. */
@@ -56,6 +59,16 @@ export interface ExplainedEffect {
   readonly text: string;
 }
 
+/** What TLFS says of the call, beside what KVM does. */
+export interface ExplainedTlfs {
+  /** Rules that apply; none where TLFS has no objection. */
+  readonly rules: readonly Pick<TlfsRule, 'name' | 'source' | 'certainty'>[];
+  readonly permitted: string;
+  readonly kvm: string;
+  /** `permitted`, or the names of the deviations. */
+  readonly verdict: string;
+}
+
 export interface ExplainedCall {
   readonly kind: 'call';
   readonly sender: number;
@@ -71,6 +84,7 @@ export interface ExplainedCall {
   readonly rules: readonly ExplainedRule[];
   readonly result: bigint | null;
   readonly effects: readonly ExplainedEffect[];
+  readonly tlfs: ExplainedTlfs;
 }
 
 export interface ExplainedRun {
@@ -89,12 +103,13 @@ export interface Explanation {
 export function explain(program: Program, facts: TargetFacts): Explanation {
   const contract = contractFor(facts);
   const outcome = predict(program, facts);
+  const judged = new Map(judgeByTlfs(program, outcome, facts).map((call) => [call.step, call]));
   const memory = new ModelMemory();
   const steps = program.steps.map((step, index): ExplainedCall | ExplainedRun => {
     if (step.kind === 'run') return { kind: 'run', effects: effectsOfRun(program, outcome, index) };
     for (const write of step.writes) memory.write(write);
     const call = decodeCall(step.registers, memory, contract);
-    return explainCall(step, call, contract, program, outcome, index);
+    return { ...explainCall(step, call, contract, program, outcome, index), tlfs: explainTlfs(judged.get(index)!) };
   });
   const vcpus = program.vcpus.map((setup, position) => ({ vpIndex: outcome.vpIndexes[position]!, setup }));
   return { kernelRelease: facts.kernelRelease, contract, vcpus, steps };
@@ -107,7 +122,7 @@ function explainCall(
   program: Program,
   outcome: Outcome,
   index: number,
-): ExplainedCall {
+): Omit<ExplainedCall, 'tlfs'> {
   const control = step.registers.readBigUInt64LE(registerOffset.rcx);
   const rule = decide(kvmRules, call, contract);
   const banks = banksOf(call);
@@ -129,6 +144,15 @@ function explainCall(
       vpIndex: outcome.vpIndexes[vcpu]!,
       text: deliveryText(program.vcpus[vcpu]!, call.vector, isPending(lapicBefore(outcome, index, vcpu), call.vector)),
     })),
+  };
+}
+
+function explainTlfs(judged: JudgedCall): ExplainedTlfs {
+  return {
+    rules: judged.permitted.rules.map(({ name, source, certainty }) => ({ name, source, certainty })),
+    permitted: formatPermitted(judged.permitted),
+    kvm: formatDone(judged.done),
+    verdict: formatVerdict(judged),
   };
 }
 

@@ -6,7 +6,9 @@ import { encodeCase } from '../src/case/encode.ts';
 import { predict } from '../oracle/model.ts';
 
 const folder = join(import.meta.dirname, '..', 'corpus');
-const files = readdirSync(folder).filter((name) => name.endsWith('.json'));
+const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.json'))
+  .sort();
 const facts = {
   target: 'model',
   kernelRelease: 'model',

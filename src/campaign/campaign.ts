@@ -3,11 +3,14 @@
  * What the kernel's failures and the agent's deaths mean for the batches on their way is decided here; what becomes of
  * a single problem is decided in `pursuit.ts`.
  */
+import type { Case } from '../case/case.ts';
 import type { Observation } from '../case/observation.ts';
 import { InfrastructureError, KernelFailure } from '../executor/executor.ts';
-import { type Batch, batchesOf, type Place, type StreamOptions } from './batches.ts';
+import { type Batch, batchesOf, type Place } from './batches.ts';
+import type { CampaignHooks, CampaignOptions, CampaignResult, Ending } from './campaign-terms.ts';
 import { breathe, Interrupted, interruptible } from './interrupt.ts';
-import { type Judgement, judgeObservation, prepare, type Prepared, type Problem } from './judgement.ts';
+import { type DeviationGroup, DeviationLog } from './deviation-log.ts';
+import { isProblem, type Judgement, judgeObservation, type Prepared, type Problem } from './judgement.ts';
 import { Pursuit, type PursuitOptions } from './pursuit.ts';
 import { Session } from './session.ts';
 import { Tally } from './tally.ts';
@@ -16,40 +19,6 @@ import type { Finding } from './finding.ts';
 
 /** Batches that are with the executor at a time: it always has the next one while this side judges the last one. */
 const flightsMax = 2;
-
-export interface CampaignOptions extends StreamOptions, Omit<PursuitOptions, 'target'> {
-  /** Seconds after the first case at which no further batch starts. */
-  readonly seconds: number;
-  /** Whether the campaign goes on after a finding. */
-  readonly keepGoing: boolean;
-}
-
-/** Told while the campaign runs. */
-export interface CampaignHooks {
-  readonly onOpen?: (session: Session) => void;
-  readonly onCase?: (prepared: Prepared, verdict: string, place: Place) => void;
-  readonly onBatch?: (tally: Tally, findings: readonly Finding[]) => void;
-  /** `isSaved` is false when the file could not be written. */
-  readonly onFinding?: (finding: Finding, isSaved: boolean) => void;
-}
-
-/** Why a campaign ended. */
-export type Ending = 'budget' | 'finding' | 'interrupted' | 'infrastructure';
-
-export interface CampaignResult {
-  readonly ending: Ending;
-  /** What failed, when infrastructure did. */
-  readonly error: string | null;
-  readonly tally: Tally;
-  /** Seconds from the first case to the end. */
-  readonly seconds: number;
-  readonly findings: readonly Finding[];
-  /** The first batch that was not judged whole. */
-  readonly nextBatch: number;
-  readonly facts: Session['facts'];
-  readonly bootSeconds: number;
-  readonly restarts: number;
-}
 
 /** A batch on its way. Its answer never rejects, so that nobody needs to be waiting for it. */
 interface Flight {
@@ -72,13 +41,14 @@ export async function runCampaign(
   signal: AbortSignal,
   hooks: CampaignHooks = {},
 ): Promise<CampaignResult> {
-  await using session = await Session.open(target, signal);
+  await using session = await Session.open(target, signal, options.contract);
   hooks.onOpen?.(session);
   const campaign = new Campaign(session, { ...options, target }, hooks);
   const { ending, error } = await campaign.run();
   const { facts, bootSeconds, restarts } = session;
-  const { tally, findings, nextBatch } = campaign;
-  return { ending, error, tally, seconds: tally.seconds, findings, nextBatch, facts, bootSeconds, restarts };
+  const { tally, findings, deviations, nextBatch } = campaign;
+  const { seconds } = tally;
+  return { ending, error, tally, seconds, findings, deviations, nextBatch, facts, bootSeconds, restarts };
 }
 
 class Campaign {
@@ -88,6 +58,7 @@ class Campaign {
   readonly #options: CampaignOptions & PursuitOptions;
   readonly #hooks: CampaignHooks;
   readonly #pursuit: Pursuit;
+  readonly #deviations: DeviationLog;
   readonly #batches: Generator<Batch>;
   #flights: Flight[] = [];
   #isStopped = false;
@@ -100,11 +71,16 @@ class Campaign {
     this.#pursuit = new Pursuit(session, this.tally, options, (finding, isSaved) =>
       hooks.onFinding?.(finding, isSaved),
     );
+    this.#deviations = new DeviationLog(session);
     this.nextBatch = options.fromBatch;
   }
 
   get findings(): readonly Finding[] {
     return this.#pursuit.findings;
+  }
+
+  get deviations(): readonly DeviationGroup[] {
+    return this.#deviations.groups;
   }
 
   async run(): Promise<{ ending: Ending; error: string | null }> {
@@ -131,7 +107,7 @@ class Campaign {
       if (this.#session.signal.aborted) throw new Interrupted('interrupted');
       const next = this.#batches.next();
       if (next.done === true) return;
-      const cases = next.value.cases.map((value) => prepare(value, this.#session.facts));
+      const cases = next.value.cases.map((value) => this.#session.prepare(value));
       this.#flights.push(await this.#launch(next.value, cases, false));
     }
   }
@@ -164,8 +140,8 @@ class Campaign {
     if (observations.some(({ memory }) => memory.length > 0)) return this.#findWriter(flight, observations);
     for (const [index, prepared] of flight.cases.entries()) {
       const judgement = judgeObservation(prepared, observations[index]!);
-      if (judgement.class === 'match') await this.#conclude(flight, index, judgement);
-      else await this.#concludeSuspect(flight, index, judgement);
+      if (isProblem(judgement)) await this.#concludeSuspect(flight, index, judgement);
+      else await this.#conclude(flight, index, judgement);
       if (this.#isStopped) return;
     }
     this.#finish(flight);
@@ -176,7 +152,7 @@ class Campaign {
     const prepared = flight.cases[index]!;
     if (this.#pursuit.isKnown(suspicion)) return this.#conclude(flight, index, suspicion);
     const alone = await this.#session.probePrepared(prepared);
-    if (alone.class !== 'match') return this.#conclude(flight, index, alone);
+    if (isProblem(alone)) return this.#conclude(flight, index, alone);
     this.#count(flight, index, suspicion, 'unstable');
     const cameBefore = flight.cases.slice(0, index + 1);
     await this.#pursuit.recordUnstable(prepared.value, suspicion, flight.batch.placeOf(index), cameBefore);
@@ -190,7 +166,7 @@ class Campaign {
     const last = flight.cases.length - 1;
     const prepared = flight.cases[last]!;
     const suspicion = judgeObservation(prepared, observations[last]!);
-    if (suspicion.class === 'match') return;
+    if (!isProblem(suspicion)) return;
     await this.#pursuit.recordUnstable(prepared.value, suspicion, flight.batch.placeOf(last), flight.cases);
   }
 
@@ -198,7 +174,16 @@ class Campaign {
   async #conclude(flight: Flight, index: number, judgement: Judgement): Promise<void> {
     this.#count(flight, index, judgement, judgement.class);
     if (judgement.class === 'match') return;
-    const isNew = await this.#pursuit.pursue(flight.cases[index]!.value, judgement, flight.batch.placeOf(index));
+    const place = flight.batch.placeOf(index);
+    const prepared = flight.cases[index]!;
+    if (judgement.class !== 'deviation') return this.#pursue(prepared.value, judgement, place);
+    const found = await this.#deviations.note(prepared, place, this.#pursuit.foundAfter);
+    // The shrunk case is no case of the stream: it is not drawn again from there.
+    if (found !== null) await this.#pursue(found.value, found.problem, { path: place.path, drawn: null });
+  }
+
+  async #pursue(value: Case, problem: Problem, place: Place): Promise<void> {
+    const isNew = await this.#pursuit.pursue(value, problem, place);
     if (isNew && !this.#options.keepGoing) this.#isStopped = true;
   }
 

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { deviations } from '../../oracle/deviations.ts';
 import { type Case, CaseError, caseId, formatCase, parseCase } from '../case/case.ts';
 import type { Executor } from '../executor/executor.ts';
 import { judgeObservation, prepare } from './judgement.ts';
@@ -21,6 +22,9 @@ export interface CorpusComplaint {
 }
 
 const fileNamePattern = /^(selftest|send-ipi-ex|send-ipi)-[a-z0-9]+(-[a-z0-9]+)*\.json$/;
+
+/** Folder in the corpus of minimal cases of the listed deviations. */
+export const knownFolder = 'known';
 
 /** The corpus that came with this checkout or package. */
 export function ownCorpusFolder(): string {
@@ -60,7 +64,8 @@ export async function checkCorpus(
       complain(field, message.join(': '));
       continue;
     }
-    checkText(basename(path), text, value, complain);
+    checkName(relative(folder, path), value, complain);
+    checkText(text, value, complain);
     const twin = seen.get(caseId(value));
     if (twin !== undefined) complain('case', `is the same case as ${twin}`);
     seen.set(caseId(value), file);
@@ -69,25 +74,32 @@ export async function checkCorpus(
   return { files: files.length, complaints };
 }
 
-function checkText(name: string, text: string, value: Case, complain: (field: string, message: string) => void): void {
-  const match = fileNamePattern.exec(name);
+type Complain = (field: string, message: string) => void;
+
+/** Cases in `known/` are named by the deviation that they show, all others by what they call. */
+function checkName(path: string, value: Case, complain: Complain): void {
+  if (dirname(path) === knownFolder) {
+    const isKnown = deviations.some(({ name }) => `${name}.json` === basename(path));
+    if (!isKnown) complain('file name', 'must be the name of a deviation of oracle/deviations.ts');
+    return;
+  }
+  const match = fileNamePattern.exec(basename(path));
   if (match === null) complain('file name', 'must be <call>-<what>.json or selftest-<what>.json, in lower case');
   else if (match[1] !== 'selftest' && !value.steps.some((step) => step.do === match[1])) {
     complain('file name', `says ${match[1]}, and no step does that`);
   }
+}
+
+function checkText(text: string, value: Case, complain: Complain): void {
   if (text !== formatCase(value)) complain('text', 'is not canonical; `replay --json` prints the canonical text');
   if (value.why === '') complain('why', 'is missing: one line that says what the case is for');
 }
 
-async function checkOnModel(
-  value: Case,
-  model: Executor,
-  complain: (field: string, message: string) => void,
-): Promise<void> {
+async function checkOnModel(value: Case, model: Executor, complain: Complain): Promise<void> {
   const prepared = prepare(value, model.facts);
   const [observation] = await model.run([prepared.program], { exact: true });
   const judgement = judgeObservation(prepared, observation!);
-  if (judgement.class === 'match') return;
+  if (judgement.class !== 'divergence') return;
   for (const { step, what, expected, observed } of judgement.differences) {
     complain(step === null ? 'machine' : `steps[${step}]`, `${what}: expected ${expected}, the model gave ${observed}`);
   }

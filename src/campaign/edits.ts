@@ -22,6 +22,11 @@ export function* between(value: bigint, toward: bigint): Generator<bigint> {
   for (let distance = value - toward; distance !== 0n; distance /= 2n) yield value - distance;
 }
 
+/** Every call step with its position. */
+export function* callsOf(value: Case): Generator<[number, CallStep]> {
+  for (const [index, step] of value.steps.entries()) if (step.do !== 'run') yield [index, step];
+}
+
 export function withSteps(value: Case, steps: readonly Step[]): Case {
   return { ...value, steps: [...steps] };
 }

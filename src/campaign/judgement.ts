@@ -1,5 +1,8 @@
 /** What came of running one case: the model's verdict, or the failure of the kernel that ran it. */
+import { deviations, explainViolations } from '../../oracle/deviations.ts';
 import { predict } from '../../oracle/model.ts';
+import { type JudgedCall, judgeByTlfs } from '../../oracle/tlfs.ts';
+import { unlistedDifference, unlistedSignature } from '../../oracle/tlfs-text.ts';
 import { judge } from '../../oracle/verdict.ts';
 import type { Difference, Outcome } from '../../oracle/outcome.ts';
 import type { Case } from '../case/case.ts';
@@ -8,11 +11,17 @@ import type { Observation } from '../case/observation.ts';
 import type { Program } from '../case/program.ts';
 import type { TargetFacts } from '../executor/executor.ts';
 
+/** Whose word cases are judged by. */
+export const contractNames = ['kvm', 'tlfs'] as const;
+export type ContractName = (typeof contractNames)[number];
+
 /** A case with what both sides need of it: the program that runs and what the model permits. */
 export interface Prepared {
   readonly value: Case;
   readonly program: Program;
   readonly outcome: Outcome;
+  /** What TLFS says of each call, if KVM does what `outcome` says; null under the `kvm` contract. */
+  readonly tlfs: readonly JudgedCall[] | null;
 }
 
 export type FailureClass = 'warning' | 'oops' | 'hang';
@@ -20,6 +29,15 @@ export type FindingClass = 'divergence' | FailureClass;
 
 export interface Match {
   readonly class: 'match';
+}
+
+/** Under the `tlfs` contract: KVM left TLFS, and only where it is known to. */
+export interface Deviating {
+  readonly class: 'deviation';
+  /** Names of the deviations, by their numbers. */
+  readonly names: readonly string[];
+  /** The same names as one text. */
+  readonly signature: string;
 }
 
 export interface Divergence {
@@ -40,18 +58,47 @@ export interface Failure {
 }
 
 export type Problem = Divergence | Failure;
-export type Judgement = Match | Problem;
+export type Judgement = Match | Deviating | Problem;
 
-export function prepare(value: Case, facts: TargetFacts): Prepared {
+export function prepare(value: Case, facts: TargetFacts, contract: ContractName = 'kvm'): Prepared {
   const program = encodeCase(value);
-  return { value, program, outcome: predict(program, facts) };
+  const outcome = predict(program, facts);
+  return { value, program, outcome, tlfs: contract === 'tlfs' ? judgeByTlfs(program, outcome, facts) : null };
 }
 
-export function judgeObservation({ program, outcome }: Prepared, observation: Observation): Match | Divergence {
+/** A divergence from the `kvm` model comes first: after it nobody knows what state TLFS would be asked about. */
+export function judgeObservation(
+  { program, outcome, tlfs }: Prepared,
+  observation: Observation,
+): Match | Deviating | Divergence {
   const verdict = judge(program, outcome, observation);
-  if (verdict.kind === 'match') return { class: 'match' };
+  if (verdict.kind === 'match') return judgePredicted(tlfs ?? [], outcome, observation);
   const { signature, differences } = verdict;
   return { class: 'divergence', signature, differences, outcome, observation };
+}
+
+/** What TLFS says where KVM did what the model predicts: nothing to complain of, listed deviations, or something new. */
+function judgePredicted(
+  calls: readonly JudgedCall[],
+  outcome: Outcome,
+  observation: Observation,
+): Match | Deviating | Divergence {
+  const explained = calls
+    .filter(({ violations }) => violations.length > 0)
+    .map((judged) => ({ judged, ...explainViolations(judged) }));
+  const unlisted = explained.filter((one) => one.unlisted.length > 0);
+  if (unlisted.length > 0) {
+    const signature = unlistedSignature(unlisted[0]!.judged, unlisted[0]!.unlisted[0]!);
+    const differences = unlisted.map(({ judged }) => unlistedDifference(judged));
+    return { class: 'divergence', signature, differences, outcome, observation };
+  }
+  if (explained.length === 0) return { class: 'match' };
+  const names = deviations.filter((one) => explained.some(({ known }) => known.includes(one))).map(({ name }) => name);
+  return { class: 'deviation', names, signature: names.join(' ') };
+}
+
+export function isProblem(judgement: Judgement): judgement is Problem {
+  return judgement.class !== 'match' && judgement.class !== 'deviation';
 }
 
 /** Whether two judgements are the same problem, so that one case may stand for the other. */

@@ -56,7 +56,7 @@ export class Pursuit {
       return false;
     }
     this.#known.add(keyOf(problem));
-    const foundAfter = this.#foundAfter();
+    const { foundAfter } = this;
     const shrinker = new Shrinker(this.#session, value, problem, this.#options.shrink);
     try {
       await shrinker.shrink(this.#options.seed, place);
@@ -76,7 +76,7 @@ export class Pursuit {
     this.#knownUnstable.add(keyOf(problem));
     const shrinker = new Shrinker(this.#session, value, problem, this.#options.shrink);
     const cases = batch.map((prepared) => prepared.value);
-    await this.#record(shrinker, { foundAfter: this.#foundAfter(), place, stable: false, batch: cases });
+    await this.#record(shrinker, { foundAfter: this.foundAfter, place, stable: false, batch: cases });
   }
 
   async #record(
@@ -112,7 +112,8 @@ export class Pursuit {
     this.#onFinding(finding, isSaved);
   }
 
-  #foundAfter(): Finding['foundAfter'] {
+  /** Where in the campaign we are. */
+  get foundAfter(): Finding['foundAfter'] {
     const { cases, hypercalls, seconds } = this.#tally;
     return { cases, hypercalls, seconds: rounded(seconds) };
   }

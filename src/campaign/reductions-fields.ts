@@ -1,16 +1,11 @@
 /** Ways to make the fields of single calls simpler. */
 import { controlWord, HV_IPI_HIGH_VECTOR, HV_IPI_LOW_VECTOR, vpsPerBank } from '../abi/hypercall.ts';
 import { type CallStep, type Case, isAllowedGpa, makeStep, type SendIpiExStep, type Step } from '../case/case.ts';
-import { fieldOf } from '../abi/layout.ts';
+import { fieldOf, maxOf } from '../abi/layout.ts';
 import { strayCodeBits } from '../case/limits.ts';
-import { arenaStart } from '../case/memory.ts';
-import { ascending, between, type Pass, sublists, withCall, withSteps } from './edits.ts';
+import { ascending, between, callsOf, type Pass, sublists, withCall, withSteps } from './edits.ts';
+import { plainerAddresses } from './reductions-address.ts';
 import { oddFields, plainVector } from './weight.ts';
-
-/** Every call step with its position. */
-function* callsOf(value: Case): Generator<[number, CallStep]> {
-  for (const [index, step] of value.steps.entries()) if (step.do !== 'run') yield [index, step];
-}
 
 /** Lists that are fields like others when it comes to what a call needs at all. */
 const listFields = ['targets', 'emptyBanks', 'maskFlips', 'controlBits'] as const;
@@ -80,6 +75,11 @@ function* fewerBits(value: Case): Generator<Case> {
 function* withHeader(value: Case, index: number, step: CallStep, lists: Partial<SendIpiExStep>): Generator<Case> {
   const changed = { ...step, ...lists } as CallStep;
   yield withCall(value, index, () => changed);
+  // A block that is shorter by some banks ends in the same place when it starts as many words later.
+  const gpa = step.gpa === null ? null : step.gpa + 8n * BigInt(bankCount(step) - bankCount(changed));
+  if (gpa !== null && gpa !== step.gpa && isAllowedGpa(gpa) && gpa <= maxOf(64)) {
+    yield withCall(value, index, () => ({ ...changed, gpa }));
+  }
   if (step.variableHeader === null) return;
   const variableHeader = step.variableHeader - (bankCount(step) - bankCount(changed));
   if (variableHeader >= 0 && variableHeader !== step.variableHeader) {
@@ -214,11 +214,6 @@ function* smallerNumbers(value: Case): Generator<Case> {
     if (oddFields(step).includes('tail')) {
       for (const tail of between(step.tail, 0n)) yield withCall(value, index, (call) => ({ ...call, tail }));
     }
-    if (step.gpa !== null) {
-      for (const gpa of between(step.gpa, arenaStart)) {
-        if (isAllowedGpa(gpa)) yield withCall(value, index, (call) => ({ ...call, gpa }));
-      }
-    }
     if (step.do !== 'send-ipi-ex') continue;
     for (const format of between(step.format, 0n)) {
       yield withCall(value, index, (call) => ({ ...call, format }) as SendIpiExStep);
@@ -234,5 +229,6 @@ export const fieldPasses: readonly Pass[] = [
   swappedVectors,
   plainerPlaces,
   smallerMembers,
+  plainerAddresses,
   smallerNumbers,
 ];

@@ -1,16 +1,21 @@
 /** Results as text for a terminal and as the JSON value of `--json`. Pure: results in, text or value out. */
+import { deviations } from '../../oracle/deviations.ts';
 import { kvmRules } from '../../oracle/rules.ts';
+import { formatDone, formatPermitted, tlfsSourceOf } from '../../oracle/tlfs-text.ts';
 import { formatCase } from '../case/case.ts';
-import type { CampaignResult } from './campaign.ts';
+import type { CampaignResult } from './campaign-terms.ts';
+import { type DeviationGroup, deviationToJson } from './deviation-log.ts';
 import { type Finding, findingToJson } from './finding.ts';
+import type { ContractName } from './judgement.ts';
 import { rounded } from './pursuit.ts';
-import { formatMachine, formatStages } from './stages.ts';
+import { describeStep, formatMachine, formatStages } from './stages.ts';
 import { formatCount } from './table.ts';
 
 export const fuzzSchemaName = 'hvipi/fuzz/1';
 
 /** What the command line adds to a campaign's result. */
 export interface ReportContext {
+  readonly contract: ContractName;
   readonly seed: string;
   readonly fromBatch: number;
   /** The target as `--target` names it. */
@@ -27,6 +32,7 @@ export function campaignToJson(result: CampaignResult, context: ReportContext): 
   return {
     schema: fuzzSchemaName,
     target: { ...facts, name: context.target, kernel: context.kernel },
+    contract: context.contract,
     seed: context.seed,
     fromBatch: context.fromBatch,
     nextBatch: result.nextBatch,
@@ -42,6 +48,7 @@ export function campaignToJson(result: CampaignResult, context: ReportContext): 
     ending: result.ending,
     error: result.error,
     findings: result.findings.map(findingToJson),
+    deviations: result.deviations.map(deviationToJson),
     resume: context.resume,
     exitCode: context.exitCode,
   };
@@ -70,11 +77,30 @@ export function formatSummary(result: CampaignResult, context: ReportContext): s
     `stream     ${tally.streamHash}`,
     ...(result.restarts === 0 ? [] : [`restarts   ${result.restarts}`]),
     ...(tally.repeats === 0 ? [] : [`repeats    ${formatCount(tally.repeats)} cases showed a known problem again`]),
+    ...(context.contract === 'tlfs' ? deviationLines(result.deviations) : []),
     `findings   ${stable}${unstable === 0 ? '' : `, and ${unstable} that did not show again`}`,
     `ended      ${endings[result.ending]}${result.error === null ? '' : `: ${result.error}`}`,
     `go on      ${context.resume}`,
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/** What each listed deviation that was met came to; which listed ones were not met says nothing about the kernel. */
+function deviationLines(groups: readonly DeviationGroup[]): string[] {
+  const missed = deviations.filter((deviation) => groups.every((group) => group.deviation !== deviation));
+  return [
+    `deviations ${groups.length} of ${deviations.length} that are listed`,
+    ...groups.flatMap(({ deviation, hypercalls, foundAfter, confirmed, ...group }) => {
+      const machine = group.case.machine.vcpus.map(({ vpIndex }) => vpIndex).join(' ');
+      return [
+        `  ${deviation.name} (${deviation.id}): ${formatCount(hypercalls)} hypercalls, first after ${formatCount(foundAfter.cases)} cases, ${foundAfter.seconds.toFixed(1)} s; confirmed ${confirmed}`,
+        `    smallest   VP indexes ${machine}; ${group.case.steps.map(describeStep).join('; ')}`,
+        `    TLFS       ${formatPermitted(group.shown.permitted)}`,
+        `    KVM        ${formatDone(group.shown.done)}`,
+      ];
+    }),
+    ...(missed.length === 0 ? [] : [`  not met: ${missed.map(({ name }) => name).join(', ')}`]),
+  ];
 }
 
 /** A finding whole: what, why, the case, expected against observed, and how to see it again. */
@@ -110,8 +136,9 @@ export function formatFindingReport(finding: Finding): string {
 
 /** The rule that decided, and whose word it is; a kernel's failure and the machine's set-up have none. */
 function ruleLines({ signature }: Finding): string[] {
-  const rule = kvmRules.find(({ name }) => name === signature.split('/')[0]);
-  return rule === undefined ? [] : [`rule      ${rule.name}: ${rule.source}`];
+  const [name = ''] = signature.split('/');
+  const source = kvmRules.find((rule) => rule.name === name)?.source ?? tlfsSourceOf(name);
+  return source === null ? [] : [`rule      ${name}: ${source}`];
 }
 
 function indented(text: string): string {

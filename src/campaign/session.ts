@@ -6,7 +6,14 @@ import { type Executor, InfrastructureError, KernelFailure, type TargetFacts } f
 import type { Case } from '../case/case.ts';
 import type { Observation } from '../case/observation.ts';
 import { interruptible } from './interrupt.ts';
-import { type Failure, type Judgement, judgeObservation, prepare, type Prepared } from './judgement.ts';
+import {
+  type ContractName,
+  type Failure,
+  type Judgement,
+  judgeObservation,
+  prepare,
+  type Prepared,
+} from './judgement.ts';
 import type { Target } from './target.ts';
 
 /** A target that dies more often than this is not worth another boot. */
@@ -22,18 +29,20 @@ export class Session implements AsyncDisposable {
   generation = 0;
   readonly #target: Target;
   readonly #signal: AbortSignal;
+  readonly #contract: ContractName;
   #executor: Executor | null;
 
-  private constructor(target: Target, signal: AbortSignal, executor: Executor) {
+  private constructor(target: Target, signal: AbortSignal, contract: ContractName, executor: Executor) {
     this.#target = target;
     this.#signal = signal;
+    this.#contract = contract;
     this.#executor = executor;
     this.facts = executor.facts;
     this.bootSeconds = executor.bootSeconds ?? 0;
   }
 
-  static async open(target: Target, signal: AbortSignal): Promise<Session> {
-    return new Session(target, signal, await openInterruptible(target, signal));
+  static async open(target: Target, signal: AbortSignal, contract: ContractName = 'kvm'): Promise<Session> {
+    return new Session(target, signal, contract, await openInterruptible(target, signal));
   }
 
   /** How often the executor was replaced. */
@@ -63,9 +72,14 @@ export class Session implements AsyncDisposable {
     if (executor !== null) await disposeQuietly(executor);
   }
 
+  /** Makes a case ready to be run here and judged by the session's contract. */
+  prepare(value: Case): Prepared {
+    return prepare(value, this.facts, this.#contract);
+  }
+
   /** Runs one case alone in exact mode. An agent that dies is tried once more; the second death is the case's own. */
   async probe(value: Case): Promise<Judgement> {
-    return this.probePrepared(prepare(value, this.facts));
+    return this.probePrepared(this.prepare(value));
   }
 
   async probePrepared(prepared: Prepared): Promise<Judgement> {

@@ -6,7 +6,7 @@
 import fc from 'fast-check';
 import { batchArbitrary } from '../../generators/batch.ts';
 import { type Case, caseId } from '../case/case.ts';
-import { type Problem, sameProblem } from './judgement.ts';
+import { isProblem, type Problem, sameProblem } from './judgement.ts';
 import type { Place } from './batches.ts';
 import { reduce } from './reduce.ts';
 import type { Session } from './session.ts';
@@ -108,7 +108,7 @@ export class Shrinker {
     this.executions++;
     const same = sameProblem(judgement, this.problem);
     this.#known.set(id, same);
-    if (judgement.class !== 'match') {
+    if (isProblem(judgement)) {
       if (judgement.class !== 'divergence') this.#failures++;
       if (!same && !this.met.has(judgement.signature)) this.met.set(judgement.signature, candidate);
       if (same) {

@@ -23,7 +23,7 @@ export function weigh({ machine: { vcpus }, steps }: Case): Weight {
     BigInt(vcpus.length),
     sum(vcpus, ({ apic, eoi }) => Number(apic !== 'x2apic') + Number(eoi !== 'hv-msr')),
     sum(steps, (step) => Number(step.do !== 'run')),
-    sum(calls, (step) => oddFields(step).length + oddSet(step)),
+    sum(calls, (step) => oddFields(step).length + oddSet(step) + Number(isMisaligned(step))),
     sum(calls, listLength),
     sum(calls, runsOf),
     sum(calls, (step) => (step.do === 'send-ipi-ex' ? step.emptyBanks.length : 0)),
@@ -65,6 +65,11 @@ export function oddFields(step: CallStep): string[] {
   return Object.entries(step)
     .filter(([name, value]) => !weighedApart.has(name) && value !== plain[name])
     .map(([name]) => name);
+}
+
+/** An address that is not a multiple of eight is one more thing to wonder about. */
+function isMisaligned({ gpa }: CallStep): boolean {
+  return gpa !== null && (gpa & 7n) !== 0n;
 }
 
 /** A set of banks is odder than a mask, one that mixes targets with empty banks more so, and most one that contradicts itself. */

@@ -1,7 +1,8 @@
 /** `fuzz`: the main job. */
 import { randomBytes } from 'node:crypto';
 import type { Command } from 'commander';
-import { type CampaignResult, runCampaign } from '../campaign/campaign.ts';
+import { runCampaign } from '../campaign/campaign.ts';
+import type { CampaignResult } from '../campaign/campaign-terms.ts';
 import { type CorpusEntry, loadCorpus, ownCorpusFolder } from '../campaign/corpus.ts';
 import { type Finding, formatFinding, hvipiCommand } from '../campaign/finding.ts';
 import { Interrupted } from '../campaign/interrupt.ts';
@@ -13,6 +14,7 @@ import type { Target } from '../campaign/target.ts';
 import { type CommandContext, exitCodes, formatJson } from './command.ts';
 import {
   addTargetOptions,
+  contractOf,
   parseCount,
   parseDuration,
   parsePositive,
@@ -42,7 +44,7 @@ export function addFuzz(program: Command, context: CommandContext, finish: (exit
     .option('--time <TIME>', 'stop after this time: 60s, 5m, 2h (default 60s without --runs)', parseDuration)
     .option('--runs <N>', 'stop after N generated cases', parsePositive)
     .option('--keep-going', 'go on after a finding: one finding per signature')
-    .option('--no-corpus', 'do not run the saved cases first')
+    .option('--no-corpus', 'do not run the saved cases first; with --contract tlfs they never are')
     .option('--from-batch <N>', 'go on with this batch of the seed', parseCount, 0)
     .option('--out <DIR>', 'folder for findings', 'findings')
     .option('--json', 'one JSON object on stdout')
@@ -53,7 +55,9 @@ async function fuzz(options: FuzzOptions, context: CommandContext): Promise<numb
   const progress = new Progress(context.stderr);
   const say = (line: string): void => progress.line(`hvipi: ${line}`);
   const target = targetOf(options, say);
-  const corpus = options.corpus ? await loadCorpus(ownCorpusFolder()) : [];
+  const contract = contractOf(options.contract);
+  // Saved cases would tell a campaign under `tlfs` where the deviations are.
+  const corpus = options.corpus && contract === 'kvm' ? await loadCorpus(ownCorpusFolder()) : [];
   const seed = options.seed ?? randomBytes(6).toString('hex');
   say(`seed ${seed}, target ${target.name}`);
   const resume = (batch: number): string =>
@@ -70,6 +74,7 @@ async function fuzz(options: FuzzOptions, context: CommandContext): Promise<numb
   }
   const exitCode = exitCodeOfResult(result);
   const report = {
+    contract,
     seed,
     exitCode,
     fromBatch: options.fromBatch,
@@ -104,6 +109,7 @@ async function runFuzz({ options, context, progress, target, corpus, seed }: Fuz
   return runCampaign(
     target,
     {
+      contract: contractOf(options.contract),
       seed,
       fromBatch,
       corpus,

@@ -1,5 +1,6 @@
 /** The options that mean the same for every verb, as commander reads them and as checked values. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type ContractName, contractNames } from '../campaign/judgement.ts';
 import { parseTarget, type Target } from '../campaign/target.ts';
 import { UsageError } from '../lab/errors.ts';
 
@@ -33,22 +34,28 @@ export function addTargetOptions(command: Command): Command {
  * @throws UsageError
  */
 export function targetOf(options: RawTargetOptions, say: (line: string) => void): Target {
-  checkContract(options.contract);
   const { target, kernel, kvmModules } = options;
   if (kvmModules !== undefined && target !== 'lab') throw new UsageError('--kvm-modules goes with --target lab only');
-  return parseTarget({
+  const contract = contractOf(options.contract);
+  const parsed = parseTarget({
     target,
     kernel,
     say,
     kvmModules: kvmModules ?? null,
     install: options.install ? 'auto' : 'refuse',
   });
+  return contract === 'kvm' ? parsed : withReplayArguments(parsed, ['--contract', contract]);
 }
 
 /** @throws UsageError */
-export function checkContract(contract: string): void {
-  if (contract === 'tlfs') throw new UsageError('--contract tlfs: only kvm is there yet');
-  if (contract !== 'kvm') throw new UsageError(`--contract ${contract}: there are kvm and tlfs`);
+export function contractOf(text: string): ContractName {
+  const contract = contractNames.find((name) => name === text);
+  if (contract === undefined) throw new UsageError(`--contract ${text}: there are ${contractNames.join(' and ')}`);
+  return contract;
+}
+
+function withReplayArguments(target: Target, more: readonly string[]): Target {
+  return { ...target, replayArguments: [...target.replayArguments, ...more] };
 }
 
 const secondsOfUnit = { s: 1, m: 60, h: 3600 } as const;

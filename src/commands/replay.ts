@@ -1,10 +1,13 @@
 /** `replay`: runs saved cases and shows expected against observed, step by step and vCPU by vCPU. */
 import type { Command } from 'commander';
+import type { JudgedCall } from '../../oracle/tlfs.ts';
+import { formatDone, formatPermitted, formatVerdict } from '../../oracle/tlfs-text.ts';
 import { hvipiCommand } from '../campaign/finding.ts';
-import { type Judgement, prepare, type Prepared } from '../campaign/judgement.ts';
+import type { Judgement, Prepared } from '../campaign/judgement.ts';
 import { Progress } from '../campaign/progress.ts';
 import { Session } from '../campaign/session.ts';
 import { formatMachine, formatStages } from '../campaign/stages.ts';
+import { formatTable } from '../campaign/table.ts';
 import { viewObservation, viewOutcome } from '../campaign/view.ts';
 import { caseId, toJson } from '../case/case.ts';
 import type { Observation } from '../case/observation.ts';
@@ -12,7 +15,7 @@ import { SkippedError } from '../executor/executor.ts';
 import { UsageError } from '../lab/errors.ts';
 import { loadCases, loadDrawn, type LoadedCase } from './case-files.ts';
 import { type CommandContext, exitCodes, formatJson } from './command.ts';
-import { addTargetOptions, parseSeed, type RawTargetOptions, targetOf } from './options.ts';
+import { addTargetOptions, contractOf, parseSeed, type RawTargetOptions, targetOf } from './options.ts';
 
 interface ReplayOptions extends RawTargetOptions {
   readonly seed?: string;
@@ -43,7 +46,7 @@ async function replay(files: readonly string[], options: ReplayOptions, context:
   const progress = new Progress(context.stderr);
   const cases = casesOf(files, options);
   const target = targetOf(options, (line) => progress.line(`hvipi: ${line}`));
-  await using session = await Session.open(target, context.signal);
+  await using session = await Session.open(target, context.signal, contractOf(options.contract));
   const results: Replayed[] = [];
   for (const loaded of cases) {
     const result = await runCase(session, loaded);
@@ -63,7 +66,7 @@ async function replay(files: readonly string[], options: ReplayOptions, context:
     context.stdout.write(formatJson(value));
   } else if (results.length > 1) {
     context.stdout.write(
-      `${results.filter(({ judgement }) => judgement.class === 'match').length} of ${results.length} cases match\n`,
+      `${countOf(results, 'match')} of ${results.length} cases match${options.contract === 'tlfs' ? `, ${countOf(results, 'deviation')} deviate` : ''}\n`,
     );
   }
   return exitCode;
@@ -79,9 +82,9 @@ function casesOf(files: readonly string[], { seed, path }: ReplayOptions): Loade
 }
 
 async function runCase(session: Session, loaded: LoadedCase): Promise<Replayed> {
-  const prepared = prepare(loaded.value, session.facts);
+  const prepared = session.prepare(loaded.value);
   try {
-    const before = loaded.before.map((value) => prepare(value, session.facts));
+    const before = loaded.before.map((value) => session.prepare(value));
     const isBatch = before.length > 0;
     const { judgement, observation } = await (isBatch
       ? session.observeLast([...before, prepared])
@@ -93,11 +96,15 @@ async function runCase(session: Session, loaded: LoadedCase): Promise<Replayed> 
   }
 }
 
+function countOf(results: readonly Replayed[], wanted: Replayed['judgement']['class']): number {
+  return results.filter(({ judgement }) => judgement.class === wanted).length;
+}
+
 function exitCodeOfResults(results: readonly Replayed[]): number {
   const classes = new Set(results.map(({ judgement }) => judgement.class));
   if (classes.has('oops') || classes.has('warning') || classes.has('hang')) return exitCodes.kernelFailure;
   if (classes.has('divergence')) return exitCodes.divergence;
-  return classes.has('match') ? exitCodes.fine : exitCodes.skipped;
+  return classes.has('match') || classes.has('deviation') ? exitCodes.fine : exitCodes.skipped;
 }
 
 function formatReplayed({ loaded, prepared, observation, judgement }: Replayed): string {
@@ -109,14 +116,28 @@ function formatReplayed({ loaded, prepared, observation, judgement }: Replayed):
     value.why === '' ? '' : `  ${value.why}\n`,
     `machine\n${formatMachine(value)}`,
     formatStages(value, expected, observed),
+    prepared.tlfs === null ? '' : formatContracts(prepared.tlfs),
     `${formatJudgement(judgement)}\n\n`,
   ].join('');
+}
+
+/** What TLFS permits for each call beside what KVM is predicted to do, which is what it did unless it diverges. */
+function formatContracts(calls: readonly JudgedCall[]): string {
+  const rows = calls.map((judged) => [
+    `step ${judged.step + 1}`,
+    formatPermitted(judged.permitted),
+    formatDone(judged.done),
+    formatVerdict(judged),
+  ]);
+  return `both contracts\n${formatTable([['', 'TLFS permits', 'KVM', ''], ...rows], '  ')}`;
 }
 
 function formatJudgement(judgement: Replayed['judgement']): string {
   switch (judgement.class) {
     case 'match':
       return 'match: everything is as expected';
+    case 'deviation':
+      return `DEVIATION ${judgement.names.join(', ')}: KVM leaves TLFS where it is known to`;
     case 'skipped':
       return `skipped: ${judgement.reason}`;
     case 'divergence': {
@@ -149,5 +170,12 @@ function toResult({ loaded, prepared, observation, judgement }: Replayed): objec
     expected: viewOutcome(prepared.outcome),
     observed: observation === null ? null : viewObservation(observation),
     differences: judgement.class === 'divergence' ? judgement.differences : [],
+    tlfs: (prepared.tlfs ?? []).map((judged) => ({
+      step: judged.step,
+      rules: judged.permitted.rules.map(({ name }) => name),
+      permitted: formatPermitted(judged.permitted),
+      kvm: formatDone(judged.done),
+      verdict: formatVerdict(judged),
+    })),
   };
 }

@@ -13,7 +13,7 @@ import type { Lab } from '../../src/lab/lab.ts';
 import { isLabMissing, openTestLab } from './support.ts';
 
 const corpusFolder = join(import.meta.dirname, '..', '..', 'corpus');
-const corpus = readdirSync(corpusFolder)
+const corpus = readdirSync(corpusFolder, { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.json'))
   .map((name) => ({ name, program: encodeCase(parseCase(readFileSync(join(corpusFolder, name), 'utf8'))) }));
 

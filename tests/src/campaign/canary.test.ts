@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type CampaignResult, runCampaign } from '../../../src/campaign/campaign.ts';
+import { runCampaign } from '../../../src/campaign/campaign.ts';
+import type { CampaignResult } from '../../../src/campaign/campaign-terms.ts';
 import type { Finding } from '../../../src/campaign/finding.ts';
 import type { Problem } from '../../../src/campaign/judgement.ts';
 import { Session } from '../../../src/campaign/session.ts';

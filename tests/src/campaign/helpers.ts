@@ -2,7 +2,7 @@
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { CampaignOptions } from '../../../src/campaign/campaign.ts';
+import type { CampaignOptions } from '../../../src/campaign/campaign-terms.ts';
 import { defaultShrinkLimits } from '../../../src/campaign/shrink.ts';
 import { parseTarget, type Target } from '../../../src/campaign/target.ts';
 import type { Executor } from '../../../src/executor/executor.ts';
@@ -36,6 +36,7 @@ export function temporaryFolder(): string {
 
 export function campaignOptions(changes: Partial<CampaignOptions> = {}): CampaignOptions {
   return {
+    contract: 'kvm',
     seed: 'test',
     fromBatch: 0,
     corpus: [],

@@ -31,7 +31,6 @@ const badInput: [string[], RegExp][] = [
   [['fuzz', '--target', 'model:nope'], /--target model:nope: no such mutant; there are .*skips-self/],
   [['fuzz', '--target', 'lab:x'], /only model takes a mutant/],
   [['fuzz', '--target', 'model', '--kvm-modules', '/tmp'], /--kvm-modules goes with --target lab only/],
-  [['fuzz', '--target', 'model', '--contract', 'tlfs'], /--contract tlfs: only kvm is there yet/],
   [['fuzz', '--target', 'model', '--contract', 'mine'], /--contract mine: there are kvm and tlfs/],
   [['fuzz', '--target', 'model', '--time', 'soon'], /a time is like 60s/],
   [['fuzz', '--target', 'model', '--time', '0s'], /a time is like 60s/],
@@ -154,6 +153,48 @@ describe('fuzz', () => {
   });
 });
 
+describe('--contract tlfs', () => {
+  const known = 'corpus/known/bad-vector-status.json';
+
+  it('should fuzz to listed deviations and exit with 0', async () => {
+    const argv = ['fuzz', '--target', 'model', '--runs', '600', '--seed', 'cli', '--contract', 'tlfs'];
+    const { exitCode, stdout } = await run(...argv, '--json');
+    const report = JSON.parse(stdout);
+    expect({ exitCode, contract: report.contract, findings: report.findings }).toEqual({
+      exitCode: 0,
+      contract: 'tlfs',
+      findings: [],
+    });
+    expect(report.corpusCases).toBe(0);
+    expect(report.resume).toContain('--contract tlfs');
+    expect(report.deviations[0]).toMatchObject({
+      id: 'D01',
+      name: 'bad-vector-status',
+      permitted: 'HV_STATUS_INVALID_PARAMETER (5)',
+      observed: 'HV_STATUS_INVALID_HYPERCALL_INPUT (3)',
+      confirmed: '10/10',
+    });
+    const text = await run(...argv);
+    expect(text.stdout).toMatch(/^deviations \d+ of 13 that are listed$/m);
+  });
+
+  it('should replay with both contracts side by side and exit with 0', async () => {
+    const { exitCode, stdout } = await run('replay', known, '--target', 'model', '--contract', 'tlfs');
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/step 1 +HV_STATUS_INVALID_PARAMETER \(5\) +HV_STATUS_INVALID_HYPERCALL_INPUT \(3\)/);
+    expect(stdout).toContain('DEVIATION bad-vector-status');
+    const plain = await run('replay', known, '--target', 'model');
+    expect(plain).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('match: ') });
+  });
+
+  it('should be explained beside the other contract', async () => {
+    const { exitCode, stdout } = await run('explain', known);
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain('> vector-out-of-range            certain');
+    expect(stdout).toContain('verdict deviation bad-vector-status (D01)');
+  });
+});
+
 describe('doctor', () => {
   it('should say what there is and what is missing', async () => {
     const { exitCode, stdout } = await run('doctor');
@@ -211,6 +252,8 @@ describe('corpus', () => {
     writeFileSync(join(corpus, 'send-ipi-good.json'), formatCase({ ...good, why: 'to see that it is good' }));
     writeFileSync(join(corpus, 'send-ipi-twin.json'), JSON.stringify(JSON.parse(formatCase(good))));
     writeFileSync(join(corpus, 'send-ipi-ex-other.json'), formatCase({ ...good, why: 'the same again' }));
+    mkdirSync(join(corpus, 'known'));
+    writeFileSync(join(corpus, 'known', 'stray.json'), formatCase({ ...good, why: 'no deviation' }));
     writeFileSync(join(corpus, 'Wrong.json'), JSON.stringify(wrongField));
     const { exitCode, stdout } = await run('corpus', 'check', corpus, '--json');
     expect(exitCode).toBe(2);
@@ -220,7 +263,9 @@ describe('corpus', () => {
     ]);
     expect(complaints).toEqual([
       ['Wrong.json', 'steps[0].vector'],
+      ['stray.json', 'file name'],
       ['send-ipi-ex-other.json', 'file name'],
+      ['send-ipi-ex-other.json', 'case'],
       ['send-ipi-good.json', 'case'],
       ['send-ipi-twin.json', 'text'],
       ['send-ipi-twin.json', 'why'],

@@ -1,0 +1,157 @@
+/**
+ * The `tlfs` contract: for each call the set of outcomes that TLFS permits, and in what a call that KVM answered
+ * leaves it.
+ *
+ * The machine's state must stay in step with what KVM really did (KVM delivers where TLFS wants an error, and later
+ * steps see that). So the `kvm` model stays the one predictor of state, and an observation is compared with its word
+ * first: a divergence from it is reported as such, under either contract. An observation without one is the `kvm`
+ * outcome, and that is what is compared with TLFS here, step by step. It follows that what TLFS says of a program needs
+ * no observation of its own, and that deviations can be shrunk without a target and confirmed on it.
+ */
+import { bankCountMax } from '../src/abi/hypercall.ts';
+import type { Program, ProgramCall } from '../src/case/program.ts';
+import type { TargetFacts } from '../src/executor/executor.ts';
+import { type Contract, contractFor } from './contract.ts';
+import { bankHalf, type Call, decodeCall } from './decode.ts';
+import { acceptsInterrupts } from './machine.ts';
+import { ModelMemory } from './memory.ts';
+import type { Outcome, StepOutcome } from './outcome.ts';
+import { selectTargets } from './targets.ts';
+import { isAllVps, type TlfsRule, tlfsRules } from './tlfs-rules.ts';
+import { popcount } from './words.ts';
+
+/** What TLFS permits for one call. Other registers, memory and LAPIC words are as in the `kvm` contract: unchanged. */
+export interface Permitted {
+  /** Rules of `tlfsRules` that apply. */
+  readonly rules: readonly TlfsRule[];
+  /** Whether status 0 is permitted: no rule that is certain applies. */
+  readonly success: boolean;
+  /** Other statuses that are permitted, ascending; null is any. */
+  readonly errors: readonly number[] | null;
+  /**
+   * On success, positions of the vCPUs of each named VP that exists, ascending by VP index. More than one only where
+   * the host gave a VP index twice; the VP is still one and receives once. After an error nobody receives.
+   */
+  readonly receivers: readonly (readonly number[])[];
+}
+
+/**
+ * In what a step left what is permitted. `accepted`: success although the rule applies; `status`: an error, but none
+ * that the rules which apply permit; `refused`: an error although none applies; `missing` and `extra`: a delivery.
+ */
+export interface Violation {
+  readonly kind: 'accepted' | 'status' | 'refused' | 'missing' | 'extra';
+  /** The rule that was left; a delivery has one of the two names of `deliveryRules`. */
+  readonly rule: string;
+}
+
+/** What TLFS says of deliveries, for citation. */
+export const deliveryRules = {
+  'named-vps-receive':
+    'WEB HvCallSendSyntheticClusterIpi(Ex): a fixed interrupt to the VPs that are named; one with a disabled APIC is left open',
+  'vp-index-unique': 'WEB HV_VP_INDEX: VP indices must be unique within a partition',
+} as const;
+
+/** One call of a program with both contracts' words on it: all that a deviation is recognised by. */
+export interface JudgedCall {
+  /** Position of the step. */
+  readonly step: number;
+  readonly call: Call;
+  readonly permitted: Permitted;
+  /** What KVM did. */
+  readonly done: StepOutcome;
+  /** The limits of the KVM that did it. */
+  readonly contract: Contract;
+  /** Empty where TLFS permits what KVM did. */
+  readonly violations: readonly Violation[];
+}
+
+/** TLFS reads all banks that the variable header announces. */
+const wholeInput: Contract = { vpIndexLimit: 0, bankReadMax: Number.MAX_SAFE_INTEGER };
+
+/** Every call of a program that KVM answered as `outcome` says, with what TLFS permits and where the two part. */
+export function judgeByTlfs(program: Program, outcome: Outcome, facts: TargetFacts): JudgedCall[] {
+  const memory = new ModelMemory();
+  const contract = contractFor(facts);
+  return program.steps.flatMap((step, index) => {
+    if (step.kind === 'run') return [];
+    for (const write of step.writes) memory.write(write);
+    const { call, permitted } = permittedFor(step, memory, outcome.vpIndexes);
+    const done = outcome.steps[index]!;
+    const violations = violationsOf(permitted, done, program);
+    return [{ step: index, call, permitted, done, contract, violations }];
+  });
+}
+
+/** What TLFS permits for a call on a machine. */
+export function permittedFor(
+  step: ProgramCall,
+  memory: ModelMemory,
+  vpIndexes: readonly number[],
+): { call: Call; permitted: Permitted } {
+  const call = decodeCall(step.registers, memory, wholeInput);
+  const named = selectTargets(call, isAllVps(call) ? 'all' : 'named', vpIndexes);
+  const receivers = groupByVp(named, vpIndexes);
+  const namesAbsentVp = !isAllVps(call) && namedVpCount(call) > receivers.length;
+  const rules = tlfsRules.filter((rule) => rule.applies(call, namesAbsentVp));
+  const isOpen = rules.some(({ statuses }) => statuses === null);
+  const errors = isOpen ? null : [...new Set(rules.flatMap(({ statuses }) => statuses ?? []))].sort((a, b) => a - b);
+  const success = rules.every(({ certainty }) => certainty !== 'certain');
+  return { call, permitted: { rules, success, errors, receivers } };
+}
+
+/** How many VPs a set names, there or not. */
+function namedVpCount(call: Call): number {
+  let count = 0;
+  for (let slot = 0; slot < Math.min(call.bankCount, call.maskCount, bankCountMax); slot++) {
+    count += popcount({ low: bankHalf(call, slot, 0), high: bankHalf(call, slot, 1) });
+  }
+  return count;
+}
+
+function groupByVp(positions: readonly number[], vpIndexes: readonly number[]): number[][] {
+  const groups = new Map<number, number[]>();
+  for (const position of positions) {
+    const group = groups.get(vpIndexes[position]!);
+    if (group === undefined) groups.set(vpIndexes[position]!, [position]);
+    else group.push(position);
+  }
+  return [...groups].sort(([left], [right]) => left - right).map(([, group]) => group);
+}
+
+function violationsOf(permitted: Permitted, done: StepOutcome, program: Program): Violation[] {
+  const certain = permitted.rules.filter(({ certainty }) => certainty === 'certain').map(({ name }) => name);
+  // No call raises an exception in what a case can express today: a 64-bit caller at CPL 0 with XMM input.
+  const status = done.exception === null && done.result !== null ? Number(done.result & 0xffffn) : -1;
+  if (status !== 0) {
+    const isPermitted = status > 0 && (permitted.errors === null || permitted.errors.includes(status));
+    const extras = done.receivers.length > 0 ? [extra] : [];
+    if (isPermitted) return extras;
+    const [rule] = certain;
+    return [rule === undefined ? { kind: 'refused', rule: 'named-vps-receive' } : { kind: 'status', rule }, ...extras];
+  }
+  if (!permitted.success) return certain.map((rule) => ({ kind: 'accepted', rule }));
+  return deliveryViolations(permitted, done.receivers, program);
+}
+
+const extra: Violation = { kind: 'extra', rule: 'named-vps-receive' };
+
+function deliveryViolations(
+  { receivers, rules }: Permitted,
+  delivered: readonly number[],
+  { vcpus }: Program,
+): Violation[] {
+  const violations: Violation[] = [];
+  const named = new Set(receivers.flat());
+  // A set that TLFS does not say how to read names nobody for certain.
+  const isOpen = rules.some(({ statuses, certainty }) => statuses === null && certainty === 'guess');
+  if (!isOpen && delivered.some((position) => !named.has(position))) violations.push(extra);
+  for (const group of receivers) {
+    const count = group.filter((position) => delivered.includes(position)).length;
+    if (count > 1) violations.push({ kind: 'extra', rule: 'vp-index-unique' });
+    const [only] = group;
+    const mustReceive = group.length === 1 && acceptsInterrupts(vcpus[only!]!);
+    if (!isOpen && mustReceive && count === 0) violations.push({ kind: 'missing', rule: 'named-vps-receive' });
+  }
+  return violations;
+}

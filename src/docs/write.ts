@@ -1,0 +1,15 @@
+/** `npm run docs`: writes the pages that are made from code. */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { deviations } from '../../oracle/deviations.ts';
+import { knownFolder, ownCorpusFolder } from '../campaign/corpus.ts';
+import { parseCase } from '../case/case.ts';
+import { deviationsPage } from './deviations-page.ts';
+
+const corpus = ownCorpusFolder();
+const file = join(dirname(corpus), 'docs', 'deviations.md');
+const cases = new Map(
+  deviations.map(({ name }) => [name, parseCase(readFileSync(join(corpus, knownFolder, `${name}.json`), 'utf8'))]),
+);
+mkdirSync(dirname(file), { recursive: true });
+writeFileSync(file, deviationsPage(cases));
