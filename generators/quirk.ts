@@ -34,7 +34,8 @@ const someBanks = fc.array(bank, { minLength: 1, maxLength: 3, size: 'max' });
 
 const vectorBreak = valueQuirk('vector', illegalVector);
 const headerBreak: fc.Arbitrary<Quirk> = fc.oneof(
-  headerQuirk('banks', fc.constantFrom(1, -1)),
+  // Off by one, and by what a count of 6, 7, 8 or 9 bits would not see.
+  headerQuirk('banks', fc.constantFrom(1, 1, -1, -1, 64, 128, 256, 512)),
   headerQuirk('zero', fc.constantFrom(0, 1, 11, 12, 64, 1023)),
   headerQuirk('zero', nonZeroOf(controlWord, 'variableHeaderSize')),
 );

@@ -1,0 +1,29 @@
+/** All mutants, in the order in which they are run. */
+import type { Mutant } from '../mutant.ts';
+import { bankReaderMutants } from './bank-reader.ts';
+import { checkMutants } from './checks.ts';
+import { decodeMutants } from './decode.ts';
+import { deliveryMutants } from './delivery.ts';
+import { dispatchMutants } from './dispatch.ts';
+import { equivalentMutants } from './equivalent.ts';
+import { failureMutants } from './failures.ts';
+import { lapicMutants } from './lapic.ts';
+import { sendIpiExMutants } from './send-ipi-ex.ts';
+import { sendIpiMutants } from './send-ipi.ts';
+import { vpIndexMutants } from './vp-index.ts';
+import { vpSetMutants } from './vp-set.ts';
+
+export const catalogue: readonly Mutant[] = [
+  ...decodeMutants,
+  ...dispatchMutants,
+  ...sendIpiMutants,
+  ...sendIpiExMutants,
+  ...checkMutants,
+  ...bankReaderMutants,
+  ...vpSetMutants,
+  ...deliveryMutants,
+  ...vpIndexMutants,
+  ...lapicMutants,
+  ...failureMutants,
+  ...equivalentMutants,
+];

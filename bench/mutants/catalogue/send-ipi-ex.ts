@@ -1,0 +1,130 @@
+/** kvm_hv_send_ipi, 0x0015: each field read in both forms, and the format. */
+import { type Mutant, mutantsOf } from '../mutant.ts';
+
+const formatCheck = 'all_cpus = send_ipi_ex.vp_set.format == HV_GENERIC_SET_ALL;';
+const slowPlain = 'kvm_read_guest(kvm, hc->ingpa, &send_ipi,';
+const slowEx = 'kvm_read_guest(kvm, hc->ingpa, &send_ipi_ex,';
+
+export const sendIpiExMutants: readonly Mutant[] = mutantsOf('hyperv.c', [
+  {
+    name: 'ex-gpa-aligned-down',
+    find: slowEx,
+    replace: slowEx.replace('hc->ingpa', 'hc->ingpa & ~7ULL'),
+    mechanism: 'a misaligned block of 0x0015 is read from below',
+    grade: 'medium',
+    needs: 'slow 0x0015 at an odd address',
+  },
+  {
+    name: 'ex-page-cross-refused',
+    find: slowEx,
+    replace: `offset_in_page(hc->ingpa) + sizeof(send_ipi_ex) > PAGE_SIZE || ${slowEx}`,
+    mechanism: 'a block of 0x0015 that crosses a page is refused',
+    grade: 'hard',
+    needs: 'slow 0x0015 whose fixed part crosses a page',
+  },
+  {
+    name: 'plain-page-cross-refused',
+    find: slowPlain,
+    replace: `offset_in_page(hc->ingpa) + sizeof(send_ipi) > PAGE_SIZE || ${slowPlain}`,
+    mechanism: 'a block of 0x000b that crosses a page is refused',
+    grade: 'hard',
+    needs: 'slow 0x000b whose block crosses a page',
+  },
+  {
+    name: 'ex-fast-vector-8-bit',
+    find: 'send_ipi_ex.vector = (u32)hc->ingpa;',
+    replace: 'send_ipi_ex.vector = (u8)hc->ingpa;',
+    mechanism: 'the upper bits of the vector are dropped',
+    grade: 'medium',
+    needs: 'fast 0x0015 with vector 0x110 or like it',
+  },
+  {
+    name: 'ex-fast-reserved-checked',
+    find: 'send_ipi_ex.vector = (u32)hc->ingpa;',
+    replace:
+      'if (hc->ingpa >> 32)\n\t\t\t\treturn HV_STATUS_INVALID_HYPERCALL_INPUT;\n\t\t\tsend_ipi_ex.vector = (u32)hc->ingpa;',
+    mechanism: 'the upper half of RDX must be zero',
+    grade: 'medium',
+    needs: 'fast 0x0015 with VTL or padding',
+  },
+  {
+    name: 'ex-fast-refused',
+    find: 'send_ipi_ex.vector = (u32)hc->ingpa;',
+    replace: 'return HV_STATUS_INVALID_HYPERCALL_INPUT;',
+    mechanism: 'fast 0x0015 is refused (before 47d3e5cdfe60)',
+    grade: 'easy',
+    needs: 'fast 0x0015',
+  },
+  {
+    name: 'ex-fast-format-32-bit',
+    find: 'vp_set.format = hc->outgpa;',
+    replace: 'vp_set.format = (u32)hc->outgpa;',
+    mechanism: 'the upper half of the format is dropped',
+    grade: 'hard',
+    needs: 'fast 0x0015 with format 0x100000001',
+  },
+  {
+    name: 'ex-fast-mask-from-high-half',
+    find: 'sse128_lo(hc->xmm[0]);\n\t\t}\n\n\t\ttrace_kvm_hv_send_ipi_ex',
+    replace: 'sse128_hi(hc->xmm[0]);\n\t\t}\n\n\t\ttrace_kvm_hv_send_ipi_ex',
+    mechanism: 'the valid bank mask is read from the wrong half',
+    grade: 'easy',
+    needs: 'fast 0x0015',
+  },
+  {
+    name: 'ex-vector-8-bit',
+    find: 'vector = send_ipi_ex.vector;',
+    replace: 'vector = (u8)send_ipi_ex.vector;',
+    mechanism: 'the upper bits of the vector are dropped',
+    grade: 'medium',
+    needs: '0x0015 with vector 0x110 or like it',
+  },
+  {
+    name: 'ex-mask-32-bit',
+    find: 'valid_bank_mask = send_ipi_ex.vp_set.valid_bank_mask;',
+    replace: 'valid_bank_mask = (u32)send_ipi_ex.vp_set.valid_bank_mask;',
+    mechanism: 'banks 32 to 63 are dropped from the mask',
+    grade: 'medium',
+    needs: '0x0015 with a bank of 32 or above',
+  },
+  {
+    name: 'format-32-bit',
+    find: formatCheck,
+    replace: 'all_cpus = (u32)send_ipi_ex.vp_set.format == HV_GENERIC_SET_ALL;',
+    mechanism: 'the upper half of the format is ignored',
+    grade: 'hard',
+    needs: 'format 0x100000001',
+  },
+  {
+    name: 'format-bit-0',
+    find: formatCheck,
+    replace: 'all_cpus = send_ipi_ex.vp_set.format & HV_GENERIC_SET_ALL;',
+    mechanism: 'every odd format means all',
+    grade: 'medium',
+    needs: 'an odd format other than 1',
+  },
+  {
+    name: 'format-unknown-is-all',
+    find: formatCheck,
+    replace: 'all_cpus = send_ipi_ex.vp_set.format != HV_GENERIC_SET_SPARSE_4K;',
+    mechanism: 'unknown formats mean all',
+    grade: 'medium',
+    needs: 'a format above 1',
+  },
+  {
+    name: 'format-unknown-refused',
+    find: formatCheck,
+    replace: `if (send_ipi_ex.vp_set.format > HV_GENERIC_SET_ALL)\n\t\t\treturn HV_STATUS_INVALID_HYPERCALL_INPUT;\n\t\t${formatCheck}`,
+    mechanism: 'unknown formats are refused',
+    grade: 'medium',
+    needs: 'a format above 1',
+  },
+  {
+    name: 'format-all-is-sparse',
+    find: formatCheck,
+    replace: 'all_cpus = false;',
+    mechanism: 'all is taken for sparse',
+    grade: 'easy',
+    needs: 'format 1',
+  },
+]);

@@ -1,0 +1,36 @@
+/** Runs our own campaign on a mutant, through the command line as a person would. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
+import { type Measurement, measurementOf } from './row.ts';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+/** Booting, shrinking and confirming come on top of the budget; a hang costs a boot and 20 s each time. */
+const timeBesidesMs = 600_000;
+
+export interface FuzzOptions {
+  readonly kvmModules: string;
+  readonly seed: string;
+  readonly budgetSeconds: number;
+}
+
+/** @throws Error when the campaign did not come to a result. */
+export async function fuzz({ kvmModules, seed, budgetSeconds }: FuzzOptions): Promise<Measurement> {
+  const out = await mkdtemp(join(tmpdir(), 'hvipi-mutant-'));
+  try {
+    const options = ['--json', '--no-corpus', '--seed', seed, '--time', `${budgetSeconds}s`, '--out', out];
+    const result = await execa(
+      process.execPath,
+      ['--import', 'tsx', 'src/cli.ts', 'fuzz', ...options, '--kvm-modules', kvmModules],
+      { cwd: root, stdin: 'ignore', reject: false, timeout: budgetSeconds * 1000 + timeBesidesMs },
+    );
+    if (!result.stdout.trimStart().startsWith('{')) {
+      throw new Error(result.stderr.trim().split('\n').at(-1) ?? result.shortMessage ?? 'no result');
+    }
+    return measurementOf(JSON.parse(result.stdout));
+  } finally {
+    await rm(out, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,90 @@
+/** `npm run bench:mutants`: which mutants of KVM are found, by which method, and how fast. */
+import { writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Command, Option } from 'commander';
+import { format, resolveConfig } from 'prettier';
+import { ensureFolder } from '../../src/lab/cache.ts';
+import { Builder } from './build.ts';
+import { catalogue } from './catalogue/catalogue.ts';
+import { formatDocument } from './document.ts';
+import { type Grade, grades } from './mutant.ts';
+import { type Method, methods, readRows } from './row.ts';
+import { buildSelftests } from './selftests.ts';
+import { givenSource, prepareSource } from './source.ts';
+import { chooseTrials, runTrials } from './trials.ts';
+
+const results = fileURLToPath(new URL('results', import.meta.url));
+const document = fileURLToPath(new URL('../../docs/finding-strength.md', import.meta.url));
+
+interface Options {
+  readonly method: Method;
+  readonly seed: readonly string[];
+  readonly budget: string;
+  readonly jobs: string;
+  readonly only: readonly string[];
+  readonly grade?: Grade;
+  readonly third?: true;
+  readonly source?: string;
+  readonly report?: true;
+}
+
+const say = (line: string): void => void process.stderr.write(`mutants: ${line}\n`);
+
+const program = new Command('bench:mutants')
+  .description('fuzz mutants of KVM; rows that are there already are not measured again')
+  .addOption(new Option('--method <METHOD>', 'what looks for them').choices(methods).default('hvipi'))
+  .option('--seed <TEXT...>', 'seeds, one run of all mutants each', ['1'])
+  .option('--budget <SECONDS>', 'seconds of fuzzing a mutant', '60')
+  .option('--jobs <N>', 'labs at a time', '2')
+  .option('--only <NAME...>', 'these mutants', [])
+  .addOption(new Option('--grade <GRADE>', 'mutants of this grade').choices(grades))
+  .option('--third', 'the fixed third of the catalogue that is run with several seeds')
+  .option('--source <DIR>', 'a prepared kernel source, instead of the one in the cache')
+  .option('--report', 'run nothing; write docs/finding-strength.md from the rows')
+  .action(async (options: Options) => {
+    process.exitCode = options.report ? await report() : await run(options);
+  });
+
+async function run(options: Options): Promise<number> {
+  const { method, grade = null, only } = options;
+  const unknown = only.filter((name) => !catalogue.some((mutant) => mutant.name === name));
+  if (unknown.length > 0) {
+    say(`no mutant is called ${unknown.join(', ')}`);
+    return 2;
+  }
+  const choice = { method, grade, only, seeds: options.seed, third: options.third === true };
+  const trials = chooseTrials(catalogue, readRows(results), { ...choice, budgetSeconds: positive(options.budget) });
+  say(`${trials.length} to run`);
+  if (trials.length === 0) return 0;
+  const stop = new AbortController();
+  process.once('SIGINT', () => stop.abort());
+  const source = options.source === undefined ? await prepareSource(say) : givenSource(options.source);
+  await ensureFolder(results);
+  const failures = await runTrials(trials, {
+    builder: new Builder(source, catalogue),
+    selftests: method === 'selftests' ? await buildSelftests(source) : null,
+    results,
+    jobs: positive(options.jobs),
+    say,
+    signal: stop.signal,
+  });
+  return failures === 0 ? 0 : 3;
+}
+
+async function report(): Promise<number> {
+  const text = formatDocument(readRows(results), catalogue);
+  await ensureFolder(dirname(document));
+  const style = await resolveConfig(join(dirname(document), 'x.md'));
+  await writeFile(document, await format(text, { ...style, parser: 'markdown' }));
+  say(`wrote ${document}`);
+  return 0;
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) throw new RangeError(`${text}: a whole number above 0 is needed`);
+  return value;
+}
+
+await program.parseAsync();

@@ -1,0 +1,71 @@
+import { describe, expect, it } from 'vitest';
+import { formatDocument } from '../../../bench/mutants/document.ts';
+import { median, summarize } from '../../../bench/mutants/summary.ts';
+import { aFind, aMutant, aRow } from './support.ts';
+
+const easy = aMutant({ name: 'easy-one' });
+const hard = aMutant({ name: 'hard-one', grade: 'hard', replace: 'a > b' });
+const same = aMutant({ name: 'same-one', expect: 'equivalent', replace: 'b > a' });
+const unrun = aMutant({ name: 'unrun', replace: 'a == b' });
+const mutants = [easy, hard, same, unrun];
+
+describe('median', () => {
+  it('should be the middle, the mean of the middle two, or nothing', () => {
+    expect(median([3, 1, 2])).toBe(2);
+    expect(median([4, 1, 3, 2])).toBe(2.5);
+    expect(median([])).toBeNull();
+  });
+});
+
+describe('summarize', () => {
+  it('should count what was found by grade, and only what was run', () => {
+    const summary = summarize('hvipi', [aFind(easy), aRow(hard), aRow(same)], mutants);
+    expect(summary.measured).toEqual({ of: 4, count: 3 });
+    expect(summary.found).toEqual({ of: 2, count: 1 });
+    expect(summary.misses.map(({ mutant }) => mutant)).toEqual(['hard-one']);
+    expect(summary.falseAlarms).toEqual({ of: 1, count: 0 });
+    expect(summary.grades.map(({ found }) => found.count)).toEqual([1, 0, 0]);
+  });
+
+  it('should report an equivalent mutant that was found as a false alarm and not as a find', () => {
+    const summary = summarize('hvipi', [aFind(same)], mutants);
+    expect(summary.found).toEqual({ of: 0, count: 0 });
+    expect(summary.falseAlarms).toEqual({ of: 1, count: 1 });
+  });
+
+  it('should count easy ones that took too long apart', () => {
+    const rows = [aFind(easy, { seconds: 5 }), aFind(easy, { seed: '2', seconds: 5.1 })];
+    expect(summarize('hvipi', rows, mutants).easyInTime).toEqual({ of: 2, count: 1 });
+  });
+
+  it('should ask for every confirmation', () => {
+    const rows = [aFind(easy), aFind(hard, { confirmed: '9/10' }), aFind(hard, { seed: '2', confirmed: '0/0' })];
+    expect(summarize('hvipi', rows, mutants).confirmed).toEqual({ of: 3, count: 1 });
+  });
+
+  it('should name cases that are larger than they need to be', () => {
+    const rows = [aFind(easy, { steps: 3, vcpus: 2 }), aFind(hard, { bits: 2 })];
+    const { large, stepsMedian, bitsMedian } = summarize('hvipi', rows, mutants);
+    expect(large.map(({ mutant }) => mutant)).toEqual(['hard-one']);
+    expect({ stepsMedian, bitsMedian }).toEqual({ stepsMedian: 2, bitsMedian: 1.5 });
+  });
+
+  it('should leave out rows of another method and of an edit that has changed', () => {
+    const rows = [aFind(easy, { method: 'words' }), aFind(easy, { edit: 'older' })];
+    expect(summarize('hvipi', rows, mutants).measured.count).toBe(0);
+  });
+});
+
+describe('formatDocument', () => {
+  it('should name the misses, what was not run, and the alternatives that were not', () => {
+    const text = formatDocument([aFind(easy), aRow(hard)], mutants);
+    expect(text).toContain('Missed: 1: `hard-one`.');
+    expect(text).toContain('- `hard-one` (seed 1): not looked into yet.');
+    expect(text).toContain('Measured: 2 of 4 mutants');
+    expect(text).toContain("Not run yet: random words, the kernel's selftests.");
+  });
+
+  it('should say when there is no row', () => {
+    expect(formatDocument([], mutants)).toContain('Nothing was measured yet.');
+  });
+});
