@@ -2,6 +2,8 @@
 
 export const HV_X64_MSR_GUEST_OS_ID = 0x4000_0000;
 export const HV_X64_MSR_HYPERCALL = 0x4000_0001;
+/** Bit 0 of HV_X64_MSR_HYPERCALL turns the page on; bits 63:12 are its page number. */
+export const HV_X64_MSR_HYPERCALL_ENABLE = 1n;
 export const HV_X64_MSR_VP_INDEX = 0x4000_0002;
 export const HV_X64_MSR_EOI = 0x4000_0070;
 

@@ -9,6 +9,7 @@ export const lapicPageBytes = 1024;
 export const APIC_ID = 0x20;
 export const APIC_TASKPRI = 0x80;
 export const APIC_PROCPRI = 0xa0;
+export const APIC_LDR = 0xd0;
 export const APIC_SPIV = 0xf0;
 export const APIC_ISR = 0x100;
 export const APIC_TMR = 0x180;
@@ -23,8 +24,9 @@ export const MSR_IA32_APICBASE_BSP = 1n << 8n;
 export const X2APIC_ENABLE = 1n << 10n;
 export const MSR_IA32_APICBASE_ENABLE = 1n << 11n;
 export const APIC_DEFAULT_PHYS_BASE = 0xfee0_0000n;
-/** Delivery mode NMI in an MSI's data. */
+/** Delivery modes in an MSI's data. */
 export const APIC_DM_NMI = 0x400;
+export const APIC_DM_INIT = 0x500;
 /** x2APIC MSR of the EOI register. */
 export const X2APIC_MSR_EOI = 0x80b;
 
@@ -40,7 +42,7 @@ const registerNames: Record<number, string> = {
   0x90: 'APR',
   [APIC_PROCPRI]: 'PPR',
   0xb0: 'EOI',
-  0xd0: 'LDR',
+  [APIC_LDR]: 'LDR',
   0xe0: 'DFR',
   [APIC_SPIV]: 'SPIV',
   0x280: 'ESR',

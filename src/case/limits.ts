@@ -1,20 +1,49 @@
-/** What a case may hold, and the words of a vCPU's set-up. Apart from the schema because the lab's agent needs them. */
+/** What a case may hold, and the words of its fields. Apart from the schema because the lab's agent needs them. */
 import { bankCountMax, vpsPerBank } from '../abi/hypercall.ts';
 
-export const caseLimits = { vcpus: 8, steps: 64, vpIndex: 2 ** 32 - 1, vpNumber: bankCountMax * vpsPerBank } as const;
+export const caseLimits = {
+  vcpus: 8,
+  steps: 64,
+  vpIndex: 2 ** 32 - 1,
+  vpNumber: bankCountMax * vpsPerBank,
+  /** Ids of vCPUs are APIC IDs too; 255 is the xAPIC's broadcast. */
+  vcpuId: 254,
+  vector: 256,
+} as const;
 
 /**
- * Control word bits of the call code that a case may set in addition: one of them makes either code one that KVM does
- * not know (kvm_hv_hypercall), while others lead to hypercalls that do something else.
+ * Call codes that KVM knows besides the two IPI calls and answers itself (kvm_hv_hypercall): a case whose control bits
+ * make one of them would test something else.
  */
-export const strayCodeBits = [5, 6, 7, 8, 9, 10, 11, 12, 13, 14] as const;
+export const foreignCallCodes = [0x02, 0x03, 0x08, 0x13, 0x14, 0x5c, 0x5d, 0x69, 0x6a, 0x6b] as const;
 
+/** Who has the interrupt controllers: KVM, KVM and the VMM (KVM_CAP_SPLIT_IRQCHIP), or the VMM alone. */
+export const irqchips = ['kernel', 'split', 'none'] as const;
 /** How a vCPU's local APIC is set up. A disabled one is an xAPIC. */
 export const apicStates = ['x2apic', 'xapic', 'software-disabled', 'hardware-disabled'] as const;
 /** How a vCPU's handlers acknowledge: HV_X64_MSR_EOI, or the APIC's own register. */
 export const eoiKinds = ['hv-msr', 'apic'] as const;
 /**
  * What a vCPU does while it is no sender. `parked`: outside of KVM_RUN, takes interrupts only in a `run` step.
- * `halted`: on a thread of its own in `sti; hlt`, takes each interrupt at once.
+ * `halted`: on a thread of its own in `sti; hlt`, takes each interrupt at once. `uninitialized` and `init-received`: it
+ * waits for INIT or for SIPI (KVM_MP_STATE_UNINITIALIZED, KVM_MP_STATE_INIT_RECEIVED) and never runs.
  */
-export const idleKinds = ['parked', 'halted'] as const;
+export const idleKinds = ['parked', 'halted', 'uninitialized', 'init-received'] as const;
+/** What a vCPU's CPUID can lack: Hyper-V as a whole, or one of the features that gate the calls. */
+export const cpuidFeatures = ['hyperv', 'cluster-ipi', 'ex-masks', 'xmm-input'] as const;
+/**
+ * Processor modes of a caller; `long` is the only one whose parameters are 64-bit registers (is_64_bit_hypercall).
+ * `real-based` is real mode with a code segment that does not begin at 0; it is not drawn (docs/findings).
+ */
+export const callModes = ['long', 'compat', 'protected32', 'unpaged32', 'protected16', 'real', 'real-based'] as const;
+
+/** Whether a mode is one with CR0.PE clear. */
+export function isRealMode(mode: (typeof callModes)[number]): boolean {
+  return mode === 'real' || mode === 'real-based';
+}
+/** The hypercall instruction of the CPU's vendor, or the one of the other. */
+export const opcodes = ['native', 'other'] as const;
+/** MSRs that a `write-msr` step writes as the host. */
+export const caseMsrs = ['guest-os-id', 'hypercall', 'vp-index'] as const;
+/** What a `set-apic` step makes of a local APIC; `enabled` is the mode that it was set up in, or xAPIC. */
+export const apicChanges = ['enabled', 'software-disabled', 'hardware-disabled'] as const;

@@ -1,7 +1,8 @@
 /**
- * The part of the guest's physical memory that a case can see. RAM starts at 0 and ends at `ramEnd`; everything from
- * there to the local APIC page is a hole. Cases put their input blocks into the arena; what lies below it (page
- * tables, code, rings) belongs to the guest program (`src/guest/memory-map.ts`).
+ * The part of the guest's physical memory that a case can see. RAM starts at 0 and ends at `ramEnd`; a read-only memslot
+ * lies further up; everything else up to the local APIC page is a hole. Cases put their input blocks into the arena or
+ * the read-only slot; what lies below the arena (page tables, code, rings) belongs to the guest program
+ * (`src/guest/memory-map.ts`).
  */
 
 /** First byte of the arena; all of it is zero when a case starts. */
@@ -9,13 +10,23 @@ export const arenaStart = 0xe0000n;
 /** First byte that is not RAM. */
 export const ramEnd = 0x100000n;
 
+/** A memslot with KVM_MEM_READONLY: the guest reads it, and writes to it fail. Zero when a case starts. */
+export const romStart = 0x200000n;
+export const romEnd = 0x202000n;
+
 /** Default place of the input block of step `index`: a slot of its own, large enough for 64 banks and a tail. */
 export const inputSlotBytes = 0x400;
 export function defaultInputGpa(index: number): bigint {
   return arenaStart + BigInt(index * inputSlotBytes);
 }
 
+/** How many bytes of memory there are from an address on: 0 in a hole. */
+export function readableBytesFrom(gpa: bigint): bigint {
+  if (gpa < ramEnd) return ramEnd - gpa;
+  return gpa >= romStart && gpa < romEnd ? romEnd - gpa : 0n;
+}
+
 /** Whether KVM can read `length` bytes at `gpa` (kvm_read_guest fails on the first byte outside a memslot). */
 export function isReadable(gpa: bigint, length: number): boolean {
-  return length === 0 || (gpa >= 0n && gpa + BigInt(length) <= ramEnd);
+  return length === 0 || (gpa >= 0n && BigInt(length) <= readableBytesFrom(gpa));
 }

@@ -3,14 +3,19 @@
  * things are left out by saying what *changed*, so that an observation is small and still complete.
  */
 
-const generalRegisters = 'rcx rdx r8 rbx rsi rdi rbp r9 r10 r11 r12 r13 r14 r15 rsp rflags'.split(' ');
-/** Registers that are compared although no call changes them, by the names of a disassembly. */
+const generalRegisters = 'rcx rdx r8 rbx rsi rdi rbp r9 r10 r11 r12 r13 r14 r15 rsp rflags rax'.split(' ');
+/**
+ * Registers that are compared besides the result register, by the names of a disassembly. `ymm0.2` and `ymm0.3` are the
+ * upper quarters; `code` is no register but the bytes of the hypercall instruction.
+ */
 export const registerNames: readonly string[] = [
   ...generalRegisters,
   ...Array.from({ length: 16 }, (_, xmm) => [`xmm${xmm}.lo`, `xmm${xmm}.hi`]).flat(),
+  ...Array.from({ length: 16 }, (_, ymm) => [`ymm${ymm}.2`, `ymm${ymm}.3`]).flat(),
+  'code',
 ];
 
-/** A general register or XMM half that the call changed although it is not the result register. */
+/** A register that the call changed and that is not the result register; RAX only where the call raised an exception. */
 export interface RegisterChange {
   /** One of `registerNames`. */
   readonly register: string;
@@ -31,10 +36,20 @@ export type Arrivals = readonly (readonly number[])[];
 /** A 32-bit word of the LAPIC page (byte offset) that differs from the machine's set-up, and its value. */
 export type LapicChanges = ReadonlyMap<number, number>;
 
+/**
+ * How a call left the guest on its way: to the VMM as a Xen or a Hyper-V hypercall; `no-code`: it was not made, because
+ * there is no hypercall instruction in the page through which it was to go.
+ */
+export const callExits = ['xen', 'hyperv', 'no-code'] as const;
+export type CallExit = (typeof callExits)[number];
+
 export interface StepObservation {
-  /** RAX after a call; null for a `run` step. */
+  /**
+   * RAX after a call, null after an exception; how many MSRs KVM took (0 or 1) for an MSR write; null for other steps.
+   */
   readonly result: bigint | null;
   readonly exception: GuestException | null;
+  readonly exit: CallExit | null;
   readonly registers: readonly RegisterChange[];
   readonly arrivals: Arrivals;
   /** LAPIC of each vCPU after the step; null where only the end of the program was looked at. */
@@ -55,7 +70,10 @@ export interface Observation {
   readonly steps: readonly StepObservation[];
   /** LAPIC of each vCPU after the last step; empty when the program was stopped. */
   readonly lapics: readonly LapicChanges[];
-  /** In a batch that is not run exactly, changes by any of its programs show at every one. */
+  /**
+   * In a batch that is not run exactly, changes that nobody knows the author of show at every program. A program in
+   * which KVM may write memory (hypercall page, instruction) has its own changes.
+   */
   readonly memory: readonly MemoryChange[];
   /** Why the program ended early (an exit that the guest program does not make), or null. */
   readonly stopped: string | null;

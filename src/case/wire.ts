@@ -3,8 +3,19 @@
  * of the same build, so there is no version in it.
  */
 import type { VcpuSetup } from './case.ts';
-import { apicStates, eoiKinds, idleKinds } from './limits.ts';
 import {
+  apicChanges,
+  apicStates,
+  callModes,
+  caseMsrs,
+  cpuidFeatures,
+  eoiKinds,
+  idleKinds,
+  irqchips,
+  opcodes,
+} from './limits.ts';
+import {
+  callExits,
   type GuestException,
   type LapicChanges,
   type MemoryChange,
@@ -13,7 +24,14 @@ import {
   registerNames,
   type StepObservation,
 } from './observation.ts';
-import { callRegisterBytes, type MemoryWrite, type Program, type ProgramStep } from './program.ts';
+import {
+  type CallEntry,
+  callRegisterBytes,
+  entryRegisterBytes,
+  type MemoryWrite,
+  type Program,
+  type ProgramStep,
+} from './program.ts';
 import { Reader, Writer } from './bytes.ts';
 
 /** Programs and how to run them. */
@@ -22,20 +40,18 @@ export interface Batch {
   readonly exact: boolean;
 }
 
-const stepKinds = ['run', 'call'] as const;
+const stepKinds = ['run', 'call', 'msr', 'apic', 'init'] as const;
 
 export function encodeBatch(programs: readonly Program[], options: { readonly exact: boolean }): Buffer {
   const out = new Writer(4096 * (programs.length + 1));
   out.u8(options.exact ? 1 : 0);
   out.u32(programs.length);
   for (const program of programs) {
+    out.u8(irqchips.indexOf(program.machine.irqchip));
+    out.u8(Number(program.machine.xen));
+    out.u64(program.machine.guestOsId);
     out.u8(program.vcpus.length);
-    for (const vcpu of program.vcpus) {
-      out.u32(vcpu.vpIndex);
-      out.u8(apicStates.indexOf(vcpu.apic));
-      out.u8(eoiKinds.indexOf(vcpu.eoi));
-      out.u8(idleKinds.indexOf(vcpu.idle));
-    }
+    for (const vcpu of program.vcpus) encodeVcpu(out, vcpu);
     out.u8(program.steps.length);
     for (const step of program.steps) encodeStep(out, step);
   }
@@ -46,38 +62,115 @@ export function decodeBatch(bytes: Buffer): Batch {
   const input = new Reader(bytes);
   const exact = input.u8() === 1;
   const programs = input.times(input.u32(), () => ({
-    vcpus: input.times(input.u8(), (): VcpuSetup => ({
-      vpIndex: input.u32(),
-      apic: apicStates[input.u8()]!,
-      eoi: eoiKinds[input.u8()]!,
-      idle: idleKinds[input.u8()]!,
-    })),
+    machine: { irqchip: irqchips[input.u8()]!, xen: input.u8() === 1, guestOsId: input.u64() },
+    vcpus: input.times(input.u8(), () => decodeVcpu(input)),
     steps: input.times(input.u8(), () => decodeStep(input)),
   }));
   return { programs, exact };
 }
 
+/** Position 255 is none: a vCPU's id is at most 254. */
+const noVcpuId = 255;
+
+function encodeVcpu(out: Writer, vcpu: VcpuSetup): void {
+  out.u32(vcpu.vpIndex);
+  out.u8(apicStates.indexOf(vcpu.apic));
+  out.u8(eoiKinds.indexOf(vcpu.eoi));
+  out.u8(idleKinds.indexOf(vcpu.idle));
+  out.u8(vcpu.vcpuId ?? noVcpuId);
+  out.u8(cpuidFeatures.reduce((bits, name, bit) => bits | (vcpu.lacks.includes(name) ? 1 << bit : 0), 0));
+  out.u8(Number(vcpu.enforced));
+  out.u8(vcpu.tpr);
+  for (const vectors of [vcpu.irr, vcpu.isr]) {
+    out.u8(vectors.length);
+    for (const vector of vectors) out.u8(vector);
+  }
+}
+
+function decodeVcpu(input: Reader): VcpuSetup {
+  const head = {
+    vpIndex: input.u32(),
+    apic: apicStates[input.u8()]!,
+    eoi: eoiKinds[input.u8()]!,
+    idle: idleKinds[input.u8()]!,
+  };
+  const vcpuId = input.u8();
+  const lacks = input.u8();
+  return {
+    ...head,
+    vcpuId: vcpuId === noVcpuId ? null : vcpuId,
+    lacks: cpuidFeatures.filter((_, bit) => (lacks >> bit) & 1),
+    enforced: input.u8() === 1,
+    tpr: input.u8(),
+    irr: input.times(input.u8(), () => input.u8()),
+    isr: input.times(input.u8(), () => input.u8()),
+  };
+}
+
 function encodeStep(out: Writer, step: ProgramStep): void {
   out.u8(stepKinds.indexOf(step.kind));
-  if (step.kind === 'run') return;
-  out.u8(step.sender);
-  out.bytes(step.registers);
-  out.u8(step.writes.length);
-  for (const write of step.writes) {
-    out.u64(write.gpa);
-    out.u32(write.bytes.length);
-    out.bytes(write.bytes);
+  switch (step.kind) {
+    case 'run':
+      return;
+    case 'msr':
+      out.u8(step.vcpu);
+      out.u8(caseMsrs.indexOf(step.msr));
+      out.u64(step.value);
+      return;
+    case 'apic':
+      out.u8(step.vcpu);
+      out.u8(apicChanges.indexOf(step.apic));
+      return;
+    case 'init':
+      out.u8(step.vcpu);
+      return;
+    case 'call':
+      out.u8(step.sender);
+      encodeEntry(out, step.entry);
+      out.bytes(step.registers);
+      out.u8(step.writes.length);
+      for (const write of step.writes) {
+        out.u64(write.gpa);
+        out.u32(write.bytes.length);
+        out.bytes(write.bytes);
+      }
   }
 }
 
 function decodeStep(input: Reader): ProgramStep {
-  if (stepKinds[input.u8()] === 'run') return { kind: 'run' };
-  return {
-    kind: 'call',
-    sender: input.u8(),
-    registers: input.bytes(callRegisterBytes),
-    writes: input.times(input.u8(), (): MemoryWrite => ({ gpa: input.u64(), bytes: input.bytes(input.u32()) })),
-  };
+  const kind = stepKinds[input.u8()]!;
+  switch (kind) {
+    case 'run':
+      return { kind };
+    case 'msr':
+      return { kind, vcpu: input.u8(), msr: caseMsrs[input.u8()]!, value: input.u64() };
+    case 'apic':
+      return { kind, vcpu: input.u8(), apic: apicChanges[input.u8()]! };
+    case 'init':
+      return { kind, vcpu: input.u8() };
+    case 'call': {
+      const sender = input.u8();
+      const entry = decodeEntry(input);
+      const registers = input.bytes(entry === null ? callRegisterBytes : entryRegisterBytes);
+      const write = (): MemoryWrite => ({ gpa: input.u64(), bytes: input.bytes(input.u32()) });
+      return { kind, sender, entry, registers, writes: input.times(input.u8(), write) };
+    }
+  }
+}
+
+/** Parts of an entry in one byte: 1 there is one, 2 a page, 4 the other opcode, 8 and up CPL; then the mode. */
+function encodeEntry(out: Writer, entry: CallEntry | null): void {
+  if (entry === null) return out.u8(0);
+  out.u8(1 | (entry.page === null ? 0 : 2) | (opcodes.indexOf(entry.opcode) << 2) | (entry.cpl << 3));
+  out.u8(callModes.indexOf(entry.mode));
+  if (entry.page !== null) out.u64(entry.page);
+}
+
+function decodeEntry(input: Reader): CallEntry | null {
+  const parts = input.u8();
+  if (parts === 0) return null;
+  const mode = callModes[input.u8()]!;
+  return { mode, cpl: parts >> 3, page: parts & 2 ? input.u64() : null, opcode: opcodes[(parts >> 2) & 1]! };
 }
 
 export function encodeObservations(observations: readonly Observation[]): Buffer {
@@ -118,7 +211,7 @@ export function decodeObservations(bytes: Buffer, programs: readonly Program[]):
 }
 
 /** Which parts a step observation has; what is absent is null or empty. */
-const parts = { result: 1, exception: 2, registers: 4, arrivals: 8, lapics: 16 } as const;
+const parts = { result: 1, exception: 2, registers: 4, arrivals: 8, lapics: 16, exit: 32 } as const;
 
 function encodeStepObservation(out: Writer, step: StepObservation): void {
   const hasArrivals = step.arrivals.some((vectors) => vectors.length > 0);
@@ -127,13 +220,15 @@ function encodeStepObservation(out: Writer, step: StepObservation): void {
       (step.exception === null ? 0 : parts.exception) |
       (step.registers.length === 0 ? 0 : parts.registers) |
       (hasArrivals ? parts.arrivals : 0) |
-      (step.lapics === null ? 0 : parts.lapics),
+      (step.lapics === null ? 0 : parts.lapics) |
+      (step.exit === null ? 0 : parts.exit),
   );
   if (step.result !== null) out.u64(step.result);
   if (step.exception !== null) {
     out.u8(step.exception.vector);
     out.f64(step.exception.ripOffset);
   }
+  if (step.exit !== null) out.u8(callExits.indexOf(step.exit));
   if (step.registers.length > 0) {
     out.u8(step.registers.length);
     for (const { register, before, after } of step.registers) {
@@ -157,6 +252,7 @@ function decodeStepObservation(input: Reader, vcpuCount: number): StepObservatio
   const result = has & parts.result ? input.u64() : null;
   const exception: GuestException | null =
     has & parts.exception ? { vector: input.u8(), ripOffset: input.f64() } : null;
+  const exit = has & parts.exit ? callExits[input.u8()]! : null;
   const registers =
     has & parts.registers
       ? input.times(input.u8(), (): RegisterChange => ({
@@ -167,7 +263,7 @@ function decodeStepObservation(input: Reader, vcpuCount: number): StepObservatio
       : [];
   const arrivals = perVcpu.map(() => (has & parts.arrivals ? [...input.bytes(input.u16())] : []));
   const lapics = has & parts.lapics ? perVcpu.map(() => decodeLapic(input)) : null;
-  return { result, exception, registers, arrivals, lapics };
+  return { result, exception, exit, registers, arrivals, lapics };
 }
 
 function encodeLapic(out: Writer, changes: LapicChanges): void {
