@@ -5,12 +5,12 @@
 import { caseLimits } from '../case/limits.ts';
 import { sregs } from '../kvm/uapi.ts';
 import * as map from './memory-map.ts';
-import { area, shared } from './memory-map.ts';
+import { area, selectors, shared } from './memory-map.ts';
+import { writeEntryTables } from './entry-image.ts';
 import { type GuestCode, quietXmmBefore } from './program.ts';
 
-const selectors = { code: 0x08, data: 0x10, tss: 0x18 } as const;
-/** Present, writable, accessed, dirty: set from the start so that the CPU never writes to a table. */
-const pageFlags = 0x63n;
+/** Present, writable, user, accessed, dirty: set from the start so that the CPU never writes to a table. */
+const pageFlags = 0x67n;
 const largePage = 0x80n;
 /** Cache-disable for the APIC page. */
 const uncached = 0x10n;
@@ -21,6 +21,7 @@ const gib = 0x4000_0000n;
 export function writeImage(memory: Buffer, code: GuestCode): void {
   writePageTables(memory);
   writeDescriptors(memory);
+  writeEntryTables(memory, code.instruction);
   code.code.copy(memory, shared.code);
   code.stubs.copy(memory, shared.stubs);
   for (let position = 0; position < caseLimits.vcpus; position++) writeArea(memory, map.vcpuArea(position));
@@ -44,6 +45,7 @@ function writeDescriptors(memory: Buffer): void {
   // Type 0xb code and 0x3 data: accessed already, so that loading them writes nothing.
   memory.writeBigUInt64LE(0x00af_9b00_0000_ffffn, shared.gdt + selectors.code);
   memory.writeBigUInt64LE(0x00cf_9300_0000_ffffn, shared.gdt + selectors.data);
+  memory.writeBigUInt64LE(0x00cf_9b00_0000_ffffn, shared.gdt + selectors.code32);
   for (let vector = 0; vector < 256; vector++) {
     const gate = shared.idt + 16 * vector;
     const handler = shared.stubs + map.stubBytes * vector;
@@ -61,7 +63,6 @@ function writeArea(memory: Buffer, base: number): void {
   put(area.flagsBeforeAddress, BigInt(base + area.flagsBefore));
   put(area.flagsStackTopAddress, BigInt(base + area.flagsStackTop));
   put(area.flagsBefore, flagsBefore);
-  put(area.raxBefore, registerPattern(0));
   map.quietRegisters.forEach((_, index) => put(area.registersBefore + 8 * index, registerPattern(index + 1)));
   for (let xmm = map.quietXmm.first; xmm <= map.quietXmm.last; xmm++) {
     put(quietXmmBefore(xmm), registerPattern(2 * xmm + 0x10));

@@ -3,7 +3,7 @@
  * refuses to load when two of them overlap. Virtual addresses are physical ones.
  */
 import { caseLimits } from '../case/limits.ts';
-import { arenaStart, ramEnd } from '../case/memory.ts';
+import { arenaStart, ramEnd, romEnd, romStart } from '../case/memory.ts';
 import { callRegisterBytes } from '../case/program.ts';
 
 const page = 0x1000;
@@ -21,9 +21,21 @@ export const shared = {
   code: 0x7000,
   /** One stub per vector, `stubBytes` each. */
   stubs: 0x8000,
-  end: 0x9000,
+  /** Page directory of 32-bit paging. */
+  directory32: 0x9000,
+  /** Descriptor tables and TSSes for calls with an entry of their own. */
+  entryTables: 0xa000,
+  /** Code of those calls, and a stub for each exception. */
+  entryCode: 0xb000,
+  end: 0xc000,
 } as const;
 export const stubBytes = 16;
+
+/** Selectors of the GDT; a 64-bit TSS takes two places. */
+export const selectors = { code: 0x08, data: 0x10, tss: 0x18, code32: 0x28 } as const;
+
+/** Stack of a call with an entry of its own; one such call runs at a time. */
+export const entryStack = { start: 0xc000, top: 0xd000 } as const;
 
 /** A region for each vCPU, `vcpuBytes` apart. GS base points to its start. */
 const vcpuStart = 0x20000;
@@ -65,8 +77,7 @@ export const area = {
   /** Addresses that `mov rsp` takes its value from. */
   flagsBeforeAddress: 0x78,
   flagsStackTopAddress: 0x80,
-  /** RAX before each call, then the registers that no call uses, then XMM6..XMM15. */
-  raxBefore: 0x88,
+  /** Before each call: the registers that no call uses, then XMM6..XMM15. */
   registersBefore: 0x90,
   xmmBefore: 0x100,
   /** Vectors in the order of their handlers, one byte each. */
@@ -95,13 +106,29 @@ export const resultEntry = { rax: 0, rsp: 8, exception: 16, exceptionRip: 24 } a
 
 /** Values of `command`. */
 export const commands = { calls: 1n, window: 2n, halt: 3n } as const;
-/** Ports of the guest program's exits: it waits for a command; its log is full. */
-export const ports = { idle: 0x10, logFull: 0x11 } as const;
+/** Ports of the guest program's exits: it waits for a command; its log is full; a call returned; it raised an exception. */
+export const ports = { idle: 0x10, logFull: 0x11, returned: 0x12, exception: 0x13 } as const;
 
-/** Ranges that must stay as they are while programs run; everything else below the arena is scratch. */
+/** Memslots, in the order in which they lie in the host's mapping. */
+export const memslots = [
+  { gpa: 0n, bytes: Number(ramEnd), readOnly: false },
+  { gpa: romStart, bytes: Number(romEnd - romStart), readOnly: true },
+] as const;
+
+/** Where an address of a memslot lies in the host's mapping. */
+export function hostOffset(gpa: bigint): number {
+  return Number(gpa < ramEnd ? gpa : gpa - romStart + ramEnd);
+}
+
+/** The address of a place in the host's mapping. */
+export function gpaOf(offset: number): bigint {
+  return offset < Number(ramEnd) ? BigInt(offset) : BigInt(offset) - ramEnd + romStart;
+}
+
+/** Ranges of the mapping that must stay as they are while programs run; everything else below the arena is scratch. */
 export const quietRanges = [
   { start: 0, end: shared.end },
-  { start: Number(arenaStart), end: Number(ramEnd) },
+  { start: Number(arenaStart), end: hostOffset(romEnd - 1n) + 1 },
 ] as const;
 
 function refuseOverlap(name: string, ranges: readonly { start: number; end: number }[]): void {
@@ -117,6 +144,8 @@ refuseOverlap('guest memory', [
     (start) => ({ start, end: start + page }),
   ),
   { start: shared.stubs, end: shared.stubs + 256 * stubBytes },
+  ...[shared.directory32, shared.entryTables, shared.entryCode].map((start) => ({ start, end: start + page })),
+  { start: entryStack.start, end: entryStack.top },
   ...Array.from({ length: caseLimits.vcpus }, (_, i) => ({ start: vcpuArea(i), end: vcpuArea(i) + vcpuBytes })),
   { start: Number(arenaStart), end: Number(ramEnd) },
 ]);

@@ -7,6 +7,7 @@
  */
 import { HV_X64_MSR_EOI } from '../abi/hyperv.ts';
 import { APIC_DEFAULT_PHYS_BASE, X2APIC_MSR_EOI } from '../abi/lapic.ts';
+import type { VcpuSetup } from '../case/case.ts';
 import { callRegisterBytes, registerOffset } from '../case/program.ts';
 import { Assembler, at, gs, gsAtRax } from './asm.ts';
 import * as map from './memory-map.ts';
@@ -17,6 +18,8 @@ export type HypercallInstruction = 'vmcall' | 'vmmcall';
 
 /** The code page and the addresses in it that the host needs. */
 export interface GuestCode {
+  /** The native hypercall instruction. */
+  readonly instruction: HypercallInstruction;
   readonly code: Buffer;
   readonly stubs: Buffer;
   /** Where a vCPU starts. */
@@ -28,7 +31,7 @@ export interface GuestCode {
 const xapicEoi = Number(APIC_DEFAULT_PHYS_BASE) + 0xb0;
 const RFLAGS_RF = 0x10000;
 /** Exceptions that push an error code (Intel SDM volume 3, table 6-1), below the vectors that IPIs may have. */
-const withErrorCode = new Set([8, 10, 11, 12, 13, 14]);
+export const withErrorCode: ReadonlySet<number> = new Set([8, 10, 11, 12, 13, 14]);
 const NMI = 2;
 /** Vectors below this are exceptions here; the hypercalls refuse them. */
 const interruptVectorMin = 0x10;
@@ -41,6 +44,7 @@ export function assembleGuest(instruction: HypercallInstruction): GuestCode {
   emitWindow(code);
   emitHandlers(code);
   return {
+    instruction,
     code: code.assemble(),
     stubs: assembleStubs(code),
     entry: code.addressOf('dispatch'),
@@ -48,10 +52,10 @@ export function assembleGuest(instruction: HypercallInstruction): GuestCode {
   };
 }
 
-/** The EOI register that a vCPU's handlers write: an MSR, or 0 for the xAPIC's page. */
-export function eoiMsr(eoi: 'hv-msr' | 'apic', isX2apic: boolean): number {
-  if (eoi === 'hv-msr') return HV_X64_MSR_EOI;
-  return isX2apic ? X2APIC_MSR_EOI : 0;
+/** The EOI register that a vCPU's handlers write: an MSR, or 0 for the xAPIC's page. Without Hyper-V it is the APIC's. */
+export function eoiMsr({ eoi, lacks, apic }: VcpuSetup): number {
+  if (eoi === 'hv-msr' && !lacks.includes('hyperv')) return HV_X64_MSR_EOI;
+  return apic === 'x2apic' ? X2APIC_MSR_EOI : 0;
 }
 
 function emitCommands(code: Assembler): void {
@@ -72,7 +76,7 @@ function emitCalls(code: Assembler, instruction: HypercallInstruction): void {
   code.load('rcx', at('rsp', registerOffset.rcx)).load('rdx', at('rsp', registerOffset.rdx));
   code.load('r8', at('rsp', registerOffset.r8));
   for (let xmm = 0; xmm < map.quietXmm.first; xmm++) code.loadXmm(xmm, at('rsp', registerOffset.xmm + 16 * xmm));
-  code.load('rax', gs(area.raxBefore));
+  code.load('rax', at('rsp', registerOffset.rax));
   code.label('hypercall')[instruction]();
 }
 
@@ -110,6 +114,8 @@ function emitStoreRegisters(code: Assembler): void {
   ] as const) {
     code.load('rax', gs(from)).store(at('rsp', to), 'rax');
   }
+  // RAX is the result; its place in the output ring gets what was there, so that whole rings can be compared.
+  code.load('rax', at('rsp', registerOffset.rax)).store(at('rsp', output + registerOffset.rax), 'rax');
   code.addImmediate(gs(area.cursor), callRegisterBytes).jump('calls');
 }
 

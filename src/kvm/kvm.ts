@@ -2,7 +2,7 @@
  * Handles that own what they open: `Kvm` (/dev/kvm), `Vm`, `Vcpu`. Each is disposed in the reverse order of opening.
  * A failing ioctl throws `KvmError`; nothing is retried except a KVM_RUN that a signal interrupted.
  */
-import { APIC_DEFAULT_PHYS_BASE, APIC_DM_NMI, lapicPageBytes } from '../abi/lapic.ts';
+import { APIC_DEFAULT_PHYS_BASE, lapicPageBytes } from '../abi/lapic.ts';
 import { closeFile, EAGAIN, EINTR, ioctl, ioctlOnThread, KvmError, Mapping, openFile, tryIoctl } from './libc.ts';
 import * as uapi from './uapi.ts';
 
@@ -58,27 +58,49 @@ export class Vm implements Disposable {
     ioctl(this.#fd, uapi.KVM_CREATE_IRQCHIP, 0, 'KVM_CREATE_IRQCHIP');
   }
 
-  /** Adds zeroed RAM of `bytes` bytes at `gpa`; the result is that memory. */
-  addMemory(slot: number, gpa: bigint, bytes: number): Buffer {
-    const mapping = new Mapping(bytes, null);
+  /** LAPICs in the kernel, PIC and IOAPIC in the VMM, which here means nowhere. */
+  splitIrqchip(): void {
+    ioctl(this.#fd, uapi.KVM_SET_TSS_ADDR, 0xfffb_d000, 'KVM_SET_TSS_ADDR');
+    enableCap(this.#fd, uapi.KVM_CAP.SPLIT_IRQCHIP, ioapicPins);
+  }
+
+  /** Xen hypercalls go to the VMM; `msr` is the MSR by which a guest would ask for a Xen page. */
+  interceptXenHypercalls(msr: number): void {
+    const config = Buffer.alloc(uapi.sizes.kvm_xen_hvm_config);
+    config.writeUInt32LE(uapi.KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL, 0);
+    config.writeUInt32LE(msr, 4);
+    ioctl(this.#fd, uapi.KVM_XEN_HVM_CONFIG, config, 'KVM_XEN_HVM_CONFIG');
+  }
+
+  /** Adds memslots that lie behind each other in one zeroed mapping; the result is that memory. */
+  addMemory(slots: readonly { gpa: bigint; bytes: number; readOnly: boolean }[]): Buffer {
+    const mapping = new Mapping(
+      slots.reduce((total, { bytes }) => total + bytes, 0),
+      null,
+    );
     this.#mappings.push(mapping);
-    const region = Buffer.alloc(uapi.sizes.kvm_userspace_memory_region);
-    region.writeUInt32LE(slot, 0);
-    region.writeBigUInt64LE(gpa, 8);
-    region.writeBigUInt64LE(BigInt(bytes), 16);
-    region.writeBigUInt64LE(mapping.address, 24);
-    ioctl(this.#fd, uapi.KVM_SET_USER_MEMORY_REGION, region, 'KVM_SET_USER_MEMORY_REGION');
+    let { address } = mapping;
+    for (const [slot, { gpa, bytes, readOnly }] of slots.entries()) {
+      const region = Buffer.alloc(uapi.sizes.kvm_userspace_memory_region);
+      region.writeUInt32LE(slot, 0);
+      region.writeUInt32LE(readOnly ? uapi.KVM_MEM_READONLY : 0, 4);
+      region.writeBigUInt64LE(gpa, 8);
+      region.writeBigUInt64LE(BigInt(bytes), 16);
+      region.writeBigUInt64LE(address, 24);
+      ioctl(this.#fd, uapi.KVM_SET_USER_MEMORY_REGION, region, 'KVM_SET_USER_MEMORY_REGION');
+      address += BigInt(bytes);
+    }
     return mapping.bytes;
   }
 
   /**
-   * Sends an NMI to the vCPU with that APIC ID, as an MSI: unlike KVM_NMI that does not wait for a running KVM_RUN to
-   * end. A hardware-disabled APIC does not get it.
+   * Sends NMI or INIT to the vCPU with that APIC ID, as an MSI: unlike KVM_NMI that does not wait for a running KVM_RUN
+   * to end. A hardware-disabled APIC does not get it.
    */
-  signalNmi(apicId: number): void {
+  signalMsi(apicId: number, deliveryMode: number): void {
     const msi = Buffer.alloc(uapi.sizes.kvm_msi);
     msi.writeUInt32LE(Number(APIC_DEFAULT_PHYS_BASE) + (apicId << 12), 0);
-    msi.writeUInt32LE(APIC_DM_NMI, 8);
+    msi.writeUInt32LE(deliveryMode, 8);
     ioctl(this.#fd, uapi.KVM_SIGNAL_MSI, msi, 'KVM_SIGNAL_MSI');
   }
 
@@ -113,6 +135,11 @@ export class Vcpu implements Disposable {
     const head = Buffer.alloc(uapi.sizes.kvm_cpuid2);
     head.writeUInt32LE(entries.length, 0);
     ioctl(this.#fd, uapi.KVM_SET_CPUID2, Buffer.concat([head, ...entries]), 'KVM_SET_CPUID2');
+  }
+
+  /** From now on KVM refuses what the vCPU's CPUID does not offer. */
+  enforceHypervCpuid(): void {
+    enableCap(this.#fd, uapi.KVM_CAP.HYPERV_ENFORCE_CPUID, 1);
   }
 
   getSregs(): Buffer {
@@ -169,11 +196,26 @@ export class Vcpu implements Disposable {
     ioctl(this.#fd, uapi.KVM_SET_LAPIC, page, 'KVM_SET_LAPIC');
   }
 
-  /** Makes the vCPU runnable; with an in-kernel LAPIC all but the first wait for INIT and SIPI otherwise. */
-  makeRunnable(): void {
+  /** Sets KVM_MP_STATE_*; with an in-kernel LAPIC all vCPUs but the first wait for INIT and SIPI until they get one. */
+  setMpState(mpState: number): void {
     const state = Buffer.alloc(uapi.sizes.kvm_mp_state);
-    state.writeUInt32LE(uapi.KVM_MP_STATE_RUNNABLE, 0);
+    state.writeUInt32LE(mpState, 0);
     ioctl(this.#fd, uapi.KVM_SET_MP_STATE, state, 'KVM_SET_MP_STATE');
+  }
+
+  /** Reads KVM_MP_STATE_*; KVM acts on a pending INIT before it answers (kvm_arch_vcpu_ioctl_get_mpstate). */
+  getMpState(): number {
+    const state = Buffer.alloc(uapi.sizes.kvm_mp_state);
+    ioctl(this.#fd, uapi.KVM_GET_MP_STATE, state, 'KVM_GET_MP_STATE');
+    return state.readUInt32LE(0);
+  }
+
+  getXsave(area: Buffer): void {
+    ioctl(this.#fd, uapi.KVM_GET_XSAVE, area, 'KVM_GET_XSAVE');
+  }
+
+  setXsave(area: Buffer): void {
+    ioctl(this.#fd, uapi.KVM_SET_XSAVE, area, 'KVM_SET_XSAVE');
   }
 
   /** Runs until the next exit to us, which `exit` then describes. */
@@ -200,6 +242,11 @@ export class Vcpu implements Disposable {
     return { reason: bytes.readUInt32LE(uapi.kvmRun.exitReason), port: bytes.readUInt16LE(uapi.kvmRun.ioPort) };
   }
 
+  /** Answers a hypercall that the last exit handed to us; KVM puts it into RAX when the vCPU runs again. */
+  answerHypercall(place: typeof uapi.kvmRun.xenResult | typeof uapi.kvmRun.hypervResult, result: bigint): void {
+    this.#run.bytes.writeBigUInt64LE(result, place);
+  }
+
   [Symbol.dispose](): void {
     this.#run[Symbol.dispose]();
     closeFile(this.#fd);
@@ -208,4 +255,14 @@ export class Vcpu implements Disposable {
   static #retryable(errno: number): void {
     if (errno !== EINTR && errno !== EAGAIN) throw new KvmError('KVM_RUN', errno);
   }
+}
+
+/** Pins of an IOAPIC (KVM_IOAPIC_NUM_PINS), which KVM_CAP_SPLIT_IRQCHIP wants to know. */
+const ioapicPins = 24;
+
+function enableCap(fd: number, capability: number, argument: number): void {
+  const cap = Buffer.alloc(uapi.sizes.kvm_enable_cap);
+  cap.writeUInt32LE(capability, 0);
+  cap.writeBigUInt64LE(BigInt(argument), 8);
+  ioctl(fd, uapi.KVM_ENABLE_CAP, cap, `KVM_ENABLE_CAP ${capability}`);
 }

@@ -20,6 +20,9 @@ export const sizes = {
   kvm_cpuid_entry2: 40,
   kvm_mp_state: 4,
   kvm_msi: 32,
+  kvm_enable_cap: 104,
+  kvm_xen_hvm_config: 56,
+  kvm_xsave: 4096,
 } as const;
 
 /** ioctl numbers by descriptor: system, VM, vCPU. */
@@ -28,6 +31,7 @@ export const KVM_CHECK_EXTENSION = bare(0x03);
 export const KVM_GET_VCPU_MMAP_SIZE = bare(0x04);
 export const KVM_GET_SUPPORTED_CPUID = sized(readWrite, 0x05, sizes.kvm_cpuid2);
 export const KVM_GET_SUPPORTED_HV_CPUID = sized(readWrite, 0xc1, sizes.kvm_cpuid2);
+export const KVM_XEN_HVM_CONFIG = sized(write, 0x7a, sizes.kvm_xen_hvm_config);
 export const KVM_CREATE_VCPU = bare(0x41);
 export const KVM_SET_USER_MEMORY_REGION = sized(write, 0x46, sizes.kvm_userspace_memory_region);
 export const KVM_SET_TSS_ADDR = bare(0x47);
@@ -42,25 +46,41 @@ export const KVM_SET_MSRS = sized(write, 0x89, sizes.kvm_msrs);
 export const KVM_GET_LAPIC = sized(read, 0x8e, sizes.kvm_lapic_state);
 export const KVM_SET_LAPIC = sized(write, 0x8f, sizes.kvm_lapic_state);
 export const KVM_SET_CPUID2 = sized(write, 0x90, sizes.kvm_cpuid2);
+export const KVM_GET_MP_STATE = sized(read, 0x98, sizes.kvm_mp_state);
 export const KVM_SET_MP_STATE = sized(write, 0x99, sizes.kvm_mp_state);
+export const KVM_ENABLE_CAP = sized(write, 0xa3, sizes.kvm_enable_cap);
+export const KVM_GET_XSAVE = sized(read, 0xa4, sizes.kvm_xsave);
+export const KVM_SET_XSAVE = sized(write, 0xa5, sizes.kvm_xsave);
 export const KVM_SIGNAL_MSI = sized(write, 0xa5, sizes.kvm_msi);
 
 /** kvm_mp_state.mp_state. */
 export const KVM_MP_STATE_RUNNABLE = 0;
+export const KVM_MP_STATE_UNINITIALIZED = 1;
+export const KVM_MP_STATE_INIT_RECEIVED = 2;
+
+/** kvm_userspace_memory_region.flags. */
+export const KVM_MEM_READONLY = 2;
+/** kvm_xen_hvm_config.flags. */
+export const KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL = 2;
 
 /** Capabilities. */
 export const KVM_CAP = {
+  XEN_HVM: 38,
   HYPERV: 44,
   MAX_VCPUS: 66,
+  READONLY_MEM: 81,
   SPLIT_IRQCHIP: 121,
   HYPERV_VP_INDEX: 149,
   HYPERV_SEND_IPI: 161,
   HYPERV_CPUID: 167,
+  HYPERV_ENFORCE_CPUID: 199,
 } as const;
 
 /** kvm_run: offsets, and exit reasons by number. */
-export const kvmRun = { exitReason: 8, ioPort: 34 } as const;
+export const kvmRun = { exitReason: 8, ioPort: 34, hypervResult: 48, xenResult: 56 } as const;
 export const KVM_EXIT_IO = 2;
+export const KVM_EXIT_HYPERV = 27;
+export const KVM_EXIT_XEN = 34;
 export const exitReasonNames: Readonly<Record<number, string>> = {
   0: 'KVM_EXIT_UNKNOWN',
   1: 'KVM_EXIT_EXCEPTION',
@@ -95,5 +115,29 @@ export const sregs = {
   apicBase: 272,
 } as const;
 
-/** kvm_regs: byte offsets. */
-export const regs = { rsp: 48, rip: 128, rflags: 136 } as const;
+/** kvm_regs: byte offsets of all registers. */
+export const regs = {
+  rax: 0,
+  rbx: 8,
+  rcx: 16,
+  rdx: 24,
+  rsi: 32,
+  rdi: 40,
+  rsp: 48,
+  rbp: 56,
+  r8: 64,
+  r9: 72,
+  r10: 80,
+  r11: 88,
+  r12: 96,
+  r13: 104,
+  r14: 112,
+  r15: 120,
+  rip: 128,
+  rflags: 136,
+} as const;
+
+/** kvm_xsave in the standard format: byte offsets (Intel SDM volume 1, "XSAVE Area"). */
+export const xsave = { mxcsr: 24, xmm: 160, header: 512, ymmHigh: 576 } as const;
+/** Bits of the header's XSTATE_BV: x87, SSE, and the upper halves of YMM. */
+export const xstate = { x87: 1n, sse: 2n, avx: 4n } as const;
