@@ -13,6 +13,8 @@ export interface TargetFacts {
   /** KVM_CAP_MAX_VCPUS: KVM_MAX_VCPUS of the kernel's configuration; VP indexes are below it. */
   readonly kvmMaxVcpus: number;
   readonly irqchips: readonly string[];
+  /** Whether Xen hypercalls can be intercepted (KVM_CAP_XEN_HVM with KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL). */
+  readonly xen: boolean;
 }
 
 export interface RunOptions {

@@ -42,6 +42,9 @@ export class HaltedVcpus {
       this.#running.delete(position);
       const unexpected = this.#machine.describeUnexpectedExit(position);
       if (unexpected !== null) throw new UnexpectedExit(unexpected);
+      // An NMI too many must be taken here: in a call with an entry of its own nothing would return from it, and NMIs
+      // would stay blocked.
+      this.#machine.openWindow(position);
     }
   }
 

@@ -3,7 +3,8 @@
  * for each program; an exact run gets a VM of its own.
  */
 import { arch, release } from 'node:os';
-import type { Observation } from '../case/observation.ts';
+import { arenaStart, ramEnd } from '../case/memory.ts';
+import type { MemoryChange, Observation } from '../case/observation.ts';
 import type { Program } from '../case/program.ts';
 import { decodeBatch, encodeObservations } from '../case/wire.ts';
 import { MSR_IA32_APICBASE } from '../abi/lapic.ts';
@@ -12,11 +13,15 @@ import { Kvm, type Vm } from '../kvm/kvm.ts';
 import { KvmError } from '../kvm/libc.ts';
 import { KVM_CAP } from '../kvm/uapi.ts';
 import { type Executor, type RunOptions, SkippedError, type TargetFacts } from './executor.ts';
-import { GuestMachine, hypervCpuid } from './guest-machine.ts';
+import { GuestMachine } from './guest-machine.ts';
+import { canInterceptXen, HypervCpuid, platformKey, xenMsr } from './platform.ts';
 import { ProgramRunner } from './program-runner.ts';
 
 /** Halted vCPUs each occupy a thread of libuv's pool for as long as they halt. */
 const poolThreads = '16';
+
+/** VMs that are kept; a batch uses few platforms. */
+const poolMax = 24;
 
 /** Capabilities without which there is nothing to test (Documentation/virt/kvm/api.rst). */
 const neededCapabilities = ['HYPERV', 'HYPERV_VP_INDEX', 'HYPERV_SEND_IPI', 'HYPERV_CPUID'] as const;
@@ -54,21 +59,27 @@ export function openKvm(): Kvm {
 export class KvmExecutor implements Executor {
   readonly facts: TargetFacts;
   readonly #kvm: Kvm;
-  readonly #cpuid: readonly Buffer[];
+  readonly #cpuid: HypervCpuid;
   readonly #code: GuestCode;
   readonly #spare: Vm;
-  readonly #pool = new Map<number, GuestMachine>();
+  /** By platform, the one that was used last at the end. */
+  readonly #pool = new Map<string, GuestMachine>();
+  /** Machines that ran something since memory was last compared. */
+  readonly #used = new Set<GuestMachine>();
+  /** Changes of memory that no program is known to have made. */
+  #strayMemory: MemoryChange[] = [];
 
   constructor(target: 'lab' | 'host', kvm: Kvm) {
     this.#kvm = kvm;
-    this.#cpuid = hypervCpuid(kvm);
-    const cpu = cpuVendor(this.#cpuid);
+    this.#cpuid = new HypervCpuid(kvm);
+    const cpu = cpuVendor(this.#cpuid.entries);
     this.facts = {
       target,
       kernelRelease: release(),
       cpu,
       kvmMaxVcpus: kvm.check(KVM_CAP.MAX_VCPUS),
-      irqchips: ['kernel', ...(kvm.check(KVM_CAP.SPLIT_IRQCHIP) > 0 ? ['split'] : [])],
+      irqchips: ['kernel', ...(kvm.check(KVM_CAP.SPLIT_IRQCHIP) > 0 ? ['split'] : []), 'none'],
+      xen: canInterceptXen(kvm),
     };
     this.#code = assembleGuest(cpu === 'AuthenticAMD' || cpu === 'HygonGenuine' ? 'vmmcall' : 'vmcall');
     this.#spare = openSpareVm(kvm);
@@ -94,40 +105,74 @@ export class KvmExecutor implements Executor {
   }
 
   async #runOne(program: Program, exact: boolean): Promise<Observation> {
-    const count = program.vcpus.length;
     if (exact) {
-      using machine = new GuestMachine(this.#kvm, this.#code, this.#cpuid, count);
+      using machine = new GuestMachine(this.#kvm, this.#code, this.#cpuid, program);
       const observation = await new ProgramRunner(machine, program, true).run();
       return { ...observation, memory: machine.memory.takeChanges() };
     }
-    let machine = this.#pool.get(count);
-    if (machine === undefined) {
-      machine = new GuestMachine(this.#kvm, this.#code, this.#cpuid, count);
-      this.#pool.set(count, machine);
-    }
+    const key = platformKey(program);
+    const machine = this.#machineFor(key, program);
+    const pages = hypercallPages(program);
+    this.#strayMemory.push(...machine.memory.takeChangesOf(pages));
     const observation = await new ProgramRunner(machine, program, false).run();
+    const memory = machine.memory.takeChangesOf(pages);
     if (!machine.isUsable) {
-      this.#pool.delete(count);
+      this.#used.delete(machine);
+      this.#pool.delete(key);
       machine[Symbol.dispose]();
     }
-    return observation;
+    return { ...observation, memory };
   }
 
-  /** A change of memory in a batch cannot be assigned to a program: it shows at each of them. */
-  #withMemory(observations: Observation[]): Observation[] {
-    const memory = [...this.#pool.values()].flatMap((machine) => machine.memory.takeChanges());
-    return memory.length === 0 ? observations : observations.map((observation) => ({ ...observation, memory }));
+  /** The pooled machine of a platform, which becomes the last that will have to go. */
+  #machineFor(key: string, program: Program): GuestMachine {
+    let machine = this.#pool.get(key);
+    this.#pool.delete(key);
+    if (machine === undefined) {
+      for (const [oldest, unused] of this.#pool) {
+        if (this.#pool.size < poolMax) break;
+        if (this.#used.delete(unused)) this.#strayMemory.push(...unused.memory.takeChanges());
+        unused[Symbol.dispose]();
+        this.#pool.delete(oldest);
+      }
+      machine = new GuestMachine(this.#kvm, this.#code, this.#cpuid, program);
+    }
+    this.#pool.set(key, machine);
+    this.#used.add(machine);
+    return machine;
   }
+
+  /** A change of memory that shows only behind a batch cannot be assigned to a program: it shows at each of them. */
+  #withMemory(observations: Observation[]): Observation[] {
+    const memory = this.#strayMemory.concat(...[...this.#used].map((machine) => machine.memory.takeChanges()));
+    this.#used.clear();
+    this.#strayMemory = [];
+    if (memory.length === 0) return observations;
+    return observations.map((observation) => ({ ...observation, memory: [...observation.memory, ...memory] }));
+  }
+}
+
+/** Pages of RAM that KVM may be asked to write: hypercall pages, ascending. Nothing else is for KVM to write. */
+function hypercallPages({ steps }: Program): bigint[] {
+  const pages = new Set<bigint>();
+  for (const step of steps) {
+    if (step.kind !== 'msr' || step.msr !== 'hypercall' || step.value >= ramEnd) continue;
+    const page = step.value - (step.value % 0x1000n);
+    if (page >= arenaStart) pages.add(page);
+  }
+  return [...pages].sort((left, right) => (left < right ? -1 : 1));
 }
 
 /**
  * A VM that is held open for as long as we live. With the first and last VM the kernel patches code (static keys of
  * preempt notifiers), and with the first and last vCPU whose APIC is software- or hardware-disabled too; holding one
- * of each keeps that out of the runs (semantics.md 1.10, trap 2; apic_sw_disabled, apic_hw_disabled in lapic.c).
+ * of each keeps that out of the runs (semantics.md 1.10, trap 2; apic_sw_disabled, apic_hw_disabled in lapic.c), and so
+ * it is with Xen (kvm_xen_enabled in xen.c).
  */
 function openSpareVm(kvm: Kvm): Vm {
   const vm = kvm.createVm();
   vm.createIrqchip();
+  if (canInterceptXen(kvm)) vm.interceptXenHypercalls(xenMsr);
   // A fresh vCPU's APIC is software-disabled. The handles stay open until the process ends.
   vm.createVcpu(0);
   vm.createVcpu(1).setMsr(MSR_IA32_APICBASE, 0n);

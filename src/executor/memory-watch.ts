@@ -1,10 +1,13 @@
 /** Watches guest memory that nothing but the host's own writes may change. */
 import { arenaStart } from '../case/memory.ts';
+import { gpaOf, hostOffset } from '../guest/memory-map.ts';
 import type { MemoryChange } from '../case/observation.ts';
 
 /** Report at most so many changed words. */
 const changesMax = 16;
 const wordBytes = 8;
+/** Ranges begin and end with pages. */
+const pageBytes = 0x1000;
 
 export class MemoryWatch {
   readonly #memory: Buffer;
@@ -19,12 +22,13 @@ export class MemoryWatch {
     this.#expected = Buffer.from(memory);
   }
 
-  /** Writes to the arena as the host. */
-  write(gpa: number, bytes: Buffer): void {
-    if (gpa < Number(arenaStart)) throw new RangeError(`0x${gpa.toString(16)} is below the arena`);
-    bytes.copy(this.#memory, gpa);
-    bytes.copy(this.#expected, gpa);
-    this.#written.push({ start: gpa, end: gpa + bytes.length });
+  /** Writes to the arena or the read-only slot as the host. */
+  write(gpa: bigint, bytes: Buffer): void {
+    if (gpa < arenaStart) throw new RangeError(`0x${gpa.toString(16)} is below the arena`);
+    const start = hostOffset(gpa);
+    bytes.copy(this.#memory, start);
+    bytes.copy(this.#expected, start);
+    this.#written.push({ start, end: start + bytes.length });
   }
 
   /** Makes everything that was written zero again. */
@@ -40,15 +44,28 @@ export class MemoryWatch {
   takeChanges(): MemoryChange[] {
     const changes: MemoryChange[] = [];
     for (const { start, end } of this.#ranges) {
-      if (this.#memory.compare(this.#expected, start, end, start, end) === 0) continue;
-      for (let gpa = start; gpa < end && changes.length < changesMax; gpa += wordBytes) {
-        const after = this.#memory.subarray(gpa, gpa + wordBytes);
-        const before = this.#expected.subarray(gpa, gpa + wordBytes);
-        if (after.equals(before)) continue;
-        changes.push({ gpa: BigInt(gpa), before: Buffer.from(before), after: Buffer.from(after) });
-      }
-      this.#expected.copy(this.#memory, start, start, end);
+      // Page by page: most of memory is as it should be, and looking at single words is slow.
+      for (let page = start; page < end; page += pageBytes) this.#takeFromPage(page, changes);
     }
     return changes;
+  }
+
+  /** The same of the pages at these addresses alone. */
+  takeChangesOf(pages: Iterable<bigint>): MemoryChange[] {
+    const changes: MemoryChange[] = [];
+    for (const gpa of pages) this.#takeFromPage(hostOffset(gpa), changes);
+    return changes;
+  }
+
+  #takeFromPage(page: number, changes: MemoryChange[]): void {
+    const end = page + pageBytes;
+    if (this.#memory.compare(this.#expected, page, end, page, end) === 0) return;
+    for (let at = page; at < end && changes.length < changesMax; at += wordBytes) {
+      const after = this.#memory.subarray(at, at + wordBytes);
+      const before = this.#expected.subarray(at, at + wordBytes);
+      if (after.equals(before)) continue;
+      changes.push({ gpa: gpaOf(at), before: Buffer.from(before), after: Buffer.from(after) });
+    }
+    this.#expected.copy(this.#memory, page, page, end);
   }
 }

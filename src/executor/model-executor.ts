@@ -2,7 +2,7 @@
  * The executor that needs no KVM: it answers from the model, through a planted mutant if one is named. It is the
  * canary that shows that the pipeline around it still notices.
  */
-import type { MemoryChange, Observation, StepObservation } from '../case/observation.ts';
+import type { Observation, StepObservation } from '../case/observation.ts';
 import type { Program } from '../case/program.ts';
 import { kvmModel, predict } from '../../oracle/model.ts';
 import type { Outcome } from '../../oracle/outcome.ts';
@@ -15,7 +15,8 @@ export const modelFacts: TargetFacts = {
   kernelRelease: 'model',
   cpu: 'model',
   kvmMaxVcpus: 4096,
-  irqchips: ['kernel'],
+  irqchips: ['kernel', 'split', 'none'],
+  xen: true,
 };
 
 /**
@@ -39,22 +40,27 @@ export function openModelExecutor(mutant?: string): Executor {
 
 /** What an executor sees that observes exactly the outcome. */
 export function observationOf(outcome: Outcome, { exact }: RunOptions): Observation {
-  const steps = outcome.steps.map(({ result, exception, arrivals, lapics }): StepObservation => ({
+  const steps = outcome.steps.map(({ result, exception, exit, registers, arrivals, lapics }): StepObservation => ({
     result,
     exception: exception === null ? null : { vector: exception, ripOffset: 0 },
-    registers: [],
+    exit,
+    registers,
     arrivals,
     lapics: exact ? lapics : null,
   }));
   const lapics = outcome.steps.at(-1)?.lapics ?? [];
-  return { vpIndexes: outcome.vpIndexes, steps, lapics, memory: [], stopped: null };
+  return { vpIndexes: outcome.vpIndexes, steps, lapics, memory: outcome.memory, stopped: null };
 }
 
 function runAll(programs: readonly Program[], options: RunOptions, mutant: Mutant | null): Observation[] {
   const observations = programs.map((program) => runOne(program, options, mutant));
   if (options.exact) return observations;
-  const memory: MemoryChange[] = observations.flatMap((observation) => observation.memory);
-  return memory.length === 0 ? observations : observations.map((observation) => ({ ...observation, memory }));
+  // As on KVM: what a mutant wrote besides what was to be written has no known author in a batch.
+  const stray = observations.flatMap(({ memory }, index) => {
+    const expected = predict(programs[index]!, modelFacts).memory;
+    return memory.filter(({ gpa }) => !expected.some((change) => change.gpa === gpa));
+  });
+  return stray.length === 0 ? observations : observations.map((observation) => ({ ...observation, memory: stray }));
 }
 
 function runOne(program: Program, options: RunOptions, mutant: Mutant | null): Observation {

@@ -48,8 +48,8 @@ export function withoutRule(name: string): Parts {
 /** A decoded call that is changed before the rules see it. */
 export function withDecoded(change: (call: Call) => Partial<Call>): Parts {
   return {
-    decode: (registers, memory, contract) => {
-      const call = decodeCall(registers, memory, contract);
+    decode: (registers, memory, contract, caller) => {
+      const call = decodeCall(registers, memory, contract, caller);
       return { ...call, ...change(call) };
     },
   };
@@ -58,10 +58,10 @@ export function withDecoded(change: (call: Call) => Partial<Call>): Parts {
 /** Registers that are changed before they are decoded. */
 export function withRegisters(change: (registers: Buffer, call: Call) => void): Parts {
   return {
-    decode: (registers, memory, contract) => {
+    decode: (registers, memory, contract, caller) => {
       const changed = Buffer.from(registers);
-      change(changed, decodeCall(registers, memory, contract));
-      return decodeCall(changed, memory, contract);
+      change(changed, decodeCall(registers, memory, contract, caller));
+      return decodeCall(changed, memory, contract, caller);
     },
   };
 }

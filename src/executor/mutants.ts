@@ -3,10 +3,11 @@
  * for, and what it shrinks it to.
  */
 import type { Mutant } from './mutant-parts.ts';
+import { callerMutants } from './mutants-of-caller.ts';
 import { deliveryMutants } from './mutants-of-delivery.ts';
 import { inputMutants } from './mutants-of-input.ts';
 
-export const mutants: readonly Mutant[] = [...inputMutants, ...deliveryMutants];
+export const mutants: readonly Mutant[] = [...inputMutants, ...deliveryMutants, ...callerMutants];
 
 /** The mutant of that name. */
 export function findMutant(name: string): Mutant | undefined {

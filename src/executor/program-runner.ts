@@ -2,13 +2,15 @@
  * Runs one program on a machine. Calls that follow each other from one sender go into one KVM_RUN, unless the run is
  * exact, a vCPU halts meanwhile, or a later input block would overwrite an earlier one.
  */
-import type { Program, ProgramCall } from '../case/program.ts';
+import type { Program, ProgramCall, ProgramRun, ProgramStep } from '../case/program.ts';
 import type { Arrivals, LapicChanges, Observation, StepObservation } from '../case/observation.ts';
 import { type CallResult, type GuestMachine, UnexpectedExit } from './guest-machine.ts';
 import { HaltedVcpus } from './halted.ts';
 
 /** KVM reads at most this much of an input block: 24 bytes and 64 banks. */
 const blockBytesMax = 24 + 8 * 64;
+/** What a step that is no call has of a call's results. */
+const noCall: CallResult = { result: null, exception: null, exit: null, registers: [] };
 
 export class ProgramRunner {
   readonly #machine: GuestMachine;
@@ -17,6 +19,8 @@ export class ProgramRunner {
   readonly #halted: readonly number[];
   readonly #threads: HaltedVcpus;
   readonly #steps: StepObservation[] = [];
+  /** vCPUs that got INIT: they run no more. */
+  readonly #initialized = new Set<number>();
   readonly #noArrivals: Arrivals;
 
   constructor(machine: GuestMachine, program: Program, isExact: boolean) {
@@ -33,7 +37,7 @@ export class ProgramRunner {
 
   /** The observation, without changes of memory. */
   async run(): Promise<Observation> {
-    const vpIndexes = this.#machine.setUp(this.#program.vcpus);
+    const vpIndexes = this.#machine.setUp(this.#program);
     let stopped: string | null = null;
     try {
       await this.#threads.start(this.#halted);
@@ -51,36 +55,62 @@ export class ProgramRunner {
   async #runFrom(index: number): Promise<number> {
     const { steps } = this.#program;
     const step = steps[index]!;
-    if (step.kind === 'run') {
-      this.#openWindows();
-      this.#record(null, this.#takeLogs());
+    if (this.#halted.length > 0 && step.kind !== 'run') {
+      await this.#stepFenced(step);
       return 1;
     }
-    if (this.#halted.length > 0) {
-      await this.#callFenced(step);
+    if (step.kind !== 'call') {
+      this.#recordChange(step);
       return 1;
     }
     const calls = this.#isExact ? [step] : groupFrom(steps, index);
-    for (const call of calls) this.#machine.write(call.writes);
-    for (const result of this.#machine.call(step.sender, calls)) this.#record(result, this.#noArrivals);
+    for (const result of this.#make(calls)) this.#record(result, this.#noArrivals);
     return calls.length;
   }
 
-  /** One call while others halt: the sender comes out of its own halt, and everybody is fenced behind the call. */
-  async #callFenced(call: ProgramCall): Promise<void> {
-    const senderHalts = this.#halted.includes(call.sender);
-    if (senderHalts) await this.#threads.stop([call.sender]);
-    this.#machine.write(call.writes);
-    const [result] = this.#machine.call(call.sender, [call]);
-    if (senderHalts) await this.#threads.start([call.sender]);
+  /** A step that is no call. */
+  #recordChange(step: Exclude<ProgramStep, ProgramCall>): void {
+    if (step.kind !== 'run') return this.#record(this.#change(step), this.#noArrivals);
+    this.#openWindows();
+    this.#record(null, this.#takeLogs());
+  }
+
+  #change(step: Exclude<ProgramStep, ProgramCall | ProgramRun>): CallResult | null {
+    switch (step.kind) {
+      case 'msr':
+        return { ...noCall, result: this.#machine.writeMsr(step) ? 1n : 0n };
+      case 'apic':
+        this.#machine.changeApic(step, this.#program.vcpus[step.vcpu]!);
+        return null;
+      case 'init':
+        this.#machine.init(step);
+        this.#initialized.add(step.vcpu);
+        return null;
+    }
+  }
+
+  /** Makes calls of one sender: through its ring, or one call in its own way. */
+  #make(calls: readonly ProgramCall[]): CallResult[] {
+    for (const call of calls) this.#machine.write(call.writes);
+    const [{ entry, sender, ...rest }] = calls as readonly [ProgramCall];
+    return entry === null ? this.#machine.call(sender, calls) : [this.#machine.enter({ ...rest, sender, entry })];
+  }
+
+  /** One step while others halt: its vCPU comes out of its own halt, and everybody is fenced behind it. */
+  async #stepFenced(step: Exclude<ProgramStep, ProgramRun>): Promise<void> {
+    const actor = step.kind === 'call' ? step.sender : step.vcpu;
+    const actorHalts = this.#halted.includes(actor);
+    if (actorHalts) await this.#threads.stop([actor]);
+    const result = step.kind === 'call' ? this.#make([step])[0]! : this.#change(step);
+    if (actorHalts) await this.#threads.start([actor]);
     await this.#threads.stop(this.#halted);
-    this.#record(result!, this.#takeLogs());
+    this.#record(result, this.#takeLogs());
     await this.#threads.start(this.#halted);
   }
 
   #openWindows(): void {
     this.#program.vcpus.forEach((vcpu, position) => {
-      if (vcpu.idle === 'parked') this.#machine.openWindow(position);
+      if (vcpu.idle === 'parked' && !this.#initialized.has(position)) this.#machine.openWindow(position);
     });
   }
 
@@ -90,8 +120,9 @@ export class ProgramRunner {
 
   #record(call: CallResult | null, arrivals: Arrivals): void {
     this.#steps.push({
-      result: call === null || call.exception !== null ? null : call.result,
+      result: call?.result ?? null,
       exception: call?.exception ?? null,
+      exit: call?.exit ?? null,
       registers: call?.registers ?? [],
       arrivals,
       lapics: this.#isExact && this.#halted.length === 0 ? this.#lapics() : null,
@@ -110,7 +141,7 @@ export function groupFrom(steps: Program['steps'], index: number): ProgramCall[]
   const starts: number[] = [];
   for (let at = index; at < steps.length; at++) {
     const step = steps[at]!;
-    if (step.kind === 'run' || (group.length > 0 && step.sender !== group[0]!.sender)) break;
+    if (step.kind !== 'call' || (group.length > 0 && (step.entry !== null || step.sender !== group[0]!.sender))) break;
     // Without a write the call is fast or its block lies outside of RAM; what is written lies in RAM.
     const [write] = step.writes;
     if (write !== undefined) {
@@ -120,6 +151,7 @@ export function groupFrom(steps: Program['steps'], index: number): ProgramCall[]
       starts.push(gpa);
     }
     group.push(step);
+    if (step.entry !== null) break;
   }
   return group;
 }

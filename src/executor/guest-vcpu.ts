@@ -1,0 +1,162 @@
+/** One vCPU of a machine: what it must be brought back to before a program, and what steps change about it. */
+import { HV_X64_MSR_VP_INDEX } from '../abi/hyperv.ts';
+import * as lapic from '../abi/lapic.ts';
+import type { VcpuSetup } from '../case/case.ts';
+import type { LapicChanges } from '../case/observation.ts';
+import type { ProgramApic } from '../case/program.ts';
+import { setSpecialRegisters } from '../guest/image.ts';
+import type { Vcpu, Vm } from '../kvm/kvm.ts';
+import * as uapi from '../kvm/uapi.ts';
+import { apicBase, type LapicPage, presetLapic, setUpLapicPage, spurious, wordsOf } from './lapic-setup.ts';
+import { createVcpu, type HypervCpuid, vcpuIdOf } from './platform.ts';
+
+const noChanges: LapicChanges = new Map();
+
+const mpStates: Readonly<Record<VcpuSetup['idle'], number>> = {
+  parked: uapi.KVM_MP_STATE_RUNNABLE,
+  halted: uapi.KVM_MP_STATE_RUNNABLE,
+  uninitialized: uapi.KVM_MP_STATE_UNINITIALIZED,
+  'init-received': uapi.KVM_MP_STATE_INIT_RECEIVED,
+};
+
+/** One page for all: programs run one after the other. */
+const scratch = Buffer.alloc(lapic.lapicPageBytes);
+const scratchWords = wordsOf(scratch);
+
+export class GuestVcpu implements Disposable {
+  readonly vcpu: Vcpu;
+  /** Argument of KVM_CREATE_VCPU, and the APIC ID. */
+  readonly id: number;
+  readonly #position: number;
+  readonly #hasLapic: boolean;
+  /** Where the guest program begins. */
+  readonly #home: number;
+  /** LAPIC page of each APIC state, made when it is first asked for. */
+  readonly #pages = new Map<VcpuSetup['apic'], LapicPage>();
+  #page: LapicPage | null = null;
+  /** Null when a step has changed it: it must be set anew. */
+  #apic: VcpuSetup['apic'] | null = null;
+  /** Last value written to HV_X64_MSR_VP_INDEX, null when a step has changed it; and what reading it gives. */
+  #vpIndexWritten: number | null;
+  #vpIndex: number;
+  #mpState = -1;
+  #isAtHome = false;
+
+  constructor(
+    vm: Vm,
+    position: number,
+    setup: VcpuSetup,
+    parts: { readonly cpuid: HypervCpuid; readonly hasLapic: boolean; readonly home: number },
+  ) {
+    this.vcpu = createVcpu(vm, position, setup, parts.cpuid);
+    this.id = vcpuIdOf(setup, position);
+    this.#position = position;
+    this.#hasLapic = parts.hasLapic;
+    this.#home = parts.home;
+    // A vCPU without Hyper-V gets a Hyper-V context when the host asks for its VP index (kvm_hv_get_msr_common), so it
+    // is not asked.
+    this.#vpIndex = setup.lacks.includes('hyperv') ? position : Number(this.vcpu.getMsr(HV_X64_MSR_VP_INDEX));
+    this.#vpIndexWritten = this.#vpIndex;
+  }
+
+  get vpIndex(): number {
+    return this.#vpIndex;
+  }
+
+  /** The state in which a program starts, memory excepted. */
+  setUp(setup: VcpuSetup): void {
+    this.goHome();
+    this.#setVpIndex(setup.vpIndex);
+    if (!this.#hasLapic) return;
+    this.#setApic(setup);
+    const mpState = mpStates[setup.idle];
+    if (this.#mpState !== mpState) this.vcpu.setMpState(mpState);
+    this.#mpState = mpState;
+  }
+
+  /** Gives it the registers of the guest program again, at its entry. */
+  goHome(): void {
+    if (this.#isAtHome) return;
+    const special = this.vcpu.getSregs();
+    setSpecialRegisters(special, this.#position);
+    this.vcpu.setSregs(special);
+    const general = Buffer.alloc(uapi.sizes.kvm_regs);
+    general.writeBigUInt64LE(BigInt(this.#home), uapi.regs.rip);
+    general.writeBigUInt64LE(2n, uapi.regs.rflags);
+    this.vcpu.setRegs(general);
+    this.#isAtHome = true;
+  }
+
+  /** Somebody else sets its registers from here on. */
+  leaveHome(): void {
+    this.#isAtHome = false;
+  }
+
+  /** Writes HV_X64_MSR_VP_INDEX as a step of a program; whether KVM took the value. */
+  writeVpIndex(value: bigint): boolean {
+    const isTaken = this.vcpu.trySetMsr(HV_X64_MSR_VP_INDEX, value);
+    if (isTaken) this.#vpIndexWritten = null;
+    return isTaken;
+  }
+
+  /** Enables or disables the local APIC; what is pending and in service stays. */
+  changeApic(change: ProgramApic['apic'], { apic: setUpAs }: VcpuSetup): void {
+    const whenEnabled = setUpAs === 'x2apic' ? 'x2apic' : 'xapic';
+    this.#apic = null;
+    const base = apicBase(this.id, change === 'hardware-disabled' ? change : whenEnabled);
+    this.vcpu.setMsr(lapic.MSR_IA32_APICBASE, base);
+    if (change === 'hardware-disabled') return;
+    this.vcpu.getLapic(scratch);
+    scratch.writeUInt32LE(spurious(change === 'enabled' ? whenEnabled : change), lapic.APIC_SPIV);
+    this.vcpu.setLapic(scratch);
+  }
+
+  /** Lets KVM act on an INIT that was sent. */
+  takeInit(): void {
+    this.#apic = null;
+    this.#isAtHome = false;
+    this.#mpState = this.vcpu.getMpState();
+  }
+
+  /** Words of the LAPIC page that differ from the page that changes are counted from. */
+  lapicChanges(): LapicChanges {
+    const page = this.#page;
+    if (page === null) return noChanges;
+    this.vcpu.getLapic(scratch);
+    if (scratch.equals(page.bytes)) return noChanges;
+    const changes = new Map<number, number>();
+    for (let index = 0; index < scratchWords.length; index++) {
+      const value = scratchWords[index]!;
+      if (value !== page.words[index]) changes.set(4 * index, value);
+    }
+    return changes;
+  }
+
+  [Symbol.dispose](): void {
+    this.vcpu[Symbol.dispose]();
+  }
+
+  #setVpIndex(requested: number): void {
+    if (this.#vpIndexWritten === requested) return;
+    // KVM may refuse the value; the index is then that of a fresh vCPU, its position.
+    const isTaken = this.vcpu.trySetMsr(HV_X64_MSR_VP_INDEX, BigInt(requested));
+    if (!isTaken) this.vcpu.setMsr(HV_X64_MSR_VP_INDEX, BigInt(this.#position));
+    this.#vpIndexWritten = requested;
+    this.#vpIndex = Number(this.vcpu.getMsr(HV_X64_MSR_VP_INDEX));
+  }
+
+  #setApic(setup: VcpuSetup): void {
+    const { apic } = setup;
+    let page = this.#pages.get(apic);
+    if (this.#apic !== apic || page === undefined) {
+      this.vcpu.setMsr(lapic.MSR_IA32_APICBASE, apicBase(this.id, apic));
+      this.#apic = apic;
+    }
+    if (page === undefined) {
+      page = setUpLapicPage(this.vcpu, this.id, apic);
+      this.#pages.set(apic, page);
+    }
+    presetLapic(this.vcpu, page, setup);
+    this.#page = page;
+  }
+}
