@@ -5,22 +5,18 @@
 import { APIC_IRR, APIC_TMR, vectorBit } from '../src/abi/lapic.ts';
 import type { LapicChanges, Observation } from '../src/case/observation.ts';
 import type { Program } from '../src/case/program.ts';
-import { decodeCall } from './decode.ts';
 import { tmrAtSetup } from './machine.ts';
-import { ModelMemory } from './memory.ts';
 import type { Outcome } from './outcome.ts';
 
 export class Attribution {
   readonly #program: Program;
   readonly #outcome: Outcome;
   readonly #observation: Observation;
-  readonly #vectors: readonly (number | null)[];
 
   constructor(program: Program, outcome: Outcome, observation: Observation) {
     this.#program = program;
     this.#outcome = outcome;
     this.#observation = observation;
-    this.#vectors = vectorsOfCalls(program);
   }
 
   /** The step at or before `until` that made a vector pending at a vCPU, or `until` when none did. */
@@ -61,7 +57,8 @@ export class Attribution {
 
   #suspicion(step: number, vcpu: number, vector: number): number {
     const outcome = this.#outcome.steps[step]!;
-    const hasVector = ((this.#vectors[step] ?? -1) & 0xff) === vector && this.#vectors[step] !== null;
+    const { call } = outcome;
+    const hasVector = call !== null && call.headIsReadable && (call.vector & 0xff) === vector;
     const hasWrongResult = this.#observation.steps[step]?.result !== outcome.result;
     const isReceiver = outcome.receivers.includes(vcpu);
     return (hasVector ? 8 : 0) + (hasWrongResult ? 4 : 0) + (outcome.result === 0n ? 2 : 0) + (isReceiver ? 0 : 1);
@@ -78,18 +75,6 @@ export class Attribution {
     while (step > 0 && holds(step - 1)) step--;
     return step;
   }
-}
-
-/** The vector of each call, all 32 bits; null for a `run` step and where it cannot be read. */
-function vectorsOfCalls(program: Program): (number | null)[] {
-  const memory = new ModelMemory();
-  const withoutBanks = { vpIndexLimit: 0, bankReadMax: 0 };
-  return program.steps.map((step) => {
-    if (step.kind === 'run') return null;
-    for (const write of step.writes) memory.write(write);
-    const call = decodeCall(step.registers, memory, withoutBanks);
-    return call.headIsReadable ? call.vector : null;
-  });
 }
 
 /** Whether a vector's IRR bit is set. */

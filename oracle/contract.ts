@@ -1,7 +1,6 @@
 /**
- * The `kvm` contract: the numbers in which one KVM differs from another although the flow of the calls is the same.
- * Each is a named entry with its source; rules and targets read the entry and never ask for a release. (The rest of
- * the contract: a 64-bit caller at CPL 0 with Hyper-V CPUID, GUEST_OS_ID set, CPUID not enforced, LAPIC in the kernel.)
+ * The `kvm` contract: the points in which one KVM differs from another although the flow of the calls is the same. Each
+ * is a named entry with its source; rules and targets read the entry and never ask for a release.
  */
 import { bankCountMax, vpsPerBank } from '../src/abi/hypercall.ts';
 import type { TargetFacts } from '../src/executor/executor.ts';
@@ -12,32 +11,69 @@ export interface Contract {
   readonly vpIndexLimit: number;
   /** Banks of a slow call that are read at most; more cannot hold a legal VP index. */
   readonly bankReadMax: number;
+  /** Whether call codes 0x8001 to 0x8041 are extended hypercalls, which the VMM answers. */
+  readonly hasExtendedCalls: boolean;
+  /** Whether a VM can have Xen hypercalls intercepted at all. */
+  readonly interceptsXen: boolean;
+  /** Bytes of the CPU vendor's hypercall instruction. */
+  readonly nativeOpcode: readonly number[];
 }
 
 /** One point in which KVMs differ, with the value for the KVM under test. */
-export interface ContractPoint {
-  readonly name: keyof Contract;
+export interface ContractPoint<Name extends keyof Contract = keyof Contract> {
+  readonly name: Name;
   readonly source: string;
-  valueFor(facts: TargetFacts): number;
+  valueFor(facts: TargetFacts): Contract[Name];
 }
 
-export const contractPoints: readonly ContractPoint[] = [
-  {
+/** `0f 01 c1` and `0f 01 d9`. */
+const VMCALL = [0x0f, 0x01, 0xc1] as const;
+const VMMCALL = [0x0f, 0x01, 0xd9] as const;
+
+export const contractPoints: { readonly [Name in keyof Contract]: ContractPoint<Name> } = {
+  vpIndexLimit: {
     name: 'vpIndexLimit',
     source:
       'KVM_MAX_VCPUS: 1024 in 6.1, CONFIG_KVM_MAX_NR_VCPUS since 6.6 (4096 in Debian); kvm_hv_set_msr, 9170200ec0eb',
     valueFor: (facts) => facts.kvmMaxVcpus,
   },
-  {
+  bankReadMax: {
     name: 'bankReadMax',
     source: 'KVM_HV_MAX_SPARSE_VCPU_SET_BITS: 16 in 6.1, 64 with 4096 vCPUs; kvm_get_sparse_vp_set, 79661c3766f8',
     valueFor: (facts) => Math.min(bankCountMax, Math.ceil(facts.kvmMaxVcpus / vpsPerBank)),
   },
-];
+  hasExtendedCalls: {
+    name: 'hasExtendedCalls',
+    source: 'HV_EXT_CALL_QUERY_CAPABILITIES to HV_EXT_CALL_MAX in kvm_hv_hypercall, since 6.3 (1a9df3262a63)',
+    valueFor: ({ kernelRelease }) => isAtLeast(kernelRelease, 6, 3),
+  },
+  interceptsXen: {
+    name: 'interceptsXen',
+    source: 'CONFIG_KVM_XEN: off in Debian 6.1, on in 6.12; kvm_xen_hypercall_enabled is false without it',
+    valueFor: ({ xen }) => xen,
+  },
+  nativeOpcode: {
+    name: 'nativeOpcode',
+    source: 'svm_patch_hypercall and vmx_patch_hypercall',
+    valueFor: ({ cpu }) => (cpu === 'GenuineIntel' ? VMCALL : VMMCALL),
+  },
+};
 
 /** The contract of the KVM that the facts describe. */
 export function contractFor(facts: TargetFacts): Contract {
-  const contract = { vpIndexLimit: 0, bankReadMax: 0 };
-  for (const point of contractPoints) contract[point.name] = point.valueFor(facts);
-  return contract;
+  return {
+    vpIndexLimit: contractPoints.vpIndexLimit.valueFor(facts),
+    bankReadMax: contractPoints.bankReadMax.valueFor(facts),
+    hasExtendedCalls: contractPoints.hasExtendedCalls.valueFor(facts),
+    interceptsXen: contractPoints.interceptsXen.valueFor(facts),
+    nativeOpcode: contractPoints.nativeOpcode.valueFor(facts),
+  };
+}
+
+/** Whether `uname -r` names that release or a later one; a text without numbers counts as the latest. */
+function isAtLeast(kernelRelease: string, major: number, minor: number): boolean {
+  const match = /^(\d+)\.(\d+)/.exec(kernelRelease);
+  if (match === null) return true;
+  const [, first, second] = match.map(Number);
+  return first! > major || (first === major && second! >= minor);
 }

@@ -12,12 +12,16 @@ import {
 } from '../src/abi/hypercall.ts';
 import { fieldOf, type Layout, reservedBitsOf } from '../src/abi/layout.ts';
 import { registerOffset } from '../src/case/program.ts';
+import { type Caller, plainCaller } from './caller.ts';
 import type { Contract } from './contract.ts';
 import type { ModelMemory } from './memory.ts';
 import { type Halves, popcount, readHalves, zeroHalves } from './words.ts';
 
-/** A decoded call. Of an input that cannot be read, and of an unknown call code, everything after the head is 0. */
+/** A decoded call and its caller. Of an input that cannot be read, and of an unknown call code, everything after the head is 0. */
 export interface Call {
+  readonly caller: Caller;
+  /** RAX; EAX alone outside of 64-bit mode. Only calls that are none of Hyper-V have something in it. */
+  readonly rax: Halves;
   readonly code: number;
   readonly isFast: boolean;
   /** Variable header size in 8-byte units. */
@@ -90,10 +94,20 @@ export const xmmBankCount = xmmHalfCount - 1;
 const onlyBank0: Halves = { low: 1, high: 0 };
 const noBytes = Buffer.alloc(0);
 
-/** Decodes a call from its registers (`callRegisterBytes` bytes) and the guest memory at the time of the call. */
-export function decodeCall(registers: Buffer, memory: ModelMemory, contract: Contract): Call {
+/**
+ * Decodes a call from its registers, laid out as those of a 64-bit caller (`arrive`), and the guest memory at the time
+ * of the call.
+ */
+export function decodeCall(
+  registers: Buffer,
+  memory: ModelMemory,
+  contract: Contract,
+  caller: Caller = plainCaller,
+): Call {
   const control = readHalves(registers, registerOffset.rcx);
   const head: Control = {
+    caller,
+    rax: readHalves(registers, registerOffset.rax),
     code: extract(control, field.callCode),
     isFast: extract(control, field.isFast) === 1,
     variableHeader: extract(control, field.variableHeaderSize),
@@ -115,7 +129,10 @@ export function bankHalf(call: Call, slot: number, half: number): number {
   return slot < call.bankCount ? call.bankBytes.readUInt32LE(call.bankOffset + 8 * slot + 4 * half) : 0;
 }
 
-type Control = Pick<Call, 'code' | 'isFast' | 'variableHeader' | 'repCount' | 'repStart' | 'reserved' | 'gpa'>;
+type Control = Pick<
+  Call,
+  'caller' | 'rax' | 'code' | 'isFast' | 'variableHeader' | 'repCount' | 'repStart' | 'reserved' | 'gpa'
+>;
 
 interface InputHead {
   readonly vector: number;
@@ -178,6 +195,8 @@ function assemble(
   banks: Banks,
 ): Call {
   return {
+    caller: head.caller,
+    rax: head.rax,
     code: head.code,
     isFast: head.isFast,
     variableHeader: head.variableHeader,

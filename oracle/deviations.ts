@@ -5,6 +5,7 @@
  * `corpus/known/<name>.json`; `docs/deviations.md` is written from this list.
  */
 import { HVCALL_SEND_IPI, HVCALL_SEND_IPI_EX } from '../src/abi/hypercall.ts';
+import { isHyperv } from './caller.ts';
 import type { JudgedCall, Violation } from './tlfs.ts';
 import { hasOnlyNestedBit } from './tlfs-rules.ts';
 
@@ -169,6 +170,46 @@ const otherDeviations: readonly Deviation[] = [
       isErrorBy(violation, judged, 'reserved-control-bits') && hasOnlyNestedBit(judged.call),
   },
   {
+    id: 'D14',
+    name: 'xmm-input-not-needed',
+    input: '0x0015 fast by a vCPU whose CPUID has no XMM input (0x40000003 EDX bit 4), CPUID not enforced',
+    tlfs: { says: '#UD', rule: 'xmm-input-unavailable' },
+    kvm: {
+      does: 'reads the XMM registers; #UD only with KVM_CAP_HYPERV_ENFORCE_CPUID',
+      source: 'kvm_hv_hypercall, enforce_cpuid && !HV_X64_HYPERCALL_XMM_INPUT_AVAILABLE',
+    },
+    since: '5.18 (47d3e5cdfe60)',
+    kvmMaxVcpus: null,
+    explains: ({ kind, rule }, { call }) =>
+      rule === 'xmm-input-unavailable' && (kind === 'accepted' || kind === 'status') && !call.caller.isEnforced,
+  },
+  {
+    id: 'D17',
+    name: 'native-abi-in-illegal-environment',
+    input: 'any call at CPL above 0 or in real mode while GUEST_OS_ID is 0, or without Hyper-V in CPUID',
+    tlfs: { says: '#UD', rule: 'illegal-environment' },
+    kvm: {
+      does: 'takes it for a hypercall of its own and puts an error, or 0, into RAX',
+      source: 'kvm_emulate_hypercall, kvm_hv_hypercall_enabled',
+    },
+    since: null,
+    kvmMaxVcpus: null,
+    explains: ({ rule }, { call }) => rule === 'illegal-environment' && !isHyperv(call.caller),
+  },
+  {
+    id: 'D18',
+    name: 'page-code-stays',
+    input: 'a call through a hypercall page that was disabled or moved away',
+    tlfs: { says: "the overlay is gone, the guest's own memory shows again", rule: 'page-not-enabled' },
+    kvm: {
+      does: 'has written its code into guest memory, where it stays and works',
+      source: 'kvm_hv_set_msr_pw, kvm_vcpu_write_guest',
+    },
+    since: null,
+    kvmMaxVcpus: null,
+    explains: ({ rule }) => rule === 'page-not-enabled',
+  },
+  {
     id: 'D19',
     name: 'duplicate-vp-index',
     input: 'either call to a VP index that the host gave to two vCPUs',
@@ -198,6 +239,11 @@ export const openPoints: readonly OpenPoint[] = [
   { id: 'D08', name: 'all-needs-popcount', rule: 'bank-count-mismatch', kvm: 'status 3, for a set of all VPs too' },
   { id: 'D09', name: 'all-banks-unread', rule: 'gpa-page-cross-by-unused-banks', kvm: 'reads no banks, delivers' },
   { id: 'D12', name: 'gpa-in-hole', rule: 'gpa-unmapped', kvm: 'status 3 instead of a memory intercept' },
+  { id: 'D15', name: 'privilege-opt-in', rule: 'not-recommended', kvm: 'works; status 6 only where CPUID is enforced' },
+  { id: 'D16', name: 'page-not-required', rule: 'not-through-page', kvm: 'a bare instruction works' },
+  { id: 'D18', name: 'input-in-hypercall-page', rule: 'input-in-overlay-page', kvm: 'reads what it wrote there' },
+  { id: 'D24', name: 'no-lapic-status', rule: 'no-lapic', kvm: 'status 3' },
+  { id: 'D27', name: 'wrong-opcode', rule: 'interface-not-established', kvm: 'rewrites the instruction and goes on' },
   { id: 'D20', name: 'absent-vp-ignored', rule: 'absent-vp', kvm: 'status 0, absent VPs are ignored' },
   { id: 'D21', name: 'disabled-apic-success', rule: 'named-vps-receive', kvm: 'status 0, the interrupt is lost' },
   { id: '', name: 'higher-vtl-ignored', rule: 'target-vtl-higher', kvm: 'ignored, but for 0x000b fast: status 3' },

@@ -2,7 +2,7 @@
  * Everything in which an observation differs from an outcome, ready to be printed, and for each difference which step
  * is to blame. Nothing here decides whether a difference matters: each one does.
  */
-import type { Observation, StepObservation } from '../src/case/observation.ts';
+import type { MemoryChange, Observation, StepObservation } from '../src/case/observation.ts';
 import type { Program } from '../src/case/program.ts';
 import { Attribution, isPending } from './attribution.ts';
 import { type LapicPair, lapicDifferences } from './lapic-differences.ts';
@@ -14,6 +14,7 @@ import type { Difference, Outcome, StepOutcome } from './outcome.ts';
 export const differenceKinds = [
   'vp-index',
   'exception',
+  'exit',
   'result',
   'register',
   'missing-interrupt',
@@ -97,8 +98,16 @@ class Collector implements Differences {
     if (expected.result !== observed.result) {
       report('result', 'result', formatResult(expected.result), formatResult(observed.result));
     }
-    for (const { register, before, after } of observed.registers) {
-      report('register', `register ${register}`, formatHex(before, 16), formatHex(after, 16));
+    if (expected.exit !== observed.exit) {
+      report('exit', 'exit', expected.exit ?? 'none', observed.exit ?? 'none');
+    }
+    const names = new Set([...expected.registers, ...observed.registers].map(({ register }) => register));
+    for (const name of names) {
+      const wanted = expected.registers.find(({ register }) => register === name);
+      const seen = observed.registers.find(({ register }) => register === name);
+      const before = (wanted ?? seen)!.before;
+      const [value, actual] = [wanted?.after ?? before, seen?.after ?? before];
+      if (value !== actual) report('register', `register ${name}`, formatHex(value, 16), formatHex(actual, 16));
     }
   }
 
@@ -156,8 +165,14 @@ class Collector implements Differences {
   }
 
   memory(): void {
-    for (const { gpa, before, after } of this.#observation.memory) {
-      const texts = { expected: before.toString('hex'), observed: after.toString('hex') };
+    const { memory: wanted } = this.#outcome;
+    const { memory: seen } = this.#observation;
+    const find = (list: readonly MemoryChange[], gpa: bigint) => list.find((change) => change.gpa === gpa);
+    for (const gpa of new Set([...wanted, ...seen].map((change) => change.gpa))) {
+      const before = (find(seen, gpa) ?? find(wanted, gpa))!.before;
+      const [expected, after] = [find(wanted, gpa)?.after ?? before, find(seen, gpa)?.after ?? before];
+      if (expected.equals(after)) continue;
+      const texts = { expected: expected.toString('hex'), observed: after.toString('hex') };
       this.differences.push({ step: null, vcpu: null, what: `memory ${formatHex(gpa)}`, ...texts });
       this.blames.push({ step: null, kind: 'memory' });
     }
@@ -233,7 +248,7 @@ class Collector implements Differences {
 
   #sender(step: number): number | null {
     const at = this.#program.steps[step]!;
-    return at.kind === 'call' ? at.sender : null;
+    return at.kind === 'call' ? at.sender : at.kind === 'run' ? null : at.vcpu;
   }
 }
 

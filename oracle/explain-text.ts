@@ -1,29 +1,34 @@
 /** An explanation as text for a terminal of 100 columns. */
+import type { VcpuSetup } from '../src/case/case.ts';
 import { formatList } from '../src/case/cpulist.ts';
 import type {
   ExplainedCall,
+  ExplainedChange,
   ExplainedEffect,
   ExplainedField,
   ExplainedRule,
-  ExplainedRun,
   ExplainedTlfs,
   Explanation,
 } from './explain.ts';
-import { formatHex, formatResult } from './names.ts';
+import { formatHex } from './names.ts';
 
 export const explanationColumns = 100;
 
 /** Renders an explanation; lines end with a newline. */
 export function formatExplanation(explanation: Explanation): string {
-  const { kernelRelease, contract, vcpus, steps } = explanation;
+  const { kernelRelease, contract, machine, vcpus, steps } = explanation;
   const limits = `VP indexes below ${contract.vpIndexLimit}, at most ${contract.bankReadMax} banks read`;
   const lines = [
     `contract kvm, kernel ${kernelRelease}: ${limits}`,
+    `  irqchip ${machine.irqchip}, GUEST_OS_ID ${formatHex(machine.guestOsId)}${machine.xen ? ', Xen hypercalls intercepted' : ''}`,
     ...vcpus.map(({ vpIndex, setup }, position) => {
       const refused = setup.vpIndex === vpIndex ? '' : ` (KVM does not take ${setup.vpIndex})`;
-      return `  vCPU ${position}: VP index ${vpIndex}${refused}, APIC ${setup.apic}, ${setup.idle}`;
+      return `  vCPU ${position}: VP index ${vpIndex}${refused}, APIC ${setup.apic}, ${setup.idle}${cpuidText(setup)}`;
     }),
-    ...steps.flatMap((step, index) => ['', ...(step.kind === 'call' ? callLines(step, index) : runLines(step, index))]),
+    ...steps.flatMap((step, index) => [
+      '',
+      ...(step.kind === 'call' ? callLines(step, index) : changeLines(step, index)),
+    ]),
   ];
   return `${lines.flatMap(wrap).join('\n')}\n`;
 }
@@ -31,21 +36,29 @@ export function formatExplanation(explanation: Explanation): string {
 function callLines(call: ExplainedCall, index: number): string[] {
   return [
     `step ${index}: hypercall by vCPU ${call.sender}`,
-    `  control word (RCX) ${formatHex(call.controlWord, 16)}`,
+    ...(call.entry === '' ? [] : [`  made in ${call.entry}`]),
+    `  control word ${formatHex(call.controlWord, 16)}`,
     ...fieldLines(call.control),
     `  input (${call.inputPlace})${call.input === null ? ': not read' : ''}`,
     ...fieldLines(call.input ?? []),
     ...bankLines(call),
     '  rules',
-    ...call.rules.flatMap((rule) => ruleLines(rule, call.result)),
-    `  result ${formatResult(call.result)}`,
+    ...call.rules.flatMap((rule) => ruleLines(rule, call.answer)),
+    `  result ${call.answer}`,
     ...effectLines(call.effects, '  nothing is delivered'),
     ...tlfsLines(call.tlfs),
   ];
 }
 
-function runLines(run: ExplainedRun, index: number): string[] {
-  return [`step ${index}: the parked vCPUs run`, ...effectLines(run.effects, '  no vCPU is parked')];
+function changeLines({ what, rule, effects }: ExplainedChange, index: number): string[] {
+  const decision =
+    rule === null ? [] : [`    > ${rule.name}: ${rule.taken ? 'taken' : 'refused'}`, `        ${rule.source}`];
+  return [`step ${index}: ${what}`, ...decision, ...(effects.length === 0 ? [] : effectLines(effects, ''))];
+}
+
+/** What is special about a vCPU's CPUID. */
+function cpuidText({ lacks, enforced }: VcpuSetup): string {
+  return `${lacks.length === 0 ? '' : `, CPUID lacks ${lacks.join(' ')}`}${enforced ? ', CPUID enforced' : ''}`;
 }
 
 function fieldLines(fields: readonly ExplainedField[]): string[] {
@@ -67,9 +80,9 @@ function bankLines(call: ExplainedCall): string[] {
   return ['  VP set', ...lines, ...ignored];
 }
 
-function ruleLines({ name, source, role }: ExplainedRule, result: bigint | null): string[] {
+function ruleLines({ name, source, role }: ExplainedRule, answer: string): string[] {
   if (role !== 'decides') return [`      ${name.padEnd(30)} ${role}`];
-  return [`    > ${name.padEnd(30)} decides: ${formatResult(result)}`, `        ${source}`];
+  return [`    > ${name.padEnd(30)} decides: ${answer}`, `        ${source}`];
 }
 
 /** Both contracts side by side. */

@@ -13,17 +13,18 @@ import {
 } from '../src/abi/hypercall.ts';
 import { describeBits } from '../src/abi/layout.ts';
 import type { VcpuSetup } from '../src/case/case.ts';
-import { type Program, type ProgramCall, registerOffset } from '../src/case/program.ts';
+import { type Program, type ProgramCall, type ProgramStep, registerOffset } from '../src/case/program.ts';
 import type { TargetFacts } from '../src/executor/executor.ts';
 import { isPending } from './attribution.ts';
+import { isHyperv } from './caller.ts';
 import { type Contract, contractFor } from './contract.ts';
-import { bankHalf, type Call, decodeCall } from './decode.ts';
-import { acceptsInterrupts, untouchedLapic } from './machine.ts';
-import { ModelMemory } from './memory.ts';
+import { bankHalf, type Call } from './decode.ts';
+import { acceptsInterrupts, type Apic } from './machine.ts';
 import { predict } from './model.ts';
-import { formatHex, formatVectors } from './names.ts';
-import type { Outcome } from './outcome.ts';
-import { decide, kvmRules } from './rules.ts';
+import { msrRules } from './msr.ts';
+import { formatException, formatHex, formatResult, formatVectors } from './names.ts';
+import type { Outcome, StepOutcome } from './outcome.ts';
+import { kvmRules } from './rules.ts';
 import { selectTargets } from './targets.ts';
 import { type JudgedCall, judgeByTlfs } from './tlfs.ts';
 import { formatDone, formatPermitted, formatVerdict } from './tlfs-text.ts';
@@ -72,6 +73,8 @@ export interface ExplainedTlfs {
 export interface ExplainedCall {
   readonly kind: 'call';
   readonly sender: number;
+  /** How the call is made; empty for a bare instruction in 64-bit mode at CPL 0. */
+  readonly entry: string;
   readonly controlWord: bigint;
   readonly control: readonly ExplainedField[];
   /** Where the input is: registers, or an address. */
@@ -82,13 +85,19 @@ export interface ExplainedCall {
   /** VP indexes that the set names and no vCPU has. */
   readonly absentVpIndexes: readonly number[];
   readonly rules: readonly ExplainedRule[];
-  readonly result: bigint | null;
+  /** What the caller gets: a status, an exception, an exit. */
+  readonly answer: string;
   readonly effects: readonly ExplainedEffect[];
   readonly tlfs: ExplainedTlfs;
 }
 
-export interface ExplainedRun {
-  readonly kind: 'run';
+/** A step that is no call, or a call that is not made. */
+export interface ExplainedChange {
+  readonly kind: 'change';
+  /** What is done, in words. */
+  readonly what: string;
+  /** The rule that decides an MSR write, with whether KVM takes the value; null where nothing is to be decided. */
+  readonly rule: { readonly name: string; readonly source: string; readonly taken: boolean } | null;
   readonly effects: readonly ExplainedEffect[];
 }
 
@@ -96,7 +105,8 @@ export interface Explanation {
   readonly kernelRelease: string;
   readonly contract: Contract;
   readonly vcpus: readonly { readonly vpIndex: number; readonly setup: VcpuSetup }[];
-  readonly steps: readonly (ExplainedCall | ExplainedRun)[];
+  readonly machine: Program['machine'];
+  readonly steps: readonly (ExplainedCall | ExplainedChange)[];
 }
 
 /** Explains a program for the KVM that the facts describe. Pure; runs nothing. */
@@ -104,47 +114,92 @@ export function explain(program: Program, facts: TargetFacts): Explanation {
   const contract = contractFor(facts);
   const outcome = predict(program, facts);
   const judged = new Map(judgeByTlfs(program, outcome, facts).map((call) => [call.step, call]));
-  const memory = new ModelMemory();
-  const steps = program.steps.map((step, index): ExplainedCall | ExplainedRun => {
-    if (step.kind === 'run') return { kind: 'run', effects: effectsOfRun(program, outcome, index) };
-    for (const write of step.writes) memory.write(write);
-    const call = decodeCall(step.registers, memory, contract);
-    return { ...explainCall(step, call, contract, program, outcome, index), tlfs: explainTlfs(judged.get(index)!) };
+  const steps = program.steps.map((step, index): ExplainedCall | ExplainedChange => {
+    const { call } = outcome.steps[index]!;
+    if (step.kind !== 'call' || call === null) return explainChange(step, program, outcome, index);
+    return { ...explainCall(step, call, program, outcome, index), tlfs: explainTlfs(judged.get(index)!) };
   });
   const vcpus = program.vcpus.map((setup, position) => ({ vpIndex: outcome.vpIndexes[position]!, setup }));
-  return { kernelRelease: facts.kernelRelease, contract, vcpus, steps };
+  return { kernelRelease: facts.kernelRelease, contract, machine: program.machine, vcpus, steps };
 }
 
 function explainCall(
   step: ProgramCall,
   call: Call,
-  contract: Contract,
   program: Program,
   outcome: Outcome,
   index: number,
 ): Omit<ExplainedCall, 'tlfs'> {
-  const control = step.registers.readBigUInt64LE(registerOffset.rcx);
-  const rule = decide(kvmRules, call, contract);
+  const done = outcome.steps[index]!;
+  const { vpIndexes } = done;
+  const rule = kvmRules.find(({ name }) => name === done.rule)!;
+  const control = controlOf(call, step);
   const banks = banksOf(call);
-  const named = selectTargets(call, rule.reach, outcome.vpIndexes);
-  const given = rule.reach === 'named' ? banks.flatMap(({ vpIndexes }) => vpIndexes ?? []) : [];
+  const named = selectTargets(call, rule.reach, vpIndexes);
+  const given = rule.reach === 'named' ? banks.flatMap((bank) => bank.vpIndexes ?? []) : [];
   return {
     kind: 'call',
     sender: step.sender,
+    entry: describeEntry(step),
     controlWord: control,
     control: describeBits(controlWord, control),
     inputPlace: placeOf(call),
     input: inputOf(call),
     banks,
-    absentVpIndexes: given.filter((vpIndex) => !outcome.vpIndexes.includes(vpIndex)),
+    absentVpIndexes: given.filter((vpIndex) => !vpIndexes.includes(vpIndex)),
     rules: explainRules(rule.name),
-    result: outcome.steps[index]!.result,
+    answer: formatAnswer(done, call),
     effects: named.map((vcpu) => ({
       vcpu,
-      vpIndex: outcome.vpIndexes[vcpu]!,
-      text: deliveryText(program.vcpus[vcpu]!, call.vector, isPending(lapicBefore(outcome, index, vcpu), call.vector)),
+      vpIndex: vpIndexes[vcpu]!,
+      text: deliveryText(
+        program.vcpus[vcpu]!,
+        done.apics[vcpu]!,
+        call.vector,
+        isPending(lapicBefore(outcome, index, vcpu), call.vector),
+      ),
     })),
   };
+}
+
+/** The input value as KVM reads it: RCX, or EDX:EAX. */
+function controlOf({ caller, rax }: Call, { registers }: ProgramCall): bigint {
+  if (caller.is64Bit) return registers.readBigUInt64LE(registerOffset.rcx);
+  return toBigInt({ low: rax.low, high: registers.readUInt32LE(registerOffset.rdx) });
+}
+
+/** How the call is made where that is not the plain way; empty otherwise. */
+function describeEntry({ entry }: ProgramCall): string {
+  if (entry === null) return '';
+  const { mode, cpl, page, opcode } = entry;
+  const way = page === null ? 'a bare instruction' : `the hypercall page at ${formatHex(page)}`;
+  return `${mode} mode, CPL ${cpl}, ${way}${opcode === 'other' ? " of the other vendor's" : ''}`;
+}
+
+function formatAnswer({ result, exception, exit }: StepOutcome, { caller }: Call): string {
+  if (exception !== null) return formatException(exception);
+  if (exit === null && !isHyperv(caller)) return `RAX ${formatHex(result!)}`;
+  return exit === null ? formatResult(result) : `exit to the VMM (${exit}), which answers ${formatHex(result!)}`;
+}
+
+function explainChange(step: ProgramStep, program: Program, outcome: Outcome, index: number): ExplainedChange {
+  const { rule: name } = outcome.steps[index]!;
+  const bare = { kind: 'change', rule: null, effects: [] } as const;
+  switch (step.kind) {
+    case 'run':
+      return { ...bare, what: 'the parked vCPUs run', effects: effectsOfRun(program, outcome, index) };
+    case 'call':
+      return { ...bare, what: `vCPU ${step.sender} makes no call: the page holds no hypercall instruction` };
+    case 'apic':
+      return { ...bare, what: `the APIC of vCPU ${step.vcpu} is ${step.apic} from now on` };
+    case 'init':
+      return { ...bare, what: `vCPU ${step.vcpu} gets INIT` };
+    case 'msr': {
+      const { source, taken } = msrRules.find((rule) => rule.name === name)!;
+      const what = `the host writes ${formatHex(step.value)} to the ${step.msr} MSR of vCPU ${step.vcpu}`;
+      return { ...bare, what, rule: { name, source, taken } };
+    }
+  }
 }
 
 function explainTlfs(judged: JudgedCall): ExplainedTlfs {
@@ -167,7 +222,8 @@ function explainRules(deciding: string): ExplainedRule[] {
 
 function placeOf(call: Call): string {
   if (!call.isFast) return `guest memory at ${formatHex(call.gpa)}`;
-  return call.code === HVCALL_SEND_IPI_EX ? 'RDX, R8, XMM0..XMM5' : 'RDX, R8';
+  const parameters = call.caller.is64Bit ? 'RDX, R8' : 'EBX:ECX, EDI:ESI';
+  return call.code === HVCALL_SEND_IPI_EX ? `${parameters}, XMM0..XMM5` : parameters;
 }
 
 function inputOf(call: Call): ExplainedField[] | null {
@@ -200,22 +256,28 @@ function vpIndexesIn(bank: number, contents: bigint): number[] {
   return bits.filter((bit) => ((contents >> BigInt(bit)) & 1n) === 1n).map((bit) => bank * vpsPerBank + bit);
 }
 
-function deliveryText(setup: VcpuSetup, vector: number, wasPending: boolean): string {
-  if (!acceptsInterrupts(setup)) return `APIC is ${setup.apic}: ${formatHex(vector, 2)} is lost, the status stays 0`;
-  if (setup.idle === 'halted') return `wakes up, the handler of ${formatHex(vector, 2)} runs`;
+function deliveryText({ idle }: VcpuSetup, apic: Apic, vector: number, wasPending: boolean): string {
+  if (!acceptsInterrupts(apic)) return `APIC is ${stateOf(apic)}: ${formatHex(vector, 2)} is lost, the status stays 0`;
+  if (idle === 'halted') return `wakes up, the handler of ${formatHex(vector, 2)} runs`;
   return `${formatHex(vector, 2)} ${wasPending ? 'is pending already, nothing changes' : 'becomes pending'}`;
 }
 
+function stateOf({ isHardwareEnabled }: Apic): string {
+  return isHardwareEnabled ? 'software-disabled' : 'hardware-disabled';
+}
+
 function effectsOfRun(program: Program, outcome: Outcome, index: number): ExplainedEffect[] {
+  const { arrivals, apics, vpIndexes } = outcome.steps[index]!;
   return program.vcpus.flatMap((setup, vcpu) => {
     if (setup.idle !== 'parked') return [];
-    const vectors = outcome.steps[index]!.arrivals[vcpu]!;
+    const vectors = arrivals[vcpu]!;
     const handlers = vectors.length === 0 ? 'takes nothing' : `the handlers of ${formatVectors(vectors)} run`;
-    const text = acceptsInterrupts(setup) ? handlers : `APIC is ${setup.apic}: takes nothing`;
-    return [{ vcpu, vpIndex: outcome.vpIndexes[vcpu]!, text }];
+    const apic = apics[vcpu]!;
+    const text = apic.isHardwareEnabled ? handlers : `APIC is ${stateOf(apic)}: takes nothing`;
+    return [{ vcpu, vpIndex: vpIndexes[vcpu]!, text }];
   });
 }
 
 function lapicBefore(outcome: Outcome, index: number, vcpu: number) {
-  return outcome.steps[index - 1]?.lapics[vcpu] ?? untouchedLapic;
+  return (index === 0 ? outcome : outcome.steps[index - 1]!).lapics[vcpu]!;
 }

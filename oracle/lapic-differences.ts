@@ -82,14 +82,18 @@ function vectorDifference(register: VectorRegister, now: LapicPair, before: Lapi
   return difference.onlyExpected.length + difference.onlyObserved.length === 0 ? null : difference;
 }
 
-/** Registers that no step changes: any change is a difference. */
+/** Registers that are no sets of vectors. */
 function otherDifferences(now: LapicPair, before: LapicPair): LapicDifference[] {
   const offsets = new Set([...now.expected.keys(), ...now.observed.keys(), ...before.observed.keys()]);
   const describe = (value: number | undefined): string => (value === undefined ? 'as set up' : formatHex(value, 8));
   return [...offsets]
     .filter((offset) => !vectorRegisters.some(({ base }) => offset >= base && offset < base + 0x80))
     .filter((offset) => now.expected.get(offset) !== now.observed.get(offset))
-    .filter((offset) => now.observed.get(offset) !== before.observed.get(offset))
+    .filter(
+      (offset) =>
+        now.observed.get(offset) !== before.observed.get(offset) ||
+        now.expected.get(offset) !== before.expected.get(offset),
+    )
     .sort((a, b) => a - b)
     .map((offset) => ({
       what: `LAPIC ${lapicRegisterName(offset)}`,

@@ -3,6 +3,7 @@
  * image, because a program writes little and reads less.
  */
 import { isReadable } from '../src/case/memory.ts';
+import type { MemoryChange } from '../src/case/observation.ts';
 import type { MemoryWrite } from '../src/case/program.ts';
 
 /** Bytes at `offset` of a buffer; they may be shared with the program, so nobody writes to them. */
@@ -17,13 +18,49 @@ interface PlacedWrite {
   readonly bytes: Buffer;
 }
 
+/** Changes of memory are observed in words of this many bytes. */
+const wordBytes = 8;
+
 export class ModelMemory {
   readonly #writes: PlacedWrite[] = [];
+  /** The same without what KVM wrote; null as long as it wrote nothing. */
+  #hostMemory: ModelMemory | null = null;
+  readonly #touched: PlacedWrite[] = [];
 
-  /** Keeps a write; it covers earlier ones. */
+  /** Keeps a write by the host; it covers earlier ones. */
   write({ gpa, bytes }: MemoryWrite): void {
     const start = Number(gpa);
     this.#writes.push({ start, end: start + bytes.length, bytes });
+    this.#hostMemory?.write({ gpa, bytes });
+  }
+
+  /** Keeps a write by KVM. */
+  writeAsKvm({ gpa, bytes }: MemoryWrite): void {
+    if (this.#hostMemory === null) {
+      this.#hostMemory = new ModelMemory();
+      for (const write of this.#writes) this.#hostMemory.write({ gpa: BigInt(write.start), bytes: write.bytes });
+    }
+    const start = Number(gpa);
+    const write = { start, end: start + bytes.length, bytes };
+    this.#writes.push(write);
+    this.#touched.push(write);
+  }
+
+  /** Words of memory that KVM made differ from what the host wrote, by address. */
+  changes(): MemoryChange[] {
+    const words = new Set(this.#touched.flatMap(({ start, end }) => wordsBetween(start, end)));
+    return [...words]
+      .sort((a, b) => a - b)
+      .flatMap((word): MemoryChange[] => {
+        const gpa = BigInt(word);
+        const [before, after] = [this.#hostMemory!.#copy(word), this.#copy(word)];
+        return before.equals(after) ? [] : [{ gpa, before, after }];
+      });
+  }
+
+  #copy(word: number): Buffer {
+    const { bytes, offset } = this.read(BigInt(word), wordBytes)!;
+    return bytes.subarray(offset, offset + wordBytes);
   }
 
   /** `length` bytes at `gpa`, or null when KVM cannot read all of them (kvm_read_guest). */
@@ -43,4 +80,11 @@ export class ModelMemory {
     }
     return { bytes, offset: 0 };
   }
+}
+
+/** Starts of the words that a range of addresses touches. */
+function wordsBetween(start: number, end: number): number[] {
+  const words: number[] = [];
+  for (let word = start - (start % wordBytes); word < end; word += wordBytes) words.push(word);
+  return words;
 }

@@ -3,12 +3,27 @@
  * parts stand in one value so that a mutant replaces one part and the flow stays free of special cases.
  */
 import type { Arrivals, LapicChanges } from '../src/case/observation.ts';
-import type { Program, ProgramCall } from '../src/case/program.ts';
+import type { Program, ProgramApic, ProgramCall, ProgramInit, ProgramMsr, ProgramStep } from '../src/case/program.ts';
 import type { TargetFacts } from '../src/executor/executor.ts';
+import { arrive, type Caller, callerOf, pageCode } from './caller.ts';
 import { type Contract, contractFor } from './contract.ts';
 import { type Call, decodeCall } from './decode.ts';
-import { acceptsInterrupts, acceptVector, takeableVectors, untouchedLapic, withoutPending } from './machine.ts';
+import { type Effects, effectsOf, notMade } from './effects.ts';
+import {
+  acceptsInterrupts,
+  acceptVector,
+  type Apic,
+  apicOf,
+  changedApic,
+  initializedLapic,
+  presetLapic,
+  takeableVectors,
+  untouchedLapic,
+  withApic,
+  withoutPending,
+} from './machine.ts';
 import { ModelMemory } from './memory.ts';
+import { decideMsr, pageAddress, vpIndexOf } from './msr.ts';
 import type { Outcome, StepOutcome } from './outcome.ts';
 import { decide, kvmRules, type Reach, type Rule } from './rules.ts';
 import { effectiveVpIndexes, selectTargets } from './targets.ts';
@@ -42,61 +57,157 @@ export const kvmModel: Model = {
   result: (status) => resultOfStatus[status]!,
 };
 
-/** Name of the rule that a `run` step carries in its outcome. */
-const runRule = 'run';
+/** Names of what decides steps that KVM has no choice about; a call that is not made is one of them. */
+export const stepRules = ['run', 'set-apic', 'init', 'no-hypercall-in-page'] as const;
 
 /** What KVM does with a program, according to the model. */
 export function predict(program: Program, facts: TargetFacts, model: Model = kvmModel): Outcome {
   const walk = new Walk(program, contractFor(facts), model);
-  const steps = program.steps.map((step) => (step.kind === 'call' ? walk.call(step) : walk.run()));
-  return { vpIndexes: walk.vpIndexes, steps };
+  const { vpIndexes, lapics } = walk;
+  const steps = program.steps.map((step) => walk.step(step));
+  return { vpIndexes, lapics, steps, memory: walk.memory.changes() };
 }
+
+const noEffects: Effects = { result: null, exception: null, exit: null, registers: [] };
+const nobody: readonly number[] = [];
+const noWrites: StepOutcome['writes'] = [];
 
 /** The machine between two steps. Arrays that did not change are shared between outcomes. */
 class Walk {
-  readonly vpIndexes: readonly number[];
+  readonly memory = new ModelMemory();
+  vpIndexes: readonly number[];
+  lapics: readonly LapicChanges[];
   readonly #program: Program;
   readonly #contract: Contract;
   readonly #model: Model;
-  readonly #memory = new ModelMemory();
-  readonly #accepts: readonly boolean[];
   readonly #nothingArrives: Arrivals;
-  #lapics: readonly LapicChanges[];
+  /** vCPUs that got INIT: they run no more. */
+  readonly #initialized = new Set<number>();
+  readonly #isXen: boolean;
+  readonly #plainCallers: (Caller | undefined)[] = [];
+  #apics: readonly Apic[];
+  #guestOsId: bigint;
 
   constructor(program: Program, contract: Contract, model: Model) {
     this.#program = program;
     this.#contract = contract;
     this.#model = model;
     this.vpIndexes = model.vpIndexes(program.vcpus, contract);
-    this.#accepts = program.vcpus.map((vcpu) => model.accepts(vcpu));
+    this.lapics = program.vcpus.map(presetLapic);
+    this.#apics = program.vcpus.map(apicOf);
     this.#nothingArrives = program.vcpus.map(() => []);
-    this.#lapics = program.vcpus.map(() => untouchedLapic);
+    this.#guestOsId = program.machine.guestOsId;
+    this.#isXen = program.machine.xen && contract.interceptsXen;
   }
 
-  call(step: ProgramCall): StepOutcome {
-    for (const write of step.writes) this.#memory.write(write);
-    const call = this.#model.decode(step.registers, this.#memory, this.#contract);
+  step(step: ProgramStep): StepOutcome {
+    switch (step.kind) {
+      case 'call':
+        return this.#call(step);
+      case 'run':
+        return this.#after('run', this.#run());
+      case 'msr':
+        return this.#writeMsr(step);
+      case 'apic':
+        this.#changeApic(step);
+        return this.#after('set-apic');
+      case 'init':
+        this.#init(step);
+        return this.#after('init');
+    }
+  }
+
+  #call(step: ProgramCall): StepOutcome {
+    for (const write of step.writes) this.memory.write(write);
+    const arrival = arrive(step, this.memory, this.#contract);
+    if (arrival === null) return { ...this.#after('no-hypercall-in-page'), ...notMade };
+    const call = this.#model.decode(arrival.registers, this.memory, this.#contract, this.#callerOf(step));
     const rule = decide(this.#model.rules, call, this.#contract);
     const named = this.#model.select(call, rule.reach, this.vpIndexes, step.sender);
-    const receivers = named.filter((position) => this.#accepts[position]!);
+    const receivers = named.filter((position) => this.#model.accepts(this.#apics[position]!));
     const arrivals = this.#deliver(receivers, call.vector);
-    const result = this.#model.result(rule.status);
-    return { rule: rule.name, result, exception: null, receivers, arrivals, lapics: this.#lapics };
+    const { result, exception, exit, registers } = effectsOf(rule, step, arrival, this.#contract, this.#model);
+    return {
+      rule: rule.name,
+      result,
+      exception,
+      exit,
+      registers,
+      call,
+      vpIndexes: this.vpIndexes,
+      writes: noWrites,
+      receivers,
+      arrivals,
+      lapics: this.lapics,
+      apics: this.#apics,
+    };
   }
 
-  /** Parked vCPUs with an enabled LAPIC take what is pending (semantics.md 5.5 and 5.6). */
-  run(): StepOutcome {
-    const takers = this.#program.vcpus.flatMap(({ idle }, position) =>
-      idle === 'parked' && this.#accepts[position]! ? [position] : [],
-    );
-    const arrivals = this.#take(takers);
-    return { rule: runRule, result: null, exception: null, receivers: [], arrivals, lapics: this.#lapics };
+  /** Most calls are plain ones by the same few vCPUs: their callers are made once. */
+  #callerOf({ entry, sender }: ProgramCall): Caller {
+    if (entry !== null) return callerOf(this.#program, sender, entry, this.#guestOsId, this.#contract);
+    return (this.#plainCallers[sender] ??= callerOf(this.#program, sender, null, this.#guestOsId, this.#contract));
+  }
+
+  /** Parked vCPUs whose LAPIC is not hardware-disabled take what is pending (semantics.md 5.5 and 5.6). */
+  #run(): Arrivals {
+    const takers = this.#program.vcpus.flatMap(({ idle }, position) => {
+      const runs = idle === 'parked' && !this.#initialized.has(position);
+      return runs && this.#apics[position]!.isHardwareEnabled ? [position] : [];
+    });
+    return this.#take(takers);
+  }
+
+  #writeMsr(step: ProgramMsr): StepOutcome {
+    const rule = decideMsr(step, { guestOsId: this.#guestOsId, contract: this.#contract });
+    const writes: StepOutcome['writes'] =
+      rule.effect === 'page'
+        ? [{ gpa: pageAddress(step.value), bytes: pageCode(this.#contract, this.#isXen) }]
+        : noWrites;
+    for (const write of writes) this.memory.writeAsKvm(write);
+    if (rule.effect === 'vp-index') this.vpIndexes = this.vpIndexes.with(step.vcpu, vpIndexOf(step.value));
+    if (rule.effect === 'guest-os-id') {
+      this.#guestOsId = step.value;
+      this.#plainCallers.length = 0;
+    }
+    return { ...this.#after(rule.name), result: rule.taken ? 1n : 0n, writes };
+  }
+
+  #changeApic({ vcpu, apic: change }: ProgramApic): void {
+    const setup = this.#program.vcpus[vcpu]!;
+    const apic = changedApic(this.#apics[vcpu]!, change);
+    this.#apics = this.#apics.with(vcpu, apic);
+    this.lapics = this.lapics.with(vcpu, withApic(this.lapics[vcpu]!, setup, setup.vcpuId ?? vcpu, apic));
+  }
+
+  /** A hardware-disabled LAPIC does not get the message (kvm_apic_present). */
+  #init({ vcpu }: ProgramInit): void {
+    this.#initialized.add(vcpu);
+    const apic = this.#apics[vcpu]!;
+    if (!apic.isHardwareEnabled) return;
+    this.#apics = this.#apics.with(vcpu, { ...apic, isSoftwareEnabled: false });
+    this.lapics = this.lapics.with(vcpu, initializedLapic(this.#program.vcpus[vcpu]!));
+  }
+
+  /** A step after which everything is as the walk has it now. */
+  #after(rule: string, arrivals: Arrivals = this.#nothingArrives): StepOutcome {
+    return {
+      rule,
+      ...noEffects,
+      call: null,
+      vpIndexes: this.vpIndexes,
+      writes: noWrites,
+      receivers: nobody,
+      arrivals,
+      lapics: this.lapics,
+      apics: this.#apics,
+    };
   }
 
   /** Accepts a vector at each receiver; halted ones take it before the step ends. */
   #deliver(receivers: readonly number[], vector: number): Arrivals {
     if (receivers.length === 0) return this.#nothingArrives;
-    const lapics = [...this.#lapics];
+    const lapics = [...this.lapics];
     let before: LapicChanges | null = null;
     let after = untouchedLapic;
     for (const position of receivers) {
@@ -107,13 +218,13 @@ class Walk {
       }
       lapics[position] = after;
     }
-    this.#lapics = lapics;
+    this.lapics = lapics;
     return this.#take(receivers.filter((position) => this.#program.vcpus[position]!.idle === 'halted'));
   }
 
   #take(takers: readonly number[]): Arrivals {
     if (takers.length === 0) return this.#nothingArrives;
-    const lapics = [...this.#lapics];
+    const lapics = [...this.lapics];
     const arrivals = [...this.#nothingArrives];
     for (const position of takers) {
       const vectors = takeableVectors(lapics[position]!);
@@ -121,7 +232,7 @@ class Walk {
       arrivals[position] = this.#model.handlersFor(vectors);
       lapics[position] = withoutPending(lapics[position]!, vectors);
     }
-    this.#lapics = lapics;
+    this.lapics = lapics;
     return arrivals;
   }
 }

@@ -1,25 +1,43 @@
 /** What the model says of a program, and what comes of comparing that with an observation. */
-import type { Arrivals, LapicChanges } from '../src/case/observation.ts';
+import type { Arrivals, CallExit, LapicChanges, MemoryChange, RegisterChange } from '../src/case/observation.ts';
+import type { MemoryWrite } from '../src/case/program.ts';
+import type { Call } from './decode.ts';
+import type { Apic } from './machine.ts';
 
 /** What the model predicts for one step. `rule` is the name of the rule that decided. */
 export interface StepOutcome {
   readonly rule: string;
-  /** The 64-bit result register, or null for a `run` step and for a call that faults. */
+  /** RAX after a call, null where it faults or is not made; 0 or 1 for an MSR write; null for other steps. */
   readonly result: bigint | null;
   /** Vector of the exception that the call raises at the hypercall instruction (RIP not advanced), or null. */
   readonly exception: number | null;
+  readonly exit: CallExit | null;
+  /** Registers besides the result register that change. */
+  readonly registers: readonly RegisterChange[];
+  /** The call as KVM decodes it; null for a step that is none, and for a call that is not made. */
+  readonly call: Call | null;
+  /** VP index of each vCPU, during a call and after any other step. */
+  readonly vpIndexes: readonly number[];
+  /** What KVM writes to guest memory during the step. */
+  readonly writes: readonly MemoryWrite[];
   /** Positions of the vCPUs to which the call delivers; empty for a `run` step. */
   readonly receivers: readonly number[];
   /** Handlers that run during this step, for each vCPU, in order. */
   readonly arrivals: Arrivals;
   /** LAPIC of each vCPU after the step, as differences from its set-up. */
   readonly lapics: readonly LapicChanges[];
+  /** Local APIC of each vCPU after the step. */
+  readonly apics: readonly Apic[];
 }
 
 /** What the model predicts for a program. */
 export interface Outcome {
+  /** VP indexes and LAPICs with which the program starts. */
+  readonly lapics: readonly LapicChanges[];
   readonly vpIndexes: readonly number[];
   readonly steps: readonly StepOutcome[];
+  /** Guest memory at the end that is not what the host put there: what KVM wrote, in whole words. */
+  readonly memory: readonly MemoryChange[];
 }
 
 /** One thing that is not as predicted, ready to be printed. */

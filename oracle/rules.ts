@@ -10,32 +10,121 @@ import {
   HVCALL_SEND_IPI_EX,
   hvStatus,
 } from '../src/abi/hypercall.ts';
+import { type Caller, isHyperv } from './caller.ts';
 import type { Contract } from './contract.ts';
 import { type Call, xmmBankCount } from './decode.ts';
 
 /** Whom a deciding rule delivers to: nobody, the VPs that the set names, or every VP. */
 export type Reach = 'nobody' | 'named' | 'all';
 
+/**
+ * What a deciding rule answers: a status in the result register, an exception at the instruction, a value of KVM's own
+ * hypercall interface in RAX, or an exit in which the VMM answers.
+ */
+export type Answer =
+  | { readonly kind: 'status'; readonly status: number }
+  | { readonly kind: 'fault'; readonly vector: number }
+  | { readonly kind: 'native'; readonly value: bigint }
+  | { readonly kind: 'exit'; readonly exit: 'xen' | 'hyperv' };
+
 export interface Rule {
   /** Part of the signature of findings, so it does not change. */
   readonly name: string;
   /** Where TLFS says it (section) and where KVM does it (function). */
   readonly source: string;
-  /** Status in bits 15:0 of the result when this rule decides. */
-  readonly status: number;
+  readonly answer: Answer;
   readonly reach: Reach;
+  /** Whether a KVM of that contract can come to the rule; absent where every KVM can. */
+  isReachable?(contract: Contract): boolean;
   applies(call: Call, contract: Contract): boolean;
 }
 
-const invalidInput = { status: hvStatus.HV_STATUS_INVALID_HYPERCALL_INPUT, reach: 'nobody' } as const;
-const success = { status: hvStatus.HV_STATUS_SUCCESS } as const;
+const status = (code: number) => ({ answer: { kind: 'status', status: code } }) as const;
+const invalidInput = { ...status(hvStatus.HV_STATUS_INVALID_HYPERCALL_INPUT), reach: 'nobody' } as const;
+const success = status(hvStatus.HV_STATUS_SUCCESS);
+const fault = (vector: number) => ({ answer: { kind: 'fault', vector }, reach: 'nobody' }) as const;
+const native = (value: bigint) => ({ answer: { kind: 'native', value }, reach: 'nobody' }) as const;
+const exit = (name: 'xen' | 'hyperv') => ({ answer: { kind: 'exit', exit: name }, reach: 'nobody' }) as const;
+
+/** Exception vectors (Intel SDM volume 3, table 6-1). */
+const UD_VECTOR = 6;
+const GP_VECTOR = 13;
+/** KVM's own hypercalls (uapi/linux/kvm_para.h): one that does nothing here, and its errors. */
+const KVM_HC_SCHED_YIELD = 11;
+const KVM_ENOSYS = 1000n;
+const KVM_EPERM = 1n;
+/** Bit 31 of EAX tells a Hyper-V hypercall from a Xen one (kvm_xen_hypercall). */
+const xenHypervBit = 0x8000_0000;
 
 const isIpi = (call: Call): boolean => call.code === HVCALL_SEND_IPI;
 const isIpiEx = (call: Call): boolean => call.code === HVCALL_SEND_IPI_EX;
 const isAll = (call: Call): boolean =>
   isIpiEx(call) && call.format.low === Number(HV_GENERIC_SET_ALL) && call.format.high === 0;
+/** HV_EXT_CALL_QUERY_CAPABILITIES to HV_EXT_CALL_MAX. */
+export const isExtended = ({ code }: Call): boolean => code >= 0x8001 && code <= 0x8041;
+const isVmcallNative = ({ nativeOpcode }: Contract): boolean => nativeOpcode[2] === 0xc1;
+/** Whether CPUID is enforced and one of the features is missing (hv_check_hypercall_access). */
+const isDenied = ({ caller }: Call, ...features: readonly Caller['lacks'][number][]): boolean =>
+  caller.isEnforced && features.some((feature) => caller.lacks.includes(feature));
 
-export const kvmRules: readonly Rule[] = [
+/** Before KVM knows whose hypercall it is. */
+const entryRules: readonly Rule[] = [
+  {
+    name: 'other-opcode-privileged',
+    source: 'TLFS "Legal Hypercall Environments"; kvm: group7_rm0 in emulate.c, VMCALL is Priv where it is emulated',
+    ...fault(GP_VECTOR),
+    isReachable: (contract) => !isVmcallNative(contract),
+    applies: ({ caller }, contract) => caller.isOtherOpcode && !isVmcallNative(contract) && caller.cpl !== 0,
+  },
+  {
+    name: 'other-opcode-real-mode',
+    source: 'TLFS "Legal Hypercall Environments"; kvm: group7_rm3 in emulate.c, VMMCALL is Prot where it is emulated',
+    ...fault(UD_VECTOR),
+    isReachable: isVmcallNative,
+    applies: ({ caller }, contract) => caller.isOtherOpcode && isVmcallNative(contract) && !caller.isProtected,
+  },
+  {
+    name: 'xen-hypercall',
+    source: 'TLFS says nothing of Xen; kvm_xen_hypercall, (input & 0x80000000) && kvm_hv_hypercall_enabled',
+    ...exit('xen'),
+    isReachable: ({ interceptsXen }) => interceptsXen,
+    applies: ({ caller, rax }) => caller.isXen && !((rax.low & xenHypervBit) !== 0 && isHyperv(caller)),
+  },
+  {
+    name: 'native-privilege',
+    source: 'TLFS "Establishing the Hypercall Interface" (GUEST_OS_ID); kvm_emulate_hypercall, cpl != 0',
+    ...native(-KVM_EPERM),
+    applies: ({ caller }) => !isHyperv(caller) && caller.cpl !== 0,
+  },
+  {
+    name: 'native-sched-yield',
+    source: 'TLFS "Establishing the Hypercall Interface" (GUEST_OS_ID); kvm_emulate_hypercall, KVM_HC_SCHED_YIELD',
+    ...native(0n),
+    applies: ({ caller, rax }) => !isHyperv(caller) && rax.high === 0 && rax.low === KVM_HC_SCHED_YIELD,
+  },
+  {
+    name: 'native-unknown',
+    source: 'TLFS "Establishing the Hypercall Interface" (GUEST_OS_ID); kvm_emulate_hypercall, -KVM_ENOSYS',
+    ...native(-KVM_ENOSYS),
+    applies: ({ caller }) => !isHyperv(caller),
+  },
+];
+
+const dispatchRules: readonly Rule[] = [
+  {
+    name: 'illegal-environment',
+    source: 'TLFS "Legal Hypercall Environments"; kvm_hv_hypercall, get_cpl and is_protmode',
+    ...fault(UD_VECTOR),
+    applies: ({ caller }) => caller.cpl !== 0 || !caller.isProtected,
+  },
+  {
+    name: 'access-denied',
+    source: 'TLFS "Common Hypercall Status Codes"; hv_check_hypercall_access, d264eb3c14d0, 445caed0213a',
+    ...status(hvStatus.HV_STATUS_ACCESS_DENIED),
+    reach: 'nobody',
+    applies: (call) =>
+      (isIpi(call) && isDenied(call, 'cluster-ipi')) || (isIpiEx(call) && isDenied(call, 'cluster-ipi', 'ex-masks')),
+  },
   {
     name: 'reserved-control-bits',
     source: 'TLFS "Hypercall Inputs"; kvm_hv_hypercall, HV_HYPERCALL_RSVD_MASK',
@@ -43,9 +132,30 @@ export const kvmRules: readonly Rule[] = [
     applies: ({ reserved }) => (reserved.low | reserved.high) !== 0,
   },
   {
+    name: 'xmm-input-denied',
+    source: 'TLFS "XMM Fast Hypercall Input"; kvm_hv_hypercall, HV_X64_HYPERCALL_XMM_INPUT_AVAILABLE, 4e62aa96d6e5',
+    ...fault(UD_VECTOR),
+    applies: (call) => isIpiEx(call) && call.isFast && isDenied(call, 'xmm-input'),
+  },
+  {
+    name: 'extended-call-fast',
+    source: 'TLFS HvExtCallQueryCapabilities; kvm_hv_hypercall, HV_EXT_CALL_QUERY_CAPABILITIES',
+    ...status(hvStatus.HV_STATUS_INVALID_PARAMETER),
+    reach: 'nobody',
+    isReachable: ({ hasExtendedCalls }) => hasExtendedCalls,
+    applies: (call, { hasExtendedCalls }) => hasExtendedCalls && isExtended(call) && call.isFast,
+  },
+  {
+    name: 'extended-call',
+    source: 'TLFS HvExtCallQueryCapabilities; kvm_hv_hypercall, hypercall_userspace_exit',
+    ...exit('hyperv'),
+    isReachable: ({ hasExtendedCalls }) => hasExtendedCalls,
+    applies: (call, { hasExtendedCalls }) => hasExtendedCalls && isExtended(call),
+  },
+  {
     name: 'unknown-call-code',
     source: 'TLFS "Common Hypercall Status Codes"; kvm_hv_hypercall, default case',
-    status: hvStatus.HV_STATUS_INVALID_HYPERCALL_CODE,
+    ...status(hvStatus.HV_STATUS_INVALID_HYPERCALL_CODE),
     reach: 'nobody',
     applies: (call) => !isIpi(call) && !isIpiEx(call),
   },
@@ -61,6 +171,15 @@ export const kvmRules: readonly Rule[] = [
     ...invalidInput,
     applies: (call) => (call.repCount | call.repStart) !== 0,
   },
+  {
+    name: 'no-lapic',
+    source: 'TLFS says nothing of it; kvm_hv_send_ipi, !lapic_in_kernel, a8de7f100bb5',
+    ...invalidInput,
+    applies: ({ caller }) => !caller.hasLapic,
+  },
+];
+
+const sendRules: readonly Rule[] = [
   {
     name: 'input-unreadable',
     source:
@@ -121,6 +240,9 @@ export const kvmRules: readonly Rule[] = [
     applies: () => true,
   },
 ];
+
+/** All rules in KVM's order. */
+export const kvmRules: readonly Rule[] = [...entryRules, ...dispatchRules, ...sendRules];
 
 /** The rule that decides a call. */
 export function decide(rules: readonly Rule[], call: Call, contract: Contract): Rule {

@@ -19,7 +19,9 @@ import {
   sendIpiInput,
 } from '../src/abi/hypercall.ts';
 import { fieldOf } from '../src/abi/layout.ts';
+import { isHyperv } from './caller.ts';
 import { type Call, xmmBankCount } from './decode.ts';
+import { isExtended } from './rules.ts';
 import { toBigInt } from './words.ts';
 
 export interface TlfsRule {
@@ -34,8 +36,19 @@ export interface TlfsRule {
   readonly certainty: 'certain' | 'guess' | 'unspecified';
   /** Statuses that the rule permits; null is any but success, where TLFS names none. */
   readonly statuses: readonly number[] | null;
-  /** `namesAbsentVp`: whether the call names a VP index that no vCPU has. */
-  applies(call: Call, namesAbsentVp: boolean): boolean;
+  /** Whether #UD is permitted. */
+  readonly fault?: true;
+  /** Whether nothing else counts when the rule applies, because the call is no hypercall of TLFS then. */
+  readonly alone?: true;
+  applies(call: Call, setting: TlfsSetting): boolean;
+}
+
+/** What a rule may know besides the call. */
+export interface TlfsSetting {
+  /** Whether the call names a VP index that no vCPU has. */
+  readonly namesAbsentVp: boolean;
+  /** Address of the hypercall page, null while it is not enabled. */
+  readonly page: bigint | null;
 }
 
 const isNestedBit = 2 ** (fieldOf(controlWord, 'isNested').shift % 32);
@@ -65,10 +78,90 @@ export const hasOnlyNestedBit = ({ reserved }: Call): boolean => reserved.low ==
 const headBytes = (call: Call): number => (isIpiEx(call) ? sendIpiExInput : sendIpiInput).bits / 8;
 const blockBytes = (call: Call): number => headBytes(call) + (isIpiEx(call) ? 8 * call.variableHeader : 0);
 const crosses = (gpa: bigint, length: number): boolean => (gpa % pageBytes) + BigInt(length) > pageBytes;
+const overlaps = (call: Call, page: bigint): boolean =>
+  call.gpa < page + pageBytes && call.gpa + BigInt(blockBytes(call)) > page;
 const isUnread = (call: Call): boolean => !call.headIsReadable || (isIpiEx(call) && !call.banksAreReadable);
 
 const { HV_STATUS_INVALID_HYPERCALL_CODE: invalidCode, HV_STATUS_INVALID_HYPERCALL_INPUT: invalidInput } = hvStatus;
 const { HV_STATUS_INVALID_ALIGNMENT: invalidAlignment, HV_STATUS_INVALID_PARAMETER: invalidParameter } = hvStatus;
+
+const environmentRules: readonly TlfsRule[] = [
+  {
+    name: 'illegal-environment',
+    source: 'WEB hypercall-interface, "Legal Hypercall Environments": #UD outside of protected mode and above CPL 0',
+    certainty: 'certain',
+    statuses: [],
+    fault: true,
+    alone: true,
+    applies: ({ caller }) => caller.cpl !== 0 || !caller.isProtected,
+  },
+  {
+    name: 'page-not-enabled',
+    source:
+      'WEB hypercall-interface, "Establishing the Hypercall Interface", and overlay pages: a page that is not enabled shows the guest its own memory',
+    certainty: 'certain',
+    statuses: [],
+    fault: true,
+    alone: true,
+    applies: ({ caller }, { page }) => isHyperv(caller) && caller.page !== null && caller.page !== page,
+  },
+  {
+    name: 'interface-not-established',
+    source:
+      'WEB hypercall-interface, "Establishing the Hypercall Interface": no hypercalls while GUEST_OS_ID is 0; without Hyper-V in CPUID, with Xen calls intercepted or by the other vendor\'s instruction TLFS says nothing',
+    certainty: 'unspecified',
+    statuses: null,
+    fault: true,
+    alone: true,
+    applies: ({ caller }) => !isHyperv(caller) || caller.isXen || caller.isOtherOpcode,
+  },
+  {
+    name: 'extended-call',
+    source: 'WEB HvExtCallQueryCapabilities: another hypercall',
+    certainty: 'unspecified',
+    statuses: null,
+    alone: true,
+    applies: isExtended,
+  },
+  {
+    name: 'not-through-page',
+    source: 'WEB hypercall-interface, "Legal Hypercall Environments": a call from outside of the page may raise #UD',
+    certainty: 'guess',
+    statuses: [],
+    fault: true,
+    applies: ({ caller }) => caller.page === null,
+  },
+  {
+    name: 'xmm-input-unavailable',
+    source: 'WEB hypercall-interface, "XMM Fast Hypercall Input": #UD where CPUID does not offer it',
+    certainty: 'certain',
+    statuses: [],
+    fault: true,
+    applies: (call) => isIpiEx(call) && call.isFast && call.caller.lacks.includes('xmm-input'),
+  },
+  {
+    name: 'not-recommended',
+    source: 'PDF6 lists no privilege for the calls; WEB prefers access denied where a call is not permitted',
+    certainty: 'guess',
+    statuses: [hvStatus.HV_STATUS_ACCESS_DENIED],
+    applies: ({ caller }) => caller.lacks.includes('cluster-ipi') || caller.lacks.includes('ex-masks'),
+  },
+  {
+    name: 'no-lapic',
+    source: "WEB knows no partition whose local APICs are not the hypervisor's",
+    certainty: 'unspecified',
+    statuses: null,
+    applies: ({ caller }) => !caller.hasLapic,
+  },
+  {
+    name: 'input-in-overlay-page',
+    source:
+      'WEB hypercall-interface, "Alignment Requirements": input in an overlay page, access by the hypervisor is undefined',
+    certainty: 'unspecified',
+    statuses: null,
+    applies: (call, { page }) => isSlow(call) && page !== null && overlaps(call, page),
+  },
+];
 
 const controlRules: readonly TlfsRule[] = [
   {
@@ -196,8 +289,8 @@ const fieldRules: readonly TlfsRule[] = [
     source: 'WEB HvCallSendSyntheticClusterIpi(Ex) does not say what naming a VP that does not exist does',
     certainty: 'unspecified',
     statuses: null,
-    applies: (call, namesAbsentVp) => isRead(call) && namesAbsentVp,
+    applies: (call, { namesAbsentVp }) => isRead(call) && namesAbsentVp,
   },
 ];
 
-export const tlfsRules: readonly TlfsRule[] = [...controlRules, ...addressRules, ...fieldRules];
+export const tlfsRules: readonly TlfsRule[] = [...environmentRules, ...controlRules, ...addressRules, ...fieldRules];

@@ -9,12 +9,14 @@
  * no observation of its own, and that deviations can be shrunk without a target and confirmed on it.
  */
 import { bankCountMax } from '../src/abi/hypercall.ts';
-import type { Program, ProgramCall } from '../src/case/program.ts';
+import type { Program, ProgramMsr } from '../src/case/program.ts';
 import type { TargetFacts } from '../src/executor/executor.ts';
+import { arrive } from './caller.ts';
 import { type Contract, contractFor } from './contract.ts';
 import { bankHalf, type Call, decodeCall } from './decode.ts';
 import { acceptsInterrupts } from './machine.ts';
 import { ModelMemory } from './memory.ts';
+import { pageAddress } from './msr.ts';
 import type { Outcome, StepOutcome } from './outcome.ts';
 import { selectTargets } from './targets.ts';
 import { isAllVps, type TlfsRule, tlfsRules } from './tlfs-rules.ts';
@@ -28,6 +30,8 @@ export interface Permitted {
   readonly success: boolean;
   /** Other statuses that are permitted, ascending; null is any. */
   readonly errors: readonly number[] | null;
+  /** Whether #UD is permitted. */
+  readonly fault: boolean;
   /**
    * On success, positions of the vCPUs of each named VP that exists, ascending by VP index. More than one only where
    * the host gave a VP index twice; the VP is still one and receives once. After an error nobody receives.
@@ -37,10 +41,11 @@ export interface Permitted {
 
 /**
  * In what a step left what is permitted. `accepted`: success although the rule applies; `status`: an error, but none
- * that the rules which apply permit; `refused`: an error although none applies; `missing` and `extra`: a delivery.
+ * that the rules which apply permit; `refused`: an error although none applies; `faulted`: #UD, which they do not permit;
+ * `missing` and `extra`: a delivery.
  */
 export interface Violation {
-  readonly kind: 'accepted' | 'status' | 'refused' | 'missing' | 'extra';
+  readonly kind: 'accepted' | 'status' | 'refused' | 'faulted' | 'missing' | 'extra';
   /** The rule that was left; a delivery has one of the two names of `deliveryRules`. */
   readonly rule: string;
 }
@@ -66,38 +71,46 @@ export interface JudgedCall {
   readonly violations: readonly Violation[];
 }
 
-/** TLFS reads all banks that the variable header announces. */
-const wholeInput: Contract = { vpIndexLimit: 0, bankReadMax: Number.MAX_SAFE_INTEGER };
-
 /** Every call of a program that KVM answered as `outcome` says, with what TLFS permits and where the two part. */
 export function judgeByTlfs(program: Program, outcome: Outcome, facts: TargetFacts): JudgedCall[] {
   const memory = new ModelMemory();
   const contract = contractFor(facts);
-  return program.steps.flatMap((step, index) => {
-    if (step.kind === 'run') return [];
-    for (const write of step.writes) memory.write(write);
-    const { call, permitted } = permittedFor(step, memory, outcome.vpIndexes);
+  let page: bigint | null = null;
+  return program.steps.flatMap((step, index): JudgedCall[] => {
     const done = outcome.steps[index]!;
-    const violations = violationsOf(permitted, done, program);
-    return [{ step: index, call, permitted, done, contract, violations }];
+    if (step.kind === 'msr') page = pageAfter(page, step, done);
+    for (const write of done.writes) memory.writeAsKvm(write);
+    if (step.kind !== 'call') return [];
+    for (const write of step.writes) memory.write(write);
+    const arrival = arrive(step, memory, contract);
+    if (arrival === null || done.call === null) return [];
+    // TLFS reads all banks that the variable header announces.
+    const wholeInput = { ...contract, bankReadMax: Number.MAX_SAFE_INTEGER };
+    const call = decodeCall(arrival.registers, memory, wholeInput, done.call.caller);
+    const permitted = permittedFor(call, done.vpIndexes, page);
+    return [{ step: index, call, permitted, done, contract, violations: violationsOf(permitted, done) }];
   });
 }
 
-/** What TLFS permits for a call on a machine. */
-export function permittedFor(
-  step: ProgramCall,
-  memory: ModelMemory,
-  vpIndexes: readonly number[],
-): { call: Call; permitted: Permitted } {
-  const call = decodeCall(step.registers, memory, wholeInput);
+/** Where the hypercall page is after an MSR write; null while there is none. */
+function pageAfter(page: bigint | null, { value }: ProgramMsr, { rule }: StepOutcome): bigint | null {
+  if (rule === 'page-written') return pageAddress(value);
+  const isGone = rule === 'page-disabled' || (rule === 'guest-os-id-written' && value === 0n);
+  return isGone ? null : page;
+}
+
+/** What TLFS permits for a call on a machine with those VP indexes and the hypercall page there. */
+export function permittedFor(call: Call, vpIndexes: readonly number[], page: bigint | null = null): Permitted {
   const named = selectTargets(call, isAllVps(call) ? 'all' : 'named', vpIndexes);
   const receivers = groupByVp(named, vpIndexes);
   const namesAbsentVp = !isAllVps(call) && namedVpCount(call) > receivers.length;
-  const rules = tlfsRules.filter((rule) => rule.applies(call, namesAbsentVp));
+  const applicable = tlfsRules.filter((rule) => rule.applies(call, { namesAbsentVp, page }));
+  const alone = applicable.find((rule) => rule.alone);
+  const rules = alone === undefined ? applicable : [alone];
   const isOpen = rules.some(({ statuses }) => statuses === null);
   const errors = isOpen ? null : [...new Set(rules.flatMap(({ statuses }) => statuses ?? []))].sort((a, b) => a - b);
   const success = rules.every(({ certainty }) => certainty !== 'certain');
-  return { call, permitted: { rules, success, errors, receivers } };
+  return { rules, success, errors, receivers, fault: rules.some((rule) => rule.fault) };
 }
 
 /** How many VPs a set names, there or not. */
@@ -119,27 +132,32 @@ function groupByVp(positions: readonly number[], vpIndexes: readonly number[]): 
   return [...groups].sort(([left], [right]) => left - right).map(([, group]) => group);
 }
 
-function violationsOf(permitted: Permitted, done: StepOutcome, program: Program): Violation[] {
+function violationsOf(permitted: Permitted, done: StepOutcome): Violation[] {
   const certain = permitted.rules.filter(({ certainty }) => certainty === 'certain').map(({ name }) => name);
-  // No call raises an exception in what a case can express today: a 64-bit caller at CPL 0 with XMM input.
-  const status = done.exception === null && done.result !== null ? Number(done.result & 0xffffn) : -1;
+  // What the VMM answers is not KVM's word.
+  if (done.exit !== null) return [];
+  if (done.exception !== null) {
+    return permitted.fault ? [] : [{ kind: 'faulted', rule: certain[0] ?? 'named-vps-receive' }];
+  }
+  const status = Number(done.result! & 0xffffn);
   if (status !== 0) {
-    const isPermitted = status > 0 && (permitted.errors === null || permitted.errors.includes(status));
+    const isPermitted = permitted.errors === null || permitted.errors.includes(status);
     const extras = done.receivers.length > 0 ? [extra] : [];
     if (isPermitted) return extras;
     const [rule] = certain;
     return [rule === undefined ? { kind: 'refused', rule: 'named-vps-receive' } : { kind: 'status', rule }, ...extras];
   }
   if (!permitted.success) return certain.map((rule) => ({ kind: 'accepted', rule }));
-  return deliveryViolations(permitted, done.receivers, program);
+  // A call that is no hypercall of TLFS reaches nobody in its sense.
+  if (permitted.rules.some((rule) => rule.alone)) return [];
+  return deliveryViolations(permitted, done);
 }
 
 const extra: Violation = { kind: 'extra', rule: 'named-vps-receive' };
 
 function deliveryViolations(
   { receivers, rules }: Permitted,
-  delivered: readonly number[],
-  { vcpus }: Program,
+  { receivers: delivered, apics }: StepOutcome,
 ): Violation[] {
   const violations: Violation[] = [];
   const named = new Set(receivers.flat());
@@ -150,7 +168,7 @@ function deliveryViolations(
     const count = group.filter((position) => delivered.includes(position)).length;
     if (count > 1) violations.push({ kind: 'extra', rule: 'vp-index-unique' });
     const [only] = group;
-    const mustReceive = group.length === 1 && acceptsInterrupts(vcpus[only!]!);
+    const mustReceive = group.length === 1 && acceptsInterrupts(apics[only!]!);
     if (!isOpen && mustReceive && count === 0) violations.push({ kind: 'missing', rule: 'named-vps-receive' });
   }
   return violations;

@@ -2,7 +2,14 @@
  * Compares an outcome with an observation. Everything in the observation is compared, nothing is tolerated. A quick
  * comparison settles the usual case; only what it cannot settle is looked at in detail.
  */
-import type { Arrivals, LapicChanges, Observation, StepObservation } from '../src/case/observation.ts';
+import type {
+  Arrivals,
+  LapicChanges,
+  MemoryChange,
+  Observation,
+  RegisterChange,
+  StepObservation,
+} from '../src/case/observation.ts';
 import type { Program } from '../src/case/program.ts';
 import { type Blame, collectDifferences, differenceKinds } from './differences.ts';
 import type { Outcome, StepOutcome, Verdict } from './outcome.ts';
@@ -34,7 +41,7 @@ function placeOf({ step, kind }: Blame): number {
 /** True only when everything is as predicted. */
 function isQuietMatch(outcome: Outcome, observation: Observation): boolean {
   const { steps } = outcome;
-  if (observation.stopped !== null || observation.memory.length !== 0) return false;
+  if (observation.stopped !== null || !isSameMemory(outcome.memory, observation.memory)) return false;
   if (observation.steps.length !== steps.length || !isSameList(outcome.vpIndexes, observation.vpIndexes)) return false;
   for (let index = 0; index < steps.length; index++) {
     if (!isQuietStep(steps[index]!, observation.steps[index]!)) return false;
@@ -46,11 +53,29 @@ function isQuietMatch(outcome: Outcome, observation: Observation): boolean {
 function isQuietStep(expected: StepOutcome, observed: StepObservation): boolean {
   return (
     expected.result === observed.result &&
-    expected.exception === null &&
-    observed.exception === null &&
-    observed.registers.length === 0 &&
+    expected.exception === (observed.exception?.vector ?? null) &&
+    (observed.exception === null || observed.exception.ripOffset === 0) &&
+    expected.exit === observed.exit &&
+    areSameRegisters(expected.registers, observed.registers) &&
     areSameArrivals(expected.arrivals, observed.arrivals) &&
     (observed.lapics === null || areSameLapics(expected.lapics, observed.lapics))
+  );
+}
+
+/** Both lists in the order of `entryChanges`; another order is looked at in detail. */
+function areSameRegisters(expected: readonly RegisterChange[], observed: readonly RegisterChange[]): boolean {
+  if (expected.length !== observed.length) return false;
+  return expected.every(({ register, after }, index) => {
+    const seen = observed[index]!;
+    return seen.register === register && seen.after === after;
+  });
+}
+
+/** Whether memory changed as predicted, each word at its place. */
+export function isSameMemory(expected: readonly MemoryChange[], observed: readonly MemoryChange[]): boolean {
+  if (expected.length !== observed.length) return false;
+  return expected.every(
+    ({ gpa, after }, index) => observed[index]!.gpa === gpa && observed[index]!.after.equals(after),
   );
 }
 
