@@ -20,17 +20,18 @@ export function batchSeed(campaignSeed: string, batch: number): number {
   return seedrandom(`${campaignSeed}/${batch}`).int32();
 }
 
-/** The arbitrary that a batch draws from, and the seed to draw with. */
+/** The arbitrary that a batch draws from, and the seed to draw with; `variant` chooses among the swarms of a batch. */
 export function batchArbitrary(
   campaignSeed: string,
   batch: number,
+  variant = 0,
 ): { arbitrary: fc.Arbitrary<Case>; seed: number; swarm: Swarm } {
-  const swarm = drawSwarm(seedrandom(`${campaignSeed}/${batch}/swarm`).int32());
+  const swarm = drawSwarm(seedrandom(`${campaignSeed}/${batch}/swarm${variant === 0 ? '' : variant}`).int32());
   return { arbitrary: caseArbitrary(swarm), seed: batchSeed(campaignSeed, batch), swarm };
 }
 
 /** The first `size` cases of a batch. */
-export function drawBatch(campaignSeed: string, batch: number, size: number): Batch {
-  const { arbitrary, seed, swarm } = batchArbitrary(campaignSeed, batch);
+export function drawBatch(campaignSeed: string, batch: number, size: number, variant = 0): Batch {
+  const { arbitrary, seed, swarm } = batchArbitrary(campaignSeed, batch, variant);
   return { seed, swarm, cases: fc.sample(arbitrary, { seed, numRuns: size }) };
 }

@@ -9,18 +9,23 @@ import {
   vpsPerBank,
 } from '../src/abi/hypercall.ts';
 import { fieldOf, maxOf } from '../src/abi/layout.ts';
-import { type CallStep, isAllowedGpa, type SendIpiExStep } from '../src/case/case.ts';
+import type { CallStep, SendIpiExStep } from '../src/case/case.ts';
+import { isAllowedGpa, isAllowedRax } from '../src/case/checks.ts';
 import { caseLimits } from '../src/case/limits.ts';
-import { defaultInputGpa, ramEnd } from '../src/case/memory.ts';
+import { defaultInputGpa, ramEnd, romEnd, romStart } from '../src/case/memory.ts';
+import { defaultRax } from '../src/case/schema.ts';
+import { buildEntry, type EntryPlan, entryPlan } from './entry.ts';
 import { ascending, legalVector, legalVectorEdge, simplestVector } from './integers.ts';
 import { type AddressAnchor, breakQuirk, oddQuirk, type Quirk } from './quirk.ts';
-import { oneofFeatures, sometimes, type Swarm } from './swarm.ts';
+import { sometimes } from './sometimes.ts';
+import { oneofFeatures, type Swarm } from './swarm.ts';
 import { buildVpSet, type RunPlan, vpSetPlan } from './vp-set.ts';
 
 /** A call before it knows its machine and its place in the case. */
 export interface CallPlan {
   readonly kind: CallStep['do'];
   readonly fast: boolean;
+  readonly entry: EntryPlan;
   /** Sender, modulo machine size; null is the case's usual sender. */
   readonly sender: number | null;
   /** With `distinct`: this vector, or the next one that no step before has, so that one IRR read tells calls apart. */
@@ -34,12 +39,14 @@ export interface CallPlan {
 export interface CallSurroundings {
   /** Number of the step. */
   readonly index: number;
-  /** The case's usual sender, modulo machine size. */
+  /** Who makes the call. */
   readonly sender: number;
   /** Effective VP indexes of the machine. */
   readonly vpIndexes: readonly number[];
   /** Vectors of the steps before; the call adds its own. */
   readonly usedVectors: Set<number>;
+  /** Hypercall pages that steps before have enabled. */
+  readonly pages: readonly bigint[];
 }
 
 const defaultTail = maxOf(64);
@@ -59,6 +66,7 @@ export function callPlan(swarm: Swarm): fc.Arbitrary<CallPlan> {
         'call.sendIpiEx': fc.constant('send-ipi-ex'),
       }),
       fast: oneofFeatures(swarm, { 'form.slow': fc.constant(false), 'form.fast': fc.constant(true) }),
+      entry: entryPlan(swarm),
       sender: sometimes<number | null>(swarm.otherSenderPercent, 100, fc.nat(caseLimits.vcpus - 1), null),
       vector: oneofFeatures(swarm, {
         'vector.distinct': vector(legalVector, true),
@@ -74,12 +82,14 @@ export function callPlan(swarm: Swarm): fc.Arbitrary<CallPlan> {
 }
 
 /** The step of a plan. */
-export function buildCall(plan: CallPlan, { index, sender, vpIndexes, usedVectors }: CallSurroundings): CallStep {
+export function buildCall(plan: CallPlan, surroundings: CallSurroundings): CallStep {
+  const { sender, vpIndexes, usedVectors } = surroundings;
   const isEx = plan.kind === 'send-ipi-ex';
   const vector = plan.vector.distinct ? unusedVector(plan.vector.value, usedVectors) : plan.vector.value;
   const step: SendIpiExStep = {
     do: 'send-ipi-ex',
-    sender: (plan.sender ?? sender) % vpIndexes.length,
+    sender,
+    ...buildEntry(plan.entry, surroundings.pages),
     fast: plan.fast,
     vector,
     targetVtl: 0,
@@ -91,14 +101,15 @@ export function buildCall(plan: CallPlan, { index, sender, vpIndexes, usedVector
     gpa: null,
     outputGpa: 0n,
     tail: defaultTail,
+    rax: defaultRax,
     note: '',
     format: 0n,
     targets: buildVpSet(plan.targets, vpIndexes, isEx ? caseLimits.vpNumber : vpsPerBank),
     emptyBanks: [],
     maskFlips: [],
   };
-  for (const quirk of plan.oddities) applyQuirk(step, quirk, index, isEx);
-  for (const quirk of plan.breaks) applyQuirk(step, quirk, index, isEx);
+  for (const quirk of plan.oddities) applyQuirk(step, quirk, surroundings, isEx);
+  for (const quirk of plan.breaks) applyQuirk(step, quirk, surroundings, isEx);
   usedVectors.add(step.vector);
   return isEx ? step : withoutSet(step);
 }
@@ -124,7 +135,7 @@ function unusedVector(wanted: number, used: ReadonlySet<number>): number {
   return vector;
 }
 
-function applyQuirk(step: SendIpiExStep, quirk: Quirk, index: number, isEx: boolean): void {
+function applyQuirk(step: SendIpiExStep, quirk: Quirk, surroundings: CallSurroundings, isEx: boolean): void {
   switch (quirk.on) {
     case 'vector':
     case 'repCount':
@@ -137,6 +148,9 @@ function applyQuirk(step: SendIpiExStep, quirk: Quirk, index: number, isEx: bool
     case 'outputGpa':
     case 'tail':
       step[quirk.on] = quirk.value;
+      return;
+    case 'rax':
+      if (isAllowedRax(quirk.value)) step.rax = quirk.value;
       return;
     case 'controlBits':
     case 'emptyBanks':
@@ -160,14 +174,14 @@ function applyQuirk(step: SendIpiExStep, quirk: Quirk, index: number, isEx: bool
     }
     case 'address':
       // A fast call has no address.
-      if (!step.fast) step.gpa = addressOf(quirk, index, blockBytes(step, isEx));
+      if (!step.fast) step.gpa = addressOf(quirk, surroundings, blockBytes(step, isEx));
       return;
   }
 }
 
 function addressOf(
   { anchor, offset }: { anchor: AddressAnchor; offset: bigint },
-  index: number,
+  { index, pages }: CallSurroundings,
   length: bigint,
 ): bigint | null {
   const slotsEnd = defaultInputGpa(caseLimits.steps);
@@ -181,6 +195,9 @@ function addressOf(
     page: firstPageEnd + (BigInt(index) % pageEnds) * pageBytes,
     ram: ramEnd,
     block: ramEnd - length,
+    rom: romStart,
+    romEnd,
+    hypercallPage: pages.at(-1) ?? defaultInputGpa(index),
   }[anchor];
   const address = base + offset;
   return isAllowedGpa(address) ? address : null;

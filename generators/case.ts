@@ -1,13 +1,19 @@
 /** Cases: a machine and up to 64 steps. */
 import fc from 'fast-check';
-import { type Case, caseSchemaName, formatCase, type Step } from '../src/case/case.ts';
+import { type Case, formatCase, type Machine, type Step } from '../src/case/case.ts';
+import { canRun, isWellFormed } from '../src/case/checks.ts';
 import { caseLimits } from '../src/case/limits.ts';
+import { caseSchemaName } from '../src/case/schema.ts';
 import { buildCall, type CallPlan, callPlan } from './call.ts';
+import { type ChangePlan, changePlan, enablePage, pageOf } from './change.ts';
 import { drawn } from './drawn.ts';
+import { wantsPage } from './entry.ts';
 import { buildMachine, effectiveVpIndexes, type MachinePlan, machinePlan } from './machine.ts';
+import type { PlatformPlan } from './platform.ts';
 import { caseShape, leapsFrom, shapesOf, shapeToCase } from './shape.ts';
 import { isSimpler } from './simpler.ts';
-import { sometimes, type Swarm } from './swarm.ts';
+import { sometimes } from './sometimes.ts';
+import type { Swarm } from './swarm.ts';
 
 interface CasePlan {
   readonly machine: MachinePlan;
@@ -18,7 +24,7 @@ interface CasePlan {
   /** Every case has a call; before it nothing could be pending. */
   readonly first: CallPlan;
   /** Null is a `run` step. */
-  readonly rest: readonly (CallPlan | null)[];
+  readonly rest: readonly (CallPlan | ChangePlan | null)[];
 }
 
 /** Of ten steps of a counted case, so many are calls; the others are `run` steps. */
@@ -27,13 +33,17 @@ const callsOfTen = 9;
 /** Cases as a swarm draws them. Any case, generated or saved, shrinks without context. */
 export function caseArbitrary(swarm: Swarm): fc.Arbitrary<Case> {
   const call = callPlan(swarm);
+  const step = fc.oneof(
+    { weight: 100 - swarm.changePercent, arbitrary: call },
+    { weight: swarm.changePercent, arbitrary: changePlan(swarm) },
+  );
   const plan = fc.record<CasePlan>(
     {
       machine: machinePlan(swarm),
       sender: fc.nat(caseLimits.vcpus - 1),
       counted: sometimes(swarm.countedPercent, 100, fc.constant(true), false),
       first: call,
-      rest: fc.array(sometimes<CallPlan | null>(callsOfTen, 10, call, null), {
+      rest: fc.array(sometimes<CallPlan | ChangePlan | null>(callsOfTen, 10, step, null), {
         maxLength: swarm.stepCountMax - 1,
         size: 'max',
       }),
@@ -42,29 +52,91 @@ export function caseArbitrary(swarm: Swarm): fc.Arbitrary<Case> {
   );
   return drawn({
     plan,
-    build: buildCase,
+    build: (drawnPlan) => buildCase(drawnPlan, swarm.platform),
     shape: caseShape,
     shapesOf,
     leapsFrom,
     ofShape: shapeToCase,
+    isValid: isWellFormed,
     isSimpler,
     keyOf: formatCase,
   });
 }
 
-function buildCase(plan: CasePlan): Case {
-  const machine = buildMachine(plan.machine);
-  const vpIndexes = effectiveVpIndexes(machine);
-  const usedVectors = new Set<number>();
-  const steps: Step[] = [];
+function buildCase(plan: CasePlan, platform: PlatformPlan | null): Case {
+  const machine = buildMachine(plan.machine, platform, plan.sender);
+  const counted = plan.counted && machine.irqchip !== 'none';
+  const builder = new StepBuilder(machine, plan.sender);
   for (const step of [plan.first, ...plan.rest]) {
-    if (step !== null)
-      steps.push(buildCall(step, { index: steps.length, sender: plan.sender, vpIndexes, usedVectors }));
-    else if (plan.counted) steps.push({ do: 'run', note: '' });
+    if (step === null) {
+      if (counted) builder.run();
+    } else if ('do' in step) builder.change(step);
+    else builder.call(step);
   }
-  if (plan.counted && !steps.some((step) => step.do === 'run')) {
+  const { steps } = builder;
+  if (counted && !steps.some((step) => step.do === 'run')) {
     if (steps.length === caseLimits.steps) steps.pop();
-    steps.push({ do: 'run', note: '' });
+    builder.run();
   }
   return { schema: caseSchemaName, why: '', origin: null, machine, steps };
+}
+
+/** Builds the steps of a case one after the other; what a plan asks for and the machine cannot do is left out. */
+class StepBuilder {
+  readonly steps: Step[] = [];
+  readonly #machine: Machine;
+  readonly #sender: number;
+  readonly #usedVectors = new Set<number>();
+  readonly #pages: bigint[] = [];
+  /** Whether a vCPU can be a sender: it runs and has got no INIT. */
+  readonly #runs: boolean[];
+  readonly #vpIndexes: number[];
+
+  constructor(machine: Machine, sender: number) {
+    this.#machine = machine;
+    this.#sender = sender;
+    this.#runs = machine.vcpus.map((_, position) => canRun(machine, position));
+    this.#vpIndexes = effectiveVpIndexes(machine);
+  }
+
+  run(): void {
+    if (this.steps.length >= caseLimits.steps) return;
+    this.steps.push({ do: 'run', note: '' });
+  }
+
+  call(plan: CallPlan): void {
+    if (this.#pages.length === 0 && wantsPage(plan.entry)) this.change(enablePage);
+    if (this.steps.length >= caseLimits.steps) return;
+    const step = buildCall(plan, {
+      index: this.steps.length,
+      sender: this.#runnerFrom(plan.sender ?? this.#sender),
+      vpIndexes: this.#vpIndexes,
+      usedVectors: this.#usedVectors,
+      pages: this.#pages,
+    });
+    this.steps.push(step);
+  }
+
+  change(plan: ChangePlan): void {
+    if (this.steps.length >= caseLimits.steps) return;
+    const { vcpus, irqchip } = this.#machine;
+    const vcpu = plan.vcpu % vcpus.length;
+    const step: ChangePlan = { ...plan, vcpu };
+    if (step.do !== 'write-msr' && (irqchip === 'none' || vcpus.some(({ idle }) => idle === 'halted'))) return;
+    if (step.do === 'init') {
+      // Somebody must be left to send.
+      if (this.#runs.filter(Boolean).length - Number(this.#runs[vcpu]) === 0) return;
+      this.#runs[vcpu] = false;
+    }
+    const page = pageOf(step);
+    if (page !== null) this.#pages.push(page);
+    if (step.do === 'write-msr' && step.msr === 'vp-index') this.#vpIndexes[vcpu] = Number(step.value & 0xfffn);
+    this.steps.push(step);
+  }
+
+  /** The first vCPU from a position on that runs. */
+  #runnerFrom(position: number): number {
+    const count = this.#runs.length;
+    for (let place = position % count; ; place = (place + 1) % count) if (this.#runs[place]) return place;
+  }
 }

@@ -18,6 +18,8 @@ export interface DrawnParts<Plan, Shape, T> {
   readonly leapsFrom: (shape: Shape) => Shape[];
   /** Makes the value of a shape. */
   readonly ofShape: (shape: Shape) => T;
+  /** Whether a value may be proposed: a shape can say what does not fit together. */
+  readonly isValid: (value: T) => boolean;
   /** A strict order in which no value has infinitely many below it: what makes shrinking end. */
   readonly isSimpler: (a: T, b: T) => boolean;
   /** Text that tells values apart. */
@@ -60,11 +62,11 @@ class DrawnArbitrary<Plan, Shape, T> extends fc.Arbitrary<T> {
    * tried afresh: what failed at first may succeed now, and a result is minimal only when a whole pass brings nothing.
    */
   *#simplerThan(value: T, context: fc.Value<Shape> | undefined): Generator<fc.Value<T>> {
-    const { ofShape, isSimpler, keyOf } = this.#parts;
+    const { ofShape, isSimpler, isValid, keyOf } = this.#parts;
     const tried = new Set<string>();
     for (const candidate of this.#candidates(value, context)) {
       const smaller = ofShape(candidate.value);
-      if (!isSimpler(smaller, value)) continue;
+      if (!isSimpler(smaller, value) || !isValid(smaller)) continue;
       const key = keyOf(smaller);
       if (tried.has(key)) continue;
       tried.add(key);

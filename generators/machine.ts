@@ -1,8 +1,15 @@
 /** Machines: one to eight vCPUs, their VP indexes and their APICs. */
 import fc from 'fast-check';
 import type { Machine, VcpuSetup } from '../src/case/case.ts';
-import { refusedVpIndex, vpNumber, vpNumberEdge } from './integers.ts';
-import { oneofFeatures, sometimes, type Swarm } from './swarm.ts';
+import { canHalt } from '../src/case/checks.ts';
+import { defaultGuestOsId } from '../src/case/schema.ts';
+import { ascending, legalVector, legalVectorEdge, refusedVpIndex, vpNumber, vpNumberEdge } from './integers.ts';
+import { plainVcpuPlatform, type PlatformPlan } from './platform.ts';
+import { sometimes } from './sometimes.ts';
+import { oneofFeatures, type Swarm } from './swarm.ts';
+
+/** What is in a local APIC before the first step. */
+type Preset = Pick<VcpuSetup, 'tpr' | 'irr' | 'isr'>;
 
 /**
  * A vCPU before it knows its place. A negative index is a rank: vCPUs with ranks share out their own positions in the
@@ -12,18 +19,21 @@ export interface VcpuPlan {
   readonly index: number;
   readonly apic: VcpuSetup['apic'];
   readonly eoi: VcpuSetup['eoi'];
+  readonly idle: VcpuSetup['idle'];
+  readonly preset: Preset;
 }
 
 export interface MachinePlan {
   readonly vcpus: readonly VcpuPlan[];
   /** Bit n: vCPU n is halted when it is no sender. */
   readonly halted: number;
+  readonly hasGuestOsId: boolean;
 }
 
 /** First VP index that every kernel refuses. */
 const vpIndexEnd = 4096;
 
-/** Draws machines. */
+/** Draws machines; with a platform they have as many vCPUs as that. */
 export function machinePlan(swarm: Swarm): fc.Arbitrary<MachinePlan> {
   const apic = oneofFeatures<VcpuSetup['apic']>(swarm, {
     'apic.x2apic': fc.constant('x2apic'),
@@ -35,10 +45,17 @@ export function machinePlan(swarm: Swarm): fc.Arbitrary<MachinePlan> {
     'eoi.hvMsr': fc.constant('hv-msr'),
     'eoi.apic': fc.constant('apic'),
   });
+  const idle = oneofFeatures<VcpuSetup['idle']>(swarm, {
+    'idle.parked': fc.constant('parked'),
+    'idle.uninitialized': fc.constant('uninitialized'),
+    'idle.initReceived': fc.constant('init-received'),
+  });
+  const preset = presetPlan(swarm);
+  const { minLength, maxLength } = vcpuCounts(swarm);
   const vcpus = (index: fc.Arbitrary<number>) =>
-    fc.array(fc.record({ index, apic, eoi }, { noNullPrototype: true }), {
-      minLength: 1,
-      maxLength: swarm.vcpuCountMax,
+    fc.array(fc.record({ index, apic, eoi, idle, preset }, { noNullPrototype: true }), {
+      minLength,
+      maxLength,
       size: 'max',
     });
   const inOrder = fc.constant(-1);
@@ -59,20 +76,59 @@ export function machinePlan(swarm: Swarm): fc.Arbitrary<MachinePlan> {
         ),
       }),
       halted: sometimes(swarm.haltedPerMille, 1000, fc.integer({ min: 1, max: 0xff }), 0),
+      hasGuestOsId: sometimes(swarm.noGuestOsIdPercent, 100, fc.constant(false), true),
     },
     { noNullPrototype: true },
   );
 }
 
-/** The machine of a plan. */
-export function buildMachine(plan: MachinePlan): Machine {
+/** The machine of a plan; the vCPU at `sender` runs, whatever the others do. */
+export function buildMachine(plan: MachinePlan, platform: PlatformPlan | null, sender: number): Machine {
+  const { irqchip, xen } = platform ?? { irqchip: 'kernel', xen: false };
   const ranked = [...plan.vcpus.keys()].filter((position) => plan.vcpus[position]!.index < 0);
   const order = [...ranked].sort((a, b) => plan.vcpus[b]!.index - plan.vcpus[a]!.index || a - b);
-  const vcpus = plan.vcpus.map(({ index, apic, eoi }, position): VcpuSetup => {
+  const vcpus = plan.vcpus.map(({ index, apic, eoi, idle, preset }, position): VcpuSetup => {
     const vpIndex = index < 0 ? ranked[order.indexOf(position)]! : index;
-    return { vpIndex, apic, eoi, idle: (plan.halted >> position) & 1 ? 'halted' : 'parked' };
+    const own = platform?.vcpus[position] ?? plainVcpuPlatform;
+    if (irqchip === 'none') return { vpIndex, apic, eoi, idle: 'parked', ...own, ...noPreset };
+    const vcpu: VcpuSetup = { vpIndex, apic, eoi, idle, ...own, ...preset };
+    if ((plan.halted >> position) & 1 && canHalt(vcpu, irqchip)) return { ...vcpu, idle: 'halted' };
+    return position === sender % plan.vcpus.length ? { ...vcpu, idle: 'parked' } : vcpu;
   });
-  return { vcpus };
+  return { irqchip, xen, guestOsId: plan.hasGuestOsId ? defaultGuestOsId : 0n, vcpus };
+}
+
+function vcpuCounts({ platform, vcpuCountMax }: Swarm): { minLength: number; maxLength: number } {
+  if (platform === null) return { minLength: 1, maxLength: vcpuCountMax };
+  return { minLength: platform.vcpus.length, maxLength: platform.vcpus.length };
+}
+
+const noPreset: Preset = { tpr: 0, irr: [], isr: [] };
+
+function presetPlan(swarm: Swarm): fc.Arbitrary<Preset> {
+  const vectors = fc
+    .array(fc.oneof(legalVector, legalVectorEdge, classEdge), { minLength: 1, maxLength: 3, size: 'max' })
+    .map(ascending, asList);
+  const tpr = fc.integer({ min: 1, max: 15 });
+  const preset = (fields: { [Name in keyof Preset]?: fc.Arbitrary<Preset[Name]> }) =>
+    fc.record<Preset>(
+      { tpr: fc.constant(0), irr: fc.constant([]), isr: fc.constant([]), ...fields },
+      { noNullPrototype: true },
+    );
+  return oneofFeatures<Preset>(swarm, {
+    'preset.none': fc.constant(noPreset),
+    'preset.tpr': preset({ tpr }),
+    'preset.irr': preset({ irr: vectors }),
+    'preset.isr': preset({ isr: vectors }),
+    'preset.all': preset({ tpr, irr: vectors, isr: vectors }),
+  });
+}
+
+/** First and last vector of a priority class. */
+const classEdge = fc.constantFrom(...Array.from({ length: 15 }, (_, n) => [16 * (n + 1), 16 * (n + 1) + 15]).flat());
+
+function asList(value: unknown): number[] {
+  return value as number[];
 }
 
 /** The VP index that a vCPU ends up with where kernels allow 4096: a refused write leaves the default, its position. */
@@ -81,6 +137,6 @@ export function effectiveVpIndex(vcpu: VcpuSetup, position: number): number {
 }
 
 /** Effective VP indexes of a machine, in the order of its vCPUs. */
-export function effectiveVpIndexes(machine: Machine): number[] {
+export function effectiveVpIndexes(machine: Pick<Machine, 'vcpus'>): number[] {
   return machine.vcpus.map(effectiveVpIndex);
 }

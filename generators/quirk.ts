@@ -5,15 +5,15 @@
 import fc from 'fast-check';
 import { bankCountMax, controlWord, sendIpiExInput } from '../src/abi/hypercall.ts';
 import { maxOf } from '../src/abi/layout.ts';
-import { strayCodeBits } from '../src/case/limits.ts';
 import { anyWord, illegalVector, nonZeroOf, reservedBits } from './integers.ts';
 import { oneofFeatures, type Swarm } from './swarm.ts';
 
 /**
  * What an input address is relative to: `zero`; the `slot` that the step has anyway; a `page` end in the arena; the end
- * of RAM (`ram`); the address at which the block ends with RAM (`block`).
+ * of RAM (`ram`); the address at which the block ends with RAM (`block`); the ends of the read-only memslot; a hypercall
+ * page that the case has enabled.
  */
-export type AddressAnchor = 'zero' | 'slot' | 'page' | 'ram' | 'block';
+export type AddressAnchor = 'zero' | 'slot' | 'page' | 'ram' | 'block' | 'rom' | 'romEnd' | 'hypercallPage';
 
 export type Quirk =
   | { readonly on: 'vector' | 'repCount' | 'repStart' | 'targetVtl' | 'padding'; readonly value: number }
@@ -25,7 +25,7 @@ export type Quirk =
   | { readonly on: 'moveBank'; readonly place: number; readonly to: number }
   | { readonly on: 'controlBits' | 'emptyBanks'; readonly bits: readonly number[] }
   | { readonly on: 'address'; readonly anchor: AddressAnchor; readonly offset: bigint }
-  | { readonly on: 'format' | 'outputGpa' | 'tail'; readonly value: bigint };
+  | { readonly on: 'format' | 'outputGpa' | 'tail' | 'rax'; readonly value: bigint };
 
 type QuirkOf<On extends Quirk['on']> = Extract<Quirk, { on: On }>;
 
@@ -43,7 +43,9 @@ const headerBreak: fc.Arbitrary<Quirk> = fc.oneof(
 const addressBreak: fc.Arbitrary<Quirk> = fc.oneof(
   { weight: 3, arbitrary: addressQuirk('ram', fc.constantFrom(-1n, -4n, -8n, -15n, -16n, -23n, -24n, -32n)) },
   { weight: 2, arbitrary: addressQuirk('block', fc.constantFrom(1n, 4n, 8n, 16n)) },
-  { weight: 2, arbitrary: addressQuirk('ram', fc.constantFrom(0n, 8n, 0x1000n, 0x100000n)) },
+  { weight: 2, arbitrary: addressQuirk('ram', fc.constantFrom(0n, 8n, 0x1000n, 0x80000n)) },
+  { weight: 1, arbitrary: addressQuirk('romEnd', fc.constantFrom(0n, -8n, -16n, -24n, -32n)) },
+  { weight: 1, arbitrary: addressQuirk('rom', fc.constantFrom(-1n, -8n, -16n)) },
   {
     weight: 3,
     arbitrary: addressQuirk(
@@ -68,6 +70,8 @@ const addressOddity: fc.Arbitrary<Quirk> = fc.oneof(
   addressQuirk('slot', fc.constantFrom(1n, 2n, 4n, 7n, 8n, 12n)),
   addressQuirk('page', fc.constantFrom(-1n, -4n, -8n, -12n, -16n, -20n, -24n, -28n, -32n)),
   addressQuirk('block', fc.constantFrom(0n, 0n, -1n, -4n, -8n)),
+  addressQuirk('rom', fc.constantFrom(0n, 8n, 0x400n, 0xff8n, 0x1003n)),
+  addressQuirk('hypercallPage', fc.constantFrom(0n, 3n, 8n, 0x10n, 0x800n)),
 );
 
 /** Draws one break. */
@@ -77,7 +81,8 @@ export function breakQuirk(swarm: Swarm): fc.Arbitrary<Quirk> {
     'break.variableHeader': headerBreak,
     'break.mask': maskQuirk(false),
     'break.reservedBits': bitsQuirk('controlBits', reservedBits(controlWord)),
-    'break.callCode': bitsQuirk('controlBits', fc.constantFrom(...strayCodeBits.map((bit) => [bit]))),
+    // Bits of both call codes are the other call's or no change; with bit 15 it is an extended call.
+    'break.callCode': bitsQuirk('controlBits', fc.integer({ min: 5, max: 15 }).map(toList, fromList)),
     'break.repCount': valueQuirk('repCount', nonZeroOf(controlWord, 'repCount')),
     'break.repStart': valueQuirk('repStart', nonZeroOf(controlWord, 'repStartIndex')),
     'break.address': addressBreak,
@@ -102,9 +107,13 @@ export function oddQuirk(swarm: Swarm): fc.Arbitrary<Quirk> {
     'odd.padding': valueQuirk('padding', nonZeroOf(sendIpiExInput, 'padding')),
     'odd.address': addressOddity,
     'odd.outputAddress': valueQuirk('outputGpa', fc.oneof(fc.constantFrom(1n, 7n, maxOf(64), 1n << 52n), anyWord)),
+    'odd.rax': valueQuirk('rax', fc.oneof(fc.constantFrom(11n, 0x8000_0000n, maxOf(64)), anyWord)),
     'odd.tail': valueQuirk('tail', fc.oneof(fc.constantFrom(0n, 0n, 0x5555_5555_5555_5555n, 1n), anyWord)),
   });
 }
+
+const toList = (bit: number): number[] => [bit];
+const fromList = (list: unknown): number => (list as number[])[0]!;
 
 function nonZeroEdges(name: 'targetVtl'): number[] {
   const { bits } = sendIpiExInput.fields.find((field) => field.name === name)!;

@@ -9,14 +9,27 @@ import { fieldOf, maxOf } from '../src/abi/layout.ts';
 import {
   type CallStep,
   type Case,
-  caseSchemaName,
-  isAllowedGpa,
+  type Machine,
+  makeCase,
   makeStep,
   type Step,
   type VcpuSetup,
 } from '../src/case/case.ts';
-import { apicStates, caseLimits, eoiKinds, idleKinds, strayCodeBits } from '../src/case/limits.ts';
+import { isAllowedGpa, isCall } from '../src/case/checks.ts';
+import {
+  apicChanges,
+  apicStates,
+  callModes,
+  caseLimits,
+  caseMsrs,
+  cpuidFeatures,
+  eoiKinds,
+  idleKinds,
+  irqchips,
+  opcodes,
+} from '../src/case/limits.ts';
 import { ramEnd } from '../src/case/memory.ts';
+import { caseSchemaName, defaultGuestOsId, defaultRax } from '../src/case/schema.ts';
 import { anyWord, ascending, simplestVector } from './integers.ts';
 import { effectiveVpIndexes } from './machine.ts';
 import { listOf } from './list.ts';
@@ -40,19 +53,26 @@ type CallShape = Omit<CallStep, 'do' | 'targets' | 'note'> & {
   readonly maskFlips: readonly number[];
 };
 
+/** A step that is no call; of the fields of its kind it has those that it needs, and `vcpu` is a name. */
+interface ChangeShape {
+  readonly change: Exclude<Step['do'], CallStep['do']>;
+  readonly vcpu: number;
+  readonly msr: (typeof caseMsrs)[number];
+  readonly value: bigint;
+  readonly apic: (typeof apicChanges)[number];
+}
+
 export interface CaseShape {
-  readonly steps: readonly (CallShape | 'run')[];
+  readonly steps: readonly (CallShape | ChangeShape)[];
   readonly vcpus: readonly VcpuShape[];
+  readonly machine: Omit<Machine, 'vcpus'>;
 }
 
 const noNullPrototype = true;
 const vcpuName = fc.nat(caseLimits.vcpus - 1);
 const bits = listOf(fc.nat(bankCountMax - 1), bankCountMax);
-/** Bits that `parseCase` accepts: none that turns the call into another that KVM knows. */
-const anyControlBits = listOf(
-  fc.integer({ min: strayCodeBits[0], max: controlWord.bits - 1 }).filter((bit) => bit !== 15 && bit !== 16),
-  controlWord.bits,
-).filter((numbers) => numbers.filter((bit) => bit < 16).length <= 1);
+/** Bits that `parseCase` may refuse together with a call code; such a shape is not valid and not proposed. */
+const anyControlBits = listOf(fc.nat(controlWord.bits - 1), controlWord.bits);
 const anyTarget: fc.Arbitrary<TargetShape> = fc.record(
   {
     vcpu: fc.integer({ min: -1, max: caseLimits.vcpus - 1 }),
@@ -80,8 +100,26 @@ const anyCall: fc.Arbitrary<CallShape> = fc.record(
     tail: simplestFirst([maxOf(64), 0n], anyWord),
     targetVtl: fc.nat(Number(maxOf(8))),
     padding: fc.nat(Number(maxOf(24))),
+    mode: fc.constantFrom(...callModes),
+    cpl: fc.nat(3),
+    page: simplestFirst<bigint | null>([null], anyWord),
+    opcode: fc.constantFrom(...opcodes),
+    rax: simplestFirst([defaultRax], anyWord),
     sender: vcpuName,
     vector: simplestFirst([simplestVector], fc.oneof(legal, fc.nat(Number(maxOf(31))), fc.nat(Number(maxOf(32))))),
+  },
+  { noNullPrototype },
+);
+
+const someVectors = listOf(legal, HV_IPI_HIGH_VECTOR - HV_IPI_LOW_VECTOR + 1);
+
+const anyChange: fc.Arbitrary<ChangeShape> = fc.record(
+  {
+    change: fc.constantFrom<ChangeShape['change'][]>('run', 'set-apic', 'write-msr', 'init'),
+    vcpu: vcpuName,
+    msr: fc.constantFrom(...caseMsrs),
+    value: anyWord,
+    apic: fc.constantFrom(...apicChanges),
   },
   { noNullPrototype },
 );
@@ -93,18 +131,32 @@ const anyVcpu: fc.Arbitrary<VcpuShape> = fc.record(
     apic: fc.constantFrom(...apicStates),
     eoi: fc.constantFrom(...eoiKinds),
     idle: fc.constantFrom(...idleKinds),
+    vcpuId: simplestFirst<number | null>([null], fc.nat(caseLimits.vcpuId)),
+    lacks: fc.subarray([...cpuidFeatures]),
+    enforced: fc.boolean(),
+    tpr: fc.nat(15),
+    irr: someVectors,
+    isr: someVectors,
   },
   { noNullPrototype },
 );
 
-const simplestVcpu: VcpuShape = { name: 0, index: null, apic: 'x2apic', eoi: 'hv-msr', idle: 'parked' };
+const simplestVcpu: VcpuShape = vcpuToShape(makeCase([{}], []).machine.vcpus[0]!, 0);
 const simplestCall = callToShape(makeStep({ do: 'send-ipi', vector: simplestVector }), []);
 
 /** All cases, simplest forms first: one vCPU whose VP index is its position, slow calls, vector 0xfe, no targets. */
 export const caseShape: fc.Arbitrary<CaseShape> = fc.record(
   {
-    steps: listOf(fc.oneof(fc.constant('run' as const), anyCall), caseLimits.steps),
+    steps: listOf<CallShape | ChangeShape>(fc.oneof(anyChange, anyCall), caseLimits.steps),
     vcpus: listOf(anyVcpu, caseLimits.vcpus),
+    machine: fc.record(
+      {
+        irqchip: fc.constantFrom(...irqchips),
+        xen: fc.boolean(),
+        guestOsId: simplestFirst([defaultGuestOsId, 0n], anyWord),
+      },
+      { noNullPrototype },
+    ),
   },
   { noNullPrototype },
 );
@@ -116,26 +168,27 @@ export const caseShape: fc.Arbitrary<CaseShape> = fc.record(
  */
 export function shapesOf(value: unknown): CaseShape[] {
   const { machine, steps } = value as Case;
-  const vcpus = machine.vcpus.map(({ vpIndex, ...rest }, position) => ({
-    ...rest,
-    name: position,
-    index: vpIndex === position ? null : vpIndex,
-  }));
+  const { vcpus: setups, ...rest } = machine;
+  const vcpus = setups.map(vcpuToShape);
   const shapeSteps = (known: readonly number[]) =>
-    steps.map((step) => (step.do === 'run' ? 'run' : callToShape(step, known)));
+    steps.map((step) => (isCall(step) ? callToShape(step, known) : changeToShape(step)));
   return [
-    { steps: shapeSteps(effectiveVpIndexes(machine)), vcpus },
-    { steps: shapeSteps([]), vcpus },
+    { steps: shapeSteps(effectiveVpIndexes(machine)), vcpus, machine: rest },
+    { steps: shapeSteps([]), vcpus, machine: rest },
   ];
 }
 
+function vcpuToShape({ vpIndex, ...rest }: VcpuSetup, position: number): VcpuShape {
+  return { ...rest, name: position, index: vpIndex === position ? null : vpIndex };
+}
+
 /** The same with all VP indexes in order, and with the first sender in front: changes of several vCPUs at once. */
-export function leapsFrom({ steps, vcpus }: CaseShape): CaseShape[] {
-  const call = steps.find((step) => step !== 'run');
+export function leapsFrom({ steps, vcpus, machine }: CaseShape): CaseShape[] {
+  const call = steps.find((step): step is CallShape => 'isEx' in step);
   const isFirst = ({ name }: VcpuShape) => name === call?.sender;
   return [
-    { steps, vcpus: vcpus.map((vcpu) => ({ ...vcpu, index: null })) },
-    { steps, vcpus: [...vcpus.filter(isFirst), ...vcpus.filter((other) => !isFirst(other))] },
+    { steps, machine, vcpus: vcpus.map((vcpu) => ({ ...vcpu, index: null })) },
+    { steps, machine, vcpus: [...vcpus.filter(isFirst), ...vcpus.filter((other) => !isFirst(other))] },
   ];
 }
 
@@ -147,14 +200,42 @@ function fieldNumber(name: 'variableHeaderSize' | 'repCount' | 'repStartIndex'):
 export function shapeToCase(shape: CaseShape): Case {
   const vcpus = shape.vcpus.length === 0 ? [simplestVcpu] : shape.vcpus;
   const steps = shape.steps.length === 0 ? [simplestCall] : shape.steps;
-  const machine = {
-    vcpus: vcpus.map(({ index, apic, eoi, idle }, position) => ({ vpIndex: index ?? position, apic, eoi, idle })),
-  };
+  const machine: Machine = { ...shape.machine, vcpus: vcpus.map(shapeToVcpu) };
   const names = vcpus.map(({ name }) => name);
   const vpIndexes = effectiveVpIndexes(machine);
-  const toStep = (step: CallShape | 'run'): Step =>
-    step === 'run' ? { do: 'run', note: '' } : shapeToCall(step, names, vpIndexes);
+  const toStep = (step: CallShape | ChangeShape): Step =>
+    'isEx' in step ? shapeToCall(step, names, vpIndexes) : shapeToChange(step, names);
   return { schema: caseSchemaName, why: '', origin: null, machine, steps: steps.map(toStep) };
+}
+
+function shapeToVcpu({ index, name: _name, irr, isr, ...rest }: VcpuShape, position: number): VcpuSetup {
+  return { vpIndex: index ?? position, ...rest, irr: ascending(irr), isr: ascending(isr) };
+}
+
+/** Position of a vCPU by its name; when it has gone, another one. */
+function positionOf(name: number, names: readonly number[]): number {
+  const position = names.indexOf(name);
+  return position === -1 ? name % names.length : position;
+}
+
+function shapeToChange({ change, vcpu: name, msr, value, apic }: ChangeShape, names: readonly number[]): Step {
+  const vcpu = positionOf(name, names);
+  const note = '';
+  switch (change) {
+    case 'run':
+      return { do: change, note };
+    case 'write-msr':
+      return { do: change, vcpu, msr, value, note };
+    case 'set-apic':
+      return { do: change, vcpu, apic, note };
+    case 'init':
+      return { do: change, vcpu, note };
+  }
+}
+
+function changeToShape(step: Exclude<Step, CallStep>): ChangeShape {
+  const { note: _, do: change, ...fields } = step;
+  return { change, vcpu: 0, msr: 'guest-os-id', value: 0n, apic: 'enabled', ...fields };
 }
 
 function shapeToCall(shape: CallShape, names: readonly number[], vpIndexes: readonly number[]): CallStep {
@@ -162,10 +243,9 @@ function shapeToCall(shape: CallShape, names: readonly number[], vpIndexes: read
   const numbers = ascending(
     targets.map(({ vcpu: name, bank, bit }) => vpIndexes[names.indexOf(name)] ?? bank * vpsPerBank + bit),
   );
-  const senderPosition = names.indexOf(sender);
   const common = {
     ...rest,
-    sender: senderPosition === -1 ? sender % names.length : senderPosition,
+    sender: positionOf(sender, names),
     gpa: gpa !== null && isAllowedGpa(gpa) ? gpa : null,
     controlBits: ascending(controlBits),
     note: '',

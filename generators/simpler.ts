@@ -4,9 +4,20 @@
  */
 import { HV_IPI_HIGH_VECTOR, HV_IPI_LOW_VECTOR } from '../src/abi/hypercall.ts';
 import { maxOf } from '../src/abi/layout.ts';
-import type { CallStep, Case } from '../src/case/case.ts';
-import { apicStates, caseLimits, eoiKinds, idleKinds } from '../src/case/limits.ts';
+import type { CallStep, Case, Step } from '../src/case/case.ts';
+import { isCall } from '../src/case/checks.ts';
+import {
+  apicChanges,
+  apicStates,
+  callModes,
+  caseLimits,
+  caseMsrs,
+  eoiKinds,
+  idleKinds,
+  irqchips,
+} from '../src/case/limits.ts';
 import { ramEnd } from '../src/case/memory.ts';
+import { defaultGuestOsId, defaultRax } from '../src/case/schema.ts';
 import { simplestVector } from './integers.ts';
 import { effectiveVpIndexes } from './machine.ts';
 
@@ -19,18 +30,33 @@ export function isSimpler(a: Case, b: Case): boolean {
 
 /** Numbers that are compared one after the other. */
 function complexityOf({ machine, steps }: Case): (number | bigint)[] {
-  const { vcpus } = machine;
-  const calls = steps.filter((step): step is CallStep => step.do !== 'run');
+  const { vcpus, irqchip, xen, guestOsId } = machine;
+  const calls = steps.filter(isCall);
   const vpIndexes = effectiveVpIndexes(machine);
   const overCalls = (part: (step: CallStep) => number) => sum(calls.map(part));
   const overCallWords = (part: (step: CallStep) => bigint) => calls.reduce((total, step) => total + part(step), 0n);
   return [
+    irqchips.indexOf(irqchip) + Number(xen),
+    guestOsId === defaultGuestOsId ? 0n : 1n + guestOsId,
     vcpus.length,
     sum(vcpus.map(({ vpIndex }, position) => (vpIndex === position ? 0 : 1 + vpIndex))),
     sum(vcpus.map(({ apic }) => apicStates.indexOf(apic))),
     sum(vcpus.map(({ eoi }) => eoiKinds.indexOf(eoi))),
     sum(vcpus.map(({ idle }) => idleKinds.indexOf(idle))),
+    sum(vcpus.map(({ lacks, enforced }) => lacks.length + Number(enforced))),
+    sum(vcpus.map(({ vcpuId }) => (vcpuId === null ? 0 : 1 + vcpuId))),
+    sum(vcpus.map(({ irr, isr }) => irr.length + isr.length)),
+    sum(vcpus.map(({ irr, isr }) => sum(irr) + sum(isr))),
+    sum(vcpus.map(({ tpr }) => tpr)),
     steps.length,
+    sum(steps.map((step) => stepRanks.indexOf(step.do))),
+    sum(steps.map(changeRank)),
+    steps.reduce((total, step) => total + (step.do === 'write-msr' ? step.value : 0n), 0n),
+    overCalls(({ mode }) => callModes.indexOf(mode)),
+    overCalls(({ cpl }) => cpl),
+    overCalls(({ opcode }) => (opcode === 'native' ? 0 : 1)),
+    overCallWords(({ page }) => (page === null ? 0n : 1n + page)),
+    overCallWords(({ rax }) => (rax === defaultRax ? 0n : 1n + rax)),
     overCalls((step) => (step.do === 'send-ipi-ex' ? 1 : 0)),
     overCalls((step) => (step.fast ? 1 : 0)),
     overCalls((step) => step.sender),
@@ -50,6 +76,15 @@ function complexityOf({ machine, steps }: Case): (number | bigint)[] {
     overCallWords((step) => (step.tail === maxOf(64) ? 0n : 1n + step.tail)),
     overCalls((step) => vectorRank(step.vector)),
   ];
+}
+
+/** Kinds of steps, the simplest first. */
+const stepRanks: readonly Step['do'][] = ['run', 'send-ipi', 'send-ipi-ex', 'set-apic', 'write-msr', 'init'];
+
+function changeRank(step: Step): number {
+  if (step.do === 'set-apic') return step.vcpu + apicChanges.indexOf(step.apic);
+  if (step.do === 'write-msr') return step.vcpu + caseMsrs.indexOf(step.msr);
+  return step.do === 'init' ? step.vcpu : 0;
 }
 
 /** A VP that the machine has is simpler than one that it has not. */

@@ -4,6 +4,8 @@
  */
 import fc from 'fast-check';
 import { caseLimits } from '../src/case/limits.ts';
+import { type PlatformPlan, platformPlan } from './platform.ts';
+import { sometimes } from './sometimes.ts';
 
 /** Features and their usual weights, in groups that compete with each other: `group.feature`. */
 export const featureWeights = {
@@ -16,8 +18,34 @@ export const featureWeights = {
   'apic.xapic': 5,
   'apic.softwareDisabled': 1,
   'apic.hardwareDisabled': 1,
+  'preset.none': 20,
+  'preset.tpr': 2,
+  'preset.irr': 2,
+  'preset.isr': 2,
+  'preset.all': 1,
+  'idle.parked': 12,
+  'idle.uninitialized': 1,
+  'idle.initReceived': 1,
   'eoi.hvMsr': 3,
   'eoi.apic': 2,
+  'mode.long': 5,
+  'mode.compat': 3,
+  'mode.protected32': 2,
+  'mode.unpaged32': 2,
+  'mode.protected16': 2,
+  'mode.real': 1,
+  'cpl.0': 5,
+  'cpl.3': 2,
+  'cpl.1': 2,
+  'cpl.2': 2,
+  'way.bare': 8,
+  'way.page': 6,
+  'way.otherOpcode': 1,
+  'change.guestOsId': 3,
+  'change.hypercall': 5,
+  'change.vpIndex': 4,
+  'change.apic': 4,
+  'change.init': 1,
   'call.sendIpi': 2,
   'call.sendIpiEx': 3,
   'form.slow': 1,
@@ -50,6 +78,7 @@ export const featureWeights = {
   'odd.address': 4,
   'odd.outputAddress': 2,
   'odd.tail': 3,
+  'odd.rax': 1,
 } as const;
 
 export type Feature = keyof typeof featureWeights;
@@ -62,6 +91,14 @@ export interface Swarm {
   readonly countedPercent: number;
   /** How many of 1000 cases have halted vCPUs; those are slow. */
   readonly haltedPerMille: number;
+  /** Percentage of calls that are not made by a bare instruction in 64-bit mode at CPL 0; each costs as much as four. */
+  readonly entryPercent: number;
+  /** Percentage of steps that change the machine. */
+  readonly changePercent: number;
+  /** Percentage of cases that start with GUEST_OS_ID 0. */
+  readonly noGuestOsIdPercent: number;
+  /** What all machines of the round are made with; null is an in-kernel irqchip and everything in CPUID. */
+  readonly platform: PlatformPlan | null;
   /**
    * Percentage of calls by another sender than the case's usual one. Every change of sender is a KVM_RUN of its own, so
    * most rounds have few of them.
@@ -78,6 +115,10 @@ export const usualSwarm: Swarm = {
   vcpuCountMax: caseLimits.vcpus,
   countedPercent: 40,
   haltedPerMille: 5,
+  entryPercent: 8,
+  changePercent: 5,
+  noGuestOsIdPercent: 2,
+  platform: null,
   otherSenderPercent: 10,
   breakCounts: [5, 4, 1],
   weights: featureWeights,
@@ -87,14 +128,18 @@ const multiplier = fc.constantFrom<number[]>(0, 1, 1, 1, 2, 4);
 
 /**
  * Draws swarms. On average a case has 20 steps, over which the cost of its set-up spreads; one batch in four has halted
- * vCPUs in 0.8 % of its cases.
+ * vCPUs in at most 2.4 % of its cases.
  */
 export const swarmArbitrary: fc.Arbitrary<Swarm> = fc.record(
   {
     stepCountMax: fc.constantFrom(2, 8, 16, 31, 64, 64, 64, 64),
     vcpuCountMax: fc.constantFrom(2, 4, 8, 8),
     countedPercent: fc.constantFrom(0, 40, 40, 80),
-    haltedPerMille: fc.constantFrom(0, 0, 0, 8),
+    haltedPerMille: fc.constantFrom(0, 0, 0, 24),
+    entryPercent: fc.constantFrom(0, 0, 0, 0, 0, 8, 40),
+    changePercent: fc.constantFrom(0, 0, 8, 30),
+    noGuestOsIdPercent: fc.constantFrom(0, 0, 0, 25),
+    platform: sometimes<PlatformPlan | null>(4, 10, platformPlan, null),
     otherSenderPercent: fc.constantFrom(0, 5, 5, 50),
     breakCounts: fc.constantFrom<Swarm['breakCounts'][]>([1, 0, 0], [5, 4, 1], [5, 4, 1], [5, 4, 1], [3, 5, 2]),
     weights: fc
@@ -118,11 +163,6 @@ export function oneofFeatures<T>(swarm: Swarm, choices: Partial<Record<Feature, 
   const allOff = features.every((feature) => swarm.weights[feature] === 0);
   const weights = allOff ? featureWeights : swarm.weights;
   return fc.oneof(...features.map((feature) => ({ weight: weights[feature], arbitrary: choices[feature]! })));
-}
-
-/** `value` in that share of draws, else `other`. */
-export function sometimes<T>(share: number, of: number, value: fc.Arbitrary<T>, other: T): fc.Arbitrary<T> {
-  return fc.oneof({ weight: of - share, arbitrary: fc.constant(other) }, { weight: share, arbitrary: value });
 }
 
 function multipliersToWeights(multipliers: readonly number[]): Record<Feature, number> {

@@ -1,0 +1,73 @@
+/** Ways to make a call: processor mode, CPL, hypercall page, instruction. */
+import fc from 'fast-check';
+import type { CallStep } from '../src/case/case.ts';
+import { modeHasPage } from '../src/case/checks.ts';
+import { isRealMode } from '../src/case/limits.ts';
+import { sometimes } from './sometimes.ts';
+import { oneofFeatures, type Swarm } from './swarm.ts';
+
+/** An entry before it knows which hypercall pages there are. */
+export interface EntryPlan {
+  readonly mode: CallStep['mode'];
+  readonly cpl: number;
+  readonly way: 'bare' | 'page' | 'other';
+  /** Which of the pages that the case has enabled, modulo their number. */
+  readonly page: number;
+}
+
+const plainEntry: EntryPlan = { mode: 'long', cpl: 0, way: 'bare', page: 0 };
+
+/** Draws entries, most of them the plain one. */
+export function entryPlan(swarm: Swarm): fc.Arbitrary<EntryPlan> {
+  const other = fc.record<EntryPlan>(
+    {
+      mode: oneofFeatures<CallStep['mode']>(swarm, {
+        'mode.long': fc.constant('long'),
+        'mode.compat': fc.constant('compat'),
+        'mode.protected32': fc.constant('protected32'),
+        'mode.unpaged32': fc.constant('unpaged32'),
+        'mode.protected16': fc.constant('protected16'),
+        'mode.real': fc.constant('real'),
+      }),
+      cpl: oneofFeatures(swarm, {
+        'cpl.0': fc.constant(0),
+        'cpl.1': fc.constant(1),
+        'cpl.2': fc.constant(2),
+        'cpl.3': fc.constant(3),
+      }),
+      way: oneofFeatures<EntryPlan['way']>(swarm, {
+        'way.bare': fc.constant('bare'),
+        'way.page': fc.constant('page'),
+        'way.otherOpcode': fc.constant('other'),
+      }),
+      page: fc.nat(7),
+    },
+    { noNullPrototype: true },
+  );
+  return sometimes(entryPercent(swarm), 100, other, plainEntry);
+}
+
+/** Where Xen hypercalls are intercepted, no call goes through the ring, so that an entry costs nothing more. */
+function entryPercent({ entryPercent: usual, platform }: Swarm): number {
+  return platform?.xen === true ? Math.max(usual, 50) : usual;
+}
+
+/** Whether a call is to go through a page, if there is one. */
+export function wantsPage({ way, mode }: EntryPlan): boolean {
+  return way === 'page' && modeHasPage(mode);
+}
+
+/** The fields of a call; without a page that was enabled before, a bare instruction. */
+export function buildEntry(
+  plan: EntryPlan,
+  pages: readonly bigint[],
+): Pick<CallStep, 'mode' | 'cpl' | 'page' | 'opcode'> {
+  const { mode, cpl, way, page } = plan;
+  const isThroughPage = pages.length > 0 && wantsPage(plan);
+  return {
+    mode,
+    cpl: isRealMode(mode) ? 0 : cpl,
+    page: isThroughPage ? pages[page % pages.length]! : null,
+    opcode: way === 'other' ? 'other' : 'native',
+  };
+}
