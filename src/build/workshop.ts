@@ -1,0 +1,144 @@
+/**
+ * A prepared source in the cache in which changes are built, one at a time. Each build leaves the source as it was:
+ * what is about to change is copied aside first, in files and not in memory, so that also a build that was killed is
+ * undone by the next one.
+ */
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { runTool, type Say } from '../lab/apt.ts';
+import { cacheRoot, makeFolderAtOnce } from '../lab/cache.ts';
+import { withFileErrors } from '../lab/errors.ts';
+import { withLock } from './lock.ts';
+import { makeKvm } from './make.ts';
+import type { Source } from './source.ts';
+
+/** All that a build makes; the lab takes the one that fits its CPU. */
+const moduleNames = ['kvm.ko', 'kvm-amd.ko', 'kvm-intel.ko'];
+
+/** A change of a source: which files it may touch (paths below the tree), and the work. */
+export interface Change {
+  readonly files: readonly string[];
+  readonly make: () => Promise<void>;
+}
+
+interface Kept {
+  readonly path: string;
+  readonly existed: boolean;
+}
+
+export class Workshop {
+  readonly source: Source;
+  readonly #say: Say;
+  readonly #signal: AbortSignal | undefined;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(source: Source, say: Say, signal?: AbortSignal) {
+    this.source = source;
+    this.#say = say;
+    this.#signal = signal;
+  }
+
+  /**
+   * Builds the source with a change, or as it is; the folder of the modules, which is named after what is in them.
+   *
+   * @throws BuildError when it does not compile; whatever the change throws; InfrastructureError for a full disk.
+   */
+  async build(change: Change | null): Promise<string> {
+    const before = this.#last;
+    const mine = (async () => {
+      await before;
+      return withFileErrors(this.#lockPath, () => {
+        return withLock(this.#lockPath, this.#say, () => this.#buildLocked(change));
+      });
+    })();
+    // Who comes next waits for the end, whatever it is.
+    this.#last = mine.catch(() => undefined);
+    return mine;
+  }
+
+  /** Runs work on the source while nobody builds in it and no change is left in it. */
+  async whilePristine<Result>(work: () => Promise<Result>): Promise<Result> {
+    return withLock(this.#lockPath, this.#say, async () => {
+      await this.#restore();
+      return work();
+    });
+  }
+
+  async #buildLocked(change: Change | null): Promise<string> {
+    await this.#restore();
+    if (change !== null) await this.#keep(change.files);
+    try {
+      await change?.make();
+      await makeKvm(this.source, this.#signal);
+      return await this.#takeModules();
+    } finally {
+      await this.#restore();
+    }
+  }
+
+  /** Without debug information they are a tenth of the size. */
+  async #takeModules(): Promise<string> {
+    const kvm = join(this.source.tree, 'arch/x86/kvm');
+    const hash = createHash('sha256');
+    const draft = `${this.source.tree}.modules-${process.pid}`;
+    await rm(draft, { recursive: true, force: true });
+    await mkdir(draft);
+    const names = moduleNames.filter((name) => existsSync(join(kvm, name)));
+    for (const name of names) {
+      await runTool('strip', ['-g', join(kvm, name), '-o', join(draft, name)]);
+      hash.update(await readFile(join(draft, name)));
+    }
+    const id = hash.digest('hex').slice(0, 12);
+    const folder = join(cacheRoot(), 'modules', `${this.source.release}-${id}`);
+    if (!existsSync(folder)) {
+      await makeFolderAtOnce(folder, async (target) => {
+        for (const name of names) await copyFile(join(draft, name), join(target, name));
+      });
+    }
+    await rm(draft, { recursive: true, force: true });
+    return folder;
+  }
+
+  get #lockPath(): string {
+    return `${this.source.tree}.lock`;
+  }
+
+  get #asidePath(): string {
+    return `${this.source.tree}.aside`;
+  }
+
+  /** Copies files aside; the list comes last and at once, so that an incomplete copy is none. */
+  async #keep(files: readonly string[]): Promise<void> {
+    const kept: Kept[] = [];
+    for (const path of files) {
+      const existed = existsSync(join(this.source.tree, path));
+      kept.push({ path, existed });
+      if (!existed) continue;
+      const copy = join(this.#asidePath, 'files', path);
+      await mkdir(dirname(copy), { recursive: true });
+      await copyFile(join(this.source.tree, path), copy);
+    }
+    await mkdir(this.#asidePath, { recursive: true });
+    await writeFile(join(this.#asidePath, 'list.json'), JSON.stringify(kept));
+  }
+
+  /** A file that is as it should be keeps its date, so that make leaves it alone. */
+  async #restore(): Promise<void> {
+    const list = join(this.#asidePath, 'list.json');
+    if (existsSync(list)) {
+      for (const { path, existed } of JSON.parse(await readFile(list, 'utf8')) as Kept[]) {
+        const file = join(this.source.tree, path);
+        if (!existed) {
+          await rm(file, { force: true });
+          continue;
+        }
+        const text = await readFile(join(this.#asidePath, 'files', path));
+        const now = existsSync(file) ? await readFile(file) : null;
+        if (now === null || !now.equals(text)) await writeFile(file, text);
+      }
+    }
+    await rm(this.#asidePath, { recursive: true, force: true });
+  }
+}
