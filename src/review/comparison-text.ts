@@ -1,0 +1,145 @@
+/** A comparison as text: each group with its smallest case, both kernels side by side, next to their contracts. */
+import { formatPermitted } from '../../oracle/tlfs-text.ts';
+import { prepare } from '../campaign/judgement.ts';
+import { describeStep } from '../campaign/stages.ts';
+import { formatCount, formatTable } from '../campaign/table.ts';
+import { type StepView, viewObservation, viewOutcome } from '../campaign/view.ts';
+import type { Group } from './compare.ts';
+import { describeFate, type GroupKind, guestDifferences, type Pair, type Seen, statusOf } from './difference.ts';
+
+const headlines: Record<GroupKind, string> = {
+  new: 'NEW: only the second kernel leaves its contract',
+  gone: 'GONE: only the first kernel leaves its contract',
+  changed: 'CHANGED: both kernels leave their contracts, each in its own way',
+  contract: 'CONTRACT: the kernels differ, and each does what its own contract says',
+  same: 'SAME: both kernels leave the contract alike; the guest sees no difference',
+};
+
+/** What the two kernels are called in tables. */
+export interface Names {
+  readonly base: string;
+  readonly kernel: string;
+}
+
+/** A group whole. */
+export function formatGroup(group: Group, names: Names): string {
+  const { kind, key, cases, path, confirmed } = group;
+  const lines = [
+    headlines[kind],
+    `  ${key}`,
+    `  ${formatCount(cases)} ${cases === 1 ? 'case' : 'cases'}, first at ${path}; confirmed ${confirmed}`,
+  ];
+  return `${lines.join('\n')}\n${formatMinimal(group, names)}`;
+}
+
+/**
+ * The smallest case of a group, step by step: who says or saw what. Narrow enough for a mail: those who agree share a
+ * line.
+ */
+export function formatMinimal({ value, pair }: Pick<Group, 'value' | 'pair'>, names: Names): string {
+  const vpIndexes = value.machine.vcpus.map(({ vpIndex, apic, idle }, position) => {
+    const words = [apic === 'x2apic' ? '' : apic, idle === 'parked' ? '' : idle].filter(Boolean).join(' ');
+    return `vCPU ${position} has VP index ${vpIndex}${words === '' ? '' : ` (${words})`}`;
+  });
+  const steps = value.steps.map((step, index) => {
+    const rules = [...new Set(sidesOf(pair).map(({ prepared }) => prepared.outcome.steps[index]!.rule))];
+    const words = wrapped(`step ${index + 1}: `, describeStep(step).split(', '));
+    const rule = step.do === 'run' ? '' : `    rule: ${rules.join(' before, now ')}\n`;
+    return `${words}${rule}${formatTable(stepRows(pair, index, names), '    ')}${tlfsLine(pair, index)}`;
+  });
+  const rest = guestDifferences(pair)
+    .filter(({ step }) => step === null)
+    .map(({ vcpu, what, base, kernel }) => {
+      const place = vcpu === null ? what : `${what} of vCPU ${vcpu}`;
+      return `  ${place}: ${names.base} ${base}, ${names.kernel} ${kernel}\n`;
+    });
+  return `${wrapped('machine: ', vpIndexes)}${steps.join('')}${rest.join('')}`;
+}
+
+const widthMax = 74;
+
+/** Items with commas between them, on lines that a mail program leaves alone. */
+export function wrapped(label: string, items: readonly string[], indent = '  '): string {
+  const lines: string[] = [];
+  let line = `${indent}${label}`;
+  for (const [place, item] of items.entries()) {
+    const text = place === items.length - 1 ? item : `${item}, `;
+    if (line.trim() !== label.trim() && line.length + text.trimEnd().length > widthMax) {
+      lines.push(line.trimEnd());
+      line = indent + ' '.repeat(label.length);
+    }
+    line += text;
+  }
+  return `${[...lines, line.trimEnd()].join('\n')}\n`;
+}
+
+function sidesOf({ base, kernel }: Pair): [Seen, Seen] {
+  return [base, kernel];
+}
+
+/** A reading of one thing by each who has a word in it: the contracts and the kernels. */
+type Reading = readonly [who: string, text: string];
+
+function stepRows(pair: Pair, index: number, names: Names): string[][] {
+  const expected = sidesOf(pair).map(({ prepared }) => viewOutcome(prepared.outcome).steps[index]!);
+  const seen = sidesOf(pair).map(({ observation }) =>
+    observation === null ? null : (viewObservation(observation).steps[index] ?? null),
+  );
+  const rows = (what: string, contract: (step: StepView) => string, read: (step: StepView) => string): string[][] => {
+    const texts = seen.map((step, side) => (step === null ? fateOf(sidesOf(pair)[side]!) : read(step)));
+    const contracts = expected.map(contract);
+    const readings: Reading[] = [
+      ...(contracts[0] === contracts[1]
+        ? [['contract', contracts[1]!] as const]
+        : [
+            [`contract of ${names.base}`, contracts[0]!] as const,
+            [`contract of ${names.kernel}`, contracts[1]!] as const,
+          ]),
+      [names.base, texts[0]!],
+      [names.kernel, texts[1]!],
+    ];
+    return readingRows(what, readings, texts[0] !== texts[1]);
+  };
+  const vcpus = pair.base.prepared.value.machine.vcpus.flatMap(({ vpIndex }, vcpu) => {
+    const cell = (step: StepView): string => vcpuText(step, vcpu);
+    // A LAPIC that was not read after this step is compared at the end.
+    const wasRead = seen.every((step) => step === null || step.vcpus[vcpu]?.lapic !== null);
+    const contract = (step: StepView): string => (wasRead ? cell(step) : arrivalsText(step, vcpu));
+    return rows(`vCPU ${vcpu} (VP ${vpIndex})`, contract, cell);
+  });
+  const changed = ({ registers }: StepView): string => registers.join('; ') || 'unchanged';
+  const registers = seen.some((step) => step !== null && step.registers.length > 0)
+    ? rows('registers', () => 'unchanged', changed)
+    : [];
+  return [...rows('status', statusOf, statusOf), ...registers, ...vcpus];
+}
+
+/** Those who agree share a row; the last row of a thing in which the kernels differ is marked. */
+function readingRows(what: string, readings: readonly Reading[], isDifferent: boolean): string[][] {
+  const byText = new Map<string, string[]>();
+  for (const [who, text] of readings) byText.set(text, [...(byText.get(text) ?? []), who]);
+  const rows = [...byText].map(([text, who], place) => [place === 0 ? what : '', who.join(', '), text]);
+  if (isDifferent) rows.at(-1)!.push('<--');
+  return rows;
+}
+
+function fateOf(seen: Seen): string {
+  return seen.observation === null ? describeFate(seen) : 'not run';
+}
+
+function vcpuText(step: StepView, vcpu: number): string {
+  const lapic = step.vcpus[vcpu]?.lapic ?? '-';
+  const handlers = arrivalsText(step, vcpu);
+  return [handlers, lapic].filter((text) => text !== '-').join('; ') || '-';
+}
+
+function arrivalsText(step: StepView, vcpu: number): string {
+  const arrivals = step.vcpus[vcpu]?.arrivals ?? '-';
+  return arrivals === '-' ? '-' : `handlers ${arrivals}`;
+}
+
+/** What TLFS permits for the call; a `run` step has none. */
+function tlfsLine({ kernel: { prepared, facts } }: Pair, index: number): string {
+  const judged = prepare(prepared.value, facts, 'tlfs').tlfs?.find(({ step }) => step === index);
+  return judged === undefined ? '' : `    TLFS permits ${formatPermitted(judged.permitted)}\n`;
+}

@@ -1,0 +1,61 @@
+/** Builds KVM before and after a series of patches, and finds out what they touch. */
+import { copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import type { BuildPlace } from '../build/mirror.ts';
+import { applyPatch, filesOfDiff, type Patch } from '../build/patch.ts';
+import { Workshop } from '../build/workshop.ts';
+import type { Say } from '../lab/apt.ts';
+import { type TouchedPlace, touchedPlaces } from './touched.ts';
+
+export interface PatchedModules {
+  /** Folders of modules. */
+  readonly before: string;
+  readonly after: string;
+  readonly places: readonly TouchedPlace[];
+  /** Files that the patches touch and that are in none of KVM's modules. */
+  readonly outside: readonly string[];
+}
+
+/** Where a change ends up in KVM's modules. */
+const insideModules = /^(?:arch\/x86\/kvm\/|virt\/kvm\/|include\/|arch\/x86\/include\/)/;
+
+/**
+ * Builds both.
+ *
+ * @throws BuildError when a patch does not apply or does not build.
+ */
+export async function buildBoth(
+  { source }: BuildPlace,
+  patches: readonly Patch[],
+  say: Say,
+  signal?: AbortSignal,
+): Promise<PatchedModules> {
+  const workshop = new Workshop(source, say, signal);
+  const files = [...new Set(patches.flatMap(({ diff }) => filesOfDiff(diff)))];
+  const aside = await mkdtemp(join(tmpdir(), 'hvipi-review-'));
+  try {
+    say('building KVM before the patch');
+    const before = await workshop.build(null);
+    for (const file of files) await copyIfThere(join(source.tree, file), join(aside, file));
+    const places: TouchedPlace[] = [];
+    say('building KVM after the patch');
+    const make = async (): Promise<void> => {
+      for (const patch of patches) await applyPatch(patch, source.tree);
+      for (const file of files) {
+        places.push(...(await touchedPlaces(file, join(aside, file), join(source.tree, file))));
+      }
+    };
+    const after = await workshop.build({ files, make });
+    return { before, after, places, outside: files.filter((file) => !insideModules.test(file)) };
+  } finally {
+    await rm(aside, { recursive: true, force: true });
+  }
+}
+
+async function copyIfThere(from: string, to: string): Promise<void> {
+  if (!existsSync(from)) return;
+  await mkdir(dirname(to), { recursive: true });
+  await copyFile(from, to);
+}

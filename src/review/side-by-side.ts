@@ -1,0 +1,68 @@
+/** Opens two kernels at a time and compares them: what `compare` and `review` have in common. */
+import type { Batch } from '../campaign/batches.ts';
+import { Session } from '../campaign/session.ts';
+import { parseTarget } from '../campaign/target.ts';
+import { resolveKernel } from '../lab/kernels.ts';
+import { type Comparison, type CompareHooks, compareKernels, defaultCompareLimits } from './compare.ts';
+import { identify, type KernelIdentity } from './kernel-identity.ts';
+
+/** A kernel of the lab and, where given, the folder of its KVM modules. */
+export interface Side {
+  readonly kernel: string;
+  readonly kvmModules: string | null;
+}
+
+export interface SideBySideOptions {
+  readonly base: Side;
+  readonly kernel: Side;
+  readonly install: 'auto' | 'refuse';
+  readonly say: (line: string) => void;
+  readonly batches: Iterable<Batch>;
+  readonly seconds: number;
+}
+
+export interface SideBySide extends Comparison {
+  readonly base: KernelIdentity;
+  readonly kernel: KernelIdentity;
+  readonly cpu: string;
+}
+
+/** @throws UsageError, SkippedError, InfrastructureError when one of the kernels does not come up. */
+export async function compareSides(
+  options: SideBySideOptions,
+  signal: AbortSignal,
+  hooks: CompareHooks,
+): Promise<SideBySide> {
+  // One after the other: the first may download or install what both need.
+  await using base = await open(options.base, options, signal);
+  await using kernel = await open(options.kernel, options, signal);
+  const { batches, seconds } = options;
+  const comparison = await compareKernels(
+    { base, kernel },
+    { batches, seconds, limits: defaultCompareLimits },
+    signal,
+    hooks,
+  );
+  return {
+    ...comparison,
+    base: await identityOf(options.base, base, options),
+    kernel: await identityOf(options.kernel, kernel, options),
+    cpu: kernel.facts.cpu,
+  };
+}
+
+async function open({ kernel, kvmModules }: Side, options: SideBySideOptions, signal: AbortSignal): Promise<Session> {
+  const { install, say } = options;
+  const session = await Session.open(parseTarget({ target: 'lab', kernel, kvmModules, install, say }), signal);
+  const modules = kvmModules === null ? '' : ` with ${kvmModules}`;
+  say(`kernel ${session.facts.kernelRelease}${modules}, booted in ${session.bootSeconds.toFixed(1)} s`);
+  return session;
+}
+
+async function identityOf(
+  side: Side,
+  { facts }: Session,
+  { install, say }: SideBySideOptions,
+): Promise<KernelIdentity> {
+  return identify(await resolveKernel(side.kernel, { install, say }), facts.kernelRelease, side.kvmModules);
+}

@@ -1,0 +1,61 @@
+/** What a patch touches: files, functions, lines, and the words on the lines that it changes. */
+import { execa } from 'execa';
+
+export interface TouchedPlace {
+  /** Path below the tree. */
+  readonly file: string;
+  /** The function around the change, or the line that `diff -p` takes for one; "" at the top of a file. */
+  readonly function: string;
+  /** First and last line of the change in the file after the patch. */
+  readonly lines: readonly [number, number];
+  /** The text that is taken away and put in. */
+  readonly text: string;
+}
+
+/** The places in which two states of a file differ; a state that is not there is `/dev/null`. */
+export async function touchedPlaces(file: string, before: string, after: string): Promise<TouchedPlace[]> {
+  const { stdout } = await execa('diff', ['-N', '-U0', '-p', before, after], { reject: false, env: { LC_ALL: 'C' } });
+  return parsePlaces(file, stdout);
+}
+
+/** The places of a unified diff without context. */
+export function parsePlaces(file: string, diff: string): TouchedPlace[] {
+  const places: TouchedPlace[] = [];
+  for (const hunk of diff.split(/^(?=@@ )/m).slice(1)) {
+    const head = /^@@ -\S+ \+(\d+)(?:,(\d+))? @@ ?(.*)$/m.exec(hunk);
+    if (head === null) continue;
+    const first = Number(head[1]);
+    const count = Number(head[2] ?? 1);
+    const text = hunk
+      .split('\n')
+      .slice(1)
+      .filter((line) => /^[+-]/.test(line))
+      .map((line) => line.slice(1))
+      .join('\n');
+    places.push({ file, function: functionName(head[3]!), lines: [first, Math.max(first, first + count - 1)], text });
+  }
+  return places;
+}
+
+/** `kvm_hv_send_ipi` of `static u64 kvm_hv_send_ipi(struct kvm_vcpu *vcpu, ...`. */
+function functionName(line: string): string {
+  return /(\w+)\s*\(/.exec(line)?.[1] ?? line.trim();
+}
+
+/** Whether the patch changes nothing but blanks and empty lines. */
+export function isWhitespaceOnly(places: readonly TouchedPlace[]): boolean {
+  return places.every(({ text }) => text.trim() === '');
+}
+
+/** `kvm_hv_send_ipi (arch/x86/kvm/hyperv.c:2291-2293)`, one text a function. */
+export function describePlaces(places: readonly TouchedPlace[]): string[] {
+  const byFunction = new Map<string, TouchedPlace[]>();
+  for (const place of places) {
+    const key = `${place.file} ${place.function}`;
+    byFunction.set(key, [...(byFunction.get(key) ?? []), place]);
+  }
+  return [...byFunction.values()].map((list) => {
+    const lines = list.map(({ lines: [first, last] }) => (first === last ? `${first}` : `${first}-${last}`));
+    return `${list[0]!.function || 'top of the file'} (${list[0]!.file}:${lines.join(',')})`;
+  });
+}
