@@ -1,0 +1,94 @@
+/** What a report rests on: the case run again on the kernel, and what that kernel and the lab are. */
+import { existsSync, readFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { isProblem, type Judgement, judgeObservation, prepare, type Prepared } from '../campaign/judgement.ts';
+import { type RunView, viewObservation } from '../campaign/view.ts';
+import type { Case } from '../case/case.ts';
+import { KernelFailure } from '../executor/executor.ts';
+import { resolveKernel } from '../lab/kernels.ts';
+import { type Lab, type LabOptions, openLab } from '../lab/lab.ts';
+import { identify, type KernelIdentity } from '../review/kernel-identity.ts';
+import { ownVersion, qemuVersion } from '../review/tool-facts.ts';
+
+export interface Evidence {
+  readonly prepared: Prepared;
+  readonly kernel: KernelIdentity;
+  /** /proc/version: release, compiler, build. */
+  readonly kernelVersion: string;
+  /** SHA-256 of the kernel's configuration; null where neither the kernel nor its folder has it. */
+  readonly configHash: string | null;
+  readonly cpu: string;
+  readonly qemu: string;
+  readonly tool: string;
+  /** Of the last run that showed a problem, else of the last one. */
+  readonly judgement: Judgement | { readonly class: 'oops' | 'warning' | 'hang'; readonly signature: string };
+  readonly observed: RunView | null;
+  /** Of a kernel that failed. */
+  readonly console: string | null;
+  readonly shown: number;
+  readonly times: number;
+}
+
+const runsMax = { divergence: 10, failure: 3 };
+
+/** Boots the kernel and replays the case in fresh VMs: ten times, or three where each time costs a boot. */
+export async function gatherEvidence(value: Case, options: LabOptions): Promise<Evidence> {
+  let lab = await openLab(options);
+  try {
+    const prepared = prepare(value, lab.facts);
+    const facts = await factsOf(lab, options);
+    let last: Pick<Evidence, 'judgement' | 'observed' | 'console'> | null = null;
+    let [shown, times, failures] = [0, 0, 0];
+    while (times < runsMax.divergence && failures < runsMax.failure) {
+      times++;
+      const seen = await runOnce(lab, prepared);
+      if (seen.observed === null) {
+        failures++;
+        await lab[Symbol.asyncDispose]();
+        if (failures < runsMax.failure) lab = await openLab(options);
+      }
+      const isShown = seen.judgement.class !== 'match' && seen.judgement.class !== 'deviation';
+      if (isShown) shown++;
+      if (isShown || last === null) last = seen;
+    }
+    return { prepared, ...facts, ...last!, shown, times };
+  } finally {
+    await lab[Symbol.asyncDispose]();
+  }
+}
+
+async function runOnce(lab: Lab, prepared: Prepared): Promise<Pick<Evidence, 'judgement' | 'observed' | 'console'>> {
+  try {
+    const [observation] = await lab.run([prepared.program], { exact: true });
+    const judgement = judgeObservation(prepared, observation!);
+    return { judgement, observed: viewObservation(observation!), console: null };
+  } catch (error) {
+    if (!(error instanceof KernelFailure)) throw error;
+    return { judgement: { class: error.kind, signature: error.fingerprint }, observed: null, console: error.console };
+  }
+}
+
+type Facts = Pick<Evidence, 'kernel' | 'kernelVersion' | 'configHash' | 'cpu' | 'qemu' | 'tool'>;
+
+async function factsOf(lab: Lab, options: LabOptions): Promise<Facts> {
+  const kernel = await resolveKernel(options.kernel, options);
+  const config = await lab.shellOutput('[ ! -e /proc/config.gz ] || zcat /proc/config.gz | sha256sum');
+  const file = join(options.kernel, '.config');
+  const own = existsSync(file) ? createHash('sha256').update(readFileSync(file)).digest('hex') : null;
+  return {
+    kernel: identify(kernel, lab.facts.kernelRelease, options.kvmModules ?? null),
+    kernelVersion: (await lab.shellOutput('cat /proc/version')).trim(),
+    configHash: config.trim().split(' ')[0] || own,
+    cpu: lab.facts.cpu,
+    qemu: await qemuVersion(),
+    tool: `hvipi ${ownVersion()}`,
+  };
+}
+
+/** The problem in a few words: `divergence deliver/missing-interrupt`, or null when the kernel does as expected. */
+export function problemOf({ judgement }: Evidence): string | null {
+  const isFailure = !('outcome' in judgement) && judgement.class !== 'match' && judgement.class !== 'deviation';
+  if (isFailure) return `${judgement.class} ${judgement.signature}`;
+  return 'outcome' in judgement && isProblem(judgement) ? `${judgement.class} ${judgement.signature}` : null;
+}

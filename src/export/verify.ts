@@ -1,0 +1,38 @@
+/** Runs an exported program in a lab, to see that it says of a kernel what hvipi says of it. */
+import { readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { KernelFailure } from '../executor/executor.ts';
+import { handOver } from '../lab/hand-over.ts';
+import type { Lab } from '../lab/lab.ts';
+
+export type ProgramVerdict = 'pass' | 'fail' | 'skip' | 'error' | 'hang' | 'kernel failure';
+
+export interface ProgramRun {
+  readonly verdict: ProgramVerdict;
+  readonly output: string;
+}
+
+/** The exit codes of both forms: a selftest's failed assertion ends it with 254 (test_assert), ksft's skip is 4. */
+const verdicts: Readonly<Record<number, ProgramVerdict>> = {
+  0: 'pass',
+  1: 'fail',
+  4: 'skip',
+  254: 'fail',
+  /** busybox's `timeout` ends what it stops with 128 + SIGTERM. */
+  143: 'hang',
+};
+const secondsMax = 30;
+
+/** @throws InfrastructureError when the lab fails. */
+export async function runInLab(lab: Lab, program: string): Promise<ProgramRun> {
+  const path = `/tmp/${basename(program)}`;
+  try {
+    await handOver(lab, await readFile(program), path);
+    const { exitCode, output } = await lab.exec(['timeout', `${secondsMax}`, path]);
+    await lab.exec(['rm', '-f', path, `${path}.gz.base64`]);
+    return { verdict: verdicts[exitCode] ?? 'error', output: output.toString().trim() };
+  } catch (error) {
+    if (!(error instanceof KernelFailure)) throw error;
+    return { verdict: 'kernel failure', output: error.fingerprint };
+  }
+}
