@@ -1,6 +1,6 @@
 /** One QEMU process: its private folder, its console, the channel to the agent, and its end. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createWriteStream, rmSync, type WriteStream } from 'node:fs';
+import { createWriteStream, readdirSync, readFileSync, rmSync, type WriteStream } from 'node:fs';
 import { mkdtemp, rename, rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -115,6 +115,11 @@ export class Machine implements AsyncDisposable {
     this.#agent?.write(bytes);
   }
 
+  /** Milliseconds that QEMU's threads, taken together, have waited for a CPU; 0 where the kernel does not say. */
+  starvedMs(): number {
+    return waitedMs(this.#process.pid);
+  }
+
   /** The kernel answers an NMI with a panic that prints where it was (`unknown_nmi_panic`). */
   sendNmi(): void {
     this.#control?.write('{"execute":"inject-nmi"}\n');
@@ -183,6 +188,17 @@ async function listen(path: string): Promise<Server> {
     });
   });
   return server;
+}
+
+/** Sum of the run delays of a process's threads (Documentation/scheduler/sched-stats.rst: second field, nanoseconds). */
+function waitedMs(pid: number | undefined): number {
+  try {
+    const tasks = `/proc/${pid}/task`;
+    const delays = readdirSync(tasks).map((task) => readFileSync(`${tasks}/${task}/schedstat`, 'utf8').split(' ')[1]);
+    return delays.reduce((sum, delay) => sum + Number(delay), 0) / 1e6;
+  } catch {
+    return 0;
+  }
 }
 
 function lastLine(text: string): string {
