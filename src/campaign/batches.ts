@@ -1,22 +1,28 @@
-/** The stream of cases: the corpus first, then generated batches, each drawn from the campaign's seed and its number. */
+/**
+ * The stream of cases: the corpus first, then a space that is walked completely, or else generated batches, each drawn
+ * from the campaign's seed and its number.
+ */
 import { drawBatch } from '../../generators/batch.ts';
+import { casesOf, type Space } from '../../generators/spaces.ts';
 import type { Case } from '../case/case.ts';
 import type { CorpusEntry } from './corpus.ts';
+import { variantOf } from './steering.ts';
 
 /** Cases that go to the executor in one piece: large enough to hide the way there, small enough to repeat. */
 export const batchSize = 64;
 
 /** Where a case of the stream comes from. */
 export interface Place {
-  /** `batch:index` of a generated case, or the file of a saved one. */
+  /** `batch:index` of a generated case, `space:number` of one of a space, or the file of a saved one. */
   readonly path: string;
   /** What draws the case again, with fast-check's shrinking around it; null for a saved case. */
   readonly drawn: { readonly batch: number; readonly index: number } | null;
 }
 
 export interface Batch {
-  /** Number of a generated batch; null for cases of the corpus. */
+  /** Number of a generated batch; null for cases of the corpus and of spaces. */
   readonly number: number | null;
+  readonly origin: 'corpus' | 'space' | 'drawn';
   readonly cases: readonly Case[];
   placeOf(index: number): Place;
 }
@@ -27,12 +33,18 @@ export interface StreamOptions {
   readonly corpus: readonly CorpusEntry[];
   /** How many generated cases there are; infinity when only time ends the stream. */
   readonly runs: number;
+  /** Spaces that are walked instead of drawing cases. */
+  readonly spaces?: readonly Space[];
 }
 
 /** The batches of a campaign, in order. The same options give the same batches. */
-export function* batchesOf({ seed, fromBatch, corpus, runs }: StreamOptions): Generator<Batch> {
+export function* batchesOf({ seed, fromBatch, corpus, runs, spaces = [] }: StreamOptions): Generator<Batch> {
   for (let start = 0; start < corpus.length; start += batchSize)
     yield corpusBatch(corpus.slice(start, start + batchSize));
+  if (spaces.length > 0) {
+    for (const space of spaces) yield* spaceBatches(space);
+    return;
+  }
   let left = runs;
   for (let number = fromBatch; left > 0; number++) {
     const batch = generatedBatch(seed, number, Math.min(left, batchSize));
@@ -43,23 +55,49 @@ export function* batchesOf({ seed, fromBatch, corpus, runs }: StreamOptions): Ge
 
 /** The generated case at `batch:index`. */
 export function caseAt(seed: string, { batch, index }: NonNullable<Place['drawn']>): Case {
-  const value = drawBatch(seed, batch, index + 1).cases[index];
+  const value = drawBatch(seed, batch, index + 1, variantOf(seed, batch)).cases[index];
   if (value === undefined) throw new Error(`batch ${batch} has no case ${index}`);
   return value;
 }
 
-function generatedBatch(seed: string, number: number, size: number): Batch {
-  const { cases } = drawBatch(seed, number, size);
+/** A generated batch with its first `size` cases. */
+export function generatedBatch(seed: string, number: number, size: number): Batch {
+  const { cases } = drawBatch(seed, number, size, variantOf(seed, number));
   return {
     number,
+    origin: 'drawn',
     cases,
     placeOf: (index) => ({ path: `${number}:${index}`, drawn: { batch: number, index } }),
   };
 }
 
-function corpusBatch(entries: readonly CorpusEntry[]): Batch {
+function* spaceBatches(space: Space): Generator<Batch> {
+  let cases: Case[] = [];
+  let first = 0;
+  const finish = (): Batch => {
+    const start = first;
+    const batch: Batch = {
+      number: null,
+      origin: 'space',
+      cases,
+      placeOf: (index) => ({ path: `${space.name}:${start + index}`, drawn: null }),
+    };
+    first += cases.length;
+    cases = [];
+    return batch;
+  };
+  for (const { value } of casesOf(space)) {
+    cases.push(value);
+    if (cases.length === batchSize) yield finish();
+  }
+  if (cases.length > 0) yield finish();
+}
+
+/** Saved cases as a batch. */
+export function corpusBatch(entries: readonly CorpusEntry[]): Batch {
   return {
     number: null,
+    origin: 'corpus',
     cases: entries.map(({ value }) => value),
     placeOf: (index) => ({ path: entries[index]!.file, drawn: null }),
   };

@@ -1,8 +1,8 @@
 /** What a campaign is given and what it gives. */
-import type { Place, StreamOptions } from './batches.ts';
+import type { Batch, Place, StreamOptions } from './batches.ts';
 import type { DeviationGroup } from './deviation-log.ts';
 import type { Finding } from './finding.ts';
-import type { ContractName, Prepared } from './judgement.ts';
+import type { ContractName, Judgement, Prepared } from './judgement.ts';
 import type { PursuitOptions } from './pursuit.ts';
 import type { Session } from './session.ts';
 import type { Tally } from './tally.ts';
@@ -13,12 +13,20 @@ export interface CampaignOptions extends StreamOptions, Omit<PursuitOptions, 'ta
   readonly seconds: number;
   /** Whether the campaign goes on after a finding. */
   readonly keepGoing: boolean;
+  /** The batches, where they are not those that the stream's options give. */
+  readonly batches?: Iterable<Batch>;
+  /** Whether a suspect runs alone even if its problem is known, so that verdicts do not depend on what came before. */
+  readonly probesKnown?: boolean;
+  /** How often the target may die; see `Session.open`. */
+  readonly restartsMax?: number;
 }
 
 /** Told while the campaign runs. */
 export interface CampaignHooks {
   readonly onOpen?: (session: Session) => void;
-  readonly onCase?: (prepared: Prepared, verdict: string, place: Place) => void;
+  readonly onCase?: (prepared: Prepared, verdict: string, place: Place, judgement: Judgement) => void;
+  /** A batch is judged whole; the campaign waits for what this does. */
+  readonly onBatchDone?: (batch: Batch) => void | Promise<void>;
   readonly onBatch?: (tally: Tally, findings: readonly Finding[]) => void;
   /** `isSaved` is false when the file could not be written. */
   readonly onFinding?: (finding: Finding, isSaved: boolean) => void;

@@ -4,6 +4,8 @@
  * a single problem is decided in `pursuit.ts`.
  */
 import type { Case } from '../case/case.ts';
+import { contractFor } from '../../oracle/contract.ts';
+import { isSameMemory } from '../../oracle/verdict.ts';
 import type { Observation } from '../case/observation.ts';
 import { InfrastructureError, KernelFailure } from '../executor/executor.ts';
 import { type Batch, batchesOf, type Place } from './batches.ts';
@@ -41,7 +43,7 @@ export async function runCampaign(
   signal: AbortSignal,
   hooks: CampaignHooks = {},
 ): Promise<CampaignResult> {
-  await using session = await Session.open(target, signal, options.contract);
+  await using session = await Session.open(target, signal, options.contract, options.restartsMax);
   hooks.onOpen?.(session);
   const campaign = new Campaign(session, { ...options, target }, hooks);
   const { ending, error } = await campaign.run();
@@ -52,14 +54,14 @@ export async function runCampaign(
 }
 
 class Campaign {
-  readonly tally = new Tally();
+  readonly tally: Tally;
   nextBatch: number;
   readonly #session: Session;
   readonly #options: CampaignOptions & PursuitOptions;
   readonly #hooks: CampaignHooks;
   readonly #pursuit: Pursuit;
   readonly #deviations: DeviationLog;
-  readonly #batches: Generator<Batch>;
+  readonly #batches: Iterator<Batch>;
   #flights: Flight[] = [];
   #isStopped = false;
 
@@ -67,7 +69,8 @@ class Campaign {
     this.#session = session;
     this.#options = options;
     this.#hooks = hooks;
-    this.#batches = batchesOf(options);
+    this.tally = new Tally(contractFor(session.facts));
+    this.#batches = (options.batches ?? batchesOf(options))[Symbol.iterator]();
     this.#pursuit = new Pursuit(session, this.tally, options, (finding, isSaved) =>
       hooks.onFinding?.(finding, isSaved),
     );
@@ -136,21 +139,24 @@ class Campaign {
     if (observations.length !== flight.cases.length) {
       throw new InfrastructureError(`${observations.length} observations for ${flight.cases.length} programs`);
     }
-    // Memory is compared once for all of a pooled batch, so a change by one program shows at every one.
-    if (observations.some(({ memory }) => memory.length > 0)) return this.#findWriter(flight, observations);
+    // Where nobody was to write, memory is compared once for all of a pooled batch: a change shows at every program.
+    const isStray = ({ memory }: Observation, index: number): boolean =>
+      !isSameMemory(flight.cases[index]!.outcome.memory, memory);
+    if (observations.some(isStray)) return this.#findWriter(flight, observations);
     for (const [index, prepared] of flight.cases.entries()) {
       const judgement = judgeObservation(prepared, observations[index]!);
       if (isProblem(judgement)) await this.#concludeSuspect(flight, index, judgement);
       else await this.#conclude(flight, index, judgement);
       if (this.#isStopped) return;
     }
-    this.#finish(flight);
+    await this.#finish(flight);
   }
 
   /** Runs a suspect alone; only what it shows alone counts as a finding for certain. */
   async #concludeSuspect(flight: Flight, index: number, suspicion: Problem): Promise<void> {
     const prepared = flight.cases[index]!;
-    if (this.#pursuit.isKnown(suspicion)) return this.#conclude(flight, index, suspicion);
+    if (this.#options.probesKnown !== true && this.#pursuit.isKnown(suspicion))
+      return this.#conclude(flight, index, suspicion);
     const alone = await this.#session.probePrepared(prepared);
     if (isProblem(alone)) return this.#conclude(flight, index, alone);
     this.#count(flight, index, suspicion, 'unstable');
@@ -189,9 +195,11 @@ class Campaign {
 
   #count(flight: Flight, index: number, judgement: Judgement, verdict: string): void {
     const prepared = flight.cases[index]!;
-    if (flight.batch.number === null) this.tally.corpusCases++;
+    const { origin } = flight.batch;
+    if (origin === 'corpus') this.tally.corpusCases++;
+    if (origin === 'space') this.tally.addPoints(flight.batch.placeOf(index).path.split(':')[0]!, prepared.value);
     this.tally.add(prepared, judgement, verdict);
-    this.#hooks.onCase?.(prepared, verdict, flight.batch.placeOf(index));
+    this.#hooks.onCase?.(prepared, verdict, flight.batch.placeOf(index), judgement);
   }
 
   /**
@@ -221,10 +229,11 @@ class Campaign {
       if (this.#isStopped) return;
       await breathe();
     }
-    this.#finish(flight);
+    await this.#finish(flight);
   }
 
-  #finish({ batch }: Flight): void {
+  async #finish({ batch }: Flight): Promise<void> {
     if (batch.number !== null) this.nextBatch = batch.number + 1;
+    await this.#hooks.onBatchDone?.(batch);
   }
 }

@@ -1,6 +1,7 @@
 /** Small changes to a case, of which the reducer's proposals are made. None touches the case it is given. */
 import { bankCountMax, vpsPerBank } from '../abi/hypercall.ts';
 import type { CallStep, Case, Step, VcpuSetup } from '../case/case.ts';
+import { isCall } from '../case/checks.ts';
 
 /** Proposes whole cases, simpler in one respect; a proposal may be heavier in others, and the reducer drops it. */
 export type Pass = (value: Case) => Generator<Case>;
@@ -24,7 +25,7 @@ export function* between(value: bigint, toward: bigint): Generator<bigint> {
 
 /** Every call step with its position. */
 export function* callsOf(value: Case): Generator<[number, CallStep]> {
-  for (const [index, step] of value.steps.entries()) if (step.do !== 'run') yield [index, step];
+  for (const [index, step] of value.steps.entries()) if (isCall(step)) yield [index, step];
 }
 
 export function withSteps(value: Case, steps: readonly Step[]): Case {
@@ -35,18 +36,30 @@ export function withSteps(value: Case, steps: readonly Step[]): Case {
 export function withCall(value: Case, index: number, change: (step: CallStep) => Step): Case {
   return withSteps(
     value,
-    value.steps.map((step, other) => (other === index && step.do !== 'run' ? change(step) : step)),
+    value.steps.map((step, other) => (other === index && isCall(step) ? change(step) : step)),
   );
 }
 
 export function withVcpus(value: Case, vcpus: readonly VcpuSetup[]): Case {
-  return { ...value, machine: { vcpus: [...vcpus] } };
+  return { ...value, machine: { ...value.machine, vcpus: [...vcpus] } };
+}
+
+/** Position of the vCPU that a step is about; null for a step that is about all. */
+export function actorOf(step: Step): number | null {
+  if (step.do === 'run') return null;
+  return isCall(step) ? step.sender : step.vcpu;
+}
+
+/** The step about another vCPU. */
+export function withActor(step: Step, position: number): Step {
+  if (step.do === 'run') return step;
+  return isCall(step) ? { ...step, sender: position } : { ...step, vcpu: position };
 }
 
 /** VP indexes replaced wherever a call names them; a call of the plain form keeps those that it cannot name. */
 export function withTargets(value: Case, rename: ReadonlyMap<number, number>): Case {
   const steps = value.steps.map((step): Step => {
-    if (step.do === 'run') return step;
+    if (!isCall(step)) return step;
     const limit = step.do === 'send-ipi' ? vpsPerBank : vpsPerBank * bankCountMax;
     const renamed = step.targets.map((vp) => {
       const other = rename.get(vp) ?? vp;

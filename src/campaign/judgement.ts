@@ -6,6 +6,7 @@ import { unlistedDifference, unlistedSignature } from '../../oracle/tlfs-text.ts
 import { judge } from '../../oracle/verdict.ts';
 import type { Difference, Outcome } from '../../oracle/outcome.ts';
 import type { Case } from '../case/case.ts';
+import { isCall } from '../case/checks.ts';
 import { encodeCase } from '../case/encode.ts';
 import type { Observation } from '../case/observation.ts';
 import type { Program } from '../case/program.ts';
@@ -109,5 +110,5 @@ export function sameProblem(left: Judgement, right: Judgement): boolean {
 
 /** How many hypercalls a case makes. */
 export function hypercallsOf(value: Case): number {
-  return value.steps.filter((step) => step.do !== 'run').length;
+  return value.steps.filter(isCall).length;
 }

@@ -56,7 +56,7 @@ export class Progress {
       `${formatCount(cases)} cases`,
       `${formatCount(hypercalls)} hypercalls`,
       `${formatCount(rate)}/s`,
-      `rules ${tally.rulesHit.size}/${tally.rulesTotal}`,
+      `rules ${tally.rulesHit.length}/${tally.rules.length}, ${formatCount(tally.coverage.pairs)} pairs`,
       `findings ${findings}`,
     ].join(' | ');
   }

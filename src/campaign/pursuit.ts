@@ -14,6 +14,10 @@ export interface PursuitOptions {
   readonly out: string;
   readonly shrink: ShrinkLimits;
   readonly target: Target;
+  /** Keeps a finding; by default a file in `out`. */
+  readonly save?: (finding: Finding) => Promise<unknown>;
+  /** Problems that need no pursuit any more. */
+  readonly known?: readonly Pick<Problem, 'class' | 'signature'>[];
   /** Told when a finding cannot be saved. */
   readonly warn: (line: string) => void;
 }
@@ -42,6 +46,7 @@ export class Pursuit {
     this.#tally = tally;
     this.#options = options;
     this.#onFinding = onFinding;
+    for (const problem of options.known ?? []) this.#known.add(keyOf(problem));
   }
 
   isKnown(problem: Problem): boolean {
@@ -104,7 +109,7 @@ export class Pursuit {
     this.findings.push(finding);
     let isSaved = true;
     try {
-      await saveFinding(finding, out);
+      await (this.#options.save?.(finding) ?? saveFinding(finding, out));
     } catch (error) {
       isSaved = false;
       warn(`cannot save finding ${finding.id} in ${out}, it is printed whole instead: ${(error as Error).message}`);
@@ -124,6 +129,6 @@ export function rounded(seconds: number): number {
   return Math.round(seconds * 1000) / 1000;
 }
 
-function keyOf(problem: Problem): string {
+function keyOf(problem: Pick<Problem, 'class' | 'signature'>): string {
   return `${problem.class} ${problem.signature}`;
 }

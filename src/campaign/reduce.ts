@@ -5,6 +5,7 @@
  */
 import type { Case } from '../case/case.ts';
 import { caseId } from '../case/case.ts';
+import { isWellFormed } from '../case/checks.ts';
 import { passes } from './reductions.ts';
 import { isLighter, weigh } from './weight.ts';
 
@@ -37,7 +38,7 @@ export async function reduce(
       let candidates = pass(value);
       for (let next = candidates.next(); next.done !== true; next = candidates.next()) {
         const candidate = next.value;
-        if (!isLighter(weigh(candidate), weigh(value))) continue;
+        if (!isLighter(weigh(candidate), weigh(value)) || !isWellFormed(candidate)) continue;
         const id = caseId(candidate);
         if (tried.has(id)) continue;
         if (attempts >= attemptsMax || shouldStop()) return { value, attempts, complete: false };

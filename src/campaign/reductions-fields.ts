@@ -1,11 +1,15 @@
 /** Ways to make the fields of single calls simpler. */
-import { controlWord, HV_IPI_HIGH_VECTOR, HV_IPI_LOW_VECTOR, vpsPerBank } from '../abi/hypercall.ts';
-import { type CallStep, type Case, isAllowedGpa, makeStep, type SendIpiExStep, type Step } from '../case/case.ts';
-import { fieldOf, maxOf } from '../abi/layout.ts';
-import { strayCodeBits } from '../case/limits.ts';
+import { HV_IPI_HIGH_VECTOR, HV_IPI_LOW_VECTOR, vpsPerBank } from '../abi/hypercall.ts';
+import { maxOf } from '../abi/layout.ts';
+import { type CallStep, type Case, makeStep, type SendIpiExStep, type Step } from '../case/case.ts';
+import { isAllowedGpa, isCall } from '../case/checks.ts';
+import { callModes } from '../case/limits.ts';
 import { ascending, between, callsOf, type Pass, sublists, withCall, withSteps } from './edits.ts';
 import { plainerAddresses } from './reductions-address.ts';
 import { oddFields, plainVector } from './weight.ts';
+
+/** Of RAX, only this bit says something to KVM (kvm_xen_hypercall). */
+const xenHypervBit = 0x8000_0000n;
 
 /** Lists that are fields like others when it comes to what a call needs at all. */
 const listFields = ['targets', 'emptyBanks', 'maskFlips', 'controlBits'] as const;
@@ -101,8 +105,7 @@ function* plainVectors(value: Case): Generator<Case> {
   const vectors = new Set([...callsOf(value)].map(([, step]) => step.vector));
   for (const vector of vectors) {
     for (const other of plainerVectors(vector)) {
-      const rename = (step: Step): Step =>
-        step.do !== 'run' && step.vector === vector ? { ...step, vector: other } : step;
+      const rename = (step: Step): Step => (isCall(step) && step.vector === vector ? { ...step, vector: other } : step);
       yield withSteps(value, value.steps.map(rename));
     }
   }
@@ -124,7 +127,7 @@ function* swappedVectors(value: Case): Generator<Case> {
   for (const [index, one] of vectors.entries()) {
     for (const other of vectors.slice(index + 1)) {
       const swap = (vector: number): number => (vector === one ? other : vector === other ? one : vector);
-      const steps = value.steps.map((step) => (step.do === 'run' ? step : { ...step, vector: swap(step.vector) }));
+      const steps = value.steps.map((step) => (isCall(step) ? { ...step, vector: swap(step.vector) } : step));
       yield withSteps(value, steps);
     }
   }
@@ -138,18 +141,12 @@ function* smallerMembers(value: Case): Generator<Case> {
       for (const member of list) {
         for (const other of between(BigInt(member), name === 'controlBits' ? 63n : 0n)) {
           const changed = ascending(list.map((one) => (one === member ? Number(other) : one)));
-          if (name === 'controlBits' && !mayBeSet(Number(other))) continue;
           if (changed.length === list.length) yield withCall(value, index, (call) => ({ ...call, [name]: changed }));
         }
       }
     }
     yield* samebank(value, index, step);
   }
-}
-
-/** Of the call code's bits, only some may be set in addition. */
-function mayBeSet(controlBit: number): boolean {
-  return controlBit >= fieldOf(controlWord, 'callCode').bits || strayCodeBits.some((bit) => bit === controlBit);
 }
 
 /** An empty bank and the flip of its mask bit move together. */
@@ -204,15 +201,22 @@ function* plainerSets(value: Case, index: number, step: SendIpiExStep): Generato
 
 function* smallerNumbers(value: Case): Generator<Case> {
   for (const [index, step] of callsOf(value)) {
-    for (const name of ['targetVtl', 'padding', 'variableHeader', 'repCount', 'repStart'] as const) {
+    for (const name of ['cpl', 'targetVtl', 'padding', 'variableHeader', 'repCount', 'repStart'] as const) {
       for (const other of between(BigInt(step[name] ?? 0), 0n)) {
         yield withCall(value, index, (call) => ({ ...call, [name]: Number(other) }));
       }
     }
     for (const other of between(step.outputGpa, 0n))
       yield withCall(value, index, (call) => ({ ...call, outputGpa: other }));
+    if (oddFields(step).includes('rax')) {
+      for (const rax of [xenHypervBit, ...between(step.rax, 0n)])
+        yield withCall(value, index, (call) => ({ ...call, rax }));
+    }
     if (oddFields(step).includes('tail')) {
       for (const tail of between(step.tail, 0n)) yield withCall(value, index, (call) => ({ ...call, tail }));
+    }
+    for (const mode of callModes.slice(0, callModes.indexOf(step.mode))) {
+      yield withCall(value, index, (call) => ({ ...call, mode }));
     }
     if (step.do !== 'send-ipi-ex') continue;
     for (const format of between(step.format, 0n)) {

@@ -3,9 +3,23 @@
  * may turn out heavier than the case it came from, and the reducer drops it.
  */
 import { vpsPerBank } from '../abi/hypercall.ts';
-import { type Case, makeStep, type Step, type VcpuSetup } from '../case/case.ts';
+import { type Case, makeStep, makeVcpu, type Step, type VcpuSetup } from '../case/case.ts';
+import { isCall } from '../case/checks.ts';
 import { caseLimits } from '../case/limits.ts';
-import { ascending, between, type Pass, sublists, withCall, withSteps, withTargets, withVcpus } from './edits.ts';
+import { defaultGuestOsId } from '../case/schema.ts';
+import {
+  actorOf,
+  ascending,
+  between,
+  type Pass,
+  sublists,
+  withActor,
+  withCall,
+  withSteps,
+  withTargets,
+  withVcpus,
+} from './edits.ts';
+import { changePasses } from './reductions-changes.ts';
 import { fieldPasses } from './reductions-fields.ts';
 
 function* fewerSteps(value: Case): Generator<Case> {
@@ -26,9 +40,11 @@ function* keepVcpus(value: Case, kept: readonly number[]): Generator<Case> {
     value,
     kept.map((position) => value.machine.vcpus[position]!),
   );
-  const renumbered = (step: Step): Step =>
-    step.do === 'run' ? step : { ...step, sender: Math.max(0, kept.indexOf(step.sender)) };
-  const own = value.steps.filter((step) => step.do === 'run' || kept.includes(step.sender));
+  const renumbered = (step: Step): Step => withActor(step, Math.max(0, kept.indexOf(actorOf(step) ?? 0)));
+  const own = value.steps.filter((step) => {
+    const actor = actorOf(step);
+    return actor === null || kept.includes(actor);
+  });
   if (own.length > 0) yield withSteps(smaller, own.map(renumbered));
   const all = withSteps(smaller, value.steps.map(renumbered));
   if (own.length < value.steps.length) yield all;
@@ -39,20 +55,32 @@ function* keepVcpus(value: Case, kept: readonly number[]): Generator<Case> {
   yield withTargets(withVcpus(all, former), rename);
 }
 
+const plainVcpu = makeVcpu({});
+/** Fields of a vCPU but its VP index, which has passes of its own. */
+const vcpuFields = (Object.keys(plainVcpu) as (keyof VcpuSetup)[]).filter((name) => name !== 'vpIndex');
+
 function* plainMachine(value: Case): Generator<Case> {
-  const { vcpus } = value.machine;
-  const plain = { apic: 'x2apic', eoi: 'hv-msr', idle: 'parked' } as const;
+  const { vcpus, ...machine } = value.machine;
+  const plain = { irqchip: 'kernel', xen: false, guestOsId: defaultGuestOsId } as const;
+  for (const change of [plain, { irqchip: plain.irqchip }, { xen: plain.xen }, { guestOsId: plain.guestOsId }]) {
+    yield { ...value, machine: { ...machine, ...change, vcpus } };
+  }
   yield withVcpus(
     value,
-    vcpus.map((vcpu) => ({ ...vcpu, ...plain })),
+    vcpus.map(({ vpIndex }) => makeVcpu({ vpIndex })),
   );
   for (const [position, vcpu] of vcpus.entries()) {
     const changed: VcpuSetup[] = [
-      { ...vcpu, ...plain },
-      { ...vcpu, apic: plain.apic },
+      makeVcpu({ vpIndex: vcpu.vpIndex }),
+      ...vcpuFields.map((name) => ({ ...vcpu, [name]: plainVcpu[name] })),
       { ...vcpu, apic: 'software-disabled' },
-      { ...vcpu, eoi: plain.eoi },
-      { ...vcpu, idle: plain.idle },
+      { ...vcpu, idle: 'uninitialized' },
+      ...(vcpu.lacks.length === 0 ? [] : [{ ...vcpu, lacks: ['cluster-ipi' as const] }]),
+      ...[...sublists(vcpu.lacks)].map((lacks) => ({ ...vcpu, lacks })),
+      ...(['irr', 'isr'] as const).flatMap((name) =>
+        [...sublists(vcpu[name])].map((list) => ({ ...vcpu, [name]: list })),
+      ),
+      ...[...between(BigInt(vcpu.tpr), 0n)].map((tpr) => ({ ...vcpu, tpr: Number(tpr) })),
     ];
     for (const other of changed) yield withVcpus(value, vcpus.with(position, other));
   }
@@ -100,7 +128,7 @@ function* plainVpIndexes(value: Case): Generator<Case> {
 /** Two VP indexes change places, in the machine and in all calls. */
 function* swappedVpIndexes(value: Case): Generator<Case> {
   const { vcpus } = value.machine;
-  const named = value.steps.flatMap((step) => (step.do === 'run' ? [] : step.targets));
+  const named = value.steps.flatMap((step) => (isCall(step) ? step.targets : []));
   const all = ascending([...vcpus.map(({ vpIndex }) => vpIndex), ...named]);
   // Only what is small already: the pairs of large sets are too many to try.
   if (all.length > 6) return;
@@ -137,10 +165,10 @@ function* plainSender(value: Case): Generator<Case> {
   const { vcpus } = value.machine;
   yield withSteps(
     value,
-    value.steps.map((step) => (step.do === 'run' ? step : { ...step, sender: 0 })),
+    value.steps.map((step) => (isCall(step) ? { ...step, sender: 0 } : step)),
   );
   for (const [index, step] of value.steps.entries()) {
-    if (step.do === 'run' || step.sender === 0) continue;
+    if (!isCall(step) || step.sender === 0) continue;
     yield withCall(value, index, (call) => ({ ...call, sender: 0 }));
     yield* swapWithFirst(value, vcpus, step.sender);
   }
@@ -149,7 +177,7 @@ function* plainSender(value: Case): Generator<Case> {
 function* swapWithFirst(value: Case, vcpus: readonly VcpuSetup[], position: number): Generator<Case> {
   const swap = (sender: number): number => (sender === 0 ? position : sender === position ? 0 : sender);
   const order = vcpus.map((_, index) => vcpus[swap(index)]!);
-  const steps = value.steps.map((step) => (step.do === 'run' ? step : { ...step, sender: swap(step.sender) }));
+  const steps = value.steps.map((step) => withActor(step, swap(actorOf(step) ?? 0)));
   const swapped = withSteps(withVcpus(value, order), steps);
   yield swapped;
   // The VP indexes stay where they were and the targets follow, so that the machine does not get harder to read.
@@ -166,6 +194,7 @@ export const passes: readonly Pass[] = [
   fewerVcpus,
   plainMachine,
   parkedMachine,
+  ...changePasses,
   ...fieldPasses,
   plainVpIndexes,
   swappedVpIndexes,

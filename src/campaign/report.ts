@@ -41,7 +41,9 @@ export function campaignToJson(result: CampaignResult, context: ReportContext): 
     hypercalls: tally.hypercalls,
     seconds: rounded(result.seconds),
     bootSeconds: rounded(result.bootSeconds),
-    rules: { hit: [...tally.rulesHit].sort(), total: tally.rulesTotal },
+    rules: { hit: [...tally.rulesHit].sort(), total: tally.rules.length },
+    coverage: { pairs: tally.coverage.pairs, unmet: tally.coverage.unmetValues, rules: tally.coverage.toJson() },
+    spaces: Object.fromEntries(tally.points),
     streamHash: tally.streamHash,
     restarts: result.restarts,
     repeats: tally.repeats,
@@ -67,13 +69,16 @@ export function formatSummary(result: CampaignResult, context: ReportContext): s
   const rate = result.seconds > 0 ? tally.hypercalls / result.seconds : 0;
   const stable = findings.filter((finding) => finding.stable).length;
   const unstable = findings.length - stable;
-  const missed = kvmRules.map(({ name }) => name).filter((name) => !tally.rulesHit.has(name));
+  const missed = tally.rules.filter((name) => !tally.rulesHit.includes(name));
+  const unmet = tally.coverage.unmetValues;
   const lines = [
     `target     ${context.target}, kernel ${facts.kernelRelease}, cpu ${facts.cpu}, booted in ${result.bootSeconds.toFixed(1)} s`,
     `seed       ${context.seed}`,
     `cases      ${formatCount(tally.cases)}, ${formatCount(tally.corpusCases)} of them from the corpus`,
     `hypercalls ${formatCount(tally.hypercalls)} in ${result.seconds.toFixed(1)} s, ${formatCount(rate)}/s`,
-    `rules      ${tally.rulesHit.size}/${tally.rulesTotal}${missed.length === 0 ? '' : `; not met: ${missed.join(', ')}`}`,
+    `rules      ${tally.rulesHit.length}/${tally.rules.length}${missed.length === 0 ? '' : `; not met: ${missed.join(', ')}`}`,
+    `pairs      ${formatCount(tally.coverage.pairs)} of rule and circumstance${unmet.length === 0 ? '' : `; never ${unmet.join(', ')}`}`,
+    ...[...tally.points].map(([name, points]) => `space      ${name}, ${formatCount(points)} points`),
     `stream     ${tally.streamHash}`,
     ...(result.restarts === 0 ? [] : [`restarts   ${result.restarts}`]),
     ...(tally.repeats === 0 ? [] : [`repeats    ${formatCount(tally.repeats)} cases showed a known problem again`]),

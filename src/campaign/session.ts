@@ -17,7 +17,10 @@ import {
 import type { Target } from './target.ts';
 
 /** A target that dies more often than this is not worth another boot. */
-const restartsMax = 50;
+const restartsMaxDefault = 50;
+
+/** How the problem of a case begins that the agent does not survive: our own failure, not the kernel's. */
+export const agentDeath = 'agent died: ';
 /** How long a dying executor may take to go. */
 const disposeMs = 10_000;
 
@@ -30,19 +33,33 @@ export class Session implements AsyncDisposable {
   readonly #target: Target;
   readonly #signal: AbortSignal;
   readonly #contract: ContractName;
+  readonly #restartsMax: number;
   #executor: Executor | null;
 
-  private constructor(target: Target, signal: AbortSignal, contract: ContractName, executor: Executor) {
+  private constructor(
+    target: Target,
+    signal: AbortSignal,
+    contract: ContractName,
+    executor: Executor,
+    restartsMax: number,
+  ) {
     this.#target = target;
     this.#signal = signal;
     this.#contract = contract;
     this.#executor = executor;
+    this.#restartsMax = restartsMax;
     this.facts = executor.facts;
     this.bootSeconds = executor.bootSeconds ?? 0;
   }
 
-  static async open(target: Target, signal: AbortSignal, contract: ContractName = 'kvm'): Promise<Session> {
-    return new Session(target, signal, contract, await openInterruptible(target, signal));
+  /** @param restartsMax how often the target may die before the session gives up. */
+  static async open(
+    target: Target,
+    signal: AbortSignal,
+    contract: ContractName = 'kvm',
+    restartsMax: number = restartsMaxDefault,
+  ): Promise<Session> {
+    return new Session(target, signal, contract, await openInterruptible(target, signal), restartsMax);
   }
 
   /** How often the executor was replaced. */
@@ -57,7 +74,7 @@ export class Session implements AsyncDisposable {
   /** The executor, opened again if the last one is gone. */
   async executor(): Promise<Executor> {
     if (this.#executor !== null) return this.#executor;
-    if (this.generation > restartsMax) {
+    if (this.generation > this.#restartsMax) {
       throw new InfrastructureError(`${this.#target.name} died ${this.generation} times; giving up`);
     }
     this.#executor = await openInterruptible(this.#target, this.#signal);
@@ -102,7 +119,7 @@ export class Session implements AsyncDisposable {
         }
         if (!(error instanceof InfrastructureError)) throw error;
         await this.discard();
-        const signature = `agent died: ${withoutNumbers(error.message)}`;
+        const signature = `${agentDeath}${withoutNumbers(error.message)}`;
         if (attempt < 2) continue;
         return { judgement: { class: 'hang', signature, console: error.message, outcome }, observation: null };
       }

@@ -10,6 +10,7 @@ import { isProblem, type Problem, sameProblem } from './judgement.ts';
 import type { Place } from './batches.ts';
 import { reduce } from './reduce.ts';
 import type { Session } from './session.ts';
+import { variantOf } from './steering.ts';
 
 export interface ShrinkLimits {
   /** Attempts of fast-check's shrinking and of the reducer. */
@@ -84,7 +85,7 @@ export class Shrinker {
   }
 
   async #shrinkDrawn(campaignSeed: string, { batch, index }: NonNullable<Place['drawn']>): Promise<void> {
-    const { arbitrary, seed } = batchArbitrary(campaignSeed, batch);
+    const { arbitrary, seed } = batchArbitrary(campaignSeed, batch, variantOf(campaignSeed, batch));
     const attemptsMax = this.#limits.drawnAttempts;
     const property = fc.asyncProperty(arbitrary, async (candidate) => {
       if (this.executions >= attemptsMax || this.#isExhausted()) return true;

@@ -2,8 +2,10 @@
  * A case stage by stage: for each step what was done, and what was expected against what was observed, per vCPU.
  * Only text; the values come from `view.ts`.
  */
-import { type CallStep, type Case, caseSchemaName, type Step, toJson } from '../case/case.ts';
+import { type CallStep, type Case, makeCase, type Step, toJson } from '../case/case.ts';
+import { isCall } from '../case/checks.ts';
 import { formatList } from '../case/cpulist.ts';
+import { defaultGuestOsId } from '../case/schema.ts';
 import { formatTable } from './table.ts';
 import type { RunView, StepView, VcpuView } from './view.ts';
 import { oddFields } from './weight.ts';
@@ -11,16 +13,30 @@ import { oddFields } from './weight.ts';
 /** Marks a row in which observed is not expected. */
 const mark = '<--';
 
-/** Each vCPU in a line. */
-export function formatMachine({ machine: { vcpus } }: Case): string {
+/** Fields of a vCPU that have a column of their own. */
+const shownFields: ReadonlySet<string> = new Set(['vpIndex', 'apic', 'eoi', 'idle']);
+
+/** What is special about the VM, and each vCPU in a line. */
+export function formatMachine(value: Case): string {
+  const { vcpus, irqchip, xen, guestOsId } = value.machine;
+  const json = toJson(value).machine.vcpus as Record<string, unknown>[];
+  const special = [
+    ...(irqchip === 'kernel' ? [] : [`irqchip ${irqchip}`]),
+    ...(xen ? ['Xen hypercalls intercepted'] : []),
+    ...(guestOsId === defaultGuestOsId ? [] : [`GUEST_OS_ID 0x${guestOsId.toString(16)}`]),
+  ];
   const rows = vcpus.map((vcpu, position) => [
     `vCPU ${position}`,
     `VP ${vcpu.vpIndex}`,
     `apic ${vcpu.apic}`,
     `eoi ${vcpu.eoi}`,
     vcpu.idle,
+    Object.entries(json[position]!)
+      .filter(([name]) => !shownFields.has(name))
+      .map(([name, field]) => `${name} ${String(field)}`)
+      .join('  '),
   ]);
-  return formatTable(rows, '  ');
+  return `${special.length === 0 ? '' : `  ${special.join(', ')}\n`}${formatTable(rows, '  ')}`;
 }
 
 /** All steps of a case with a table each. */
@@ -33,7 +49,10 @@ export function formatStages(value: Case, expected: RunView, observed: RunView |
     if (seen !== null) addArrivals(totals.observed, seen);
     const note = step.note === '' ? '' : `: ${step.note}`;
     text += `step ${index + 1} of ${value.steps.length}${note}\n  ${describeStep(step)}\n`;
-    const rows = [['', 'expected', 'observed', ''], ...stepRows(value, expected.steps[index]!, seen, totals)];
+    const rows = [
+      ['', 'expected', 'observed', ''],
+      ...stepRows(value, isCall(step), expected.steps[index]!, seen, totals),
+    ];
     text += formatTable(rows, '  ');
   }
   return text + formatRest(value, expected, observed);
@@ -41,7 +60,7 @@ export function formatStages(value: Case, expected: RunView, observed: RunView |
 
 /** A step in words. */
 export function describeStep(step: Step): string {
-  if (step.do === 'run') return 'the parked vCPUs run until nothing is pending that they can take';
+  if (!isCall(step)) return describeChange(step);
   const name =
     step.do === 'send-ipi' ? 'HvCallSendSyntheticClusterIpi (0x000b)' : 'HvCallSendSyntheticClusterIpiEx (0x0015)';
   const form = !step.fast ? 'slow' : step.do === 'send-ipi' ? 'fast' : 'XMM-fast';
@@ -56,9 +75,22 @@ export function describeStep(step: Step): string {
   ].join(', ');
 }
 
+function describeChange(step: Exclude<Step, CallStep>): string {
+  switch (step.do) {
+    case 'run':
+      return 'the parked vCPUs run until nothing is pending that they can take';
+    case 'write-msr':
+      return `the host writes 0x${step.value.toString(16)} to the ${step.msr} MSR of vCPU ${step.vcpu}`;
+    case 'set-apic':
+      return `the host makes the APIC of vCPU ${step.vcpu} ${step.apic}`;
+    case 'init':
+      return `vCPU ${step.vcpu} gets INIT`;
+  }
+}
+
 /** Fields that are not at their default and that the sentence does not say otherwise, as in the case's text. */
 function extras(step: CallStep): string[] {
-  const bare: Case = { schema: caseSchemaName, why: '', origin: null, machine: { vcpus: [] }, steps: [step] };
+  const bare = makeCase([], [step]);
   const [json] = (toJson(bare) as { steps: Record<string, unknown>[] }).steps;
   const lists = ['emptyBanks', 'maskFlips', 'controlBits'];
   const shown = new Set([...oddFields(step), ...lists].filter((name) => name !== 'fast' && !isSaid(step, name)));
@@ -79,16 +111,21 @@ function addArrivals(totals: number[], { vcpus }: StepView): void {
 
 function stepRows(
   { machine: { vcpus } }: Case,
+  isHypercall: boolean,
   expected: StepView,
   observed: StepView | null,
   totals: { expected: readonly number[]; observed: readonly number[] },
 ): string[][] {
   const rows: string[][] = [];
   const rule = expected.rule === null || expected.rule === 'run' ? '' : ` (${expected.rule})`;
-  if (expected.result !== null || expected.exception !== null || observed?.result != null) {
-    rows.push(row('status', formatResult(expected), observed === null ? 'not run' : formatResult(observed), rule));
+  if (expected.result !== null || expected.exception !== null || expected.exit !== null || observed?.result != null) {
+    // Only a call that KVM takes for a Hyper-V one has a status.
+    const hasStatus = isHypercall && expected.rule?.startsWith('native-') !== true;
+    const what = hasStatus ? 'status' : isHypercall ? 'RAX' : 'taken';
+    const seen = observed === null ? 'not run' : formatResult(observed, hasStatus);
+    rows.push(row(what, formatResult(expected, hasStatus), seen, rule));
   }
-  for (const register of observed?.registers ?? []) rows.push(row('register', 'unchanged', register));
+  rows.push(...changeRows('register', expected.registers, observed?.registers ?? expected.registers));
   for (const [position, { vpIndex, idle }] of vcpus.entries()) {
     const isHalted = idle === 'halted';
     const seen = observed?.vcpus[position];
@@ -116,7 +153,7 @@ function formatRest(value: Case, expected: RunView, observed: RunView | null): s
       rows.push(row(`LAPIC of vCPU ${position}`, lapic, observed.lapics[position] ?? '-'));
     }
   }
-  for (const change of observed.memory) rows.push(row('memory', 'unchanged', change));
+  rows.push(...changeRows('memory', expected.memory, observed.memory));
   if (observed.stopped !== null) {
     rows.push(
       row('program', `${value.steps.length} steps`, `stopped after ${observed.steps.length}: ${observed.stopped}`),
@@ -125,14 +162,23 @@ function formatRest(value: Case, expected: RunView, observed: RunView | null): s
   return rows.length === 0 ? '' : `at the end\n${formatTable([['', 'expected', 'observed', ''], ...rows], '  ')}`;
 }
 
+/** A row for everything that was to change or did. */
+function changeRows(what: string, expected: readonly string[], observed: readonly string[]): string[][] {
+  return [...new Set([...expected, ...observed])].map((change) => {
+    const side = (list: readonly string[]) => (list.includes(change) ? change : 'unchanged');
+    return row(what, side(expected), side(observed));
+  });
+}
+
 function row(what: string, expected: string, observed: string, remark = ''): string[] {
   return [what, `${expected}${remark}`, observed, expected === observed ? '' : mark];
 }
 
-function formatResult({ result, status, exception }: StepView): string {
+function formatResult({ result, status, exception, exit }: StepView, hasStatus: boolean): string {
   if (exception !== null) return exception;
-  if (result === null) return '-';
-  return status === result ? result : `${result} ${status}`;
+  const left = exit === null ? '' : `exit ${exit}, `;
+  if (result === null) return exit ?? '-';
+  return !hasStatus || status === result ? `${left}${result}` : `${left}${result} ${status}`;
 }
 
 /** `handlers 3 so far, now 0xfe; IRR 0x30`. A halted vCPU takes what comes, so that none ran yet is worth a word. */

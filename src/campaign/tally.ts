@@ -1,10 +1,9 @@
 /** What a campaign has counted so far, and the hash by which two campaigns are compared. */
 import { createHash } from 'node:crypto';
-import { kvmRules } from '../../oracle/rules.ts';
-import { caseId } from '../case/case.ts';
+import type { Contract } from '../../oracle/contract.ts';
+import { type Case, caseId } from '../case/case.ts';
+import { Coverage, reachableRules } from './coverage.ts';
 import { hypercallsOf, type Judgement, type Prepared } from './judgement.ts';
-
-const ruleNames: ReadonlySet<string> = new Set(kvmRules.map(({ name }) => name));
 
 export class Tally {
   cases = 0;
@@ -12,10 +11,22 @@ export class Tally {
   hypercalls = 0;
   /** Cases that showed a problem which another case had shown before. */
   repeats = 0;
-  readonly rulesHit = new Set<string>();
-  readonly rulesTotal = ruleNames.size;
+  /** Points that were checked, by space. */
+  readonly points = new Map<string, number>();
+  readonly coverage = new Coverage();
+  /** Names of the rules that this KVM can reach. */
+  readonly rules: readonly string[];
   readonly #hash = createHash('sha256');
   #start = performance.now();
+
+  constructor(contract: Contract) {
+    this.rules = reachableRules(contract);
+  }
+
+  get rulesHit(): readonly string[] {
+    const hit = this.coverage.rules;
+    return this.rules.filter((rule) => hit.has(rule));
+  }
 
   /** Time counts from the first case, not from the boot. */
   startClock(): void {
@@ -27,12 +38,17 @@ export class Tally {
   }
 
   /** Counts a case; cases come in the order of the stream, whatever the order in which they ran. */
-  add({ value, outcome }: Prepared, judgement: Judgement, verdict: string): void {
+  add({ value, program, outcome }: Prepared, judgement: Judgement, verdict: string): void {
     this.cases++;
     this.hypercalls += hypercallsOf(value);
-    for (const { rule } of outcome.steps) if (ruleNames.has(rule)) this.rulesHit.add(rule);
+    this.coverage.add(program, outcome);
     const signature = judgement.class === 'match' ? '' : ` ${judgement.signature}`;
     this.#hash.update(`${caseId(value)} ${verdict}${signature}\n`);
+  }
+
+  /** Counts the points of a case of a space: each is one call. */
+  addPoints(space: string, value: Case): void {
+    this.points.set(space, (this.points.get(space) ?? 0) + hypercallsOf(value));
   }
 
   /** SHA-256 over the ids and verdicts of all cases so far. */

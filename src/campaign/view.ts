@@ -4,7 +4,7 @@
  */
 import { hvStatusName } from '../abi/hypercall.ts';
 import { APIC_IRR, APIC_ISR, APIC_TMR, lapicRegisterName } from '../abi/lapic.ts';
-import type { LapicChanges, Observation } from '../case/observation.ts';
+import type { LapicChanges, MemoryChange, Observation, RegisterChange } from '../case/observation.ts';
 import { tmrAtSetup } from '../../oracle/machine.ts';
 import type { Outcome } from '../../oracle/outcome.ts';
 
@@ -22,7 +22,9 @@ export interface StepView {
   readonly result: string | null;
   readonly status: string | null;
   readonly exception: string | null;
-  /** Registers that changed although they must not. */
+  /** How the call left the guest for the VMM, or why it was not made. */
+  readonly exit: string | null;
+  /** Registers besides the result register that change or changed. */
   readonly registers: readonly string[];
   readonly vcpus: readonly VcpuView[];
 }
@@ -32,23 +34,24 @@ export interface RunView {
   readonly steps: readonly StepView[];
   /** LAPICs after the last step. */
   readonly lapics: readonly string[];
-  /** Memory that changed although it must not. */
+  /** Memory that KVM is to write, or that changed. */
   readonly memory: readonly string[];
   readonly stopped: string | null;
 }
 
-export function viewOutcome({ vpIndexes, steps }: Outcome): RunView {
+export function viewOutcome({ vpIndexes, steps, memory }: Outcome): RunView {
   return {
     vpIndexes,
-    steps: steps.map(({ rule, result, exception, arrivals, lapics }) => ({
+    steps: steps.map(({ rule, result, exception, exit, registers, arrivals, lapics }) => ({
       rule,
       ...viewResult(result),
       exception: exception === null ? null : `exception ${exception} at the call`,
-      registers: [],
+      exit,
+      registers: registers.map(formatRegister),
       vcpus: arrivals.map((vectors, vcpu) => ({ arrivals: formatVectors(vectors), lapic: formatLapic(lapics[vcpu]!) })),
     })),
     lapics: (steps.at(-1)?.lapics ?? []).map(formatLapic),
-    memory: [],
+    memory: memory.map(formatMemory),
     stopped: null,
   };
 }
@@ -60,16 +63,15 @@ export function viewObservation({ vpIndexes, steps, lapics, memory, stopped }: O
       rule: null,
       ...viewResult(step.result),
       exception: step.exception === null ? null : formatException(step.exception),
-      registers: step.registers.map(({ register, before, after }) => `${register} ${hex(before)} -> ${hex(after)}`),
+      exit: step.exit,
+      registers: step.registers.map(formatRegister),
       vcpus: step.arrivals.map((vectors, vcpu) => {
         const lapic = step.lapics?.[vcpu];
         return { arrivals: formatVectors(vectors), lapic: lapic === undefined ? null : formatLapic(lapic) };
       }),
     })),
     lapics: lapics.map(formatLapic),
-    memory: memory.map(
-      ({ gpa, before, after }) => `${hex(gpa)}: ${before.toString('hex')} -> ${after.toString('hex')}`,
-    ),
+    memory: memory.map(formatMemory),
     stopped,
   };
 }
@@ -110,6 +112,14 @@ function bitmapAt(offset: number): { name: string; base: number } | null {
     if (offset >= base && offset < base + 0x80) return { name, base };
   }
   return null;
+}
+
+function formatRegister({ register, before, after }: RegisterChange): string {
+  return `${register} ${hex(before)} -> ${hex(after)}`;
+}
+
+function formatMemory({ gpa, before, after }: MemoryChange): string {
+  return `${hex(gpa)}: ${before.toString('hex')} -> ${after.toString('hex')}`;
 }
 
 function viewResult(result: bigint | null): { result: string | null; status: string | null } {

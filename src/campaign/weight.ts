@@ -1,7 +1,9 @@
 /** Which of two cases is simpler. The order is what a person would prefer to read. */
 import { HV_IPI_HIGH_VECTOR, HV_IPI_LOW_VECTOR } from '../abi/hypercall.ts';
-import { type CallStep, type Case, makeStep, type Step } from '../case/case.ts';
-import { apicStates } from '../case/limits.ts';
+import { type CallStep, type Case, makeStep, makeVcpu, type Step, type VcpuSetup } from '../case/case.ts';
+import { isCall } from '../case/checks.ts';
+import { apicChanges, apicStates, callModes, cpuidFeatures, idleKinds } from '../case/limits.ts';
+import { defaultGuestOsId } from '../case/schema.ts';
 
 /** The vector that a case uses when the vector does not matter. */
 export const plainVector = 0xfe;
@@ -10,18 +12,21 @@ export const plainVector = 0xfe;
 export type Weight = readonly bigint[];
 
 /**
- * No thread of its own for a vCPU, then fewer steps, then fewer vCPUs, then fewer things that are not at their
+ * No thread of its own for a vCPU, then a call at all, then fewer steps, then fewer vCPUs, then fewer things that are not at their
  * default, then fewer bits, then plainer vectors and VP indexes, then smaller numbers.
  */
-export function weigh({ machine: { vcpus }, steps }: Case): Weight {
-  const calls = steps.filter((step) => step.do !== 'run');
+export function weigh({ machine: { vcpus, irqchip, xen, guestOsId }, steps }: Case): Weight {
+  const calls = steps.filter(isCall);
   const sum = <T>(items: readonly T[], of: (item: T, index: number) => bigint | number): bigint =>
     items.reduce((total, item, index) => total + BigInt(of(item, index)), 0n);
   return [
     sum(vcpus, ({ idle }) => Number(idle === 'halted')),
+    BigInt(Number(calls.length === 0)),
     BigInt(steps.length),
     BigInt(vcpus.length),
-    sum(vcpus, ({ apic, eoi }) => Number(apic !== 'x2apic') + Number(eoi !== 'hv-msr')),
+    BigInt(Number(irqchip !== 'kernel') + Number(xen) + Number(guestOsId !== defaultGuestOsId)),
+    sum(vcpus, oddVcpuFields),
+    sum(vcpus, ({ lacks, irr, isr }) => lacks.length + irr.length + isr.length),
     sum(steps, (step) => Number(step.do !== 'run')),
     sum(calls, (step) => oddFields(step).length + oddSet(step) + Number(isMisaligned(step))),
     sum(calls, listLength),
@@ -35,7 +40,17 @@ export function weigh({ machine: { vcpus }, steps }: Case): Weight {
     sum(calls, (step) => step.targets.reduce((total, vp) => total + vp, 0)),
     sum(calls, (step) => step.sender),
     sum(calls, magnitude),
-    sum(vcpus, ({ apic }) => apicStates.indexOf(apic)),
+    sum(
+      vcpus,
+      ({ apic, idle, tpr, vcpuId }) => apicStates.indexOf(apic) + idleKinds.indexOf(idle) + tpr + (vcpuId ?? 0),
+    ),
+    sum(vcpus, ({ lacks }) => lacks.reduce((total, name) => total + cpuidFeatures.indexOf(name), 0)),
+    sum(vcpus, ({ irr, isr }) => [...irr, ...isr].reduce((total, vector) => total + vectorWeight(vector), 0)),
+    sum(calls, ({ mode, cpl }) => callModes.indexOf(mode) + cpl),
+    sum(steps, (step) =>
+      step.do === 'write-msr' ? step.value : step.do === 'set-apic' ? apicChanges.indexOf(step.apic) : 0,
+    ),
+    guestOsId,
   ];
 }
 
@@ -45,6 +60,14 @@ export function isLighter(left: Weight, right: Weight): boolean {
     if (value !== other) return value < other;
   }
   return false;
+}
+
+const plainVcpu = makeVcpu({});
+
+/** How many fields of a vCPU, its VP index and its lists excepted, do not have their default. */
+function oddVcpuFields(vcpu: VcpuSetup): number {
+  const scalars = (Object.keys(plainVcpu) as (keyof VcpuSetup)[]).filter((name) => !Array.isArray(plainVcpu[name]));
+  return scalars.filter((name) => name !== 'vpIndex' && vcpu[name] !== plainVcpu[name]).length;
 }
 
 /** Lists and the sender have weights of their own. */
@@ -99,7 +122,7 @@ function vectorWeight(vector: number): number {
 
 /** Size of all numbers of a step; makes smaller numbers simpler where nothing else differs. */
 function magnitude(step: CallStep): bigint {
-  const { padding, repCount, repStart, variableHeader, targetVtl, controlBits, gpa, outputGpa, tail } = step;
+  const { padding, repCount, repStart, variableHeader, targetVtl, controlBits, gpa, outputGpa, tail, page } = step;
   // Padding says less than a VTL, and bit 63 is reserved in every reading of the specification.
   const numbers = [padding, repCount, repStart, variableHeader ?? 0, targetVtl * 0x100];
   const lists = step.do === 'send-ipi-ex' ? [...step.emptyBanks, ...step.maskFlips] : [];
@@ -107,7 +130,14 @@ function magnitude(step: CallStep): bigint {
     (total, value) => total + value,
     0,
   );
-  const large = [step.do === 'send-ipi-ex' ? step.format : 0n, gpa ?? 0n, outputGpa, isOdd(step, 'tail') ? tail : 0n];
+  const large = [
+    page ?? 0n,
+    isOdd(step, 'rax') ? step.rax : 0n,
+    step.do === 'send-ipi-ex' ? step.format : 0n,
+    gpa ?? 0n,
+    outputGpa,
+    isOdd(step, 'tail') ? tail : 0n,
+  ];
   return large.reduce((total, value) => total + value, BigInt(small));
 }
 

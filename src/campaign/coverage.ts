@@ -1,0 +1,207 @@
+/**
+ * Model coverage: which rules have decided, and under which circumstances. A pair is a rule and one value of one
+ * dimension of the step that it decided; what no run has paired, no run has tested.
+ */
+import { bankCountMax, HVCALL_SEND_IPI, HVCALL_SEND_IPI_EX } from '../abi/hypercall.ts';
+import type { Contract } from '../../oracle/contract.ts';
+import type { Call } from '../../oracle/decode.ts';
+import { stepRules } from '../../oracle/model.ts';
+import { msrRules } from '../../oracle/msr.ts';
+import type { Outcome, StepOutcome } from '../../oracle/outcome.ts';
+import { kvmRules } from '../../oracle/rules.ts';
+import { callModes, cpuidFeatures, irqchips } from '../case/limits.ts';
+import { plainEntry, type Program, type ProgramCall } from '../case/program.ts';
+
+/** A call with what the model says of it. */
+interface Circumstances {
+  readonly program: Program;
+  readonly step: ProgramCall;
+  readonly call: Call;
+  readonly outcome: StepOutcome;
+}
+
+/** One way to look at a call; every call has one of the values. */
+interface Dimension {
+  readonly name: string;
+  readonly values: readonly string[];
+  valueOf(circumstances: Circumstances): string;
+}
+
+const yesNo = ['yes', 'no'] as const;
+const isYes = (condition: boolean): string => (condition ? 'yes' : 'no');
+/** Counts of banks at which something changes: none, one, what XMM registers hold, 1024 VPs, all, more than all. */
+const bankCounts = ['0', '1', '2-11', '12-16', '17-64', '65-1023'] as const;
+const bankLimits = [0, 1, 11, 16, bankCountMax, Infinity] as const;
+/** Vectors by the borders of what is legal and of what shares IDT entries with exceptions. */
+const vectorRanges = ['0x0-0xf', '0x10-0x1f', '0x20-0xfe', '0xff', 'above'] as const;
+const vectorLimits = [0xf, 0x1f, 0xfe, 0xff, Infinity] as const;
+const receiverKinds = ['nobody', 'itself', 'another', 'many'] as const;
+/** States of a vCPU that is reached by a call, the rarest first: the call counts for the first that one of them is in. */
+const receiverStates = ['waiting', 'disabled', 'halted', 'busy', 'xapic', 'plain', 'none'] as const;
+
+export const dimensions: readonly Dimension[] = [
+  {
+    name: 'call',
+    values: ['0x000b', '0x0015', 'other'],
+    valueOf: ({ call }) =>
+      call.code === HVCALL_SEND_IPI ? '0x000b' : call.code === HVCALL_SEND_IPI_EX ? '0x0015' : 'other',
+  },
+  {
+    name: 'format',
+    values: ['none', 'sparse', 'all', 'unknown'],
+    valueOf: ({ call: { code, format } }) => {
+      if (code !== HVCALL_SEND_IPI_EX) return 'none';
+      if (format.high !== 0 || format.low > 1) return 'unknown';
+      return format.low === 1 ? 'all' : 'sparse';
+    },
+  },
+  {
+    name: 'vector',
+    values: vectorRanges,
+    valueOf: ({ call }) => vectorRanges[vectorLimits.findIndex((limit) => call.vector <= limit)]!,
+  },
+  {
+    name: 'control',
+    values: ['clean', 'reserved', 'rep', 'both'],
+    valueOf: ({ call: { reserved, repCount, repStart } }) => {
+      const isReserved = (reserved.low | reserved.high) !== 0;
+      if ((repCount | repStart) === 0) return isReserved ? 'reserved' : 'clean';
+      return isReserved ? 'both' : 'rep';
+    },
+  },
+  { name: 'form', values: ['fast', 'slow'], valueOf: ({ call }) => (call.isFast ? 'fast' : 'slow') },
+  {
+    name: 'mode',
+    values: callModes.filter((mode) => mode !== 'real-based'),
+    valueOf: ({ step }) => (step.entry ?? plainEntry).mode,
+  },
+  { name: 'cpl', values: ['0', '1', '2', '3'], valueOf: ({ call }) => String(call.caller.cpl) },
+  {
+    name: 'way',
+    values: ['bare', 'page', 'other-opcode'],
+    valueOf: ({ call: { caller } }) => (caller.isOtherOpcode ? 'other-opcode' : caller.page === null ? 'bare' : 'page'),
+  },
+  { name: 'irqchip', values: irqchips, valueOf: ({ program }) => program.machine.irqchip },
+  { name: 'xen', values: yesNo, valueOf: ({ program }) => isYes(program.machine.xen) },
+  { name: 'guest-os-id', values: yesNo, valueOf: ({ call }) => isYes(call.caller.hasGuestOsId) },
+  { name: 'enforced', values: yesNo, valueOf: ({ call }) => isYes(call.caller.isEnforced) },
+  {
+    name: 'lacks',
+    values: ['nothing', ...cpuidFeatures, 'several'],
+    valueOf: ({ call: { caller } }) => (caller.lacks.length > 1 ? 'several' : (caller.lacks[0] ?? 'nothing')),
+  },
+  {
+    name: 'banks',
+    values: bankCounts,
+    valueOf: ({ call }) => bankCounts[bankLimits.findIndex((limit) => call.variableHeader <= limit)]!,
+  },
+  {
+    name: 'receivers',
+    values: receiverKinds,
+    valueOf: ({ outcome: { receivers }, step }) => {
+      if (receivers.length > 1) return 'many';
+      return receivers.length === 0 ? 'nobody' : receivers[0] === step.sender ? 'itself' : 'another';
+    },
+  },
+  { name: 'receiver', values: receiverStates, valueOf: ({ program, outcome }) => stateOfReceivers(program, outcome) },
+];
+
+function stateOfReceivers({ vcpus }: Program, { receivers, apics }: StepOutcome): string {
+  const some = (is: (vcpu: Program['vcpus'][number]) => boolean) => receivers.some((position) => is(vcpus[position]!));
+  if (receivers.length === 0) {
+    const isDisabled = apics.some((apic) => !apic.isHardwareEnabled || !apic.isSoftwareEnabled);
+    return isDisabled ? 'disabled' : 'none';
+  }
+  if (some(({ idle }) => idle === 'uninitialized' || idle === 'init-received')) return 'waiting';
+  if (some(({ idle }) => idle === 'halted')) return 'halted';
+  if (some(({ tpr, irr, isr }) => tpr > 0 || irr.length + isr.length > 0)) return 'busy';
+  return some(({ apic }) => apic === 'xapic') ? 'xapic' : 'plain';
+}
+
+/** Names of the rules that the KVM under test can reach at all. */
+export function reachableRules(contract: Contract): string[] {
+  const ofCalls = kvmRules.filter((rule) => rule.isReachable?.(contract) ?? true);
+  return [...ofCalls, ...msrRules].map(({ name }) => name).concat(stepRules);
+}
+
+/** Value of each dimension for a step, in the order of the dimensions; none for a step that is no call. */
+export function circumstancesOf(program: Program, { steps }: Outcome, index: number): string[] {
+  const step = program.steps[index]!;
+  const outcome = steps[index]!;
+  const { call } = outcome;
+  if (step.kind !== 'call' || call === null) return [];
+  return dimensions.map((dimension) => dimension.valueOf({ program, step, call, outcome }));
+}
+
+export class Coverage {
+  /** Of each rule, the values that were met, by dimension; none for rules of steps that are no calls. */
+  readonly #met = new Map<string, Set<string>[]>();
+  #pairs = 0;
+
+  /** Notes what a program hits; how many pairs are new. */
+  add(program: Program, outcome: Outcome): number {
+    const before = this.#pairs;
+    for (const [index, { rule }] of outcome.steps.entries()) {
+      const met = this.#metBy(rule);
+      for (const [place, value] of circumstancesOf(program, outcome, index).entries()) {
+        const values = met[place]!;
+        if (values.has(value)) continue;
+        values.add(value);
+        this.#pairs++;
+      }
+    }
+    return this.#pairs - before;
+  }
+
+  /** Number of pairs of a rule and a dimension's value; a rule that has decided counts as a pair of its own. */
+  get pairs(): number {
+    return this.#pairs;
+  }
+
+  get rules(): ReadonlySet<string> {
+    return new Set(this.#met.keys());
+  }
+
+  /** `dimension=value` of everything that no call has had. */
+  get unmetValues(): string[] {
+    return dimensions.flatMap(({ name, values }, place) =>
+      values
+        .filter((value) => ![...this.#met.values()].some((met) => met[place]!.has(value)))
+        .map((value) => `${name}=${value}`),
+    );
+  }
+
+  /** The pairs as a plain value: of each rule, the values by dimension. */
+  toJson(): Record<string, Record<string, string[]>> {
+    const rules = [...this.#met].sort(([left], [right]) => left.localeCompare(right));
+    return Object.fromEntries(
+      rules.map(([rule, met]) => [
+        rule,
+        Object.fromEntries(dimensions.map(({ name }, place) => [name, [...met[place]!].sort()])),
+      ]),
+    );
+  }
+
+  /** A copy to try things out on. */
+  clone(): Coverage {
+    const copy = new Coverage();
+    for (const [rule, met] of this.#met) {
+      copy.#met.set(
+        rule,
+        met.map((values) => new Set(values)),
+      );
+    }
+    copy.#pairs = this.#pairs;
+    return copy;
+  }
+
+  #metBy(rule: string): Set<string>[] {
+    let met = this.#met.get(rule);
+    if (met === undefined) {
+      met = dimensions.map(() => new Set<string>());
+      this.#met.set(rule, met);
+      this.#pairs++;
+    }
+    return met;
+  }
+}
