@@ -1,4 +1,4 @@
-/** `corpus list|check`: the saved cases. */
+/** `corpus list|check|minimize|merge`: the saved cases. */
 import { statSync } from 'node:fs';
 import type { Command } from 'commander';
 import { checkCorpus, loadCorpus, ownCorpusFolder } from '../campaign/corpus.ts';
@@ -7,6 +7,7 @@ import { caseId } from '../case/case.ts';
 import { openModelExecutor } from '../executor/model-executor.ts';
 import { UsageError } from '../lab/errors.ts';
 import { type CommandContext, exitCodes, formatJson } from './command.ts';
+import { mergeFolders, minimizeFolder } from './corpus-care.ts';
 
 interface CorpusOptions {
   readonly json?: true;
@@ -27,6 +28,24 @@ export function addCorpus(program: Command, context: CommandContext, finish: (ex
     .option('--json', 'one JSON object on stdout')
     .action(async (folder: string | undefined, options: CorpusOptions) =>
       finish(await check(folder, options, context)),
+    );
+  corpus
+    .command('minimize')
+    .description('name the cases that add nothing to what the model covers; what once failed stays')
+    .argument('[DIR]', 'folder; the one of this checkout by default')
+    .option('--remove', 'remove them')
+    .option('--json', 'one JSON object on stdout')
+    .action(async (folder: string | undefined, options: CorpusOptions & { remove?: true }) =>
+      finish(await minimizeFolder(folder, options, context)),
+    );
+  corpus
+    .command('merge')
+    .description('copy into the first folder the cases that only the second has')
+    .argument('<DIR>', 'folder that grows')
+    .argument('<FROM>', 'folder that stays as it is')
+    .option('--json', 'one JSON object on stdout')
+    .action(async (folder: string, other: string, options: CorpusOptions) =>
+      finish(await mergeFolders(folder, other, options, context)),
     );
 }
 

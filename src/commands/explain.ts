@@ -4,8 +4,7 @@ import { explain } from '../../oracle/explain.ts';
 import { formatExplanation } from '../../oracle/explain-text.ts';
 import { caseId } from '../case/case.ts';
 import { encodeCase } from '../case/encode.ts';
-import type { TargetFacts } from '../executor/executor.ts';
-import { UsageError } from '../lab/errors.ts';
+import { assumedFacts, assumedKernels } from './assumed-facts.ts';
 import { loadCases } from './case-files.ts';
 import { type CommandContext, exitCodes, formatJson } from './command.ts';
 import { contractOf, defaultKernel } from './options.ts';
@@ -16,18 +15,12 @@ interface ExplainOptions {
   readonly json?: true;
 }
 
-/** What the model must know of kernels that do not run: their releases and KVM_MAX_VCPUS (semantics.md 2.3). */
-const kernels: Readonly<Record<string, Pick<TargetFacts, 'kernelRelease' | 'kvmMaxVcpus'>>> = {
-  'debian:6.12': { kernelRelease: '6.12', kvmMaxVcpus: 4096 },
-  'debian:6.1': { kernelRelease: '6.1', kvmMaxVcpus: 1024 },
-};
-
 export function addExplain(program: Command, context: CommandContext, finish: (exitCode: number) => void): void {
   program
     .command('explain')
     .description('decode a case field by field and name the rule that decides; runs nothing')
     .argument('<FILE...>', 'case files, finding files or {seed, path} files')
-    .option('--kernel <SPEC>', `whose KVM to speak of: ${Object.keys(kernels).join(', ')}`, defaultKernel)
+    .option('--kernel <SPEC>', `whose KVM to speak of: ${assumedKernels.join(', ')}`, defaultKernel)
     .option('--contract <NAME>', 'both are always explained; kvm or tlfs', 'kvm')
     .option('--json', 'one JSON object on stdout')
     .action((files: string[], options: ExplainOptions) => finish(explainFiles(files, options, context)));
@@ -35,11 +28,7 @@ export function addExplain(program: Command, context: CommandContext, finish: (e
 
 function explainFiles(files: readonly string[], options: ExplainOptions, { stdout }: CommandContext): number {
   contractOf(options.contract);
-  const kernel = kernels[options.kernel];
-  if (kernel === undefined) {
-    throw new UsageError(`--kernel ${options.kernel}: explain knows ${Object.keys(kernels).join(' and ')}`);
-  }
-  const assumed: TargetFacts = { target: 'model', cpu: 'model', irqchips: ['kernel'], ...kernel };
+  const assumed = assumedFacts(options.kernel);
   const explained = loadCases(files).map(({ name, value, facts }) => ({
     name,
     value,

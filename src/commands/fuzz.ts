@@ -11,6 +11,8 @@ import { campaignToJson, formatFindingReport, formatSummary } from '../campaign/
 import type { Session } from '../campaign/session.ts';
 import { defaultShrinkLimits } from '../campaign/shrink.ts';
 import type { Target } from '../campaign/target.ts';
+import { type Space, spaces } from '../../generators/spaces.ts';
+import { UsageError } from '../lab/errors.ts';
 import { type CommandContext, exitCodes, formatJson } from './command.ts';
 import {
   addTargetOptions,
@@ -29,12 +31,14 @@ interface FuzzOptions extends RawTargetOptions {
   readonly runs?: number;
   readonly keepGoing?: true;
   readonly corpus: boolean;
+  readonly exhaustive?: string;
   readonly fromBatch: number;
   readonly out: string;
   readonly json?: true;
 }
 
 const defaultSeconds = 60;
+const spaceNames = spaces.map(({ name }) => name);
 
 export function addFuzz(program: Command, context: CommandContext, finish: (exitCode: number) => void): void {
   addTargetOptions(
@@ -45,6 +49,7 @@ export function addFuzz(program: Command, context: CommandContext, finish: (exit
     .option('--runs <N>', 'stop after N generated cases', parsePositive)
     .option('--keep-going', 'go on after a finding: one finding per signature')
     .option('--no-corpus', 'do not run the saved cases first; with --contract tlfs they never are')
+    .option('--exhaustive <SPACE>', `walk a space completely instead of drawing cases: all, ${spaceNames.join(', ')}`)
     .option('--from-batch <N>', 'go on with this batch of the seed', parseCount, 0)
     .option('--out <DIR>', 'folder for findings', 'findings')
     .option('--json', 'one JSON object on stdout')
@@ -57,11 +62,14 @@ async function fuzz(options: FuzzOptions, context: CommandContext): Promise<numb
   const target = targetOf(options, say);
   const contract = contractOf(options.contract);
   // Saved cases would tell a campaign under `tlfs` where the deviations are.
-  const corpus = options.corpus && contract === 'kvm' ? await loadCorpus(ownCorpusFolder()) : [];
+  const isDrawn = options.exhaustive === undefined;
+  const corpus = options.corpus && isDrawn && contract === 'kvm' ? await loadCorpus(ownCorpusFolder()) : [];
   const seed = options.seed ?? randomBytes(6).toString('hex');
   say(`seed ${seed}, target ${target.name}`);
   const resume = (batch: number): string =>
-    hvipiCommand('fuzz', '--seed', seed, '--from-batch', `${batch}`, ...target.replayArguments);
+    options.exhaustive === undefined
+      ? hvipiCommand('fuzz', '--seed', seed, '--from-batch', `${batch}`, ...target.replayArguments)
+      : hvipiCommand('fuzz', '--exhaustive', options.exhaustive, ...target.replayArguments);
   let result: CampaignResult;
   try {
     result = await runFuzz({ options, context, progress, target, corpus, seed });
@@ -97,7 +105,9 @@ interface FuzzRun {
 }
 
 async function runFuzz({ options, context, progress, target, corpus, seed }: FuzzRun): Promise<CampaignResult> {
-  const { runs = Infinity, time = options.runs === undefined ? defaultSeconds : Infinity, fromBatch, out } = options;
+  const walked = spacesOf(options.exhaustive);
+  const isEndless = options.runs === undefined && walked.length === 0;
+  const { runs = Infinity, time = isEndless ? defaultSeconds : Infinity, fromBatch, out } = options;
   const onOpen = ({ facts, bootSeconds }: Session): void =>
     progress.line(`hvipi: kernel ${facts.kernelRelease}, booted in ${bootSeconds.toFixed(1)} s`);
   const onFinding = (finding: Finding, isSaved: boolean): void => {
@@ -114,6 +124,7 @@ async function runFuzz({ options, context, progress, target, corpus, seed }: Fuz
       fromBatch,
       corpus,
       runs,
+      spaces: walked,
       out,
       seconds: time,
       keepGoing: options.keepGoing === true,
@@ -123,6 +134,14 @@ async function runFuzz({ options, context, progress, target, corpus, seed }: Fuz
     context.signal,
     { onOpen, onFinding, onBatch: (tally, findings) => progress.update(tally, findings) },
   );
+}
+
+/** @throws UsageError when there is no such space. */
+function spacesOf(name: string | undefined): readonly Space[] {
+  if (name === undefined) return [];
+  const found = name === 'all' ? spaces : spaces.filter((space) => space.name === name);
+  if (found.length === 0) throw new UsageError(`--exhaustive ${name}: there are all, ${spaceNames.join(', ')}`);
+  return found;
 }
 
 /** A kernel that failed outweighs a divergence, and any finding outweighs how the campaign ended. */

@@ -1,14 +1,31 @@
 /** The command line as a table of verbs: arguments in, exit code out. Everything it prints goes through the context. */
 import { Command, CommanderError } from 'commander';
 import { type CommandContext, errorLine, exitCodeOf, exitCodes } from './command.ts';
+import { addBisect } from './bisect.ts';
+import { addCampaign } from './campaign.ts';
+import { addCompare } from './compare.ts';
 import { addCorpus } from './corpus.ts';
 import { addDoctor } from './doctor.ts';
 import { addExplain } from './explain.ts';
+import { addExport } from './export.ts';
 import { addFuzz } from './fuzz.ts';
 import { addLab } from './lab.ts';
 import { addReplay } from './replay.ts';
+import { addReview } from './review.ts';
 
-const verbs = [addFuzz, addReplay, addExplain, addCorpus, addLab, addDoctor];
+const verbs = [
+  addFuzz,
+  addReplay,
+  addExplain,
+  addCompare,
+  addReview,
+  addExport,
+  addBisect,
+  addCorpus,
+  addCampaign,
+  addLab,
+  addDoctor,
+];
 
 /** Runs one command line (without the program's own name) and gives its exit code; never throws. */
 export async function main(argv: readonly string[], context: CommandContext): Promise<number> {

@@ -58,13 +58,14 @@ function withReplayArguments(target: Target, more: readonly string[]): Target {
   return { ...target, replayArguments: [...target.replayArguments, ...more] };
 }
 
-const secondsOfUnit = { s: 1, m: 60, h: 3600 } as const;
+const secondsOfUnit = { s: 1, m: 60, h: 3600, d: 86_400 } as const;
 
-/** `90`, `90s`, `1.5m`, `2h` in seconds. */
+/** `90`, `90s`, `1.5m`, `2h`, `3d` in seconds. */
 export function parseDuration(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)([smh]?)$/.exec(text);
-  const seconds = match === null ? 0 : Number(match[1]) * secondsOfUnit[(match[2] || 's') as 's' | 'm' | 'h'];
-  if (seconds <= 0) throw new InvalidArgumentError('a time is like 60s, 5m or 2h.');
+  const match = /^(\d+(?:\.\d+)?)([smhd]?)$/.exec(text);
+  const seconds =
+    match === null ? 0 : Number(match[1]) * secondsOfUnit[(match[2] || 's') as keyof typeof secondsOfUnit];
+  if (seconds <= 0) throw new InvalidArgumentError('a time is like 60s, 5m, 2h or 3d.');
   return seconds;
 }
 

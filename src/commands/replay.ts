@@ -15,11 +15,13 @@ import { SkippedError } from '../executor/executor.ts';
 import { UsageError } from '../lab/errors.ts';
 import { loadCases, loadDrawn, type LoadedCase } from './case-files.ts';
 import { type CommandContext, exitCodes, formatJson } from './command.ts';
+import { replayTraced } from './replay-trace.ts';
 import { addTargetOptions, contractOf, parseSeed, type RawTargetOptions, targetOf } from './options.ts';
 
 interface ReplayOptions extends RawTargetOptions {
   readonly seed?: string;
   readonly path?: string;
+  readonly trace?: true;
   readonly json?: true;
 }
 
@@ -38,6 +40,7 @@ export function addReplay(program: Command, context: CommandContext, finish: (ex
     .argument('[FILE...]', 'files or folders')
     .option('--seed <TEXT>', 'with --path: a generated case instead of a file', parseSeed)
     .option('--path <BATCH:INDEX>', 'with --seed: which case of that seed')
+    .option('--trace', "show KVM's own trace events around each call; in the lab")
     .option('--json', 'one JSON object on stdout')
     .action(async (files: string[], options: ReplayOptions) => finish(await replay(files, options, context)));
 }
@@ -45,6 +48,7 @@ export function addReplay(program: Command, context: CommandContext, finish: (ex
 async function replay(files: readonly string[], options: ReplayOptions, context: CommandContext): Promise<number> {
   const progress = new Progress(context.stderr);
   const cases = casesOf(files, options);
+  if (options.trace) return replayTraced(cases, options, context);
   const target = targetOf(options, (line) => progress.line(`hvipi: ${line}`));
   await using session = await Session.open(target, context.signal, contractOf(options.contract));
   const results: Replayed[] = [];

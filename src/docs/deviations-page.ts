@@ -36,6 +36,7 @@ export function factsFor({ kvmMaxVcpus }: Deviation): TargetFacts {
     cpu: 'model',
     kvmMaxVcpus: kvmMaxVcpus ?? 4096,
     irqchips: ['kernel'],
+    xen: true,
   };
 }
 

@@ -5,11 +5,13 @@ import { deviations } from '../../oracle/deviations.ts';
 import { knownFolder, ownCorpusFolder } from '../campaign/corpus.ts';
 import { parseCase } from '../case/case.ts';
 import { deviationsPage } from './deviations-page.ts';
+import { exhaustivePage } from './exhaustive-page.ts';
 
 const corpus = ownCorpusFolder();
-const file = join(dirname(corpus), 'docs', 'deviations.md');
+const folder = join(dirname(corpus), 'docs');
 const cases = new Map(
   deviations.map(({ name }) => [name, parseCase(readFileSync(join(corpus, knownFolder, `${name}.json`), 'utf8'))]),
 );
-mkdirSync(dirname(file), { recursive: true });
-writeFileSync(file, deviationsPage(cases));
+mkdirSync(folder, { recursive: true });
+writeFileSync(join(folder, 'deviations.md'), deviationsPage(cases));
+writeFileSync(join(folder, 'exhaustive.md'), exhaustivePage());

@@ -1,0 +1,86 @@
+/** `replay --trace`: KVM's own trace events beside the rules of the model. */
+import { kvmRules } from '../../oracle/rules.ts';
+import type { StepOutcome } from '../../oracle/outcome.ts';
+import { isProblem, judgeObservation, prepare, type Prepared } from '../campaign/judgement.ts';
+import { Progress } from '../campaign/progress.ts';
+import { describeStep, formatMachine } from '../campaign/stages.ts';
+import { viewOutcome } from '../campaign/view.ts';
+import { caseId } from '../case/case.ts';
+import { openLab } from '../lab/lab.ts';
+import { UsageError } from '../lab/errors.ts';
+import { eventsByStep, type TraceEvent, traceProgram, withoutAsides } from '../lab/trace.ts';
+import type { LoadedCase } from './case-files.ts';
+import { type CommandContext, exitCodes } from './command.ts';
+import type { RawTargetOptions } from './options.ts';
+
+/** Traces each case in the lab; the exit code is that of `replay`. */
+export async function replayTraced(
+  cases: readonly LoadedCase[],
+  options: RawTargetOptions,
+  { stdout, stderr, signal }: CommandContext,
+): Promise<number> {
+  if (options.target !== 'lab') throw new UsageError('--trace goes with --target lab only');
+  if (cases.some(({ before }) => before.length > 0)) {
+    throw new UsageError('--trace: the finding shows only behind other cases, which are not traced');
+  }
+  const progress = new Progress(stderr);
+  await using lab = await openLab({
+    kernel: options.kernel,
+    kvmModules: options.kvmModules ?? null,
+    install: options.install ? 'auto' : 'refuse',
+    say: (line) => progress.line(`hvipi: ${line}`),
+    signal,
+  });
+  let exitCode: number = exitCodes.fine;
+  for (const { name, value } of cases) {
+    const prepared = prepare(value, lab.facts);
+    const { observation, events } = await traceProgram(lab, prepared.program);
+    const judgement = judgeObservation(prepared, observation);
+    const verdict = isProblem(judgement) ? `${judgement.class.toUpperCase()} ${judgement.signature}` : judgement.class;
+    if (isProblem(judgement)) exitCode = exitCodes.divergence;
+    stdout.write(
+      `${name} (${caseId(value)})\nmachine\n${formatMachine(value)}${formatTrace(prepared, events)}${verdict}\n\n`,
+    );
+  }
+  return exitCode;
+}
+
+function formatTrace(prepared: Prepared, events: readonly TraceEvent[]): string {
+  const { value, program, outcome } = prepared;
+  const bySteps = eventsByStep(program, events);
+  const steps = value.steps.map((step, index) => {
+    const lines = [
+      `step ${index + 1} of ${value.steps.length}`,
+      `  ${describeStep(step)}`,
+      ...modelLines(prepared, outcome.steps[index]!, index),
+      ...(bySteps === null ? [] : eventLines(bySteps[index]!)),
+    ];
+    return `${lines.join('\n')}\n`;
+  });
+  const mixed =
+    bySteps === null ? `KVM, all steps (vCPUs halt on threads of their own)\n${eventLines(events).join('\n')}\n` : '';
+  return steps.join('') + mixed;
+}
+
+/** The rule that decides, whose word it is, and what must come of it. */
+function modelLines({ outcome, value }: Prepared, { rule }: StepOutcome, index: number): string[] {
+  const view = viewOutcome(outcome).steps[index]!;
+  const source = kvmRules.find(({ name }) => name === rule)?.source;
+  const vcpus = view.vcpus.flatMap(({ arrivals, lapic }, vcpu) => {
+    const parts = [arrivals === '-' ? '' : `handles ${arrivals}`, lapic === null || lapic === '-' ? '' : lapic];
+    const text = parts.filter(Boolean).join('; ');
+    return text === '' ? [] : [`    model   vCPU ${vcpu} (VP ${value.machine.vcpus[vcpu]!.vpIndex}): ${text}`];
+  });
+  if (source === undefined) return vcpus;
+  const result = view.exception ?? `${view.result ?? '-'} ${view.status ?? ''}`;
+  return [`    model   ${rule}: ${result}`, `            ${source}`, ...vcpus];
+}
+
+function eventLines(all: readonly TraceEvent[]): string[] {
+  const { events, asides } = withoutAsides(all);
+  const lines = events.map(({ name, text }) => `    KVM     ${name}: ${text.replace(quietFields, '')}`);
+  return asides === 0 ? lines : [...lines, `            ${asides} exits for pages and host interrupts left out`];
+}
+
+/** What an exit without an interrupted delivery has at its end. */
+const quietFields = / intr_info 0x0+ error_code 0x0+$/;

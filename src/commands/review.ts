@@ -1,0 +1,128 @@
+/** `review`: what a patch to KVM changes for a guest, with proof, as text for a mail. */
+import { randomBytes } from 'node:crypto';
+import type { Command } from 'commander';
+import { BuildError, compilerVersion } from '../build/make.ts';
+import { type BuildPlace, placeToBuild } from '../build/mirror.ts';
+import { type Patch, readPatches } from '../build/patch.ts';
+import { loadCorpus, ownCorpusFolder } from '../campaign/corpus.ts';
+import { hvipiCommand } from '../campaign/finding.ts';
+import { Progress } from '../campaign/progress.ts';
+import { formatCount } from '../campaign/table.ts';
+import { aimAt, aimedBatches } from '../review/aim.ts';
+import { comparisonToJson, exitCodeOfComparison } from '../review/comparison-summary.ts';
+import { saveGroup } from '../review/group-file.ts';
+import { formatReview } from '../review/mail-text.ts';
+import { buildBoth, type PatchedModules } from '../review/patched.ts';
+import { compareSides, type SideBySide } from '../review/side-by-side.ts';
+import { ownVersion, qemuVersion } from '../review/tool-facts.ts';
+import { describePlaces, isWhitespaceOnly } from '../review/touched.ts';
+import { type CommandContext, formatJson } from './command.ts';
+import { parseDuration, parseSeed } from './options.ts';
+
+interface ReviewOptions {
+  readonly tree?: string;
+  readonly seed?: string;
+  readonly time: number;
+  readonly out: string;
+  readonly install: boolean;
+  readonly json?: true;
+}
+
+const defaultSeconds = 60;
+
+export function addReview(program: Command, context: CommandContext, finish: (exitCode: number) => void): void {
+  program
+    .command('review')
+    .description('build KVM before and after a patch, and show what a guest sees differently')
+    .argument('<PATCH...>', 'a diff, a mail, an mbox, several of these, a folder of them, or - for stdin')
+    .option('--tree <DIR>', "your own kernel tree, which is only read; Debian's 6.12 source by default")
+    .option('--seed <TEXT>', 'seed of the cases; random by default, always printed', parseSeed)
+    .option('--time <TIME>', 'how long both kernels run cases: 60s, 5m, 2h', parseDuration, defaultSeconds)
+    .option('--no-install', 'install nothing; say what is missing')
+    .option('--out <DIR>', 'folder for the smallest cases and the text', 'findings')
+    .option('--json', 'one JSON object on stdout')
+    .action(async (patches: string[], options: ReviewOptions) => finish(await review(patches, options, context)));
+}
+
+async function review(names: readonly string[], options: ReviewOptions, context: CommandContext): Promise<number> {
+  const progress = new Progress(context.stderr);
+  const say = (line: string): void => progress.line(`hvipi: ${line}`);
+  const install = options.install ? 'auto' : 'refuse';
+  const seed = options.seed ?? randomBytes(6).toString('hex');
+  const patches = await readPatches(names);
+  const place = await placeToBuild(options.tree ?? null, { install, say, signal: context.signal });
+  const modules = await build(place, patches, say, context);
+  const features = aimAt(modules.places);
+  const corpus = await loadCorpus(ownCorpusFolder());
+  const stream = { seed, fromBatch: 0, corpus, runs: Infinity };
+  const comparison = await compareSides(
+    {
+      base: { kernel: place.kernel, kvmModules: modules.before },
+      kernel: { kernel: place.kernel, kvmModules: modules.after },
+      install,
+      say,
+      batches: aimedBatches(stream, features),
+      seconds: options.time,
+    },
+    context.signal,
+    {
+      onGroup: ({ kind, key }) => say(`${kind}: ${key}`),
+      onBatch: ({ cases, seconds }) => {
+        if (cases % 4096 === 0) say(`${seconds.toFixed(0)} s, ${formatCount(cases)} cases`);
+      },
+    },
+  );
+  const files = new Map<string, string>();
+  for (const group of comparison.groups) files.set(group.key, await saveGroup(group, options.out, seed, group.path));
+  const text = await formatText({ comparison, modules, patches, place, seed, files, isAimed: features.length > 0 });
+  const exitCode = exitCodeOfComparison(comparison);
+  if (options.json) {
+    const value = { schema: 'hvipi/review/1', seed, ...comparisonToJson(comparison, files), mail: text, exitCode };
+    context.stdout.write(formatJson(value));
+    return exitCode;
+  }
+  context.stdout.write(text);
+  for (const file of files.values()) {
+    say(`see it: ${hvipiCommand('replay', file, '--kernel', place.kernel, '--kvm-modules', modules.after)}`);
+  }
+  return exitCode;
+}
+
+/** The compiler's own lines come before the one line that says what failed. */
+async function build(
+  place: BuildPlace,
+  patches: readonly Patch[],
+  say: (line: string) => void,
+  { stderr, signal }: CommandContext,
+): Promise<PatchedModules> {
+  try {
+    return await buildBoth(place, patches, say, signal);
+  } catch (error) {
+    if (error instanceof BuildError) stderr.write(`${error.log.trimEnd()}\n`);
+    throw error;
+  }
+}
+
+interface ReviewParts {
+  readonly comparison: SideBySide;
+  readonly modules: PatchedModules;
+  readonly patches: readonly Patch[];
+  readonly place: BuildPlace;
+  readonly seed: string;
+  readonly files: ReadonlyMap<string, string>;
+  readonly isAimed: boolean;
+}
+
+async function formatText({ comparison, modules, patches, place, ...rest }: ReviewParts): Promise<string> {
+  return formatReview(comparison, {
+    ...rest,
+    patches: patches.map(({ title }) => title),
+    source: place.description,
+    compiler: await compilerVersion(),
+    qemu: await qemuVersion(),
+    version: ownVersion(),
+    touched: describePlaces(modules.places),
+    whitespaceOnly: isWhitespaceOnly(modules.places),
+    outside: modules.outside,
+  });
+}
