@@ -1,14 +1,14 @@
-/** Builds a mutant's modules: one edit in place, make, and the pristine file back. Built ones are kept in the cache. */
+/** Builds a mutant's modules: one edit in a workshop. Built ones are kept in the cache. */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { copyFile, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { runTool } from '../../src/lab/apt.ts';
-import { cacheRoot, makeFolderAtOnce } from '../../src/lab/cache.ts';
-import { applyEdit, type Mutant } from './mutant.ts';
-import { makeKvm, type Source } from './source.ts';
-
-const modules = ['kvm.ko', 'kvm-amd.ko'];
+import { readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { applyEdit } from '../../src/build/edit.ts';
+import type { Source } from '../../src/build/source.ts';
+import { Workshop } from '../../src/build/workshop.ts';
+import type { Say } from '../../src/lab/apt.ts';
+import { cacheRoot, ensureFolder } from '../../src/lab/cache.ts';
+import type { Mutant } from './mutant.ts';
 
 /** Names an edit, so that rows of an edit that has changed since are not taken for it. */
 export function editId({ file, find, replace }: Mutant): string {
@@ -21,57 +21,30 @@ export function editId({ file, find, replace }: Mutant): string {
 /** Builds mutants of one source, one after the other: they share its files. */
 export class Builder {
   readonly #source: Source;
-  /** Paths of all files that mutants edit. */
-  readonly #files: readonly string[];
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #workshop: Workshop;
 
-  constructor(source: Source, mutants: readonly Mutant[]) {
+  constructor(source: Source, say: Say) {
     this.#source = source;
-    const names = new Set(mutants.map(({ file }) => file));
-    this.#files = [...names].map((name) => join(source.tree, 'arch/x86/kvm', name));
+    this.#workshop = new Workshop(source, say);
   }
 
   /**
    * The folder with the mutant's modules.
    *
-   * @throws EditError, InfrastructureError when it does not compile.
+   * @throws EditError, BuildError when it does not compile.
    */
   async build(mutant: Mutant): Promise<string> {
-    const folder = join(cacheRoot(), 'mutants', 'modules', `${this.#source.release}-${mutant.name}-${editId(mutant)}`);
-    const before = this.#last;
-    const mine = (async () => {
-      await before;
-      if (!existsSync(folder)) await makeFolderAtOnce(folder, (draft) => this.#buildInto(mutant, draft));
-    })();
-    // Who comes next waits for the end, whatever it is.
-    this.#last = mine.catch(() => undefined);
-    await mine;
-    return folder;
-  }
-
-  async #buildInto(mutant: Mutant, folder: string): Promise<void> {
-    const kvm = join(this.#source.tree, 'arch/x86/kvm');
-    const file = join(kvm, mutant.file);
-    // Kept in a file and not in memory: a build that was killed leaves its edit behind.
-    const pristine = `${file}.orig`;
-    if (!existsSync(pristine)) await copyFile(file, pristine);
-    const text = await readFile(pristine, 'utf8');
-    await this.#restoreAll();
-    try {
-      await writeFile(file, applyEdit(text, mutant));
-      await makeKvm(this.#source);
-      for (const name of modules) await runTool('strip', ['-g', join(kvm, name), '-o', join(folder, name)]);
-    } finally {
-      await writeFile(file, text);
-    }
-  }
-
-  /** Undoes what a killed build has left; a file that is as it should be keeps its date, so make leaves it alone. */
-  async #restoreAll(): Promise<void> {
-    for (const file of this.#files) {
-      if (!existsSync(`${file}.orig`)) continue;
-      const text = await readFile(`${file}.orig`, 'utf8');
-      if ((await readFile(file, 'utf8')) !== text) await writeFile(file, text);
-    }
+    const link = join(cacheRoot(), 'mutants', 'modules', `${this.#source.release}-${mutant.name}-${editId(mutant)}`);
+    if (existsSync(link)) return link;
+    const path = join('arch/x86/kvm', mutant.file);
+    const make = async (): Promise<void> => {
+      const file = join(this.#source.tree, path);
+      await writeFile(file, applyEdit(await readFile(file, 'utf8'), mutant, mutant.name));
+    };
+    const folder = await this.#workshop.build({ files: [path], make });
+    await ensureFolder(dirname(link));
+    await rm(link, { force: true });
+    await symlink(folder, link);
+    return link;
   }
 }

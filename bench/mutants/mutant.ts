@@ -1,4 +1,5 @@
 /** What a mutant is: one edit of one file of KVM, with what it breaks and what a case needs to show it. */
+import type { Edit } from '../../src/build/edit.ts';
 
 /** How far a case that shows the mutant is from an arbitrary call. */
 export type Grade = 'easy' | 'medium' | 'hard';
@@ -8,13 +9,9 @@ export type Expectation = 'divergence' | 'oops' | 'warning' | 'hang' | 'equivale
 export const grades: readonly Grade[] = ['easy', 'medium', 'hard'];
 export const expectations: readonly Expectation[] = ['divergence', 'oops', 'warning', 'hang', 'equivalent'];
 
-export interface Mutant {
+/** Its file is below arch/x86/kvm; what it replaces is as short as its being there once allows. */
+export interface Mutant extends Edit {
   readonly name: string;
-  /** Path below arch/x86/kvm. */
-  readonly file: string;
-  /** Occurs exactly once in the file, as short as that allows. */
-  readonly find: string;
-  readonly replace: string;
   /** What breaks, in a line. */
   readonly mechanism: string;
   readonly grade: Grade;
@@ -28,21 +25,4 @@ export type MutantEntry = Omit<Mutant, 'file' | 'expect'> & { readonly expect?: 
 
 export function mutantsOf(file: string, entries: readonly MutantEntry[]): Mutant[] {
   return entries.map((entry) => ({ expect: 'divergence', ...entry, file }));
-}
-
-/** An edit that cannot be applied: the pattern is not there, or not the only one. */
-export class EditError extends Error {
-  override name = 'EditError';
-}
-
-/**
- * The text with the mutant's edit.
- *
- * @throws EditError unless the pattern occurs exactly once.
- */
-export function applyEdit(text: string, { name, file, find, replace }: Mutant): string {
-  const first = text.indexOf(find);
-  if (first === -1) throw new EditError(`${name}: its pattern is not in ${file}`);
-  if (text.includes(find, first + 1)) throw new EditError(`${name}: its pattern is more than once in ${file}`);
-  return text.slice(0, first) + replace + text.slice(first + find.length);
 }

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { vpsPerBank } from '../../src/abi/hypercall.ts';
+import { isCall } from '../../src/case/checks.ts';
 import { type Case, parseCase } from '../../src/case/case.ts';
 import { editId } from './build.ts';
 import { expectations, grades, type Mutant } from './mutant.ts';
@@ -101,7 +102,7 @@ export function parseRows(text: string, name: string): Row[] {
 
 /** Sizes of a minimal case. */
 export function sizeOf(value: Case): Pick<Row, 'steps' | 'calls' | 'vcpus' | 'bits'> {
-  const calls = value.steps.filter((step) => step.do !== 'run');
+  const calls = value.steps.filter(isCall);
   const bits = calls.map(({ targets }) => {
     const banks = new Map<number, number>();
     for (const vp of targets) {

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command, Option } from 'commander';
 import { format, resolveConfig } from 'prettier';
+import { givenSource, prepareSource } from '../../src/build/source.ts';
 import { ensureFolder } from '../../src/lab/cache.ts';
 import { Builder } from './build.ts';
 import { catalogue } from './catalogue/catalogue.ts';
@@ -11,7 +12,6 @@ import { formatDocument } from './document.ts';
 import { type Grade, grades } from './mutant.ts';
 import { type Method, methods, readRows } from './row.ts';
 import { buildSelftests } from './selftests.ts';
-import { givenSource, prepareSource } from './source.ts';
 import { chooseTrials, runTrials } from './trials.ts';
 
 const results = fileURLToPath(new URL('results', import.meta.url));
@@ -59,10 +59,11 @@ async function run(options: Options): Promise<number> {
   if (trials.length === 0) return 0;
   const stop = new AbortController();
   process.once('SIGINT', () => stop.abort());
-  const source = options.source === undefined ? await prepareSource(say) : givenSource(options.source);
+  const source =
+    options.source === undefined ? await prepareSource({ install: 'auto', say }) : givenSource(options.source);
   await ensureFolder(results);
   const failures = await runTrials(trials, {
-    builder: new Builder(source, catalogue),
+    builder: new Builder(source, say),
     selftests: method === 'selftests' ? await buildSelftests(source) : null,
     results,
     jobs: positive(options.jobs),

@@ -6,17 +6,15 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
-import { gzipSync } from 'node:zlib';
+import type { Source } from '../../src/build/source.ts';
 import { KernelFailure } from '../../src/executor/executor.ts';
 import { runTool } from '../../src/lab/apt.ts';
 import { cacheRoot, makeFolderAtOnce } from '../../src/lab/cache.ts';
+import { handOver } from '../../src/lab/hand-over.ts';
 import type { Lab } from '../../src/lab/lab.ts';
 import { type Measurement, nothingFound } from './row.ts';
-import type { Source } from './source.ts';
 
 const selftests = ['hyperv_ipi', 'hyperv_features', 'hyperv_tlb_flush'] as const;
-/** Linux refuses a single argument of 128 KiB (MAX_ARG_STRLEN). */
-const pieceBytes = 96 * 1024;
 /** kselftest's exit codes; a test that skips itself has found nothing. */
 const passed = 0;
 const skipped = 4;
@@ -69,13 +67,4 @@ export async function runSelftests(lab: Lab, folder: string, budgetSeconds: numb
     return measured({ class: error.kind, signature: error.fingerprint });
   }
   return measured(null);
-}
-
-async function handOver(lab: Lab, bytes: Buffer, path: string): Promise<void> {
-  const text = gzipSync(bytes).toString('base64');
-  for (let at = 0; at < text.length; at += pieceBytes) {
-    const piece = text.slice(at, at + pieceBytes);
-    await lab.shellOutput(`mkdir -p /tmp && echo '${piece}' >> ${path}.gz.base64`);
-  }
-  await lab.shellOutput(`base64 -d < ${path}.gz.base64 | gunzip > ${path} && chmod +x ${path}`);
 }

@@ -5,7 +5,7 @@
  */
 import seedrandom from 'seedrandom';
 import { HVCALL_SEND_IPI, HVCALL_SEND_IPI_EX } from '../../src/abi/hypercall.ts';
-import type { VcpuSetup } from '../../src/case/case.ts';
+import { makeCase, makeVcpu } from '../../src/case/case.ts';
 import { defaultInputGpa } from '../../src/case/memory.ts';
 import { callRegisterBytes, type Program, type ProgramCall, registerOffset } from '../../src/case/program.ts';
 import { type Executor, KernelFailure } from '../../src/executor/executor.ts';
@@ -18,16 +18,17 @@ const callsPerProgram = 16;
 const blockWords = 67;
 const vpIndexes = 4096;
 const vcpusMax = 8;
+const { vcpus: _vcpus, ...machine } = makeCase([], []).machine;
 
 export type Random = () => number;
 
 /** A program of random words. */
 export function drawWords(random: Random): Program {
-  const vcpus = Array.from({ length: 1 + below(random, vcpusMax) }, (): VcpuSetup => {
-    return { vpIndex: below(random, vpIndexes), apic: 'x2apic', eoi: 'hv-msr', idle: 'parked' };
-  });
+  const vcpus = Array.from({ length: 1 + below(random, vcpusMax) }, () =>
+    makeVcpu({ vpIndex: below(random, vpIndexes) }),
+  );
   const steps = Array.from({ length: callsPerProgram }, (_, index) => drawCall(random, vcpus.length, index));
-  return { vcpus, steps: random() < 0.5 ? steps : [...steps, { kind: 'run' }] };
+  return { machine, vcpus, steps: random() < 0.5 ? steps : [...steps, { kind: 'run' }] };
 }
 
 function drawCall(random: Random, vcpuCount: number, index: number): ProgramCall {
@@ -41,12 +42,12 @@ function drawCall(random: Random, vcpuCount: number, index: number): ProgramCall
   const control = (word(random) << 17n) | (isFast ? 1n << 16n : 0n) | BigInt(code);
   registers.writeBigUInt64LE(BigInt.asUintN(64, control), registerOffset.rcx);
   const sender = below(random, vcpuCount);
-  if (isFast) return { kind: 'call', sender, registers, writes: [] };
+  if (isFast) return { kind: 'call', sender, entry: null, registers, writes: [] };
   const gpa = defaultInputGpa(index);
   registers.writeBigUInt64LE(gpa, registerOffset.rdx);
   const bytes = Buffer.alloc(8 * blockWords);
   for (let offset = 0; offset < bytes.length; offset += 8) bytes.writeBigUInt64LE(word(random), offset);
-  return { kind: 'call', sender, registers, writes: [{ gpa, bytes }] };
+  return { kind: 'call', sender, entry: null, registers, writes: [{ gpa, bytes }] };
 }
 
 function word(random: Random): bigint {
