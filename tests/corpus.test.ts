@@ -3,37 +3,36 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { formatCase, parseCase } from '../src/case/case.ts';
 import { encodeCase } from '../src/case/encode.ts';
+import { modelFacts } from '../src/executor/model-executor.ts';
 import { predict } from '../oracle/model.ts';
 
 const folder = join(import.meta.dirname, '..', 'corpus');
 const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.json'))
   .sort();
-const facts = {
-  target: 'model',
-  kernelRelease: 'model',
-  cpu: 'model',
-  kvmMaxVcpus: 4096,
-  irqchips: ['kernel'],
-};
 
 /** The model's word on a case: a line per step. The snapshot was read line by line against semantics.md 2.2 and 5. */
 function outcomeLines(text: string): string[] {
-  const { steps } = predict(encodeCase(parseCase(text)), facts);
-  return steps.map(({ rule, result, receivers, arrivals }) => {
-    const status = result === null ? '' : ` status ${result}`;
+  const { steps } = predict(encodeCase(parseCase(text)), modelFacts);
+  return steps.map(({ rule, call, result, exception, exit, registers, receivers, arrivals }) => {
+    const isForeign = rule.startsWith('native-') || exit !== null;
+    const what = call === null ? `taken ${result}` : isForeign ? `RAX 0x${result?.toString(16)}` : `status ${result}`;
+    const status = result === null ? '' : ` ${what}`;
+    const left = exit === null ? '' : ` exit ${exit}`;
+    const fault = exception === null ? '' : ` exception ${exception}`;
+    const changed = registers.length === 0 ? '' : ` changes ${registers.map(({ register }) => register).join(' ')}`;
     const to = receivers.length === 0 ? '' : ` to vCPU ${receivers.join(' ')}`;
     const taken = arrivals.flatMap((vectors, vcpu) =>
       vectors.length === 0 ? [] : [`; vCPU ${vcpu} takes ${vectors.map((vector) => vector.toString(16)).join(' ')}`],
     );
-    return `${rule}${status}${to}${taken.join('')}`;
+    return `${rule}${status}${left}${fault}${changed}${to}${taken.join('')}`;
   });
 }
 
 describe('corpus', () => {
-  it('should have the selftest and at least 30 border cases', () => {
+  it('should have the selftest and at least 100 border cases', () => {
     expect(files).toContain('selftest-hyperv-ipi.json');
-    expect(files.length).toBeGreaterThanOrEqual(31);
+    expect(files.length).toBeGreaterThanOrEqual(101);
   });
 
   it.each(files)('should hold %s as canonical text with a line of why', (name) => {

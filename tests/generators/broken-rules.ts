@@ -5,6 +5,8 @@
 import type { CallStep } from '../../src/case/case.ts';
 
 const ramEnd = 0x100000n;
+const romStart = 0x200000n;
+const romEnd = 0x202000n;
 
 /** Banks whose contents a step gives. */
 export function banksOf(step: CallStep): Set<number> {
@@ -35,9 +37,13 @@ export function brokenRules(step: CallStep): string[] {
     ['header', header !== (isEx ? maskOf(step).size : 0)],
     ['reserved', step.controlBits.length > 0],
     ['repetitions', step.repCount > 0 || step.repStart > 0],
-    ['address', !step.fast && step.gpa !== null && step.gpa + BigInt(blockBytes(step)) > ramEnd],
+    ['address', !step.fast && step.gpa !== null && !isInMemory(step.gpa, BigInt(blockBytes(step)))],
     ['registers', step.fast && sparse && header > 11],
     ['vtl', step.fast && !isEx && (step.targetVtl > 0 || step.padding > 0)],
   ];
   return rules.filter(([, broken]) => broken).map(([name]) => name);
+}
+
+function isInMemory(gpa: bigint, length: bigint): boolean {
+  return gpa + length <= ramEnd || (gpa >= romStart && gpa + length <= romEnd);
 }

@@ -8,13 +8,14 @@ import { type CallStep, makeStep } from '../../src/case/case.ts';
 const plan: CallPlan = {
   kind: 'send-ipi-ex',
   fast: false,
+  entry: { mode: 'long', cpl: 0, way: 'bare', page: 0 },
   sender: 0,
   vector: { value: 0xfe, distinct: false },
   targets: [{ vcpu: null, offset: 0, count: 2, stride: 64 }],
   oddities: [],
   breaks: [],
 };
-const surroundings = () => ({ index: 1, sender: 1, vpIndexes: [0, 65], usedVectors: new Set<number>() });
+const surroundings = () => ({ index: 1, sender: 0, vpIndexes: [0, 65], usedVectors: new Set<number>(), pages: [] });
 const build = (given: Partial<CallPlan>) => buildCall({ ...plan, ...given }, surroundings());
 const plainEx = makeStep({ do: 'send-ipi-ex', vector: 0xfe, targets: [0, 64] });
 const plain = makeStep({ do: 'send-ipi', vector: 0xfe, targets: [0] });
@@ -25,13 +26,20 @@ describe('buildCall', () => {
     expect(build({ kind: 'send-ipi' })).toEqual(plain);
   });
 
-  it('should take the sender modulo machine size', () => {
-    expect(build({ sender: 5 }).sender).toBe(1);
-    expect(build({ sender: 6 }).sender).toBe(0);
+  it('should be by the sender that is given, whomever the plan names', () => {
+    expect(buildCall({ ...plan, sender: 5 }, { ...surroundings(), sender: 1 }).sender).toBe(1);
   });
 
-  it('should be by the usual sender where the plan names none', () => {
-    expect(build({ sender: null }).sender).toBe(1);
+  it('should go through a page that is enabled, and bare as long as none is', () => {
+    const entry = { mode: 'compat', cpl: 3, way: 'page', page: 1 } as const;
+    const pages = [0xf0000n, 0xf1000n];
+    expect(buildCall({ ...plan, entry }, { ...surroundings(), pages })).toEqual({
+      ...plainEx,
+      mode: 'compat',
+      cpl: 3,
+      page: 0xf1000n,
+    });
+    expect(build({ entry })).toEqual({ ...plainEx, mode: 'compat', cpl: 3 });
   });
 
   it('should take the next unused vector where vectors are to be distinct, and remember it', () => {
@@ -65,6 +73,16 @@ describe('buildCall', () => {
     ['an address before the end of RAM', { on: 'address', anchor: 'ram', offset: -24n }, { gpa: 0xfffe8n }],
     ['a block that ends with RAM', { on: 'address', anchor: 'block', offset: 0n }, { gpa: 0xfffd8n }],
     ['an address far away', { on: 'address', anchor: 'zero', offset: 1n << 52n }, { gpa: 1n << 52n }],
+    ['an address in the read-only slot', { on: 'address', anchor: 'rom', offset: 3n }, { gpa: 0x200003n }],
+    ['an address before its end', { on: 'address', anchor: 'romEnd', offset: -16n }, { gpa: 0x201ff0n }],
+    [
+      'its own slot where no page is enabled',
+      { on: 'address', anchor: 'hypercallPage', offset: 3n },
+      { gpa: 0xe0403n },
+    ],
+    ['a RAX', { on: 'rax', value: 0x8000_0000n }, { rax: 0x8000_0000n }],
+    ['a RAX by which KVM would do nothing', { on: 'rax', value: 11n }, { rax: 11n }],
+    ['no RAX by which KVM or Xen would do something', { on: 'rax', value: 10n }, {}],
     ['no address that a case may not have', { on: 'address', anchor: 'zero', offset: 0xfee00000n }, { gpa: null }],
   ])('should give send-ipi-ex %s', (_, quirk, difference) => {
     expect(build({ breaks: [quirk] })).toEqual({ ...plainEx, ...difference });
@@ -73,6 +91,12 @@ describe('buildCall', () => {
   it('should give send-ipi a header where send-ipi-ex gets a mask that disagrees', () => {
     const quirk: Quirk = { on: 'mask', bits: [1, 5], headerFollows: false };
     expect(build({ kind: 'send-ipi', breaks: [quirk] })).toEqual({ ...plain, variableHeader: 2 });
+  });
+
+  it('should put an input block into the hypercall page that was enabled last', () => {
+    const quirk: Quirk = { on: 'address', anchor: 'hypercallPage', offset: 8n };
+    const pages = [0xf0000n, 0xf1000n];
+    expect(buildCall({ ...plan, oddities: [quirk] }, { ...surroundings(), pages }).gpa).toBe(0xf1008n);
   });
 
   it('should give a fast call no address', () => {

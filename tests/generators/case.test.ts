@@ -5,7 +5,8 @@ import { describe, expect, it } from 'vitest';
 import { drawBatch } from '../../generators/batch.ts';
 import { caseArbitrary } from '../../generators/case.ts';
 import { usualSwarm } from '../../generators/swarm.ts';
-import { type Case, formatCase, isAllowedGpa, makeCase, makeStep, parseCase } from '../../src/case/case.ts';
+import { type Case, formatCase, makeCase, makeStep, parseCase } from '../../src/case/case.ts';
+import { isAllowedGpa, isCall } from '../../src/case/checks.ts';
 import { encodeCase } from '../../src/case/encode.ts';
 import { itKeepsTheLaws } from './laws.ts';
 
@@ -23,7 +24,7 @@ describe('caseArbitrary', () => {
     ] as const) {
       for (const value of drawn(from)) {
         expect(value.steps.some((step) => step.do === 'run')).toBe(runs);
-        expect(value.steps.some((step) => step.do !== 'run')).toBe(true);
+        expect(value.steps.some(isCall)).toBe(true);
       }
     }
   });
@@ -65,7 +66,7 @@ describe('caseArbitrary', () => {
 function expectValid(value: Case): void {
   expect(parseCase(formatCase(value))).toEqual(value);
   for (const step of value.steps) {
-    if (step.do !== 'run' && step.gpa !== null) expect(isAllowedGpa(step.gpa)).toBe(true);
+    if (isCall(step) && step.gpa !== null) expect(isAllowedGpa(step.gpa)).toBe(true);
   }
   expect(encodeCase(value).steps).toHaveLength(value.steps.length);
 }

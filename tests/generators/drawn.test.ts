@@ -10,6 +10,7 @@ const arbitrary = drawn({
   shapesOf: (text) => [[...(text as string)].map(Number)],
   leapsFrom: (digits) => [[...digits].reverse()],
   ofShape: (digits: readonly number[]) => digits.join(''),
+  isValid: (text) => text.length !== 4,
   isSimpler: (a, b) => a.length < b.length || (a.length === b.length && a < b),
   keyOf: (text) => text,
 });

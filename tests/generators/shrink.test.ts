@@ -8,11 +8,12 @@ import { batchArbitrary, drawBatch } from '../../generators/batch.ts';
 import { caseArbitrary } from '../../generators/case.ts';
 import { usualSwarm } from '../../generators/swarm.ts';
 import { type CallStep, type Case, formatCase, makeCase, makeStep, parseCase } from '../../src/case/case.ts';
+import { isCall } from '../../src/case/checks.ts';
 import { banksOf, maskOf } from './broken-rules.ts';
 
 type Bug = (value: Case) => boolean;
 
-const calls = (value: Case) => value.steps.filter((step): step is CallStep => step.do !== 'run');
+const calls = (value: Case) => value.steps.filter(isCall);
 const anyCall =
   (is: (step: CallStep, value: Case) => boolean): Bug =>
   (value) =>
@@ -113,6 +114,46 @@ const bugs: [name: string, bug: Bug, minimum: Case][] = [
     (value) => value.machine.vcpus.some((vcpu) => vcpu.apic === 'hardware-disabled'),
     makeCase([{ vpIndex: 0, apic: 'hardware-disabled' }], [plain]),
   ],
+  [
+    'a call in 32-bit mode',
+    anyCall(({ mode }) => mode === 'protected32'),
+    makeCase(oneVcpu, [{ ...plain, mode: 'protected32' }]),
+  ],
+  ['a call above CPL 0', anyCall(({ cpl }) => cpl > 0), makeCase(oneVcpu, [{ ...plain, cpl: 1 }])],
+  [
+    'the other opcode in a call of the newer form',
+    anyCall((step) => step.opcode === 'other' && step.do === 'send-ipi-ex'),
+    makeCase(oneVcpu, [{ ...plainEx, opcode: 'other' }]),
+  ],
+  [
+    'another irqchip than the kernel’s',
+    ({ machine }) => machine.irqchip !== 'kernel',
+    makeCase(oneVcpu, [plain], { irqchip: 'split' }),
+  ],
+  [
+    'a vCPU whose CPUID is enforced',
+    ({ machine }) => machine.vcpus.some(({ enforced }) => enforced),
+    makeCase([{ vpIndex: 0, enforced: true }], [plain]),
+  ],
+  [
+    'a vector in service that is above what is pending',
+    ({ machine }) => machine.vcpus.some(({ irr, isr }) => irr.length > 0 && isr.some((vector) => vector > irr[0]!)),
+    makeCase([{ vpIndex: 0, irr: [16], isr: [17] }], [plain]),
+  ],
+  [
+    'a VP index that is written',
+    ({ steps }) => steps.some((step) => step.do === 'write-msr' && step.msr === 'vp-index'),
+    makeCase(oneVcpu, [makeStep({ do: 'write-msr', msr: 'vp-index', value: 0n })]),
+  ],
+  [
+    'a call after an APIC was hardware-disabled',
+    ({ steps }) => {
+      const place = steps.findIndex((step) => step.do === 'set-apic' && step.apic === 'hardware-disabled');
+      return place !== -1 && steps.slice(place).some(isCall);
+    },
+    makeCase(oneVcpu, [makeStep({ do: 'set-apic', apic: 'hardware-disabled' }), plain]),
+  ],
+  ['INIT', ({ steps }) => steps.some((step) => step.do === 'init'), makeCase(oneVcpu, [makeStep({ do: 'init' })])],
 ];
 
 /** The smallest case that the campaign would report, and how many cases it ran. */

@@ -1,16 +1,11 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { arenaStart, ramEnd } from '../../src/case/memory.ts';
-import { contractFor, contractPoints } from '../../oracle/contract.ts';
+import { contractFor } from '../../oracle/contract.ts';
 import { bankHalf, decodeCall } from '../../oracle/decode.ts';
 import { ModelMemory } from '../../oracle/memory.ts';
-import { hasBit, popcount, popcountBelow, toBigInt } from '../../oracle/words.ts';
 import { bytesOf, facts, registersOf } from './programs.ts';
 
 const contract = contractFor(facts);
-const u32 = fc.integer({ min: 0, max: 2 ** 32 - 1 });
-const halves = fc.record({ low: u32, high: u32 });
-const bit = fc.integer({ min: 0, max: 63 });
 
 describe('decodeCall', () => {
   it('should take every field of the control word from its bits', () => {
@@ -39,64 +34,27 @@ describe('decodeCall', () => {
     expect([bankHalf(call, 0, 0), bankHalf(call, 0, 1)]).toEqual([1, 0x8000_0000]);
   });
 
+  it('should read the fixed part up to the end of RAM', () => {
+    const at = (rdx: bigint) => decodeCall(registersOf({ rcx: 0x0bn, rdx }), new ModelMemory(), contract);
+    expect(at(ramEnd - 16n)).toMatchObject({ headIsReadable: true, banksAreReadable: true, bankCount: 1 });
+    expect(at(ramEnd - 15n)).toMatchObject({ headIsReadable: false, banksAreReadable: true, bankCount: 0 });
+  });
+
+  it('should read nothing of an unknown call', () => {
+    const registers = registersOf({ rcx: 0x0001_000fn, rdx: 0xfen, r8: 1n });
+    expect(decodeCall(registers, new ModelMemory(), contract)).toMatchObject({
+      headIsReadable: true,
+      banksAreReadable: true,
+      vector: 0,
+      maskCount: 0,
+      bankCount: 0,
+    });
+  });
+
   it('should say what could not be read', () => {
     const at = (rdx: bigint) => decodeCall(registersOf({ rcx: 0x0004_0015n, rdx }), new ModelMemory(), contract);
     expect(at(ramEnd - 40n)).toMatchObject({ headIsReadable: true, banksAreReadable: true });
     expect(at(ramEnd - 39n)).toMatchObject({ headIsReadable: true, banksAreReadable: false, bankCount: 0 });
-    expect(at(ramEnd - 23n)).toMatchObject({ headIsReadable: false });
-  });
-});
-
-describe('ModelMemory', () => {
-  it('should be zero until written, and let later writes cover earlier ones', () => {
-    const memory = new ModelMemory();
-    const read = (gpa: bigint, length: number) => {
-      const view = memory.read(gpa, length)!;
-      return view.bytes.subarray(view.offset, view.offset + length).toString('hex');
-    };
-    expect(read(arenaStart, 4)).toBe('00000000');
-    memory.write({ gpa: arenaStart, bytes: Buffer.from('11111111', 'hex') });
-    expect(read(arenaStart + 1n, 2)).toBe('1111');
-    memory.write({ gpa: arenaStart + 2n, bytes: Buffer.from('2222', 'hex') });
-    expect(read(arenaStart, 6)).toBe('111122220000');
-    memory.write({ gpa: arenaStart + 0x800n, bytes: Buffer.from('33', 'hex') });
-    expect(read(arenaStart, 6)).toBe('111122220000');
-  });
-
-  it('should refuse what is not all in RAM', () => {
-    const memory = new ModelMemory();
-    expect(memory.read(ramEnd - 16n, 16)).not.toBeNull();
-    expect(memory.read(ramEnd - 15n, 16)).toBeNull();
-    expect(memory.read(2n ** 64n - 1n, 1)).toBeNull();
-  });
-});
-
-describe('words', () => {
-  it('should count and test bits as arithmetic on the whole number does', () => {
-    fc.assert(
-      fc.property(halves, bit, (value, at) => {
-        const whole = toBigInt(value);
-        const ones = (number: bigint) => number.toString(2).replaceAll('0', '').length;
-        expect(popcount(value)).toBe(ones(whole));
-        expect(popcountBelow(value, at)).toBe(ones(whole & ((1n << BigInt(at)) - 1n)));
-        expect(hasBit(value, at)).toBe(((whole >> BigInt(at)) & 1n) === 1n);
-      }),
-      { seed: 7, numRuns: 500 },
-    );
-  });
-});
-
-describe('contractFor', () => {
-  it.each([
-    [1024, 16],
-    [4096, 64],
-    [1000, 16],
-    [8192, 64],
-  ])('should cap the banks of a KVM of %i vCPUs at %i', (kvmMaxVcpus, bankReadMax) => {
-    expect(contractFor({ ...facts, kvmMaxVcpus })).toEqual({ vpIndexLimit: kvmMaxVcpus, bankReadMax });
-  });
-
-  it.each(contractPoints)('should cite a source for $name', ({ source }) => {
-    expect(source).toMatch(/kvm_/);
+    expect(at(ramEnd - 23n)).toMatchObject({ headIsReadable: false, banksAreReadable: false });
   });
 });

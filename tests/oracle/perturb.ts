@@ -1,10 +1,10 @@
 /** Every way in which an observation can differ from another, one at a time. */
 import { APIC_IRR, APIC_ISR, APIC_PROCPRI, APIC_SPIV, APIC_TMR } from '../../src/abi/lapic.ts';
 import { arenaStart } from '../../src/case/memory.ts';
-import type { LapicChanges, Observation, StepObservation } from '../../src/case/observation.ts';
+import type { LapicChanges, MemoryChange, Observation, StepObservation } from '../../src/case/observation.ts';
 
 /** Numbers that choose where in the observation the difference is. */
-interface Place {
+export interface Place {
   readonly step: number;
   readonly vcpu: number;
   readonly bit: number;
@@ -38,8 +38,27 @@ export const perturbations: Record<string, Perturbation> = {
   ),
   noResult: inStep((step) => (step.result === null ? null : { ...step, result: null })),
   resultOfRun: inStep((step) => (step.result === null ? { ...step, result: 0n } : null)),
-  exception: inStep((step) => ({ ...step, exception: { vector: 6, ripOffset: 0 } })),
+  exception: inStep((step) => (step.exception === null ? { ...step, exception: { vector: 6, ripOffset: 0 } } : null)),
   register: inStep((step) => ({ ...step, registers: [{ register: 'xmm3.lo', before: 1n, after: 2n }] })),
+  lostRegister: inStep((step) => (step.registers.length === 0 ? null : { ...step, registers: [] })),
+  registerValue: inStep((step, { bit }) => {
+    const [first, ...rest] = step.registers;
+    if (first === undefined) return null;
+    return { ...step, registers: [{ ...first, after: first.after ^ (1n << BigInt(bit)) }, ...rest] };
+  }),
+  registerName: inStep((step) => {
+    const [first, ...rest] = step.registers;
+    return first === undefined ? null : { ...step, registers: [{ ...first, register: 'r15' }, ...rest] };
+  }),
+  exit: inStep((step) => ({ ...step, exit: step.exit === null ? 'xen' : null })),
+  otherExit: inStep((step) => (step.exit === null ? null : { ...step, exit: step.exit === 'xen' ? 'hyperv' : 'xen' })),
+  noException: inStep((step) => (step.exception === null ? null : { ...step, exception: null })),
+  otherException: inStep((step) =>
+    step.exception === null ? null : { ...step, exception: { vector: step.exception.vector ^ 11, ripOffset: 0 } },
+  ),
+  exceptionElsewhere: inStep((step) =>
+    step.exception === null ? null : { ...step, exception: { ...step.exception, ripOffset: 3 } },
+  ),
   extraArrival: inStep((step, { vcpu, bit }) => ({
     ...step,
     arrivals: replace(step.arrivals, vcpu, (vectors) => [...vectors, bit + 0x20]),
@@ -49,11 +68,19 @@ export const perturbations: Record<string, Perturbation> = {
   reorderedArrivals: inArrivals((vectors) => (vectors.length < 2 ? null : vectors.toReversed())),
   arrivalsOfFewer: inStep((step) => ({ ...step, arrivals: step.arrivals.slice(1) })),
   lapicsOfFewer: (observation) => ({ ...observation, lapics: observation.lapics.slice(1) }),
+  lapicsOfEarlierStep: (observation) => {
+    const earlier = observation.steps[1]?.lapics ?? null;
+    if (earlier === null || earlier.every((lapic, vcpu) => isSame(lapic, observation.lapics[vcpu]!))) return null;
+    return { ...observation, lapics: earlier };
+  },
   stepLapicsOfFewer: inStep((step) => (step.lapics === null ? null : { ...step, lapics: step.lapics.slice(1) })),
   memory: (observation) => ({
     ...observation,
     memory: [{ gpa: arenaStart, before: Buffer.of(0), after: Buffer.of(1) }],
   }),
+  lostMemory: (observation) => (observation.memory.length === 0 ? null : { ...observation, memory: [] }),
+  memoryValue: inMemory(({ after, ...change }) => ({ ...change, after: Buffer.from(after.map((byte) => byte ^ 1)) })),
+  memoryPlace: inMemory(({ gpa, ...change }) => ({ ...change, gpa: gpa + 8n })),
   stopped: (observation) => ({ ...observation, stopped: 'KVM_EXIT_SHUTDOWN' }),
   stoppedEarly: (observation, { step }) => ({
     ...observation,
@@ -89,6 +116,17 @@ function inStep(change: (step: StepObservation, place: Place) => StepObservation
     const at = place.step % observation.steps.length;
     const changed = change(observation.steps[at]!, place);
     return changed === null ? null : { ...observation, steps: observation.steps.with(at, changed) };
+  };
+}
+
+function isSame(one: LapicChanges, other: LapicChanges): boolean {
+  return one.size === other.size && [...one].every(([offset, value]) => other.get(offset) === value);
+}
+
+function inMemory(change: (word: MemoryChange) => MemoryChange): Perturbation {
+  return (observation, { bit }) => {
+    if (observation.memory.length === 0) return null;
+    return { ...observation, memory: replace(observation.memory, bit, change) };
   };
 }
 

@@ -27,6 +27,7 @@ describe('namesVp', () => {
 
   it('should name nobody beyond 64 banks (4721f8160f17)', () => {
     expect(namesVp(fastEx([1n, 1n], 1), 4096)).toBe(false);
+    expect(namesVp(fastEx([1n << 32n, 1n], 1), 4096)).toBe(false);
   });
 });
 

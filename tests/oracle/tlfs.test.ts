@@ -1,122 +1,41 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { arenaStart, ramEnd } from '../../src/case/memory.ts';
+import { arenaStart } from '../../src/case/memory.ts';
+import type { Program, ProgramStep } from '../../src/case/program.ts';
+import { type Caller, plainCaller } from '../../oracle/caller.ts';
+import { contractFor } from '../../oracle/contract.ts';
+import { type Call, decodeCall } from '../../oracle/decode.ts';
 import { ModelMemory } from '../../oracle/memory.ts';
 import { predict } from '../../oracle/model.ts';
 import type { StepOutcome } from '../../oracle/outcome.ts';
 import { deliveryRules, judgeByTlfs, permittedFor } from '../../oracle/tlfs.ts';
 import { formatPermitted } from '../../oracle/tlfs-text.ts';
 import { tlfsRules } from '../../oracle/tlfs-rules.ts';
-import { anyProgram, type CallRegisters, facts, literalCall, programOf, registerSoup } from './programs.ts';
-
-interface Row {
-  readonly rule: string;
-  /** What is permitted as a whole, when nothing else is odd about the call. */
-  readonly permitted: string;
-  readonly call: CallRegisters;
-  /** Words at RDX. */
-  readonly memory?: readonly bigint[];
-}
-
-const five = 'HV_STATUS_INVALID_PARAMETER (5)';
-const four = 'HV_STATUS_INVALID_ALIGNMENT (4)';
-const three = 'HV_STATUS_INVALID_HYPERCALL_INPUT (3)';
-const toVcpu0 = 'HV_STATUS_SUCCESS (0), received by vCPU 0';
-const toAll = 'HV_STATUS_SUCCESS (0), received by vCPU 0, 1';
-/** 0x000b fast, vector 0xfe, VP 0, with what is odd. */
-const fast = (odd: Partial<CallRegisters>): CallRegisters => ({ rcx: 0x0001_000bn, rdx: 0xfen, r8: 1n, ...odd });
-/** 0x0015 fast, vector 0xfe, sparse, VP 0. */
-const fastEx = (odd: Partial<CallRegisters>): CallRegisters => ({
-  rcx: 0x0003_0015n,
-  rdx: 0xfen,
-  r8: 0n,
-  xmm: [1n, 1n],
-  ...odd,
-});
-const input = [0xfen, 1n];
-/** 0x0015 slow, all VPs, one bank. */
-const slowAll = [0xfen, 1n, 1n, 1n];
-const pageEnd = arenaStart + 0x1000n;
-
-/** One call for each rule, which trips that rule and no other. */
-const rows: readonly Row[] = [
-  { rule: 'reserved-control-bits', permitted: three, call: fast({ rcx: 0x8000_0000_0001_000bn }) },
-  { rule: 'reserved-control-bits', permitted: three, call: fast({ rcx: 0x0800_0000n | 0x0001_000bn }) },
-  { rule: 'reserved-control-bits', permitted: three, call: fast({ rcx: 0x1000_0001_000bn }) },
-  {
-    rule: 'unknown-call-code',
-    permitted: 'HV_STATUS_INVALID_HYPERCALL_CODE (2)',
-    call: fast({ rcx: 0x0001_000fn, rdx: 1n }),
-  },
-  { rule: 'rep-on-simple-call', permitted: three, call: fast({ rcx: 0x0001_0001_000bn }) },
-  { rule: 'rep-on-simple-call', permitted: three, call: fastEx({ rcx: 0x0001_0000_0003_0015n }) },
-  { rule: 'variable-header-on-fixed-call', permitted: three, call: fast({ rcx: 0x0003_000bn }) },
-  { rule: 'gpa-misaligned', permitted: four, call: { rcx: 0x0bn, rdx: arenaStart + 4n }, memory: input },
-  { rule: 'gpa-page-cross', permitted: four, call: { rcx: 0x0bn, rdx: pageEnd - 8n }, memory: input },
-  {
-    rule: 'gpa-page-cross',
-    permitted: four,
-    call: { rcx: 0x0002_0015n, rdx: pageEnd - 24n },
-    memory: [0xfen, 0n, 1n, 1n],
-  },
-  {
-    rule: 'gpa-page-cross-by-unused-banks',
-    permitted: `${toAll}; or ${four}`,
-    call: { rcx: 0x0002_0015n, rdx: pageEnd - 24n },
-    memory: slowAll,
-  },
-  { rule: 'gpa-outside-space', permitted: four, call: { rcx: 0x0bn, rdx: 1n << 52n } },
-  {
-    rule: 'gpa-unmapped',
-    permitted: 'HV_STATUS_SUCCESS (0), nobody receives; or any error',
-    call: { rcx: 0x0bn, rdx: ramEnd },
-  },
-  { rule: 'vector-out-of-range', permitted: five, call: fast({ rdx: 0x0fn }) },
-  { rule: 'vector-out-of-range', permitted: five, call: fast({ rdx: 0x100n }) },
-  { rule: 'vector-out-of-range', permitted: five, call: fastEx({ rdx: 0x8000_00fen }) },
-  { rule: 'target-vtl-reserved', permitted: five, call: fast({ rdx: 0x20_0000_00fen }) },
-  { rule: 'target-vtl-reserved', permitted: five, call: fastEx({ rdx: 0x80_0000_00fen }) },
-  { rule: 'target-vtl-higher', permitted: `${toVcpu0}; or any error`, call: fast({ rdx: 0x11_0000_00fen }) },
-  { rule: 'padding-not-zero', permitted: `${toVcpu0}; or ${five}`, call: fast({ rdx: 0x100_0000_00fen }) },
-  { rule: 'padding-not-zero', permitted: `${toVcpu0}; or ${five}`, call: fastEx({ rdx: 0x8000_0000_0000_00fen }) },
-  { rule: 'unknown-format', permitted: 'any error', call: fastEx({ r8: 2n }) },
-  { rule: 'unknown-format', permitted: 'any error', call: fastEx({ r8: 0x1_0000_0001n }) },
-  {
-    rule: 'bank-count-mismatch',
-    permitted: `${toVcpu0}; or any error`,
-    call: fastEx({ rcx: 0x0005_0015n }),
-  },
-  {
-    rule: 'fast-block-too-large',
-    permitted: `${toVcpu0}; or any error`,
-    call: fastEx({ rcx: 0x0019_0015n, xmm: [0xfffn, 1n] }),
-  },
-  { rule: 'absent-vp', permitted: `${toVcpu0}; or any error`, call: fast({ r8: 3n }) },
-];
-
-/** Calls of which TLFS permits nothing but success. */
-const fine: readonly { readonly title: string; readonly call: CallRegisters; readonly memory?: readonly bigint[] }[] = [
-  { title: 'a plain call', call: fast({}) },
-  { title: 'a plain Ex call', call: fastEx({}) },
-  { title: 'the lowest vector', call: fast({ rdx: 0x10n }) },
-  { title: 'the highest vector', call: fast({ rdx: 0xffn }) },
-  { title: 'bit 31, Is Nested', call: fast({ rcx: 0x8001_000bn }) },
-  { title: 'UseTargetVtl with VTL 0', call: fast({ rdx: 0x10_0000_00fen }) },
-  { title: 'a VTL that is not used', call: fast({ rdx: 0x0f_0000_00fen }) },
-  { title: 'a slow call that ends where its page ends', call: { rcx: 0x0bn, rdx: pageEnd - 16n }, memory: input },
-  { title: 'any output address', call: { rcx: 0x0bn, rdx: arenaStart, r8: 0xffff_ffff_ffff_ffffn }, memory: input },
-  { title: 'a bank that is empty', call: fastEx({ rcx: 0x0005_0015n, xmm: [3n, 1n, 0n] }) },
-];
+import {
+  anyProgram,
+  type CallRegisters,
+  enteredCall,
+  facts,
+  literalCall,
+  programOf,
+  registerSoup,
+} from './programs.ts';
+import { fast, fastEx, fine, hypercallPage, type Row, rows, toVcpu0 } from './tlfs-rows.ts';
 
 describe('tlfsRules', () => {
-  it.each(rows)('should apply $rule alone: $permitted', ({ rule, permitted, call, memory }) => {
-    const found = permit(call, memory);
-    expect(found.rules.map(({ name }) => name)).toEqual([rule]);
+  it.each(rows)('should apply $rule alone: $permitted', (row) => {
+    const { rule, permitted, others = [], page = hypercallPage } = row;
+    const found = permit(row);
+    const isAlone = tlfsRules.find(({ name }) => name === rule)!.alone === true;
+    expect(found.rules.map(({ name }) => name)).toEqual(isAlone ? [rule] : [rule, ...others]);
     expect(formatPermitted(found)).toBe(permitted);
+    const setting = { namesAbsentVp: rule === 'absent-vp', page };
+    const applying = tlfsRules.filter((one) => one.applies(decoded(row), setting));
+    expect(applying.map(({ name }) => name)).toEqual([rule, ...others]);
   });
 
-  it.each(fine)('should permit only success for $title', ({ call, memory }) => {
-    const found = permit(call, memory);
+  it.each(fine)('should permit only success for $title', (row) => {
+    const found = permit(row);
     expect(found.rules).toEqual([]);
     expect(formatPermitted(found)).toBe(toVcpu0);
   });
@@ -132,25 +51,37 @@ describe('tlfsRules', () => {
   });
 
   it('should permit every error of the rules that apply, since TLFS gives them no order', () => {
-    const found = permit({ rcx: 0x0001_0000_000bn, rdx: arenaStart + 4n }, [5n, 1n]);
-    expect(found).toMatchObject({ success: false, errors: [3, 4, 5] });
+    const found = permit({ call: { rcx: 0x0001_0000_000bn, rdx: arenaStart + 4n }, memory: [5n, 1n] });
+    expect(found).toMatchObject({ success: false, errors: [3, 4, 5], fault: false });
+  });
+
+  it('should list errors by number', () => {
+    const found = permit({ call: fast({ rcx: 0x8000_0000_0001_000bn }), caller: { lacks: ['cluster-ipi'] } });
+    expect(found.errors).toEqual([3, 6]);
+  });
+
+  it('should permit #UD besides the errors of other rules', () => {
+    const found = permit({ call: fastEx({ rdx: 5n }), caller: { lacks: ['xmm-input'] } });
+    expect(found).toMatchObject({ success: false, errors: [5], fault: true });
   });
 });
 
 describe('permittedFor', () => {
   it('should say for each VP that is named who may stand for it', () => {
-    const step = literalCall(fast({ r8: 0b1011n }));
-    const { permitted } = permittedFor(step, new ModelMemory(), [3, 0, 3, 2]);
-    expect(permitted.receivers).toEqual([[1], [0, 2]]);
+    expect(permittedFor(decoded({ call: fast({ r8: 0b1011n }) }), [3, 0, 3, 2]).receivers).toEqual([[1], [0, 2]]);
+  });
+
+  it('should take no hypercall page for granted', () => {
+    expect(permittedFor(decoded({ call: fast({}) }), [0]).rules.map(({ name }) => name)).toEqual(['page-not-enabled']);
   });
 });
 
 describe('judgeByTlfs', () => {
-  const program = programOf([0, 1], [literalCall(fast({ r8: 0b11n }))]);
-  const changed = (change: Partial<StepOutcome>) => {
-    const outcome = predict(program, facts);
-    const steps = outcome.steps.map((step) => ({ ...step, ...change }));
-    return judgeByTlfs(program, { ...outcome, steps }, facts)[0]!.violations;
+  const program = throughPage([0, 1], fast({ r8: 0b11n }));
+  const changed = (change: Partial<StepOutcome>, from = program) => {
+    const outcome = predict(from, facts);
+    const steps = outcome.steps.map((step, index) => (index === from.steps.length - 1 ? { ...step, ...change } : step));
+    return judgeByTlfs(from, { ...outcome, steps }, facts)[0]!.violations;
   };
 
   it('should find nothing in what TLFS permits', () => {
@@ -159,7 +90,7 @@ describe('judgeByTlfs', () => {
 
   it.each([
     ['an error without a reason', { result: 3n, receivers: [] }, [{ kind: 'refused', rule: 'named-vps-receive' }]],
-    ['an exception', { result: null, exception: 6, receivers: [] }, [{ kind: 'refused', rule: 'named-vps-receive' }]],
+    ['an exception', { result: null, exception: 6, receivers: [] }, [{ kind: 'faulted', rule: 'named-vps-receive' }]],
     ['a VP that does not receive', { receivers: [0] }, [{ kind: 'missing', rule: 'named-vps-receive' }]],
     [
       'a delivery after an error',
@@ -173,41 +104,135 @@ describe('judgeByTlfs', () => {
     expect(changed(change)).toEqual(violations);
   });
 
+  it("should leave the VMM's answer alone", () => {
+    expect(changed({ exit: 'hyperv', result: 0x5an, receivers: [] })).toEqual([]);
+  });
+
+  it('should look at 16 bits of the result', () => {
+    expect(changed({ result: 0x1_0000n })).toEqual([]);
+  });
+
+  it('should name the rules that KVM left', () => {
+    const bad = throughPage([0, 1], fast({ rdx: 0x20_0000_0005n }));
+    const both = ['vector-out-of-range', 'target-vtl-reserved'];
+    expect(changed({ result: 0n }, bad)).toEqual(both.map((rule) => ({ kind: 'accepted', rule })));
+    expect(changed({ result: 3n }, bad)).toEqual([{ kind: 'status', rule: 'vector-out-of-range' }]);
+    expect(changed({ result: 5n }, bad)).toEqual([]);
+    expect(changed({ result: 5n, receivers: [1] }, bad)).toEqual([{ kind: 'extra', rule: 'named-vps-receive' }]);
+    expect(changed({ result: null, exception: 6 }, bad)).toEqual([{ kind: 'faulted', rule: 'vector-out-of-range' }]);
+  });
+
+  it('should ask nothing of a call that is no hypercall of TLFS', () => {
+    const noOsId = programOf([0, 1], [literalCall(fast({ r8: 3n }))], { guestOsId: 0n });
+    for (const receivers of [[], [0], [0, 1]]) expect(changed({ result: 0n, receivers }, noOsId)).toEqual([]);
+    expect(changed({ result: 0xffff_ffff_ffff_fc18n, receivers: [] }, noOsId)).toEqual([]);
+  });
+
   it('should notice a delivery to nobody that was named', () => {
-    const one = programOf([0, 1], [literalCall(fast({}))]);
-    const outcome = predict(one, facts);
-    const steps = outcome.steps.map((step) => ({ ...step, receivers: [0, 1] }));
-    expect(judgeByTlfs(one, { ...outcome, steps }, facts)[0]!.violations).toEqual([
-      { kind: 'extra', rule: 'named-vps-receive' },
-    ]);
+    const one = throughPage([0, 1], fast({}));
+    expect(changed({ receivers: [0, 1] }, one)).toEqual([{ kind: 'extra', rule: 'named-vps-receive' }]);
+  });
+
+  it('should name nobody for certain in a set that TLFS does not say how to read', () => {
+    const open = throughPage([0, 1], fastEx({ rcx: 0x0005_0015n }));
+    for (const receivers of [[], [0], [1], [0, 1]]) expect(changed({ result: 0n, receivers }, open)).toEqual([]);
+  });
+
+  it('should ask the same of the VPs that are there when one is named that is not', () => {
+    const absent = throughPage([0, 1], fast({ r8: 0b101n }));
+    expect(changed({ receivers: [0] }, absent)).toEqual([]);
+    expect(changed({ receivers: [] }, absent)).toEqual([{ kind: 'missing', rule: 'named-vps-receive' }]);
+    expect(changed({ receivers: [0, 1] }, absent)).toEqual([{ kind: 'extra', rule: 'named-vps-receive' }]);
+  });
+
+  it('should let a VP that two vCPUs stand for receive once', () => {
+    const twice = throughPage([5, 5], fast({ r8: 1n << 5n }));
+    expect(changed({ receivers: [0, 1] }, twice)).toEqual([{ kind: 'extra', rule: 'vp-index-unique' }]);
+    for (const receivers of [[0], [1], []]) expect(changed({ receivers }, twice)).toEqual([]);
   });
 
   it('should leave open what becomes of an interrupt for a disabled APIC', () => {
     const [vcpu, other] = program.vcpus;
     const disabled = { ...program, vcpus: [vcpu!, { ...other!, apic: 'software-disabled' as const }] };
-    const outcome = predict(disabled, facts);
-    expect(outcome.steps[0]!.receivers).toEqual([0]);
-    for (const receivers of [[0], [0, 1]]) {
-      const steps = outcome.steps.map((step) => ({ ...step, receivers }));
-      expect(judgeByTlfs(disabled, { ...outcome, steps }, facts)[0]!.violations).toEqual([]);
-    }
+    expect(predict(disabled, facts).steps.at(-1)!.receivers).toEqual([0]);
+    for (const receivers of [[0], [0, 1]]) expect(changed({ receivers }, disabled)).toEqual([]);
+    expect(changed({ receivers: [] }, disabled)).toEqual([{ kind: 'missing', rule: 'named-vps-receive' }]);
   });
 
   it('should judge every call of any program, in order, with names that are in the tables', () => {
     const names = new Set([...tlfsRules.map(({ name }) => name), ...Object.keys(deliveryRules)]);
     const property = fc.property(fc.oneof(anyProgram, registerSoup), (any) => {
-      const judged = judgeByTlfs(any, predict(any, facts), facts);
-      const calls = any.steps.flatMap(({ kind }, index) => (kind === 'call' ? [index] : []));
+      const outcome = predict(any, facts);
+      const calls = outcome.steps.flatMap(({ call }, index) => (call === null ? [] : [index]));
+      const judged = judgeByTlfs(any, outcome, facts);
       expect(judged.map(({ step }) => step)).toEqual(calls);
       for (const { rule } of judged.flatMap(({ violations }) => violations)) expect(names).toContain(rule);
     });
-    fc.assert(property, { seed: 7, numRuns: 300 });
+    fc.assert(property, { seed: 7, numRuns: 200 });
   });
 });
 
-function permit(call: CallRegisters, memory: readonly bigint[] = []) {
+/** Where the hypercall page is, by what a call through it is told. */
+describe('judgeByTlfs, hypercall page', () => {
+  const write = (msr: 'hypercall' | 'guest-os-id', value: bigint): ProgramStep => ({
+    kind: 'msr',
+    vcpu: 0,
+    msr,
+    value,
+  });
+  const enable = write('hypercall', hypercallPage | 1n);
+  const call = enteredCall({ page: hypercallPage }, fast({}));
+  const rulesAfter = (...steps: ProgramStep[]) => {
+    const program = programOf([0], [...steps, call]);
+    return judgeByTlfs(program, predict(program, facts), facts)
+      .at(-1)
+      ?.permitted.rules.map(({ name }) => name);
+  };
+
+  it.each([
+    ['enabled', [enable], []],
+    ['disabled', [enable, write('hypercall', hypercallPage)], ['page-not-enabled']],
+    ['moved', [enable, write('hypercall', (hypercallPage + 0x1000n) | 1n)], ['page-not-enabled']],
+    ['moved and moved back', [enable, write('hypercall', arenaStart | 1n), enable], []],
+    ['left alone by a VP index of 0', [enable, { kind: 'msr', vcpu: 0, msr: 'vp-index', value: 0n }], []],
+    ['refused elsewhere', [enable, write('hypercall', 0x100001n)], []],
+    ['lost with GUEST_OS_ID', [enable, write('guest-os-id', 0n), write('guest-os-id', 2n)], ['page-not-enabled']],
+    ['left alone by another GUEST_OS_ID', [enable, write('guest-os-id', 2n)], []],
+    ['left alone by an enable without GUEST_OS_ID', [enable, write('guest-os-id', 0n), enable, write('guest-os-id', 2n)], ['page-not-enabled']], // prettier-ignore
+  ] as [string, ProgramStep[], string[]][])('should know a page that was %s', (_, steps, rules) => {
+    expect(rulesAfter(...steps)).toEqual(rules);
+  });
+
+  it('should not judge a call that is not made', () => {
+    expect(rulesAfter()).toBeUndefined();
+  });
+
+  it('should read what KVM wrote into memory', () => {
+    // VMMCALL and RET, read as an input block: vector 0xc3d9010f.
+    const program = programOf([0], [enable, literalCall({ rcx: 0x0bn, rdx: hypercallPage })]);
+    const [judged] = judgeByTlfs(program, predict(program, facts), facts);
+    expect(judged!.call.vector).toBe(0xc3d9_010f);
+  });
+});
+
+/** A call through the hypercall page, which is set up before. */
+function throughPage(vpIndexes: readonly number[], registers: CallRegisters): Program {
+  const write: ProgramStep = { kind: 'msr', vcpu: 0, msr: 'hypercall', value: hypercallPage | 1n };
+  return programOf(vpIndexes, [write, enteredCall({ page: hypercallPage }, registers)]);
+}
+
+type Arriving = Omit<Row, 'rule' | 'permitted'>;
+
+/** Decoded with all banks, as TLFS reads a call. */
+function decoded({ call, memory = [], caller = {} }: Arriving): Call {
   const modelMemory = new ModelMemory();
   const step = literalCall(call, memory);
   for (const write of step.writes) modelMemory.write(write);
-  return permittedFor(step, modelMemory, [0, 65]).permitted;
+  const contract = { ...contractFor(facts), bankReadMax: Number.MAX_SAFE_INTEGER };
+  const inPage: Caller = { ...plainCaller, page: hypercallPage };
+  return decodeCall(step.registers, modelMemory, contract, { ...inPage, ...caller });
+}
+
+function permit({ page = hypercallPage, ...arriving }: Arriving) {
+  return permittedFor(decoded(arriving), [0, 65], page);
 }

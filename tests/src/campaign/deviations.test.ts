@@ -67,7 +67,7 @@ describe('judgeObservation under the tlfs contract', () => {
         {
           step: 0,
           what: 'TLFS',
-          expected: 'HV_STATUS_INVALID_PARAMETER (5)',
+          expected: 'HV_STATUS_INVALID_PARAMETER (5) or #UD (vector 6)',
           observed: 'HV_STATUS_SUCCESS (0), received by vCPU 0',
         },
       ],

@@ -40,6 +40,7 @@ export function campaignOptions(changes: Partial<CampaignOptions> = {}): Campaig
     seed: 'test',
     fromBatch: 0,
     corpus: [],
+    spaces: [],
     runs: 640,
     seconds: Infinity,
     keepGoing: false,

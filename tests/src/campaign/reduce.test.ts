@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { drawBatch } from '../../../generators/batch.ts';
 import { encodeCase } from '../../../src/case/encode.ts';
-import { type Case, formatCase, makeCase, makeStep, parseCase } from '../../../src/case/case.ts';
+import { type Case, CaseError, formatCase, makeCase, makeStep, parseCase } from '../../../src/case/case.ts';
+import { isCall, isWellFormed } from '../../../src/case/checks.ts';
 import { reduce } from '../../../src/campaign/reduce.ts';
 import { passes } from '../../../src/campaign/reductions.ts';
 import { isLighter, weigh } from '../../../src/campaign/weight.ts';
@@ -14,9 +15,9 @@ const samples = [0, 1, 2].flatMap((batch) => drawBatch('reduce', batch, 8).cases
 const predicates: Record<string, (value: Case) => boolean> = {
   anything: () => true,
   'a call that names VP 1 or more': ({ steps }) =>
-    steps.some((step) => step.do !== 'run' && step.targets.some((vp) => vp > 0)),
+    steps.some((step) => isCall(step) && step.targets.some((vp) => vp > 0)),
   'two vCPUs and a fast call': ({ machine, steps }) =>
-    machine.vcpus.length > 1 && steps.some((step) => step.do !== 'run' && step.fast),
+    machine.vcpus.length > 1 && steps.some((step) => isCall(step) && step.fast),
   'an odd control word': (value) =>
     encodeCase(value).steps.some((step) => step.kind === 'call' && step.registers.readBigUInt64LE(0) >> 17n !== 0n),
 };
@@ -58,16 +59,23 @@ describe('reduce', () => {
 });
 
 describe('passes', () => {
-  it('should propose only cases that can be saved and read again', () => {
+  it('should propose only cases that the checks refuse or that can be saved and read again', () => {
+    let wellFormed = 0;
     const stray = makeCase(
       [{ vpIndex: 0 }],
       [5, 14].map((bit) => makeStep({ do: 'send-ipi-ex', controlBits: [bit, 16, 40] })),
     );
     for (const value of [stray, ...samples.slice(0, 6)]) {
       for (const pass of passes) {
-        for (const proposal of pass(value)) expect(parseCase(formatCase(proposal))).toEqual(proposal);
+        for (const proposal of pass(value)) {
+          if (isWellFormed(proposal)) {
+            wellFormed++;
+            expect(parseCase(formatCase(proposal))).toEqual(proposal);
+          } else expect(() => parseCase(formatCase(proposal))).toThrow(CaseError);
+        }
       }
     }
+    expect(wellFormed).toBeGreaterThan(1000);
   });
 });
 

@@ -1,11 +1,13 @@
 /** Encoding against bytes that were written by hand from TLFS "Hypercall Inputs" and HV_VP_SET. */
 import { describe, expect, it } from 'vitest';
-import { type CallStep, makeCase, makeStep } from '../../../src/case/case.ts';
+import { type CallStep, makeCase, makeStep, makeVcpu } from '../../../src/case/case.ts';
 import { encodeBanks, encodeCase } from '../../../src/case/encode.ts';
 import type { ProgramCall } from '../../../src/case/program.ts';
 
 const ones = 'ff'.repeat(8);
 const zeros = '00'.repeat(8);
+/** RAX of a 64-bit caller when nothing else is asked for: 0xa5c3e1005a3c1e00. */
+const usualRax = '001e3c5a00e1c3a5';
 
 describe('encodeBanks', () => {
   it("should encode TLFS's worked example {0, 5, 130}", () => {
@@ -132,9 +134,125 @@ describe('encodeCase', () => {
     expect(call.registers.readBigUInt64LE(8)).toBe(gpa);
   });
 
+  it('should give a caller of 64 bits with an entry of its own its registers, and patterns in the others', () => {
+    const call = encodeStep(makeStep({ do: 'send-ipi', cpl: 3, vector: 0x31, outputGpa: 7n, rax: 11n }));
+    expect(call.entry).toEqual({ mode: 'long', cpl: 3, page: null, opcode: 'native' });
+    expect(wordsOf(call)).toEqual({
+      rcx: 0xbn,
+      rdx: 0xe0000n,
+      r8: 7n,
+      rax: 11n,
+      rbx: 0xa5c3_e100_5a3c_1e00n,
+      rsi: 0xa5c3_e100_5a3c_1e00n,
+      rdi: 0xa5c3_e100_5a3c_1e00n,
+    });
+    expect(call.writes[0]!.gpa).toBe(0xe0000n);
+  });
+
+  it('should put the parameters of a caller of 32 bits into EDX:EAX, EBX:ECX and EDI:ESI', () => {
+    const fields = { vector: 0x31, repCount: 1, outputGpa: 0x1_0000_0007n, gpa: 0x12_000f_0000n };
+    const call = encodeStep(makeStep({ do: 'send-ipi-ex', mode: 'protected32', targets: [65], ...fields }));
+    expect(call.entry).toEqual({ mode: 'protected32', cpl: 0, page: null, opcode: 'native' });
+    expect(wordsOf(call)).toEqual({
+      rdx: 0x1n,
+      rax: 0x2_0015n,
+      rbx: 0x12n,
+      rcx: 0xf_0000n,
+      rdi: 0x1n,
+      rsi: 0x7n,
+      r8: 0n,
+    });
+  });
+
+  it('should give a fast caller of 32 bits its first 16 bytes in halves, and the rest in XMM registers', () => {
+    const step = makeStep({
+      do: 'send-ipi-ex',
+      mode: 'unpaged32',
+      fast: true,
+      vector: 0xfe,
+      padding: 1,
+      targets: [65],
+    });
+    const call = encodeStep({ ...step, format: 0x5_0000_0001n });
+    expect(wordsOf(call)).toEqual({
+      rdx: 0n,
+      rax: 0x3_0015n,
+      rbx: 0x100n,
+      rcx: 0xfen,
+      rdi: 0x5n,
+      rsi: 0x1n,
+      r8: 0n,
+    });
+    expect(call.registers.toString('hex', 32, 128)).toBe(['0200000000000000'.repeat(2), ones.repeat(10)].join(''));
+  });
+
+  it('should leave dirt in the upper halves of compatibility mode, and the caller’s RAX out of it', () => {
+    const call = encodeStep(makeStep({ do: 'send-ipi', mode: 'compat', targets: [0], controlBits: [63], rax: 64n }));
+    const dirt = 0xa5c3_e100_0000_0000n;
+    expect(wordsOf(call)).toEqual({
+      rdx: dirt | 0x8000_0000n,
+      rax: dirt | 0xbn,
+      rbx: dirt,
+      rcx: dirt | 0xe0000n,
+      rdi: dirt,
+      rsi: dirt,
+      r8: 0xa5c3_e100_5a3c_1e00n,
+    });
+  });
+
+  it.each<[string, Partial<CallStep>, boolean]>([
+    ['a bare native instruction in 64-bit mode', {}, false],
+    ['another mode', { mode: 'real' }, true],
+    ['another privilege level', { cpl: 1 }, true],
+    ['a page', { page: 0xf0000n }, true],
+    ['the other opcode', { opcode: 'other' }, true],
+    ['an extended call, which may leave the guest', { controlBits: [15] }, true],
+    ['other call codes, which do not', { controlBits: [5, 14, 16] }, false],
+  ])('should give an entry of its own to some calls, and to others none: %s', (_, fields, hasEntry) => {
+    const step = { ...makeStep({ do: 'send-ipi' }), ...fields } as CallStep;
+    const call = encodeStep(step);
+    expect(call.entry !== null).toBe(hasEntry);
+    expect(call.registers).toHaveLength(hasEntry ? 152 : 128);
+  });
+
+  it('should give every call of a VM with Xen an entry, as it may leave the guest', () => {
+    const value = makeCase([{ vpIndex: 0 }], [makeStep({ do: 'send-ipi' })], { xen: true });
+    expect((encodeCase(value).steps[0] as ProgramCall).entry).toEqual({
+      mode: 'long',
+      cpl: 0,
+      page: null,
+      opcode: 'native',
+    });
+  });
+
+  it('should pass on the steps that are no calls', () => {
+    const steps = [
+      makeStep({ do: 'write-msr', vcpu: 1, msr: 'vp-index', value: 7n, note: 'n' }),
+      makeStep({ do: 'set-apic', vcpu: 1, apic: 'enabled' }),
+      makeStep({ do: 'init', vcpu: 1 }),
+    ];
+    expect(encodeCase(makeCase([{}, {}], steps)).steps).toEqual([
+      { kind: 'msr', vcpu: 1, msr: 'vp-index', value: 7n },
+      { kind: 'apic', vcpu: 1, apic: 'enabled' },
+      { kind: 'init', vcpu: 1 },
+    ]);
+  });
+
+  it.each([
+    [0x200000n, 96],
+    [0x201ff8n, 8],
+    [0x202000n, null],
+    [0x1fffffn, null],
+  ])('should cut the block at %i off where the read-only slot ends', (gpa, length) => {
+    const call = encodeStep(makeStep({ do: 'send-ipi-ex', gpa, targets: [0] }));
+    expect(call.writes.map(({ bytes }) => bytes.length)).toEqual(length === null ? [] : [length]);
+  });
+
   it('should pass the machine on', () => {
-    const value = makeCase([{ vpIndex: 65, apic: 'xapic' }], [makeStep({ do: 'run' })]);
-    expect(encodeCase(value).vcpus).toEqual([{ vpIndex: 65, apic: 'xapic', eoi: 'hv-msr', idle: 'parked' }]);
+    const vcpus = [makeVcpu({ vpIndex: 65, apic: 'xapic', lacks: ['ex-masks'], enforced: true, tpr: 3, irr: [0x40] })];
+    const machine = { irqchip: 'split', xen: true, guestOsId: 1n } as const;
+    const program = encodeCase(makeCase(vcpus, [makeStep({ do: 'run' })], machine));
+    expect(program).toEqual({ machine, vcpus, steps: [{ kind: 'run' }] });
   });
 });
 
@@ -144,9 +262,16 @@ function encodeStep(step: CallStep): ProgramCall {
 
 function registersOf({ registers }: ProgramCall) {
   expect(registers).toHaveLength(128);
-  expect(registers.readBigUInt64LE(24)).toBe(0n);
+  expect(registers.toString('hex', 24, 32)).toBe(usualRax);
   const [rcx, rdx, r8] = [0, 8, 16].map((at) => registers.toString('hex', at, at + 8));
   return { rcx, rdx, r8, xmm: registers.toString('hex', 32) };
+}
+
+/** General registers of a call with an entry of its own. */
+function wordsOf({ registers }: ProgramCall): Record<string, bigint> {
+  expect(registers).toHaveLength(152);
+  const offsets = { rcx: 0, rdx: 8, r8: 16, rax: 24, rbx: 128, rsi: 136, rdi: 144 };
+  return Object.fromEntries(Object.entries(offsets).map(([name, at]) => [name, registers.readBigUInt64LE(at)]));
 }
 
 function hex(...parts: string[]): Buffer {

@@ -19,6 +19,11 @@ describe('isReadable', () => {
     [0x100000n, 0, true],
     [1n << 52n, 16, false],
     [(1n << 64n) - 8n, 16, false],
+    [0x1ffff8n, 16, false],
+    [0x200000n, 0x2000, true],
+    [0x201ff0n, 16, true],
+    [0x201ff1n, 16, false],
+    [0x202000n, 1, false],
   ])('should judge %i and %i bytes', (gpa, length, readable) => {
     expect(isReadable(gpa, length)).toBe(readable);
   });

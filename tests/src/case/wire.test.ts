@@ -1,8 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { caseArbitrary } from '../../../generators/case.ts';
+import { platformPlan } from '../../../generators/platform.ts';
+import { usualSwarm } from '../../../generators/swarm.ts';
 import { encodeCase } from '../../../src/case/encode.ts';
 import { makeCase, makeStep } from '../../../src/case/case.ts';
-import { type Observation, registerNames } from '../../../src/case/observation.ts';
+import { callModes, opcodes } from '../../../src/case/limits.ts';
+import { callExits, type Observation, registerNames } from '../../../src/case/observation.ts';
 import { decodeBatch, decodeObservations, encodeBatch, encodeObservations } from '../../../src/case/wire.ts';
 
 const example = makeCase(
@@ -14,6 +18,25 @@ const example = makeCase(
   ],
 );
 
+/** A case with each field of a machine, a vCPU and an entry away from its default, and each kind of step. */
+const everything = makeCase(
+  [
+    { vpIndex: 2 ** 32 - 1, vcpuId: 254, lacks: ['ex-masks'], enforced: true, tpr: 15, irr: [16, 255], isr: [17] },
+    { vpIndex: 1, vcpuId: 0, lacks: ['hyperv', 'cluster-ipi', 'ex-masks', 'xmm-input'], idle: 'init-received' },
+    { vpIndex: 2, irr: Array.from({ length: 240 }, (_, place) => 16 + place), idle: 'uninitialized' },
+  ],
+  [
+    makeStep({ do: 'write-msr', vcpu: 2, msr: 'vp-index', value: 0xffff_ffff_ffff_ffffn }),
+    makeStep({ do: 'write-msr', msr: 'guest-os-id', value: 1n }),
+    makeStep({ do: 'send-ipi', mode: 'unpaged32', cpl: 3, page: 0xff000n, targets: [1] }),
+    makeStep({ do: 'send-ipi-ex', opcode: 'other', fast: true, rax: 11n }),
+    makeStep({ do: 'set-apic', vcpu: 1, apic: 'hardware-disabled' }),
+    makeStep({ do: 'run' }),
+    makeStep({ do: 'init', vcpu: 1 }),
+  ],
+  { irqchip: 'split', xen: true, guestOsId: 0xfedc_ba98_7654_3210n },
+);
+
 const u64 = fc.bigInt({ min: 0n, max: 0xffff_ffff_ffff_ffffn });
 const lapic = fc
   .dictionary(fc.integer({ min: 0, max: 255 }).map(String), fc.integer({ min: 0, max: 2 ** 32 - 1 }), { maxKeys: 20 })
@@ -22,6 +45,7 @@ const vectors = fc.array(fc.integer({ min: 0, max: 255 }), { maxLength: 6 });
 const stepObservation = fc.record({
   result: fc.option(u64),
   exception: fc.option(fc.record({ vector: fc.integer({ min: 0, max: 31 }), ripOffset: fc.integer() })),
+  exit: fc.option(fc.constantFrom(...callExits)),
   registers: fc.array(fc.record({ register: fc.constantFrom(...registerNames), before: u64, after: u64 }), {
     maxLength: 4,
   }),
@@ -44,6 +68,40 @@ describe('decodeBatch', () => {
     const batch = decodeBatch(encodeBatch([program, program], { exact: true }));
 
     expect(batch).toEqual({ programs: [program, program], exact: true });
+  });
+
+  it('should give back machines, vCPUs, entries and steps of every kind', () => {
+    const program = encodeCase(everything);
+    expect(new Set(program.steps.map(({ kind }) => kind))).toEqual(new Set(['call', 'run', 'msr', 'apic', 'init']));
+
+    expect(decodeBatch(encodeBatch([program], { exact: false }))).toEqual({ programs: [program], exact: false });
+  });
+
+  it('should give back every entry', () => {
+    for (const mode of callModes) {
+      for (const [index, opcode] of opcodes.entries()) {
+        for (const cpl of [0, 1, 2, 3]) {
+          const page = index === 0 && cpl === 2 ? 0xffff_ffff_ffff_f000n : null;
+          const value = makeCase([{ vpIndex: 0 }], [makeStep({ do: 'send-ipi', mode, opcode, cpl, page })]);
+          const program = encodeCase(value);
+          expect(decodeBatch(encodeBatch([program], { exact: true })).programs).toEqual([program]);
+        }
+      }
+    }
+  });
+
+  it('should give back every generated program', () => {
+    const platforms = [null, ...fc.sample(platformPlan, { seed: 42, numRuns: 20 })];
+    const cases = platforms.map((platform) =>
+      caseArbitrary({ ...usualSwarm, entryPercent: 50, changePercent: 30, noGuestOsIdPercent: 30, platform }),
+    );
+    fc.assert(
+      fc.property(fc.array(fc.oneof(...cases), { maxLength: 3 }), fc.boolean(), (values, exact) => {
+        const programs = values.map(encodeCase);
+        expect(decodeBatch(encodeBatch(programs, { exact }))).toEqual({ programs, exact });
+      }),
+      { seed: 42, numRuns: 100 },
+    );
   });
 
   it('should refuse bytes that end early', () => {

@@ -7,7 +7,7 @@ function groups(steps: Step[]): number[] {
   const program = encodeCase(makeCase([{ vpIndex: 0 }, { vpIndex: 1 }], steps));
   const lengths: number[] = [];
   for (let at = 0; at < steps.length;) {
-    const length = program.steps[at]!.kind === 'run' ? 1 : groupFrom(program.steps, at).length;
+    const length = program.steps[at]!.kind !== 'call' ? 1 : groupFrom(program.steps, at).length;
     lengths.push(length);
     at += length;
   }
@@ -23,6 +23,14 @@ describe('groupFrom', () => {
 
   it('should start anew at another sender and at a run step', () => {
     expect(groups([call(), call({ sender: 1 }), makeStep({ do: 'run' }), call({ sender: 1 })])).toEqual([1, 1, 1, 1]);
+  });
+
+  it('should give every call with an entry of its own, and every change, a run of its own', () => {
+    const entered = call({ mode: 'compat' });
+    const change = makeStep({ do: 'write-msr', msr: 'guest-os-id', value: 0n });
+
+    expect(groups([call(), entered, entered, call(), call()])).toEqual([1, 1, 1, 2]);
+    expect(groups([call(), change, call(), makeStep({ do: 'init', vcpu: 1 }), call()])).toEqual([1, 1, 1, 1, 1]);
   });
 
   it('should start anew where an input block would overwrite one that has not been read yet', () => {

@@ -1,21 +1,8 @@
-import { Decoder, DecoderOptions, Formatter, FormatterSyntax } from 'iced-x86';
 import { describe, expect, it } from 'vitest';
+import { makeVcpu, type VcpuSetup } from '../../../src/case/case.ts';
 import * as map from '../../../src/guest/memory-map.ts';
 import { assembleGuest, eoiMsr } from '../../../src/guest/program.ts';
-
-/** One line per instruction, by a disassembler that knows nothing of our assembler. */
-function disassemble(code: Buffer, origin: number): string[] {
-  const decoder = new Decoder(64, code, DecoderOptions.None);
-  decoder.ip = BigInt(origin);
-  const formatter = new Formatter(FormatterSyntax.Intel);
-  const lines: string[] = [];
-  while (decoder.canDecode) {
-    const instruction = decoder.decode();
-    lines.push(`${instruction.ip.toString(16)}  ${formatter.format(instruction)}`);
-    instruction.free();
-  }
-  return lines;
-}
+import { disassemble } from './disassemble.ts';
 
 describe('assembleGuest', () => {
   it('should assemble the program that an independent disassembler reads as this listing', () => {
@@ -61,10 +48,15 @@ describe('assembleGuest', () => {
 });
 
 describe('eoiMsr', () => {
-  it('should be 0x40000070, 0x80b, or none for the page of an xAPIC', () => {
-    expect(eoiMsr('hv-msr', false)).toBe(0x4000_0070);
-    expect(eoiMsr('apic', true)).toBe(0x80b);
-    expect(eoiMsr('apic', false)).toBe(0);
+  it.each<[number, string, Partial<VcpuSetup>]>([
+    [0x4000_0070, 'by the Hyper-V MSR', { eoi: 'hv-msr', apic: 'xapic' }],
+    [0x80b, 'by the x2APIC', { eoi: 'apic', apic: 'x2apic' }],
+    [0, 'by the page of an xAPIC', { eoi: 'apic', apic: 'xapic' }],
+    [0, 'by the page of an xAPIC that is disabled', { eoi: 'apic', apic: 'software-disabled' }],
+    [0x80b, 'by the x2APIC where CPUID has no Hyper-V', { eoi: 'hv-msr', apic: 'x2apic', lacks: ['hyperv'] }],
+    [0x4000_0070, 'by the Hyper-V MSR where CPUID lacks something else', { eoi: 'hv-msr', lacks: ['ex-masks'] }],
+  ])('should be 0x%x %s', (msr, _, vcpu) => {
+    expect(eoiMsr(makeVcpu(vcpu))).toBe(msr);
   });
 });
 
@@ -74,5 +66,25 @@ describe('memory map', () => {
     expect(map.vcpuArea(7) + map.area.areaEnd).toBeLessThanOrEqual(0xe0000);
     expect(map.ringEntries).toBe(64);
     expect(map.area.areaEnd - map.area.input).toBe(5 * 64 * 128);
+    expect(map.entryStack).toEqual({ start: 0xc000, top: 0xd000 });
+    expect(map.memslots).toEqual([
+      { gpa: 0n, bytes: 0x100000, readOnly: false },
+      { gpa: 0x200000n, bytes: 0x2000, readOnly: true },
+    ]);
+    expect(map.quietRanges).toEqual([
+      { start: 0, end: 0xc000 },
+      { start: 0xe0000, end: 0x102000 },
+    ]);
+  });
+
+  it.each<[bigint, number]>([
+    [0n, 0],
+    [0xe0000n, 0xe0000],
+    [0xfffffn, 0xfffff],
+    [0x200000n, 0x100000],
+    [0x201fffn, 0x101fff],
+  ])('should have %i at offset %i of the mapping, and the other way round', (gpa, offset) => {
+    expect(map.hostOffset(gpa)).toBe(offset);
+    expect(map.gpaOf(offset)).toBe(gpa);
   });
 });

@@ -89,6 +89,22 @@ describe('Channel', () => {
     await expect(waiting).rejects.toMatchObject({ kind: 'hang', console: 'last line' });
   });
 
+  it('should not take a lab that gets no CPU for a silent one', () => {
+    vi.useFakeTimers();
+    const { channel, machine } = open();
+    channel.received(encodeFrame('ready', '{}'));
+    channel.request('run', batch).catch(() => undefined);
+    // Nine tenths of each second are spent waiting for a CPU, so ten of them are one second of silence.
+    for (let second = 1; second <= 190; second++) {
+      machine.starved = second * 900;
+      vi.advanceTimersByTime(1000);
+    }
+    expect(machine.nmis).toBe(0);
+    vi.advanceTimersByTime(2000);
+    vi.useRealTimers();
+    expect(machine.nmis).toBe(1);
+  });
+
   it('should not wait for a program that was asked for with exec', () => {
     vi.useFakeTimers();
     const { channel, machine } = open();
@@ -114,12 +130,14 @@ describe('Channel', () => {
   });
 });
 
-function open(): { channel: Channel; machine: { console: { collecting: boolean }; nmis: number } } {
+function open(): { channel: Channel; machine: { console: { collecting: boolean }; nmis: number; starved: number } } {
   const machine = {
     console: { collecting: false, lastLines: () => ['last line'] },
     nmis: 0,
+    starved: 0,
     send: () => undefined,
     sendNmi: () => machine.nmis++,
+    starvedMs: () => machine.starved,
   };
   const channel = new Channel(20_000);
   channel.attach(machine);

@@ -1,0 +1,72 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { compilerPackages, ensurePackages } from '../../src/build/packages.ts';
+import { makeCase, makeStep } from '../../src/case/case.ts';
+import { encodeCase } from '../../src/case/encode.ts';
+import { compileExport } from '../../src/export/compile.ts';
+import { runInLab } from '../../src/export/verify.ts';
+import { exportCase } from '../../src/export/write.ts';
+import type { Lab } from '../../src/lab/lab.ts';
+import { eventsByStep, traceProgram } from '../../src/lab/trace.ts';
+import { isLabMissing, openTestLab } from './support.ts';
+
+const value = makeCase(
+  [{ vpIndex: 0 }, { vpIndex: 65, apic: 'xapic', eoi: 'apic' }],
+  [
+    makeStep({ do: 'send-ipi-ex', fast: true, vector: 0x42, targets: [65] }),
+    makeStep({ do: 'send-ipi', vector: 0x0f, targets: [0] }),
+    makeStep({ do: 'run' }),
+  ],
+);
+
+describe.skipIf(isLabMissing)('a kernel in the lab', () => {
+  let lab: Lab;
+  let folder: string;
+  beforeAll(async () => {
+    await ensurePackages(compilerPackages, { install: 'auto', say: (line) => void process.stderr.write(`${line}\n`) });
+    folder = await mkdtemp(join(tmpdir(), 'hvipi-test-'));
+    lab = await openTestLab('debian:6.12');
+  });
+  afterAll(async () => {
+    await lab[Symbol.asyncDispose]();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  it('should pass an exported program, and fail it where it expects something else', async () => {
+    const program = exportCase(value, lab.facts, 'standalone');
+    const wrong = {
+      ...program,
+      name: 'wrong',
+      text: program.text.replace('VECTORS(0x42), VECTORS', 'VECTORS(0x43), VECTORS'),
+    };
+
+    const good = await compileExport(program, folder, null);
+    const bad = await compileExport(wrong, folder, null);
+
+    expect([good.warnings, bad.warnings]).toEqual(['', '']);
+    expect(await runInLab(lab, good.path)).toEqual({ verdict: 'pass', output: 'PASS' });
+    expect((await runInLab(lab, bad.path)).verdict).toBe('fail');
+  });
+
+  it("should show KVM's own events of each step", async () => {
+    const program = encodeCase(value);
+
+    const { events, observation } = await traceProgram(lab, program);
+
+    const [first, second] = eventsByStep(program, events)!;
+    const names = (step: typeof first): string[] => step!.map(({ name }) => name);
+    expect(observation.stopped).toBeNull();
+    expect(names(first)).toEqual(
+      expect.arrayContaining([
+        'kvm_hv_hypercall',
+        'kvm_hv_send_ipi_ex',
+        'kvm_apic_accept_irq',
+        'kvm_hv_hypercall_done',
+      ]),
+    );
+    expect(names(second)).toContain('kvm_hv_send_ipi');
+    expect(names(second)).not.toContain('kvm_apic_accept_irq');
+  });
+});

@@ -1,0 +1,74 @@
+import { describe, expect, it } from 'vitest';
+import { contractFor, contractPoints } from '../../oracle/contract.ts';
+import { facts, oldFacts } from './programs.ts';
+
+describe('contractFor', () => {
+  it("should describe Debian's 6.12 on AMD", () => {
+    expect(contractFor(facts)).toEqual({
+      vpIndexLimit: 4096,
+      bankReadMax: 64,
+      hasExtendedCalls: true,
+      interceptsXen: true,
+      nativeOpcode: [0x0f, 0x01, 0xd9],
+    });
+  });
+
+  it("should describe Debian's 6.1 on Intel", () => {
+    expect(contractFor({ ...oldFacts, cpu: 'GenuineIntel' })).toEqual({
+      vpIndexLimit: 1024,
+      bankReadMax: 16,
+      hasExtendedCalls: false,
+      interceptsXen: false,
+      nativeOpcode: [0x0f, 0x01, 0xc1],
+    });
+  });
+
+  it.each([
+    [1, 1],
+    [64, 1],
+    [65, 2],
+    [1000, 16],
+    [1024, 16],
+    [4096, 64],
+    [8192, 64],
+  ])('should cap the banks of a KVM of %i vCPUs at %i', (kvmMaxVcpus, bankReadMax) => {
+    expect(contractFor({ ...facts, kvmMaxVcpus })).toMatchObject({ vpIndexLimit: kvmMaxVcpus, bankReadMax });
+  });
+
+  it.each([
+    ['4.20.0', false],
+    ['5.19.17', false],
+    ['6.1.0-51-amd64', false],
+    ['6.2.16', false],
+    ['6.3.0', true],
+    ['6.12.117+deb12-amd64', true],
+    ['7.0.0-rc1', true],
+    ['10.1.0', true],
+    ['model', true],
+    ['v6.1', true],
+  ])('should know whether %s has extended hypercalls: %s', (kernelRelease, hasExtendedCalls) => {
+    expect(contractFor({ ...facts, kernelRelease }).hasExtendedCalls).toBe(hasExtendedCalls);
+  });
+
+  it.each([true, false])('should intercept Xen hypercalls where KVM can: %s', (xen) => {
+    expect(contractFor({ ...facts, xen }).interceptsXen).toBe(xen);
+  });
+
+  it.each([
+    ['GenuineIntel', 0xc1],
+    ['AuthenticAMD', 0xd9],
+    ['HygonGenuine', 0xd9],
+  ])("should know %s's instruction", (cpu, last) => {
+    expect(contractFor({ ...facts, cpu }).nativeOpcode).toEqual([0x0f, 0x01, last]);
+  });
+});
+
+describe('contractPoints', () => {
+  it.each(Object.entries(contractPoints))(
+    'should name %s as in the contract, with a source',
+    (key, { name, source }) => {
+      expect(name).toBe(key);
+      expect(source).toMatch(/(kvm|vmx)_/);
+    },
+  );
+});

@@ -1,0 +1,129 @@
+/** What a case is made with goes where it does not matter, field by field, and stays where it does. */
+import { describe, expect, it } from 'vitest';
+import {
+  type CallStep,
+  type Case,
+  formatCase,
+  makeCase,
+  makeStep,
+  type SendIpiStep,
+  type Step,
+  type VcpuSetup,
+} from '../../../src/case/case.ts';
+import { isCall, isWellFormed } from '../../../src/case/checks.ts';
+import { reduce } from '../../../src/campaign/reduce.ts';
+
+const plenty = { attemptsMax: 100_000 };
+
+/** A case with every field of a machine, a vCPU, a call and a change away from its default. */
+const everything = makeCase(
+  [
+    {
+      vpIndex: 3,
+      vcpuId: 9,
+      lacks: ['cluster-ipi', 'ex-masks'],
+      enforced: true,
+      tpr: 9,
+      irr: [16, 33],
+      isr: [0x41, 0x52],
+    },
+    { vpIndex: 65, vcpuId: 0, idle: 'init-received', eoi: 'apic', apic: 'xapic', lacks: ['hyperv'] },
+  ],
+  [
+    makeStep({ do: 'write-msr', vcpu: 1, msr: 'vp-index', value: 7n }),
+    makeStep({ do: 'write-msr', msr: 'hypercall', value: 0xf0001n }),
+    makeStep({ do: 'send-ipi', mode: 'unpaged32', cpl: 3, page: 0xf0000n, targets: [3] }),
+    makeStep({ do: 'set-apic', vcpu: 1, apic: 'software-disabled' }),
+    makeStep({ do: 'send-ipi', mode: 'protected16', opcode: 'other', rax: 11n, targets: [7] }),
+    makeStep({ do: 'run' }),
+    makeStep({ do: 'init', vcpu: 1 }),
+    makeStep({ do: 'send-ipi', cpl: 2, rax: 64n }),
+  ],
+  { irqchip: 'split', xen: true, guestOsId: 0n },
+);
+
+/** The same without a LAPIC in the kernel, and without what needs one. */
+const everythingWithoutLapic = makeCase(
+  everything.machine.vcpus.map((vcpu) => ({ ...vcpu, idle: 'parked', tpr: 0, irr: [], isr: [] })),
+  everything.steps.filter((step) => isCall(step) || step.do === 'write-msr'),
+  { irqchip: 'none', xen: true, guestOsId: 0n },
+);
+
+describe('reduce', () => {
+  it.each<[name: string, value: Case]>([
+    ['a split irqchip', oneCall({}, {}, { irqchip: 'split' })],
+    ['no irqchip', oneCall({}, {}, { irqchip: 'none' })],
+    ['Xen', oneCall({}, {}, { xen: true })],
+    ['no GUEST_OS_ID', oneCall({}, {}, { guestOsId: 0n })],
+    ['a vCPU id', oneCall({}, { vcpuId: 7 })],
+    ['missing features', oneCall({}, { lacks: ['cluster-ipi', 'xmm-input'] })],
+    ['CPUID enforced', oneCall({}, { enforced: true })],
+    ['presets', oneCall({}, { tpr: 9, irr: [16, 33], isr: [64] })],
+    ['a mode and a privilege level', oneCall({ mode: 'protected16', cpl: 3 })],
+    ['a page', oneCall({ page: 0xf0000n })],
+    ['the other opcode', oneCall({ opcode: 'other' })],
+    ['RAX', oneCall({ rax: 11n })],
+    ['an MSR write', withChange(makeStep({ do: 'write-msr', msr: 'hypercall', value: 0xf0001n }))],
+    ['a changed APIC', withChange(makeStep({ do: 'set-apic', apic: 'hardware-disabled' }))],
+    ['INIT of another vCPU', withChange(makeStep({ do: 'init', vcpu: 1 }))],
+    ['all of it', everything],
+    ['all of it without a LAPIC', everythingWithoutLapic],
+  ])('should do without %s where it does not matter', async (_, start) => {
+    expect(isWellFormed(start)).toBe(true);
+    const { value, complete } = await reduce(start, ({ steps }) => Promise.resolve(steps.some(isCall)), plenty);
+    expect(complete).toBe(true);
+    expect(formatCase(value)).toBe(formatCase(oneCall()));
+  });
+
+  it.each<[name: string, holds: (value: Case) => boolean, minimum: Case]>([
+    ['no irqchip', ({ machine }) => machine.irqchip === 'none', oneCall({}, {}, { irqchip: 'none' })],
+    ['a split irqchip', ({ machine }) => machine.irqchip === 'split', oneCall({}, {}, { irqchip: 'split' })],
+    ['Xen', ({ machine }) => machine.xen, oneCall({}, {}, { xen: true })],
+    ['no GUEST_OS_ID', ({ machine }) => machine.guestOsId === 0n, oneCall({}, {}, { guestOsId: 0n })],
+    [
+      'one of two missing features',
+      ({ machine }) => machine.vcpus.some(({ lacks }) => lacks.includes('ex-masks')),
+      oneCall({}, { lacks: ['ex-masks'] }),
+    ],
+    [
+      'CPUID enforced',
+      ({ machine }) => machine.vcpus.some(({ enforced }) => enforced),
+      oneCall({}, { enforced: true }),
+    ],
+    ['a task priority', ({ machine }) => machine.vcpus.some(({ tpr }) => tpr >= 5), oneCall({}, { tpr: 5 })],
+    [
+      'one of several vectors in service',
+      ({ machine }) => machine.vcpus.some(({ isr }) => isr.includes(0x41)),
+      oneCall({}, { isr: [0x41] }),
+    ],
+    ['a caller above CPL 0', anyCall(({ cpl }) => cpl > 0), oneCall({ cpl: 1 })],
+    ['a caller that is not in 64-bit mode', anyCall(({ mode }) => mode !== 'long'), oneCall({ mode: 'compat' })],
+    ['the other opcode', anyCall(({ opcode }) => opcode === 'other'), oneCall({ opcode: 'other' })],
+    ['a RAX', anyCall(({ rax }) => rax === 11n), oneCall({ rax: 11n })],
+  ])('should keep %s where it matters, and nothing else', async (_, holds, minimum) => {
+    const starts = [everything, everythingWithoutLapic].filter(holds);
+    expect(starts.length).toBeGreaterThan(0);
+    for (const start of starts) {
+      const fails = (value: Case) => Promise.resolve(holds(value) && value.steps.some(isCall));
+      const { value } = await reduce(start, fails, plenty);
+      expect(formatCase(value)).toBe(formatCase(minimum));
+    }
+  });
+});
+
+function anyCall(is: (step: CallStep) => boolean): (value: Case) => boolean {
+  return ({ steps }) => steps.filter(isCall).some(is);
+}
+
+function oneCall(
+  call: Partial<SendIpiStep> = {},
+  vcpu: Partial<VcpuSetup> = {},
+  machine: Partial<Omit<Case['machine'], 'vcpus'>> = {},
+): Case {
+  return makeCase([{ vpIndex: 0, ...vcpu }], [makeStep({ do: 'send-ipi', ...call })], machine);
+}
+
+/** A call between two changes. */
+function withChange(change: Step): Case {
+  return makeCase([{ vpIndex: 0 }, { vpIndex: 1 }], [change, makeStep({ do: 'send-ipi' }), change]);
+}
