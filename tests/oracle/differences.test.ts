@@ -269,6 +269,17 @@ describe('collectDifferences, LAPICs', () => {
     });
   });
 
+  it('should blame the step after which it was seen, also where an earlier one delivered the same', () => {
+    const gone: Change = ({ steps: seen, lapics }) => ({
+      steps: seen.with(1, { ...seen[1]!, lapics: [new Map(), seen[1]!.lapics![1]!] }),
+      lapics: [new Map(), lapics[1]!],
+    });
+    expect(collect([ipi(0x20, 0), ipi(0x20, 0)], gone, { exact: true }).blames).toEqual([
+      { step: 1, kind: 'missing-interrupt' },
+      { step: 1, kind: 'tmr' },
+    ]);
+  });
+
   it('should blame the last step for what shows only at the end, where every step was looked at', () => {
     expect(collect(steps, atEnd([0x210, 1], tmr), { exact: true }).blames).toEqual([
       { step: 2, kind: 'missing-interrupt' },

@@ -108,6 +108,15 @@ describe('explain, how a call is made', () => {
     expect(firstCall([step])).toMatchObject({ entry, answer });
   });
 
+  it('should say what a call that is none of Hyper-V gets', () => {
+    const answer = (machine: { xen?: boolean }) => {
+      const value = makeCase([{ vpIndex: 0 }], [makeStep({ do: 'send-ipi' })], { guestOsId: 0n, ...machine });
+      return explain(encodeCase(value), facts).steps[0];
+    };
+    expect(answer({})).toMatchObject({ answer: 'RAX 0xfffffffffffffc18' });
+    expect(answer({ xen: true })).toMatchObject({ answer: 'exit to the VMM (xen), which answers 0x5a' });
+  });
+
   it('should name the page', () => {
     const steps = [setPage, makeStep({ do: 'send-ipi', page: 0xe4000n, targets: [0] })];
     expect(explain(encodeCase(makeCase([{ vpIndex: 0 }], steps)), facts).steps[1]).toMatchObject({

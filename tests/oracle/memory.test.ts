@@ -28,6 +28,14 @@ describe('ModelMemory.read', () => {
     expect(read(memory, arenaStart - 1n, 2)).toBe('0001');
   });
 
+  it('should let the last of several writes cover one that has all of what is read', () => {
+    const memory = new ModelMemory();
+    memory.write({ gpa: arenaStart + 0x100n, bytes: hex('ff') });
+    memory.write({ gpa: arenaStart, bytes: hex('01020304') });
+    memory.write({ gpa: arenaStart + 1n, bytes: hex('aa') });
+    expect(read(memory, arenaStart, 4)).toBe('01aa0304');
+  });
+
   it('should refuse what is not all in RAM', () => {
     const memory = new ModelMemory();
     expect(memory.read(ramEnd - 16n, 16)).not.toBeNull();
@@ -68,6 +76,12 @@ describe('ModelMemory.changes', () => {
     const memory = new ModelMemory();
     memory.writeAsKvm({ gpa: arenaStart + 8n, bytes: hex('0102030405060708') });
     expect(memory.changes().map(({ gpa }) => gpa)).toEqual([arenaStart + 8n]);
+  });
+
+  it('should show the last word of RAM', () => {
+    const memory = new ModelMemory();
+    memory.writeAsKvm({ gpa: ramEnd - 8n, bytes: hex('0102030405060708') });
+    expect(memory.changes().map(({ gpa }) => gpa)).toEqual([ramEnd - 8n]);
   });
 
   it('should show nothing where the host covered what KVM wrote, or had written the same', () => {

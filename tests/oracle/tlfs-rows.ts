@@ -139,6 +139,7 @@ const callRows: readonly Row[] = [
   { rule: 'rep-on-simple-call', permitted: three, call: fast({ rcx: 0x0001_0001_000bn }) },
   { rule: 'rep-on-simple-call', permitted: three, call: fastEx({ rcx: 0x0001_0000_0003_0015n }) },
   { rule: 'variable-header-on-fixed-call', permitted: three, call: fast({ rcx: 0x0003_000bn }) },
+  { rule: 'variable-header-on-fixed-call', permitted: three, call: fast({ rcx: 0x0019_000bn }) },
   { rule: 'gpa-misaligned', permitted: four, call: { rcx: 0x0bn, rdx: arenaStart + 4n }, memory: input },
   { rule: 'gpa-page-cross', permitted: four, call: { rcx: 0x0bn, rdx: pageEnd - 8n }, memory: input },
   {
@@ -174,6 +175,12 @@ const callRows: readonly Row[] = [
     permitted: `${toVcpu0}; or any error`,
     call: fastEx({ rcx: 0x0005_0015n }),
   },
+  // What stands behind the banks that the mask counts names nobody.
+  {
+    rule: 'bank-count-mismatch',
+    permitted: `${toVcpu0}; or any error`,
+    call: fastEx({ rcx: 0x0005_0015n, xmm: [1n, 1n, 0x10n] }),
+  },
   {
     rule: 'fast-block-too-large',
     permitted: `${toVcpu0}; or any error`,
@@ -198,6 +205,11 @@ export const fine: readonly (Omit<Row, 'rule' | 'permitted'> & { readonly title:
   { title: 'any output address', call: { rcx: 0x0bn, rdx: arenaStart, r8: 0xffff_ffff_ffff_ffffn }, memory: input },
   { title: 'a bank that is empty', call: fastEx({ rcx: 0x0005_0015n, xmm: [3n, 1n, 0n] }) },
   { title: 'as many banks as XMM registers hold', call: fastEx({ rcx: 0x0017_0015n, xmm: [0x7ffn, 1n] }) },
+  {
+    title: 'more banks in memory than XMM registers hold',
+    call: { rcx: 0x0018_0015n, rdx: arenaStart },
+    memory: [0xfen, 0n, 0xfffn, 1n],
+  },
   { title: 'a call in 32-bit code', call: fast({}), caller: { is64Bit: false } },
   { title: 'a CPUID that is enforced', call: fastEx({}), caller: { isEnforced: true } },
   { title: 'a plain fast call without XMM input', call: fast({}), caller: { lacks: ['xmm-input'] } },

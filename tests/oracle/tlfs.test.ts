@@ -145,6 +145,12 @@ describe('judgeByTlfs', () => {
     expect(changed({ receivers: [0, 1] }, absent)).toEqual([{ kind: 'extra', rule: 'named-vps-receive' }]);
   });
 
+  it('should ask for a delivery although an error of a known status may take its place', () => {
+    const padded = throughPage([0, 1], fastEx({ rdx: 0x100_0000_00fen }));
+    expect(changed({ receivers: [0] }, padded)).toEqual([]);
+    expect(changed({ receivers: [] }, padded)).toEqual([{ kind: 'missing', rule: 'named-vps-receive' }]);
+  });
+
   it('should let a VP that two vCPUs stand for receive once', () => {
     const twice = throughPage([5, 5], fast({ r8: 1n << 5n }));
     expect(changed({ receivers: [0, 1] }, twice)).toEqual([{ kind: 'extra', rule: 'vp-index-unique' }]);

@@ -7,7 +7,7 @@ import type { Observation } from '../../src/case/observation.ts';
 import type { Program } from '../../src/case/program.ts';
 import { observationOf } from '../../src/executor/model-executor.ts';
 import { predict } from '../../oracle/model.ts';
-import { judge } from '../../oracle/verdict.ts';
+import { isSameMemory, judge } from '../../oracle/verdict.ts';
 import { perturbations, type Perturbation, type Place } from './perturb.ts';
 import { anyProgram, facts, registerSoup } from './programs.ts';
 
@@ -60,6 +60,28 @@ describe('judge', () => {
     expect(kindOf({ steps: arrivals() })).toBe('divergence');
     expect(kindOf({ steps: arrivals(0xfe, 0x41) })).toBe('divergence');
     expect(kindOf({ lapics: [new Map([...words, [APIC_SPIV, 0xff]])] })).toBe('divergence');
+  });
+
+  it('should look at every register', () => {
+    const call = makeStep({ do: 'send-ipi', mode: 'compat', opcode: 'other', repStart: 1 });
+    const { value, outcome, seen } = seenBy([{ vpIndex: 0 }], [call]);
+    const { registers } = seen.steps[0]!;
+    expect(registers.map(({ register }) => register)).toEqual(['rdx', 'code']);
+    for (const [at, changed] of registers.entries()) {
+      const step = { ...seen.steps[0]!, registers: registers.with(at, { ...changed, after: 5n }) };
+      expect(judge(value, outcome, { ...seen, steps: [step] })).toMatchObject({
+        signature: 'rep-on-simple-call/register',
+        differences: [{ what: `register ${changed.register}` }],
+      });
+    }
+  });
+
+  it('should look at a list in which nothing is as predicted', () => {
+    const delivery = seenBy([{ vpIndex: 0 }], [ipi(0xfe, [0])]);
+    expect(judge(delivery.value, delivery.outcome, { ...delivery.seen, vpIndexes: [1] }).kind).toBe('divergence');
+    const { value, outcome, seen } = seenBy([{ vpIndex: 0, irr: [0x20] }], [run]);
+    const steps = [{ ...seen.steps[0]!, arrivals: [[0x41]] }];
+    expect(judge(value, outcome, { ...seen, steps }).kind).toBe('divergence');
   });
 
   it('should not take a word that is given with its set-up value for a change', () => {
@@ -129,6 +151,20 @@ describe('judge', () => {
         { step: 1, vcpu: null, what: 'stopped', expected: 'all 2 steps run', observed: '1 steps ran, then: KVM_EXIT_SHUTDOWN' }, // prettier-ignore
       ],
     });
+  });
+});
+
+describe('isSameMemory', () => {
+  const word = (gpa: bigint, after: number) => ({ gpa, before: Buffer.of(0), after: Buffer.of(after) });
+  const two = [word(0xe0000n, 1), word(0xe0008n, 2)];
+
+  it('should compare what words have become, each at its place', () => {
+    expect(isSameMemory([], [])).toBe(true);
+    expect(isSameMemory(two, [word(0xe0000n, 1), word(0xe0008n, 2)])).toBe(true);
+    expect(isSameMemory(two, [word(0xe0000n, 1), word(0xe0008n, 3)])).toBe(false);
+    expect(isSameMemory(two, [word(0xe0000n, 1), word(0xe0010n, 2)])).toBe(false);
+    expect(isSameMemory(two, two.slice(1))).toBe(false);
+    expect(isSameMemory([], two)).toBe(false);
   });
 });
 
