@@ -3,9 +3,6 @@
  * that is known beforehand, and a disk that runs full; as root, because the disk is a small tmpfs. Says whether each
  * was blamed on the case that caused it.
  */
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { drawBatch } from '../../generators/batch.ts';
 import { defaultShrinkLimits } from '../../src/campaign/shrink.ts';
@@ -21,6 +18,7 @@ import { runDurable } from '../../src/durable/run.ts';
 import { Store } from '../../src/durable/store.ts';
 import { type Executor, InfrastructureError, KernelFailure } from '../../src/executor/executor.ts';
 import { modelFacts, openModelExecutor } from '../../src/executor/model-executor.ts';
+import { SmallDisk } from './full-disk.ts';
 
 const seed = 'troubles';
 const batches = 60;
@@ -41,17 +39,10 @@ const troubles: Trouble[] = kinds
   .map((trouble, batch) => ({ ...trouble, value: drawBatch(seed, batch, 64).cases[(batch * 7) % 64]! }));
 const byProgram = new Map(troubles.map((trouble) => [textOf(encodeCase(trouble.value)), trouble]));
 
-const disk = mkdtempSync(join(tmpdir(), 'hvipi-troubles-'));
-if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'hvipi-bench', disk]).status !== 0)
-  throw new Error('cannot mount a tmpfs; be root');
-let wasFull = false;
-try {
-  await runTroubled(join(disk, 'campaign'));
-  process.exitCode = report(join(disk, 'campaign'));
-} finally {
-  spawnSync('umount', [disk]);
-  rmdirSync(disk);
-}
+using disk = new SmallDisk(4);
+const campaignFolder = join(disk.path, 'campaign');
+await runTroubled(campaignFolder);
+process.exitCode = report(campaignFolder);
 
 async function runTroubled(folder: string): Promise<void> {
   const shard = { index: 0, count: 1 };
@@ -72,7 +63,7 @@ async function runTroubled(folder: string): Promise<void> {
     onProgress: () => undefined,
     onFinding: () => {
       // In the middle of everything, when there is something to be lost.
-      if (++fills === 15) fill(join(disk, 'filler'));
+      if (++fills === 15) disk.fill();
     },
   };
   // The smallest case of these troubles is the planted one: looking for a smaller one is a waste of time.
@@ -80,11 +71,9 @@ async function runTroubled(folder: string): Promise<void> {
   await runDurable({ ...options, ...hooks, shrink }, new AbortController().signal);
 }
 
-/** Somebody makes room a while after the campaign has complained. */
 function onDiskFull(line: string): void {
   say(line);
-  wasFull = true;
-  setTimeout(() => rmSync(join(disk, 'filler'), { force: true }), 3000);
+  disk.complain();
 }
 
 function troubledTarget(): Target {
@@ -116,27 +105,17 @@ function report(folder: string): number {
     return [kind, { planted: numbers[kind], blamedOnTheRightCase: right.length }] as const;
   });
   const isComplete = rows.every(([, row]) => row.planted === row.blamedOnTheRightCase);
-  const isRight = isComplete && buckets.length === troubles.length && wasFull && cases === batches * 64;
+  const isRight = isComplete && buckets.length === troubles.length && disk.wasFull && cases === batches * 64;
   const result = {
     cases,
     buckets: buckets.length,
     deaths: deaths.length,
-    diskWasFull: wasFull,
+    diskWasFull: disk.wasFull,
     ...Object.fromEntries(rows),
     isRight,
   };
   process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
   return isRight ? 0 : 1;
-}
-
-function fill(file: string): void {
-  for (const size of [65_536, 4096, 1]) {
-    try {
-      for (;;) writeFileSync(file, Buffer.alloc(size), { flag: 'a' });
-    } catch {
-      // Full, for this size.
-    }
-  }
 }
 
 function textOf(program: Program): string {
