@@ -52,7 +52,7 @@ async function review(names: readonly string[], options: ReviewOptions, context:
   const patches = await readPatches(names);
   const place = await placeToBuild(options.tree ?? null, { install, say, signal: context.signal });
   const modules = await build(place, patches, say, context);
-  const features = aimAt(modules.places);
+  const aims = aimAt(modules.places);
   const corpus = await loadCorpus(ownCorpusFolder());
   const stream = { seed, fromBatch: 0, corpus, runs: Infinity };
   const comparison = await compareSides(
@@ -61,7 +61,7 @@ async function review(names: readonly string[], options: ReviewOptions, context:
       kernel: { kernel: place.kernel, kvmModules: modules.after },
       install,
       say,
-      batches: aimedBatches(stream, features),
+      batches: aimedBatches(stream, aims),
       seconds: options.time,
     },
     context.signal,
@@ -74,7 +74,7 @@ async function review(names: readonly string[], options: ReviewOptions, context:
   );
   const files = new Map<string, string>();
   for (const group of comparison.groups) files.set(group.key, await saveGroup(group, options.out, seed, group.path));
-  const text = await formatText({ comparison, modules, patches, place, seed, files, isAimed: features.length > 0 });
+  const text = await formatText({ comparison, modules, patches, place, seed, files, isAimed: aims.length > 0 });
   const exitCode = exitCodeOfComparison(comparison);
   if (options.json) {
     const value = { schema: 'hvipi/review/1', seed, ...comparisonToJson(comparison, files), mail: text, exitCode };

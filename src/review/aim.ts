@@ -1,24 +1,45 @@
 /**
  * Where generation is aimed: what a patch touches, by the names of functions and by the words on changed lines, turned
- * into features of a swarm that weigh more. Every other batch is drawn as usual, for what nobody thought of.
+ * into features of a swarm that weigh more and dials that are turned up. Every other batch is drawn as usual, for what
+ * nobody thought of.
  */
+import { basename } from 'node:path';
 import fc from 'fast-check';
 import { batchSeed } from '../../generators/batch.ts';
 import { caseArbitrary } from '../../generators/case.ts';
+import { type PlatformPlan, platformPlan } from '../../generators/platform.ts';
 import { drawSwarm, type Feature, featureWeights, type Swarm } from '../../generators/swarm.ts';
 import { type Batch, batchesOf, batchSize, type StreamOptions } from '../campaign/batches.ts';
 import type { TouchedPlace } from './touched.ts';
 
+/** What a swarm has besides the weights of its features: how many of its cases get to see something at all. */
+const dials = {
+  /** Calls from other modes and CPLs, through the page, with the other instruction. */
+  entries: (swarm) => ({ entryPercent: Math.max(swarm.entryPercent, 40) }),
+  /** Steps between calls that change the machine. */
+  changes: (swarm) => ({ changePercent: Math.max(swarm.changePercent, 30) }),
+  noGuestOsId: () => ({ noGuestOsIdPercent: 25 }),
+  running: () => ({ countedPercent: 80 }),
+  /** vCPUs whose CPUID lacks something, three of four of them enforced. */
+  cpuid: (_, seed) => ({ platform: drawPlatform(seed) }),
+  noLapic: (_, seed) => ({ platform: { ...drawPlatform(seed), irqchip: 'none' } }),
+  splitIrqchip: (_, seed) => ({ platform: { ...drawPlatform(seed), irqchip: 'split' } }),
+  xen: (_, seed) => ({ platform: { ...drawPlatform(seed), xen: true } }),
+} satisfies Record<string, (swarm: Swarm, seed: number) => Partial<Swarm>>;
+
+/** A feature that weighs more, or a dial that is turned up. */
+export type Aim = Feature | keyof typeof dials;
+
 interface AimRule {
   readonly pattern: RegExp;
-  readonly features: readonly Feature[];
+  readonly aims: readonly Aim[];
 }
 
 /** What the words of KVM's source have to do with, by our names. */
 const aimRules: readonly AimRule[] = [
   {
     pattern: /valid_bank_mask|hweight|sparse_bank|var_cnt|VARHEAD/,
-    features: [
+    aims: [
       'break.variableHeader',
       'break.mask',
       'odd.emptyBanks',
@@ -30,63 +51,122 @@ const aimRules: readonly AimRule[] = [
   },
   {
     pattern: /all_cpus|HV_GENERIC_SET|vp_set\.format/,
-    features: ['odd.all', 'odd.format', 'odd.emptyBanks', 'call.sendIpiEx'],
+    aims: ['odd.all', 'odd.format', 'odd.emptyBanks', 'call.sendIpiEx'],
   },
   {
-    pattern: /xmm|sse128|consumed_xmm|->fast|\.fast|FAST_BIT/,
-    features: ['form.fast', 'call.sendIpiEx', 'set.spread', 'odd.emptyBanks'],
+    pattern: /xmm|sse128|->fast|\.fast|FAST_BIT/,
+    aims: ['form.fast', 'call.sendIpiEx', 'set.spread', 'odd.emptyBanks'],
   },
   {
     pattern: /ingpa|outgpa|kvm_read_guest|data_offset/,
-    features: ['form.slow', 'break.address', 'odd.address', 'odd.outputAddress', 'odd.tail'],
+    aims: ['form.slow', 'break.address', 'odd.address', 'odd.outputAddress', 'odd.tail'],
   },
-  { pattern: /vector|HV_IPI_(?:LOW|HIGH)_VECTOR/, features: ['break.vector', 'vector.edge'] },
-  { pattern: /\brep\b|rep_cnt|rep_idx|REP_/, features: ['break.repCount', 'break.repStart'] },
-  { pattern: /RSVD|reserved/, features: ['break.reservedBits', 'odd.padding', 'odd.targetVtl'] },
+  { pattern: /vector|HV_IPI_(?:LOW|HIGH)_VECTOR/, aims: ['break.vector', 'vector.edge'] },
+  { pattern: /\brep\b|rep_cnt|rep_idx|REP_/, aims: ['break.repCount', 'break.repStart'] },
+  { pattern: /RSVD|reserved/, aims: ['break.reservedBits', 'odd.padding', 'odd.targetVtl'] },
   {
-    pattern: /vp_index|vpindex|KVM_MAX_VCPUS|vcpu_idx|get_vcpu_by/,
-    features: ['layout.permuted', 'layout.sparse', 'layout.doubled', 'set.edge', 'set.nearVcpu'],
+    pattern: /vp_index|vpindex|VP_INDEX|KVM_MAX_VCPUS|vcpu_idx|get_vcpu_by/,
+    aims: [
+      'layout.permuted',
+      'layout.sparse',
+      'layout.doubled',
+      'set.edge',
+      'set.nearVcpu',
+      'change.vpIndex',
+      'changes',
+    ],
   },
   {
     pattern: /sparse_set|send_ipi_to_many/,
-    features: ['set.spread', 'set.bank', 'set.edge', 'layout.sparse', 'layout.mixed', 'call.sendIpiEx'],
+    aims: ['set.spread', 'set.bank', 'set.edge', 'layout.sparse', 'layout.mixed', 'call.sendIpiEx'],
   },
   {
-    pattern: /apic|lapic|irr|\bisr\b|ppr|eoi/i,
-    features: ['apic.xapic', 'apic.softwareDisabled', 'apic.hardwareDisabled', 'eoi.apic', 'vector.repeated'],
+    pattern: /apic|\birr\b|\bisr\b|ppr|tpr|eoi/i,
+    aims: [
+      'apic.xapic',
+      'apic.softwareDisabled',
+      'apic.hardwareDisabled',
+      'eoi.apic',
+      'vector.repeated',
+      'preset.tpr',
+      'preset.irr',
+      'preset.isr',
+      'change.apic',
+      'changes',
+      'running',
+    ],
   },
-  { pattern: /HVCALL_SEND_IPI\b|cpu_mask/, features: ['call.sendIpi'] },
-  { pattern: /HVCALL_SEND_IPI_EX|send_ipi_ex/, features: ['call.sendIpiEx'] },
-  { pattern: /switch \(hc|default:|INVALID_HYPERCALL_CODE/, features: ['break.callCode'] },
+  {
+    pattern: /mp_state|accept_events|vcpu_reset|INIT_RECEIVED/,
+    aims: ['idle.uninitialized', 'idle.initReceived', 'change.init', 'changes'],
+  },
+  { pattern: /lapic_in_kernel|irqchip_in_kernel/, aims: ['noLapic'] },
+  { pattern: /irqchip_split/, aims: ['splitIrqchip'] },
+  {
+    pattern: /64_bit|long_mode|kvm_r[a-ds][xi]_(?:read|write)|hypercall_set_result/,
+    aims: ['entries', 'mode.compat', 'mode.protected32', 'mode.unpaged32', 'mode.protected16'],
+  },
+  {
+    pattern: /get_cpl|protmode|UD_VECTOR|queue_exception|skip_emulated/,
+    aims: ['entries', 'cpl.1', 'cpl.2', 'cpl.3', 'mode.real'],
+  },
+  { pattern: /fix_hypercall|emulate\.c|em_hypercall/, aims: ['entries', 'way.otherOpcode'] },
+  {
+    pattern: /MSR_HYPERCALL|patch_hypercall|hv_hypercall\b|set_msr_pw/,
+    aims: ['entries', 'way.page', 'changes', 'change.hypercall'],
+  },
+  {
+    pattern: /guest_os_id|GUEST_OS_ID|hypercall_enabled|emulate_hypercall/,
+    aims: ['noGuestOsId', 'changes', 'change.guestOsId'],
+  },
+  {
+    pattern: /cpuid|hypercall_access|CLUSTER_IPI|EX_PROCESSOR_MASKS|XMM_INPUT|ACCESS_DENIED|hyperv_enabled/i,
+    aims: ['cpuid', 'form.fast'],
+  },
+  { pattern: /xen/i, aims: ['xen', 'entries', 'way.page', 'noGuestOsId'] },
+  { pattern: /HVCALL_SEND_IPI\b|cpu_mask/, aims: ['call.sendIpi'] },
+  { pattern: /HVCALL_SEND_IPI_EX|send_ipi_ex/, aims: ['call.sendIpiEx'] },
+  { pattern: /switch \(hc|default:|INVALID_HYPERCALL_CODE|HV_EXT_CALL|EXIT_HYPERV/, aims: ['break.callCode'] },
 ];
 /** How much more an aimed feature weighs than usual. */
 const aimFactor = 4;
 
-/** The features that a patch is likely to show in; none when it touches nothing that the calls go through. */
-export function aimAt(places: readonly TouchedPlace[]): Feature[] {
-  const text = places.map((place) => `${place.function}\n${place.text}`).join('\n');
-  const features = aimRules.flatMap((rule) => (rule.pattern.test(text) ? rule.features : []));
-  return [...new Set(features)];
+/** What a patch is likely to show in; nothing when it touches nothing that the calls go through. */
+export function aimAt(places: readonly TouchedPlace[]): Aim[] {
+  const text = places.map((place) => [basename(place.file), place.function, place.text].join('\n')).join('\n');
+  const aims = aimRules.flatMap((rule) => (rule.pattern.test(text) ? rule.aims : []));
+  return [...new Set(aims)];
 }
 
 /** The corpus, then usual and aimed batches in turn. The same options give the same batches. */
-export function* aimedBatches(options: StreamOptions, features: readonly Feature[]): Generator<Batch> {
+export function* aimedBatches(options: StreamOptions, aims: readonly Aim[]): Generator<Batch> {
   for (const batch of batchesOf(options)) {
     yield batch;
-    if (batch.number !== null && features.length > 0) yield aimedBatch(options.seed, batch.number, features);
+    if (batch.number !== null && aims.length > 0) yield aimedBatch(options.seed, batch.number, aims);
   }
 }
 
-function aimedBatch(campaignSeed: string, number: number, features: readonly Feature[]): Batch {
+function aimedBatch(campaignSeed: string, number: number, aims: readonly Aim[]): Batch {
   const name = `${campaignSeed}/aimed`;
-  // Half of the features at a time, so that one does not hide another.
-  const chosen = features.filter((feature) => (batchSeed(`${name}/${feature}`, number) & 1) === 0);
-  const swarm = aimedSwarm(drawSwarm(batchSeed(`${name}/swarm`, number)), chosen);
+  // Half of them at a time, so that one does not hide another.
+  const chosen = aims.filter((aim) => (batchSeed(`${name}/${aim}`, number) & 1) === 0);
+  const swarm = aimedSwarm(batchSeed(`${name}/swarm`, number), chosen);
   const cases = fc.sample(caseArbitrary(swarm), { seed: batchSeed(name, number), numRuns: batchSize });
   return { number, origin: 'drawn', cases, placeOf: (index) => ({ path: `aimed ${number}:${index}`, drawn: null }) };
 }
 
-function aimedSwarm(swarm: Swarm, features: readonly Feature[]): Swarm {
-  const aimed = features.map((feature) => [feature, aimFactor * featureWeights[feature]] as const);
-  return { ...swarm, weights: { ...swarm.weights, ...Object.fromEntries(aimed) } };
+function aimedSwarm(seed: number, aims: readonly Aim[]): Swarm {
+  const swarm = drawSwarm(seed);
+  const aimed = aims.flatMap((aim) => (isDial(aim) ? [] : [[aim, aimFactor * featureWeights[aim]]]));
+  const turned = aims.flatMap((aim) => (isDial(aim) ? [dials[aim](swarm, seed)] : []));
+  const weights: Swarm['weights'] = { ...swarm.weights, ...Object.fromEntries(aimed) };
+  return Object.assign({ ...swarm, weights }, ...turned) as Swarm;
+}
+
+function isDial(aim: Aim): aim is keyof typeof dials {
+  return aim in dials;
+}
+
+function drawPlatform(seed: number): PlatformPlan {
+  return fc.sample(platformPlan, { seed, numRuns: 1 })[0]!;
 }
