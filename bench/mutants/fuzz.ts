@@ -17,10 +17,18 @@ export interface FuzzOptions {
 }
 
 /** @throws Error when the campaign did not come to a result. */
-export async function fuzz({ kvmModules, seed, budgetSeconds }: FuzzOptions): Promise<Measurement> {
+export async function fuzz(options: FuzzOptions): Promise<Measurement> {
+  return measurementOf(await fuzzJson(options, ['--no-corpus']));
+}
+
+/** What `fuzz --json` says. @throws Error when the campaign did not come to a result. */
+export async function fuzzJson(
+  { kvmModules, seed, budgetSeconds }: FuzzOptions,
+  more: readonly string[],
+): Promise<unknown> {
   const out = await mkdtemp(join(tmpdir(), 'hvipi-mutant-'));
   try {
-    const options = ['--json', '--no-corpus', '--seed', seed, '--time', `${budgetSeconds}s`, '--out', out];
+    const options = ['--json', ...more, '--seed', seed, '--time', `${budgetSeconds}s`, '--out', out];
     const result = await execa(
       process.execPath,
       ['--import', 'tsx', 'src/cli.ts', 'fuzz', ...options, '--kvm-modules', kvmModules],
@@ -29,7 +37,7 @@ export async function fuzz({ kvmModules, seed, budgetSeconds }: FuzzOptions): Pr
     if (!result.stdout.trimStart().startsWith('{')) {
       throw new Error(result.stderr.trim().split('\n').at(-1) ?? result.shortMessage ?? 'no result');
     }
-    return measurementOf(JSON.parse(result.stdout));
+    return JSON.parse(result.stdout);
   } finally {
     await rm(out, { recursive: true, force: true });
   }

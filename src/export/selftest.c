@@ -25,32 +25,56 @@
 #define APIC_TMR	0x180
 
 /* Input blocks have a memslot of their own, behind which there is a hole. */
-#define ARENA		0xc0000000ull
+#define ARENA		0xc0010000ull
 #define ARENA_PAGES	32
 #define ARENA_SLOT	10
 #define RAM_END		(ARENA + ARENA_PAGES * 4096ull)
+/*[ROM]*/
+/* Readable, and writes to it fail */
+#define ROM		(RAM_END + 0x100000)
+#define ROM_PAGES	2
+#define ROM_SLOT	11
+/*[/]*/
+/*[enter]*/
+/* Two pages that the library leaves alone (KVM_UTIL_MIN_PFN), and page tables before the arena, in its memslot */
+#define ENTRY_TABLES	0x0ull
+#define ENTRY_CODE	0x1000ull
+#define ENTRY_PML4	0xc0000000ull
+#define ENTRY_PAGES	16
+/*[/]*/
 
 enum apic_state { X2APIC, XAPIC, SOFTWARE_DISABLED, HARDWARE_DISABLED };
 enum eoi_kind { EOI_BY_HV_MSR, EOI_BY_APIC };
-
-struct vcpu_setup {
-	unsigned int vp_index;		/* what the host writes */
-	unsigned int vp_index_read;	/* what must be read back */
-	enum apic_state apic;
-	enum eoi_kind eoi;
-};
 
 struct vectors {
 	unsigned int count;
 	unsigned char list[512];
 };
 
+/* What a vCPU's CPUID does not have */
+enum lacks { NO_HYPERV = 1, NO_CLUSTER_IPI = 2, NO_EX_MASKS = 4, NO_XMM_INPUT = 8 };
+
+struct vcpu_setup {
+	unsigned int vp_index;		/* what the host writes */
+	unsigned int vp_index_read;	/* what must be read back */
+	enum apic_state apic;
+	enum eoi_kind eoi;
+	unsigned int id;		/* of KVM_CREATE_VCPU, and APIC ID */
+	unsigned int mp_state;
+	unsigned int lacks;
+	int is_enforced;		/* KVM_CAP_HYPERV_ENFORCE_CPUID */
+	unsigned int tpr;
+	struct vectors irr, isr;	/* pending and in service at the start */
+};
+
 #define NOTHING ((struct vectors){ 0, { 0 } })
+#define EVERYTHING ((struct vectors){ 256, { 0 } })
 #define VECTORS(...) \
 	((struct vectors){ sizeof((unsigned char[]){ __VA_ARGS__ }), { __VA_ARGS__ } })
 
 /*@machine@*/
 
+/*[guest]*/
 /* Shared with the guest, one vCPU of which runs at a time */
 enum guest_command { CALL, OPEN_WINDOW };
 
@@ -66,10 +90,14 @@ struct guest_work {
 
 static struct guest_work work;
 
+/*[/]*/
 static struct kvm_vm *vm;
 static struct kvm_vcpu *vcpus[NR_VCPUS];
 static int step;
+static uint64_t result __attribute__((unused));
+static int exception __attribute__((unused));
 
+/*[guest]*/
 static void guest_code(void)
 {
 	for (;;) {
@@ -112,6 +140,8 @@ static void run_guest(int i)
 	sync_global_from_guest(vm, work);
 }
 
+/*[/]*/
+/*[lapic]*/
 static uint32_t get_word(const struct kvm_lapic_state *lapic, int offset)
 {
 	uint32_t value;
@@ -125,10 +155,20 @@ static void set_word(struct kvm_lapic_state *lapic, int offset, uint32_t value)
 	memcpy(lapic->regs + offset, &value, sizeof(value));
 }
 
-/* IRR and ISR empty, TMR all ones, so that accepting a vector shows there too */
+static void add_vectors(struct kvm_lapic_state *lapic, int offset, struct vectors vectors)
+{
+	unsigned int n, place;
+
+	for (n = 0; n < vectors.count; n++) {
+		place = offset + 0x10 * (vectors.list[n] / 32);
+		set_word(lapic, place, get_word(lapic, place) | 1u << vectors.list[n] % 32);
+	}
+}
+
+/* IRR and ISR as they are to be, TMR all ones, so that accepting a vector shows there too */
 static void set_apic(int i)
 {
-	uint64_t base = APIC_DEFAULT_GPA | (i == 0 ? MSR_IA32_APICBASE_BSP : 0);
+	uint64_t base = APIC_DEFAULT_GPA | (setup[i].id == 0 ? MSR_IA32_APICBASE_BSP : 0);
 	struct kvm_lapic_state lapic;
 	int word;
 
@@ -138,54 +178,123 @@ static void set_apic(int i)
 		base |= X2APIC_ENABLE;
 	vcpu_set_msr(vcpus[i], MSR_IA32_APICBASE, base);
 	vcpu_ioctl(vcpus[i], KVM_GET_LAPIC, &lapic);
-	set_word(&lapic, APIC_ID, (uint32_t)i << 24);
+	set_word(&lapic, APIC_ID, setup[i].id << 24);
 	set_word(&lapic, APIC_SPIV, 0xff | (setup[i].apic == SOFTWARE_DISABLED ? 0 : APIC_SPIV_APIC_ENABLED));
-	set_word(&lapic, APIC_TASKPRI, 0);
+	set_word(&lapic, APIC_TASKPRI, setup[i].tpr);
 	for (word = 0; word < 8; word++) {
 		set_word(&lapic, APIC_IRR + 0x10 * word, 0);
 		set_word(&lapic, APIC_ISR + 0x10 * word, 0);
 		set_word(&lapic, APIC_TMR + 0x10 * word, ~0u);
 	}
+	add_vectors(&lapic, APIC_IRR, setup[i].irr);
+	add_vectors(&lapic, APIC_ISR, setup[i].isr);
+	vcpu_ioctl(vcpus[i], KVM_SET_LAPIC, &lapic);
+	/* KVM computes PPR before it counts what is in service; the second time it has. */
 	vcpu_ioctl(vcpus[i], KVM_SET_LAPIC, &lapic);
 }
 
+/*[/]*/
 static void make_vcpu(int i)
 {
+/*[lapic]*/
+	struct kvm_mp_state state = { .mp_state = setup[i].mp_state };
+/*[/]*/
 	uint64_t read;
 
-	vcpus[i] = vm_vcpu_add(vm, i, guest_code);
-	vcpu_set_hv_cpuid(vcpus[i]);
+/*[guest]*/
+	vcpus[i] = vm_vcpu_add(vm, setup[i].id, guest_code);
+/*[/]*/
+/*[!guest]*/
+	vcpus[i] = __vm_vcpu_add(vm, setup[i].id);
+	vcpu_init_cpuid(vcpus[i], kvm_get_supported_cpuid());
+/*[/]*/
+	if (setup[i].is_enforced)
+		vcpu_enable_cap(vcpus[i], KVM_CAP_HYPERV_ENFORCE_CPUID, 1);
+	if (!(setup[i].lacks & NO_HYPERV))
+		vcpu_set_hv_cpuid(vcpus[i]);
+	if (setup[i].lacks & NO_CLUSTER_IPI)
+		vcpu_clear_cpuid_feature(vcpus[i], HV_X64_CLUSTER_IPI_RECOMMENDED);
+	if (setup[i].lacks & NO_EX_MASKS)
+		vcpu_clear_cpuid_feature(vcpus[i], HV_X64_EX_PROCESSOR_MASKS_RECOMMENDED);
+	if (setup[i].lacks & NO_XMM_INPUT)
+		vcpu_clear_cpuid_feature(vcpus[i], HV_X64_HYPERCALL_XMM_INPUT_AVAILABLE);
 	if (setup[i].vp_index != (unsigned int)i)
 		_vcpu_set_msr(vcpus[i], HV_X64_MSR_VP_INDEX, setup[i].vp_index);
-	read = vcpu_get_msr(vcpus[i], HV_X64_MSR_VP_INDEX);
+	/* Reading it would give a vCPU without Hyper-V a Hyper-V context. */
+	read = setup[i].lacks & NO_HYPERV ? setup[i].vp_index_read : vcpu_get_msr(vcpus[i], HV_X64_MSR_VP_INDEX);
 	TEST_ASSERT(read == setup[i].vp_index_read, "vCPU %d: VP index %u written, expected %u, read back %lu", i,
 		    setup[i].vp_index, setup[i].vp_index_read, read);
+/*[lapic]*/
+	vcpu_mp_state_set(vcpus[i], &state);
 	set_apic(i);
+/*[/]*/
 }
 
 static void make_vm(void)
 {
+/*[xen]*/
+	struct kvm_xen_hvm_config xen = { .flags = KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL, .msr = 0x40000200 };
+/*[/]*/
 	int i;
 
+/*[guest]*/
 	vm = vm_create(NR_VCPUS);
+/*[/]*/
+/*[!guest]*/
+	/* Nothing of the library runs in this guest. */
+	vm = vm_create_barebones();
+	vm_userspace_mem_region_add(vm, VM_MEM_SRC_ANONYMOUS, 0, 0, 16, 0);
+/*[/]*/
+/*[own-irqchip]*/
+	vm_create_irqchip(vm);
+/*[/]*/
+/*[split]*/
+	vm_enable_cap(vm, KVM_CAP_SPLIT_IRQCHIP, 24);
+/*[/]*/
+/*[xen]*/
+	vm_ioctl(vm, KVM_XEN_HVM_CONFIG, &xen);
+/*[/]*/
+/*[!enter]*/
 	vm_userspace_mem_region_add(vm, VM_MEM_SRC_ANONYMOUS, ARENA, ARENA_SLOT, ARENA_PAGES, 0);
+/*[/]*/
+/*[enter]*/
+	vm_userspace_mem_region_add(vm, VM_MEM_SRC_ANONYMOUS, ENTRY_PML4, ARENA_SLOT, ENTRY_PAGES + ARENA_PAGES, 0);
+/*[/]*/
+/*[ROM]*/
+	vm_userspace_mem_region_add(vm, VM_MEM_SRC_ANONYMOUS, ROM, ROM_SLOT, ROM_PAGES, KVM_MEM_READONLY);
+/*[/]*/
+/*[guest]*/
 	virt_pg_map(vm, APIC_DEFAULT_GPA, APIC_DEFAULT_GPA);
+/*[/]*/
 	for (i = 0; i < NR_VCPUS; i++)
 		make_vcpu(i);
-	vcpu_set_msr(vcpus[0], HV_X64_MSR_GUEST_OS_ID, HYPERV_LINUX_OS_ID);
+/*[os-id]*/
+	vcpu_set_msr(vcpus[OS_ID_VCPU], HV_X64_MSR_GUEST_OS_ID, GUEST_OS_ID);
+/*[/]*/
+/*[guest]*/
 	/* 0x11 has an error code as an exception, which an interrupt has not. */
 	for (i = 0x10; i < 0x100; i++)
 		if (i != 0x11)
 			vm_install_exception_handler(vm, i, guest_interrupt_handler);
+/*[/]*/
 }
 
+/*[put_block|enter]*/
+static void *guest_memory(uint64_t gpa)
+{
+	return addr_gpa2hva(vm, gpa);
+}
+
+/*[/]*/
+/*[put_block]*/
 /* The input block of a slow call */
-__attribute__((unused))
 static void put_block(uint64_t gpa, const uint64_t *words, size_t bytes)
 {
-	memcpy(addr_gpa2hva(vm, ARENA) + (gpa - ARENA), words, bytes);
+	memcpy(guest_memory(gpa), words, bytes);
 }
 
+/*[/]*/
+/*[call]*/
 /* One hypercall; XMM0 to XMM5 are zero where no words are given. */
 static void call(int sender, uint64_t control, uint64_t rdx, uint64_t r8, const uint64_t *xmm)
 {
@@ -197,30 +306,47 @@ static void call(int sender, uint64_t control, uint64_t rdx, uint64_t r8, const 
 	if (xmm)
 		memcpy(work.xmm, xmm, sizeof(work.xmm));
 	run_guest(sender);
+	result = work.result;
+	exception = work.exception ? work.exception : -1;
 }
 
-__attribute__((unused))
+/*[/]*/
+/*[enter]*/
+#define is_amd host_cpu_is_amd
+#define vcpu_do(i, request, argument) vcpu_ioctl(vcpus[i], request, argument)
+#define vcpu_fd(i) (vcpus[i]->fd)
+#define vcpu_run_page(i) (vcpus[i]->run)
+#define fail(format, ...) TEST_FAIL("step %d: " format, step, ##__VA_ARGS__)
+
+/*[/]*/
+/*@entry@*/
+/*[expect_result]*/
 static void expect_result(uint64_t expected)
 {
-	TEST_ASSERT(!work.exception, "step %d: result 0x%lx expected, got exception %u", step, expected, work.exception);
-	TEST_ASSERT(work.result == expected, "step %d: result 0x%lx expected, got 0x%lx", step, expected, work.result);
+	TEST_ASSERT(exception < 0, "step %d: result 0x%lx expected, got exception %d", step, expected, exception);
+	TEST_ASSERT(result == expected, "step %d: result 0x%lx expected, got 0x%lx", step, expected, result);
 }
 
-__attribute__((unused))
+/*[/]*/
+/*[expect_exception]*/
 static void expect_exception(int expected)
 {
-	TEST_ASSERT(work.exception == expected, "step %d: exception %d expected, got %u (result 0x%lx)", step, expected,
-		    work.exception, work.result);
+	TEST_ASSERT(exception == expected, "step %d: exception %d expected, got %d (result 0x%lx)", step, expected,
+		    exception, result);
 }
 
+/*[/]*/
+/*[expect_lapic]*/
 static void expect_register(const struct kvm_lapic_state *lapic, int i, const char *name, int offset, uint32_t at_start,
 			    struct vectors expected)
 {
 	uint32_t wanted[8] = { 0 }, seen;
 	unsigned int n;
 
-	for (n = 0; n < expected.count; n++)
+	for (n = 0; n < expected.count && expected.count < 256; n++)
 		wanted[expected.list[n] / 32] |= 1u << expected.list[n] % 32;
+	if (expected.count == 256)
+		memset(wanted, 0xff, sizeof(wanted));
 	for (n = 0; n < 8; n++) {
 		seen = get_word(lapic, offset + 0x10 * n) ^ at_start;
 		TEST_ASSERT(seen == wanted[n],
@@ -229,19 +355,20 @@ static void expect_register(const struct kvm_lapic_state *lapic, int i, const ch
 	}
 }
 
-/* Which vectors are pending (IRR), and which were accepted since the start (TMR) */
-static void expect_lapic(int i, struct vectors pending, struct vectors accepted)
+/* Which vectors are pending (IRR), were accepted since the start (TMR), and are in service (ISR) */
+static void expect_lapic(int i, struct vectors pending, struct vectors accepted, struct vectors in_service)
 {
 	struct kvm_lapic_state lapic;
 
 	vcpu_ioctl(vcpus[i], KVM_GET_LAPIC, &lapic);
 	expect_register(&lapic, i, "pending", APIC_IRR, 0, pending);
 	expect_register(&lapic, i, "accepted", APIC_TMR, ~0u, accepted);
-	expect_register(&lapic, i, "in service", APIC_ISR, 0, NOTHING);
+	expect_register(&lapic, i, "in service", APIC_ISR, 0, in_service);
 }
 
+/*[/]*/
+/*[expect_handlers]*/
 /* The vCPU takes what is pending; handlers run in this order. */
-__attribute__((unused))
 static void expect_handlers(int i, struct vectors expected)
 {
 	memset(&work, 0, sizeof(work));
@@ -256,11 +383,66 @@ static void expect_handlers(int i, struct vectors expected)
 		    setup[i].vp_index_read, expected.count, work.handled.count, work.handled.list[0]);
 }
 
+/*[/]*/
+/*[expect_msr_write]*/
+/* The host writes an MSR; KVM takes the value or refuses it. */
+static void expect_msr_write(int i, uint32_t index, uint64_t value, bool is_taken)
+{
+	TEST_ASSERT((_vcpu_set_msr(vcpus[i], index, value) == 1) == is_taken, "step %d: vCPU %d: KVM %s 0x%lx for MSR 0x%x",
+		    step, i, is_taken ? "refuses" : "takes", value, index);
+}
+
+/*[/]*/
+/*[expect_page]*/
+/* What KVM writes into the hypercall page: with Xen hypercalls intercepted an "or" of bit 31 comes first. */
+static void expect_page(uint64_t gpa, bool has_or)
+{
+	const char *call = host_cpu_is_amd ? "\x0f\x01\xd9\xc3" : "\x0f\x01\xc1\xc3";
+	const uint8_t *page = addr_gpa2hva(vm, gpa);
+
+	TEST_ASSERT((!has_or || !memcmp(page, "\x0d\0\0\0\x80", 5)) && !memcmp(page + (has_or ? 5 : 0), call, 4),
+		    "step %d: the hypercall page at 0x%lx is not as KVM writes it", step, gpa);
+}
+
+/*[/]*/
+/*[change_apic]*/
+/* Enables or disables a local APIC; what is pending stays. */
+static void change_apic(int i, enum apic_state state)
+{
+	uint64_t base = APIC_DEFAULT_GPA | (setup[i].id == 0 ? MSR_IA32_APICBASE_BSP : 0);
+	struct kvm_lapic_state lapic;
+
+	if (state != HARDWARE_DISABLED)
+		base |= MSR_IA32_APICBASE_ENABLE | (setup[i].apic == X2APIC ? X2APIC_ENABLE : 0);
+	vcpu_set_msr(vcpus[i], MSR_IA32_APICBASE, base);
+	if (state == HARDWARE_DISABLED)
+		return;
+	vcpu_ioctl(vcpus[i], KVM_GET_LAPIC, &lapic);
+	set_word(&lapic, APIC_SPIV, 0xff | (state == SOFTWARE_DISABLED ? 0 : APIC_SPIV_APIC_ENABLED));
+	vcpu_ioctl(vcpus[i], KVM_SET_LAPIC, &lapic);
+}
+
+/*[/]*/
+/*[send_init]*/
+/* INIT as an MSI; KVM acts on it when it is asked for the vCPU's state. */
+static void send_init(int i)
+{
+	struct kvm_msi msi = { .address_lo = APIC_DEFAULT_GPA | setup[i].id << 12, .data = 5 << 8 };
+	struct kvm_mp_state state;
+
+	vm_ioctl(vm, KVM_SIGNAL_MSI, &msi);
+	vcpu_ioctl(vcpus[i], KVM_GET_MP_STATE, &state);
+}
+
+/*[/]*/
 /*@steps@*/
 
 int main(void)
 {
 	TEST_REQUIRE(kvm_has_cap(KVM_CAP_HYPERV_SEND_IPI));
+/*[xen]*/
+	TEST_REQUIRE(kvm_check_cap(KVM_CAP_XEN_HVM) & KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL);
+/*[/]*/
 
 	make_vm();
 /*@calls@*/

@@ -24,6 +24,7 @@
 
 /* Hyper-V's interface, by the names of the kernel's hyperv-tlfs.h */
 #define HV_X64_MSR_GUEST_OS_ID		0x40000000
+#define HV_X64_MSR_HYPERCALL		0x40000001
 #define HV_X64_MSR_VP_INDEX		0x40000002
 #define HV_X64_MSR_EOI			0x40000070
 #define HVCALL_SEND_IPI			0x000b
@@ -70,23 +71,42 @@
 #define STACK_OFFSET	0x4000
 #define ARENA		0xe0000ull
 #define RAM_END		0x100000ull
+/*[ROM]*/
+#define ROM		0x200000ull	/* readable, and writes to it fail */
+#define ROM_BYTES	0x2000
+/*[/]*/
+/*[enter]*/
+#define ENTRY_TABLES	0x0ull
+#define ENTRY_CODE	0x7000ull
+#define ENTRY_PML4	0x10000ull
+/*[/]*/
 
 enum apic_state { X2APIC, XAPIC, SOFTWARE_DISABLED, HARDWARE_DISABLED };
 enum eoi_kind { EOI_BY_HV_MSR, EOI_BY_APIC };
-
-struct vcpu_setup {
-	unsigned int vp_index;		/* what the host writes */
-	unsigned int vp_index_read;	/* what must be read back */
-	enum apic_state apic;
-	enum eoi_kind eoi;
-};
 
 struct vectors {
 	unsigned int count;
 	unsigned char list[512];
 };
 
+/* What a vCPU's CPUID does not have */
+enum lacks { NO_HYPERV = 1, NO_CLUSTER_IPI = 2, NO_EX_MASKS = 4, NO_XMM_INPUT = 8 };
+
+struct vcpu_setup {
+	unsigned int vp_index;		/* what the host writes */
+	unsigned int vp_index_read;	/* what must be read back */
+	enum apic_state apic;
+	enum eoi_kind eoi;
+	unsigned int id;		/* of KVM_CREATE_VCPU, and APIC ID */
+	unsigned int mp_state;
+	unsigned int lacks;
+	int is_enforced;		/* KVM_CAP_HYPERV_ENFORCE_CPUID */
+	unsigned int tpr;
+	struct vectors irr, isr;	/* pending and in service at the start */
+};
+
 #define NOTHING ((struct vectors){ 0, { 0 } })
+#define EVERYTHING ((struct vectors){ 256, { 0 } })
 #define VECTORS(...) \
 	((struct vectors){ sizeof((unsigned char[]){ __VA_ARGS__ }), { __VA_ARGS__ } })
 
@@ -101,8 +121,11 @@ struct vcpu {
 static int kvm_fd, vm_fd, is_amd, failures, step;
 static uint8_t *ram;
 static struct vcpu vcpus[NR_VCPUS];
-static uint64_t result;
-static int exception;
+static uint64_t result __attribute__((unused));
+static int exception __attribute__((unused));
+/*[ROM]*/
+static uint8_t *rom;
+/*[/]*/
 
 /*
  * What runs in the guest, copied to CODE. A call comes with all of its
@@ -210,6 +233,17 @@ static void fail(const char *format, ...)
 	putchar('\n');
 }
 
+/*[ROM]*/
+static void *guest_memory(uint64_t gpa)
+{
+	return gpa >= ROM ? rom + (gpa - ROM) : ram + gpa;
+}
+
+/*[/]*/
+/*[!ROM]*/
+#define guest_memory(gpa) (ram + (gpa))
+
+/*[/]*/
 static void put64(uint64_t gpa, uint64_t value)
 {
 	memcpy(ram + gpa, &value, sizeof(value));
@@ -226,6 +260,16 @@ static void make_memory(void)
 		checked(-1, "mmap");
 	region.userspace_addr = (uintptr_t)ram;
 	kvm_ioctl(vm_fd, KVM_SET_USER_MEMORY_REGION, &region);
+/*[ROM]*/
+	rom = mmap(NULL, ROM_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (rom == MAP_FAILED)
+		checked(-1, "mmap");
+	region = (struct kvm_userspace_memory_region){
+		.slot = 1, .flags = KVM_MEM_READONLY, .guest_phys_addr = ROM, .memory_size = ROM_BYTES,
+		.userspace_addr = (uintptr_t)rom,
+	};
+	kvm_ioctl(vm_fd, KVM_SET_USER_MEMORY_REGION, &region);
+/*[/]*/
 
 	/* Identity mapping of the first 2 MiB and of the APIC's page, all bits preset. */
 	put64(PML4, PDPT | 0x63);
@@ -244,7 +288,7 @@ static void make_memory(void)
 }
 
 /* What KVM supports, with its own hypervisor leaves replaced by the Hyper-V ones */
-static void set_cpuid(int vcpu_fd)
+static void set_cpuid(int vcpu_fd, unsigned int lacks)
 {
 	enum { MAX = 256 };
 	static struct {
@@ -265,8 +309,16 @@ static void set_cpuid(int vcpu_fd)
 		if (own.entries[i].function == 0)
 			is_amd = *vendor == 0x68747541 || *vendor == 0x6f677948;	/* "Auth", "Hygo" */
 	}
-	for (i = 0; i < hyperv.head.nent; i++)
-		all.entries[all.head.nent++] = hyperv.entries[i];
+	for (i = 0; i < hyperv.head.nent && !(lacks & NO_HYPERV); i++) {
+		all.entries[all.head.nent] = hyperv.entries[i];
+		if (hyperv.entries[i].function == 0x40000004 && lacks & NO_CLUSTER_IPI)
+			all.entries[all.head.nent].eax &= ~(1u << 10);
+		if (hyperv.entries[i].function == 0x40000004 && lacks & NO_EX_MASKS)
+			all.entries[all.head.nent].eax &= ~(1u << 11);
+		if (hyperv.entries[i].function == 0x40000003 && lacks & NO_XMM_INPUT)
+			all.entries[all.head.nent].edx &= ~(1u << 4);
+		all.head.nent++;
+	}
 	kvm_ioctl(vcpu_fd, KVM_SET_CPUID2, &all);
 }
 
@@ -297,6 +349,7 @@ static uint64_t get_msr(int vcpu_fd, uint32_t index)
 	return msrs.entry.data;
 }
 
+/*[lapic]*/
 static uint32_t get_word(const struct kvm_lapic_state *lapic, int offset)
 {
 	uint32_t value;
@@ -310,10 +363,20 @@ static void set_word(struct kvm_lapic_state *lapic, int offset, uint32_t value)
 	memcpy(lapic->regs + offset, &value, sizeof(value));
 }
 
-/* IRR and ISR empty, TMR all ones, so that accepting a vector shows there too */
+static void add_vectors(struct kvm_lapic_state *lapic, int offset, struct vectors vectors)
+{
+	unsigned int n, place;
+
+	for (n = 0; n < vectors.count; n++) {
+		place = offset + 0x10 * (vectors.list[n] / 32);
+		set_word(lapic, place, get_word(lapic, place) | 1u << vectors.list[n] % 32);
+	}
+}
+
+/* IRR and ISR as they are to be, TMR all ones, so that accepting a vector shows there too */
 static void set_apic(int i)
 {
-	uint64_t base = APIC_BASE_GPA | (i == 0 ? APICBASE_BSP : 0);
+	uint64_t base = APIC_BASE_GPA | (setup[i].id == 0 ? APICBASE_BSP : 0);
 	struct kvm_lapic_state lapic;
 	int word;
 
@@ -323,17 +386,22 @@ static void set_apic(int i)
 		base |= APICBASE_X2APIC;
 	set_msr(vcpus[i].fd, MSR_IA32_APICBASE, base);
 	kvm_ioctl(vcpus[i].fd, KVM_GET_LAPIC, &lapic);
-	set_word(&lapic, APIC_ID, (uint32_t)i << 24);
+	set_word(&lapic, APIC_ID, setup[i].id << 24);
 	set_word(&lapic, APIC_SPIV, 0xff | (setup[i].apic == SOFTWARE_DISABLED ? 0 : APIC_SPIV_ENABLE));
-	set_word(&lapic, APIC_TASKPRI, 0);
+	set_word(&lapic, APIC_TASKPRI, setup[i].tpr);
 	for (word = 0; word < 8; word++) {
 		set_word(&lapic, APIC_IRR + 0x10 * word, 0);
 		set_word(&lapic, APIC_ISR + 0x10 * word, 0);
 		set_word(&lapic, APIC_TMR + 0x10 * word, ~0u);
 	}
+	add_vectors(&lapic, APIC_IRR, setup[i].irr);
+	add_vectors(&lapic, APIC_ISR, setup[i].isr);
+	kvm_ioctl(vcpus[i].fd, KVM_SET_LAPIC, &lapic);
+	/* KVM computes PPR before it counts what is in service; the second time it has. */
 	kvm_ioctl(vcpus[i].fd, KVM_SET_LAPIC, &lapic);
 }
 
+/*[/]*/
 static void set_special_registers(int i)
 {
 	struct kvm_segment code = { .limit = ~0u, .selector = 0x08, .type = 0xb, .present = 1, .s = 1, .l = 1, .g = 1 };
@@ -358,28 +426,42 @@ static void set_special_registers(int i)
 
 static void make_vcpu(int i)
 {
-	struct kvm_mp_state runnable = { .mp_state = KVM_MP_STATE_RUNNABLE };
+/*[lapic]*/
+	struct kvm_mp_state state = { .mp_state = setup[i].mp_state };
+/*[/]*/
+	struct kvm_enable_cap enforce = { .cap = KVM_CAP_HYPERV_ENFORCE_CPUID, .args = { 1 } };
 	int size = kvm_ioctl(kvm_fd, KVM_GET_VCPU_MMAP_SIZE, NULL);
 	uint64_t read;
 
-	vcpus[i].fd = checked(ioctl(vm_fd, KVM_CREATE_VCPU, (long)i), "KVM_CREATE_VCPU");
+	vcpus[i].fd = checked(ioctl(vm_fd, KVM_CREATE_VCPU, (long)setup[i].id), "KVM_CREATE_VCPU");
 	vcpus[i].run = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpus[i].fd, 0);
 	if (vcpus[i].run == MAP_FAILED)
 		checked(-1, "mmap");
-	set_cpuid(vcpus[i].fd);
+	if (setup[i].is_enforced)
+		kvm_ioctl(vcpus[i].fd, KVM_ENABLE_CAP, &enforce);
+	set_cpuid(vcpus[i].fd, setup[i].lacks);
 	set_special_registers(i);
-	kvm_ioctl(vcpus[i].fd, KVM_SET_MP_STATE, &runnable);
 	if (setup[i].vp_index != (unsigned int)i)
 		try_set_msr(vcpus[i].fd, HV_X64_MSR_VP_INDEX, setup[i].vp_index);
-	read = get_msr(vcpus[i].fd, HV_X64_MSR_VP_INDEX);
+	/* Reading it would give a vCPU without Hyper-V a Hyper-V context. */
+	read = setup[i].lacks & NO_HYPERV ? setup[i].vp_index_read : get_msr(vcpus[i].fd, HV_X64_MSR_VP_INDEX);
 	if (read != setup[i].vp_index_read)
 		fail("vCPU %d: VP index %u written, expected %u, read back %llu", i, setup[i].vp_index,
 		     setup[i].vp_index_read, (unsigned long long)read);
+/*[lapic]*/
+	kvm_ioctl(vcpus[i].fd, KVM_SET_MP_STATE, &state);
 	set_apic(i);
+/*[/]*/
 }
 
 static void make_vm(void)
 {
+/*[split]*/
+	struct kvm_enable_cap split = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args = { 24 } };
+/*[/]*/
+/*[xen]*/
+	struct kvm_xen_hvm_config xen = { .flags = KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL, .msr = 0x40000200 };
+/*[/]*/
 	int i;
 
 	kvm_fd = open("/dev/kvm", O_RDWR);
@@ -387,15 +469,30 @@ static void make_vm(void)
 		give_up(4, "SKIP: /dev/kvm cannot be opened");
 	if (ioctl(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_HYPERV_SEND_IPI) <= 0)
 		give_up(4, "SKIP: this KVM has no KVM_CAP_HYPERV_SEND_IPI");
+/*[xen]*/
+	if (!(ioctl(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_XEN_HVM) & KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL))
+		give_up(4, "SKIP: this KVM cannot intercept Xen hypercalls");
+/*[/]*/
 	vm_fd = checked(ioctl(kvm_fd, KVM_CREATE_VM, 0L), "KVM_CREATE_VM");
+/*[kernel]*/
 	kvm_ioctl(vm_fd, KVM_CREATE_IRQCHIP, NULL);
+/*[/]*/
+/*[split]*/
+	kvm_ioctl(vm_fd, KVM_ENABLE_CAP, &split);
+/*[/]*/
+/*[xen]*/
+	kvm_ioctl(vm_fd, KVM_XEN_HVM_CONFIG, &xen);
+/*[/]*/
 	make_memory();
 	for (i = 0; i < NR_VCPUS; i++)
 		make_vcpu(i);
+/*[os-id]*/
 	/* Any value but 0 turns on the hypercalls. */
-	set_msr(vcpus[0].fd, HV_X64_MSR_GUEST_OS_ID, 0x8100ull << 48);
+	set_msr(vcpus[OS_ID_VCPU].fd, HV_X64_MSR_GUEST_OS_ID, GUEST_OS_ID);
+/*[/]*/
 }
 
+/*[guest]*/
 static void run_until_out(int i, struct kvm_regs *regs)
 {
 	struct vcpu *vcpu = &vcpus[i];
@@ -420,13 +517,16 @@ static void run_until_out(int i, struct kvm_regs *regs)
 	}
 }
 
+/*[/]*/
+/*[put_block]*/
 /* The input block of a slow call */
-__attribute__((unused))
 static void put_block(uint64_t gpa, const uint64_t *words, size_t bytes)
 {
-	memcpy(ram + gpa, words, bytes);
+	memcpy(guest_memory(gpa), words, bytes);
 }
 
+/*[/]*/
+/*[call]*/
 /* One hypercall; XMM0 to XMM5 are zero where no words are given. */
 static void call(int sender, uint64_t control, uint64_t rdx, uint64_t r8, const uint64_t *xmm)
 {
@@ -455,7 +555,15 @@ static void call(int sender, uint64_t control, uint64_t rdx, uint64_t r8, const 
 		fail("another register than RAX has changed");
 }
 
-__attribute__((unused))
+/*[/]*/
+/*[enter]*/
+#define vcpu_do(i, request, argument) kvm_ioctl(vcpus[i].fd, request, argument)
+#define vcpu_fd(i) (vcpus[i].fd)
+#define vcpu_run_page(i) (vcpus[i].run)
+
+/*[/]*/
+/*@entry@*/
+/*[expect_result]*/
 static void expect_result(uint64_t expected)
 {
 	if (exception >= 0)
@@ -464,21 +572,26 @@ static void expect_result(uint64_t expected)
 		fail("result 0x%llx expected, got 0x%llx", (unsigned long long)expected, (unsigned long long)result);
 }
 
-__attribute__((unused))
+/*[/]*/
+/*[expect_exception]*/
 static void expect_exception(int expected)
 {
 	if (exception != expected)
 		fail("exception %d expected, got %d (result 0x%llx)", expected, exception, (unsigned long long)result);
 }
 
+/*[/]*/
+/*[expect_lapic]*/
 static void expect_register(const struct kvm_lapic_state *lapic, int i, const char *name, int offset, uint32_t at_start,
 			    struct vectors expected)
 {
 	uint32_t wanted[8] = { 0 }, seen;
 	unsigned int n;
 
-	for (n = 0; n < expected.count; n++)
+	for (n = 0; n < expected.count && expected.count < 256; n++)
 		wanted[expected.list[n] / 32] |= 1u << expected.list[n] % 32;
+	if (expected.count == 256)
+		memset(wanted, 0xff, sizeof(wanted));
 	for (n = 0; n < 8; n++) {
 		seen = get_word(lapic, offset + 0x10 * n) ^ at_start;
 		if (seen != wanted[n])
@@ -487,19 +600,20 @@ static void expect_register(const struct kvm_lapic_state *lapic, int i, const ch
 	}
 }
 
-/* Which vectors are pending (IRR), and which were accepted since the start (TMR) */
-static void expect_lapic(int i, struct vectors pending, struct vectors accepted)
+/* Which vectors are pending (IRR), were accepted since the start (TMR), and are in service (ISR) */
+static void expect_lapic(int i, struct vectors pending, struct vectors accepted, struct vectors in_service)
 {
 	struct kvm_lapic_state lapic;
 
 	kvm_ioctl(vcpus[i].fd, KVM_GET_LAPIC, &lapic);
 	expect_register(&lapic, i, "pending", APIC_IRR, 0, pending);
 	expect_register(&lapic, i, "accepted", APIC_TMR, ~0u, accepted);
-	expect_register(&lapic, i, "in service", APIC_ISR, 0, NOTHING);
+	expect_register(&lapic, i, "in service", APIC_ISR, 0, in_service);
 }
 
+/*[/]*/
+/*[expect_handlers]*/
 /* The vCPU takes what is pending; handlers run in this order. */
-__attribute__((unused))
 static void expect_handlers(int i, struct vectors expected)
 {
 	uint64_t data = VCPU_DATA(i), eoi = setup[i].eoi == EOI_BY_HV_MSR ? HV_X64_MSR_EOI : setup[i].apic == X2APIC ? X2APIC_MSR_EOI : 0;
@@ -519,6 +633,58 @@ static void expect_handlers(int i, struct vectors expected)
 		     expected.count, count, ram[data + 4]);
 }
 
+/*[/]*/
+/*[expect_msr_write]*/
+/* The host writes an MSR; KVM takes the value or refuses it. */
+static void expect_msr_write(int i, uint32_t index, uint64_t value, int is_taken)
+{
+	if ((try_set_msr(vcpus[i].fd, index, value) == 1) != is_taken)
+		fail("vCPU %d: KVM %s 0x%llx for MSR 0x%x", i, is_taken ? "refuses" : "takes", (unsigned long long)value, index);
+}
+
+/*[/]*/
+/*[expect_page]*/
+/* What KVM writes into the hypercall page: with Xen hypercalls intercepted an "or" of bit 31 comes first. */
+static void expect_page(uint64_t gpa, int has_or)
+{
+	const char *call = is_amd ? "\x0f\x01\xd9\xc3" : "\x0f\x01\xc1\xc3";
+	const uint8_t *page = guest_memory(gpa);
+
+	if ((has_or && memcmp(page, "\x0d\0\0\0\x80", 5)) || memcmp(page + (has_or ? 5 : 0), call, 4))
+		fail("the hypercall page at 0x%llx is not as KVM writes it", (unsigned long long)gpa);
+}
+
+/*[/]*/
+/*[change_apic]*/
+/* Enables or disables a local APIC; what is pending stays. */
+static void change_apic(int i, enum apic_state state)
+{
+	uint64_t base = APIC_BASE_GPA | (setup[i].id == 0 ? APICBASE_BSP : 0);
+	struct kvm_lapic_state lapic;
+
+	if (state != HARDWARE_DISABLED)
+		base |= APICBASE_ENABLE | (setup[i].apic == X2APIC ? APICBASE_X2APIC : 0);
+	set_msr(vcpus[i].fd, MSR_IA32_APICBASE, base);
+	if (state == HARDWARE_DISABLED)
+		return;
+	kvm_ioctl(vcpus[i].fd, KVM_GET_LAPIC, &lapic);
+	set_word(&lapic, APIC_SPIV, 0xff | (state == SOFTWARE_DISABLED ? 0 : APIC_SPIV_ENABLE));
+	kvm_ioctl(vcpus[i].fd, KVM_SET_LAPIC, &lapic);
+}
+
+/*[/]*/
+/*[send_init]*/
+/* INIT as an MSI; KVM acts on it when it is asked for the vCPU's state. */
+static void send_init(int i)
+{
+	struct kvm_msi msi = { .address_lo = APIC_BASE_GPA | setup[i].id << 12, .data = 5 << 8 };
+	struct kvm_mp_state state;
+
+	kvm_ioctl(vm_fd, KVM_SIGNAL_MSI, &msi);
+	kvm_ioctl(vcpus[i].fd, KVM_GET_MP_STATE, &state);
+}
+
+/*[/]*/
 /*@steps@*/
 
 int main(void)

@@ -27,7 +27,7 @@ export interface ExportedProgram {
  * @throws UsageError for a case that a C program cannot show.
  */
 export function exportCase(value: Case, facts: TargetFacts, form: ExportForm): ExportedProgram {
-  checkExportable(value);
+  checkExportable(value, form);
   const { machine, steps, calls } = cPartsOf(prepare(value, facts));
   const name = `hyperv_ipi_${caseId(value)}`;
   const title = [
@@ -36,7 +36,9 @@ export function exportCase(value: Case, facts: TargetFacts, form: ExportForm): E
     '',
     `Written by hvipi; what is expected is what KVM does with KVM_MAX_VCPUS ${facts.kvmMaxVcpus}.`,
   ];
-  const text = template(form)
+  const uses = usesOf(value, steps);
+  const whole = template(form).replace('/*@entry@*/\n', () => (uses.has('enter') ? `${template('entry')}\n` : ''));
+  const text = chooseParts(whole, uses)
     .replaceAll(' * @title@\n', () => commentLines(title))
     .replaceAll('@name@', name)
     .replace('/*@machine@*/', () => machine)
@@ -59,7 +61,35 @@ export function programOrNull(
   }
 }
 
+/** What a program has: the functions that its steps call, and what is special about its machine. */
+function usesOf({ machine: { irqchip, xen, guestOsId } }: Case, steps: string): ReadonlySet<string> {
+  const functions = [...steps.matchAll(/^\t(\w+)\(/gm)].map(([, name]) => name!);
+  const isGuest = functions.includes('call') || functions.includes('expect_handlers');
+  const features = {
+    guest: isGuest,
+    lapic: irqchip !== 'none',
+    kernel: irqchip === 'kernel',
+    'own-irqchip': irqchip === 'kernel' && !isGuest,
+    split: irqchip === 'split',
+    xen,
+    'os-id': guestOsId !== 0n,
+    ROM: /\bROM\b/.test(steps),
+  };
+  return new Set([...functions, ...Object.entries(features).flatMap(([name, is]) => (is ? [name] : []))]);
+}
+
+/** Keeps the parts of a template that are used: from a line with the names of any such use, or of none, to its end. */
+function chooseParts(text: string, uses: ReadonlySet<string>): string {
+  return text.replaceAll(
+    /^\/\*\[(!?)([\w|-]+)\]\*\/\n([^]*?)^\/\*\[\/\]\*\/\n/gm,
+    (_, not: string, names: string, part: string) => {
+      const isUsed = names.split('|').some((name) => uses.has(name));
+      return isUsed === (not === '') ? part : '';
+    },
+  );
+}
+
 /** They are C files beside this one; a build has them in its package's `src`. */
-function template(form: ExportForm): string {
-  return readFileSync(join(dirname(ownCorpusFolder()), 'src/export', `${form}.c`), 'utf8');
+function template(name: ExportForm | 'entry'): string {
+  return readFileSync(join(dirname(ownCorpusFolder()), 'src/export', `${name}.c`), 'utf8');
 }

@@ -1,6 +1,7 @@
 /** A comparison as text: each group with its smallest case, both kernels side by side, next to their contracts. */
 import { formatPermitted } from '../../oracle/tlfs-text.ts';
 import { prepare } from '../campaign/judgement.ts';
+import { isCall } from '../case/checks.ts';
 import { describeStep } from '../campaign/stages.ts';
 import { formatCount, formatTable } from '../campaign/table.ts';
 import { type StepView, viewObservation, viewOutcome } from '../campaign/view.ts';
@@ -44,7 +45,7 @@ export function formatMinimal({ value, pair }: Pick<Group, 'value' | 'pair'>, na
   const steps = value.steps.map((step, index) => {
     const rules = [...new Set(sidesOf(pair).map(({ prepared }) => prepared.outcome.steps[index]!.rule))];
     const words = wrapped(`step ${index + 1}: `, describeStep(step).split(', '));
-    const rule = step.do === 'run' ? '' : `    rule: ${rules.join(' before, now ')}\n`;
+    const rule = !isCall(step) && step.do !== 'write-msr' ? '' : `    rule: ${rules.join(' before, now ')}\n`;
     return `${words}${rule}${formatTable(stepRows(pair, index, names), '    ')}${tlfsLine(pair, index)}`;
   });
   const rest = guestDifferences(pair)
@@ -85,7 +86,7 @@ function stepRows(pair: Pair, index: number, names: Names): string[][] {
   const seen = sidesOf(pair).map(({ observation }) =>
     observation === null ? null : (viewObservation(observation).steps[index] ?? null),
   );
-  const rows = (what: string, contract: (step: StepView) => string, read: (step: StepView) => string): string[][] => {
+  const rows: RowsOf = (what, contract, read) => {
     const texts = seen.map((step, side) => (step === null ? fateOf(sidesOf(pair)[side]!) : read(step)));
     const contracts = expected.map(contract);
     const readings: Reading[] = [
@@ -111,7 +112,21 @@ function stepRows(pair: Pair, index: number, names: Names): string[][] {
   const registers = seen.some((step) => step !== null && step.registers.length > 0)
     ? rows('registers', () => 'unchanged', changed)
     : [];
-  return [...rows('status', statusOf, statusOf), ...registers, ...vcpus];
+  return [...answerRows(pair, index, rows), ...registers, ...vcpus];
+}
+
+/** What came of the step: the status of a call, and whether KVM took the value of an MSR; other steps have none. */
+function answerRows({ base: { prepared } }: Pair, index: number, rows: RowsOf): string[][] {
+  const step = prepared.value.steps[index]!;
+  if (step.do === 'write-msr') return rows('taken', takenOf, takenOf);
+  return isCall(step) ? rows('status', statusOf, statusOf) : [];
+}
+
+/** Rows of a thing: what a contract's reading of a step is, and a kernel's. */
+type RowsOf = (what: string, contract: (step: StepView) => string, read: (step: StepView) => string) => string[][];
+
+function takenOf({ result }: StepView): string {
+  return result === '0x1' ? 'yes' : 'no';
 }
 
 /** Those who agree share a row; the last row of a thing in which the kernels differ is marked. */

@@ -98,12 +98,14 @@ function viewDifferences(base: RunView, kernel: RunView): GuestDifference[] {
   return found;
 }
 
-/** `0x3 HV_STATUS_INVALID_HYPERCALL_INPUT`, an exception, or that the step did not run. */
+/** `0x3 HV_STATUS_INVALID_HYPERCALL_INPUT`, an exception, who else answered, or that the step did not run. */
 export function statusOf(step: StepView | undefined): string {
   if (step === undefined) return 'not run';
-  if (step.exception !== null) return step.exception;
-  if (step.result === null) return '-';
-  return step.status === step.result ? step.result : `${step.result} ${step.status}`;
+  const { exception, exit, result, status } = step;
+  if (exception !== null) return exception;
+  if (result === null) return exit ?? '-';
+  const left = exit === null ? '' : `exit ${exit}, `;
+  return status === result ? `${left}${result}` : `${left}${result} ${status}`;
 }
 
 function textOf(value: string | number | readonly string[] | null | undefined): string {

@@ -21,7 +21,7 @@ describe.each(exportForms)('exportCase as %s', (form) => {
     expect(text).toContain('expect_handlers(1, NOTHING);');
     expect(text).toMatch(/step = 2;\n\tstep_2\(\);/);
     expect(text).toContain(name);
-    expect(text).not.toMatch(/@\w+@/);
+    expect(text).not.toMatch(/@\w+@|\/\*\[/);
   });
 
   it('should not let a remark end its comment', () => {
@@ -39,8 +39,70 @@ describe.each(exportForms)('exportCase as %s', (form) => {
     const { text } = exportCase(reached, facts, form);
 
     expect(text).toContain('vCPU 1 (VP index 65) receives it');
-    expect(text).toContain('expect_lapic(1, VECTORS(0xfe), VECTORS(0xfe));');
+    expect(text).toContain('expect_lapic(1, VECTORS(0xfe), VECTORS(0xfe), NOTHING);');
     expect(text).toContain('put_block(ARENA, block, 96);');
+  });
+
+  it('should make calls of another mode with all registers set, and name those that change', () => {
+    const page = 0xf0000n;
+    const value = makeCase(
+      [{ vpIndex: 0 }],
+      [
+        makeStep({ do: 'write-msr', msr: 'hypercall', value: page | 1n }),
+        makeStep({ do: 'send-ipi', mode: 'compat', page, fast: true, vector: 0x42, targets: [0] }),
+        makeStep({ do: 'send-ipi', mode: 'protected32', cpl: 3, fast: true, vector: 0x42, targets: [0] }),
+      ],
+    );
+
+    const { text } = exportCase(value, facts, form);
+
+    expect(text).toContain('expect_msr_write(0, HV_X64_MSR_HYPERCALL, (ARENA + 0x10000) | 0x1, 1);');
+    expect(text).toContain('expect_page(ARENA + 0x10000, 0);');
+    expect(text).toContain('enter(0, (struct entry){ .mode = COMPAT, .page = ARENA + 0x10000 }, HVCALL_SEND_IPI');
+    expect(text).toContain('expect_changed(rdx, 0x0);');
+    expect(text).toContain('enter(0, (struct entry){ .mode = PROTECTED32, .cpl = 3 }');
+    expect(text).toContain('expect_exception(6);');
+    expect(text).toContain('static void enter(');
+    // The plain way to call and what runs handlers are left out.
+    expect(text).not.toContain('static void call(');
+    expect(text).not.toContain('static void expect_handlers(');
+  });
+
+  it('should make the machine that the case says', () => {
+    const value = makeCase(
+      [
+        { vpIndex: 7, vcpuId: 9, lacks: ['xmm-input'], enforced: true },
+        { vpIndex: 1, idle: 'init-received', tpr: 3, irr: [0x30], isr: [0x51] },
+      ],
+      [
+        makeStep({ do: 'send-ipi', fast: true, vector: 0x42, targets: [1] }),
+        makeStep({ do: 'set-apic', vcpu: 1, apic: 'hardware-disabled' }),
+        makeStep({ do: 'init', vcpu: 1 }),
+        makeStep({ do: 'run' }),
+      ],
+    );
+
+    const { text } = exportCase(value, facts, form);
+
+    expect(text).toContain('.id = 9, .lacks = NO_XMM_INPUT, .is_enforced = 1 }');
+    expect(text).toContain('.mp_state = KVM_MP_STATE_INIT_RECEIVED, .tpr = 0x30, .irr = { 1, { 0x30 } }');
+    expect(text).toContain('expect_lapic(1, VECTORS(0x42, 0x30), VECTORS(0x42), VECTORS(0x51));');
+    expect(text).toContain('change_apic(1, HARDWARE_DISABLED);');
+    expect(text).toContain('send_init(1);');
+    // It waits for SIPI and never comes back.
+    expect(text).not.toContain('expect_handlers(1,');
+    expect(text).not.toContain('static void enter(');
+  });
+
+  it('should leave out LAPICs where the VMM has them, and Xen only where it is', () => {
+    const none = makeCase([{ vpIndex: 0 }], [makeStep({ do: 'send-ipi', targets: [0] })], { irqchip: 'none' });
+    const xen = makeCase([{ vpIndex: 0 }], [makeStep({ do: 'send-ipi', targets: [0] })], { xen: true, guestOsId: 0n });
+
+    expect(exportCase(none, facts, form).text).not.toMatch(/expect_lapic|KVM_CREATE_IRQCHIP|vm_create_irqchip/);
+    expect(exportCase(none, facts, form).text).not.toContain('KVM_XEN_HVM_CONFIG');
+    expect(exportCase(xen, facts, form).text).toContain('KVM_XEN_HVM_CONFIG, &xen');
+    expect(exportCase(xen, facts, form).text).toContain('expect_exit(KVM_EXIT_XEN);');
+    expect(exportCase(xen, facts, form).text).not.toContain('GUEST_OS_ID, GUEST_OS_ID');
   });
 
   it('should refuse what a C program cannot show, by its name', () => {
@@ -50,5 +112,16 @@ describe.each(exportForms)('exportCase as %s', (form) => {
       'export: machine.vcpus[0].idle: a C program cannot show this yet',
     );
     expect(programOrNull(halted, facts, form)).toBeNull();
+  });
+});
+
+describe('a selftest', () => {
+  it('should refuse handlers with a split irqchip, which a standalone program can show', () => {
+    const value = makeCase([{ vpIndex: 0 }], [makeStep({ do: 'run' })], { irqchip: 'split' });
+
+    expect(() => exportCase(value, facts, 'selftest')).toThrow(
+      'export: machine.irqchip: a selftest cannot show a "run" step with split; standalone can',
+    );
+    expect(programOrNull(value, facts, 'standalone')).not.toBeNull();
   });
 });
