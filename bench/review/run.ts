@@ -11,6 +11,12 @@ import { patchOf } from './patch-of.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
+/** What is used of `review --json`. */
+interface ReviewJson {
+  readonly mail: string;
+  readonly took: Readonly<Record<string, number>>;
+}
+
 interface Options {
   readonly only: readonly string[];
   readonly seed: string;
@@ -40,8 +46,10 @@ async function run({ only, seed, time, out }: Options): Promise<void> {
     const seconds = ((performance.now() - start) / 1000).toFixed(0);
     const isRight = result.exitCode === (sample.isVisible ? 1 : 0);
     if (!isRight) failures++;
-    process.stdout.write(`${isRight ? 'ok' : 'WRONG'} ${sample.name}: exit ${result.exitCode}, ${seconds} s\n`);
-    const mail = result.stdout.startsWith('{') ? (JSON.parse(result.stdout) as { mail: string }).mail : result.stderr;
+    const json = result.stdout.startsWith('{') ? (JSON.parse(result.stdout) as ReviewJson) : null;
+    const took = json === null ? '' : `, of which ${JSON.stringify(json.took)}`;
+    process.stdout.write(`${isRight ? 'ok' : 'WRONG'} ${sample.name}: exit ${result.exitCode}, ${seconds} s${took}\n`);
+    const mail = json?.mail ?? result.stderr;
     process.stdout.write(`${mail.replaceAll(/^/gm, '    ')}\n`);
   }
   await rm(folder, { recursive: true, force: true });

@@ -5,12 +5,11 @@ import { batchesOf } from '../campaign/batches.ts';
 import { loadCorpus, ownCorpusFolder } from '../campaign/corpus.ts';
 import { hvipiCommand } from '../campaign/finding.ts';
 import { Progress } from '../campaign/progress.ts';
-import { formatCount } from '../campaign/table.ts';
 import { formatGroup, type Names } from '../review/comparison-text.ts';
 import { comparisonToJson, exitCodeOfComparison, formatCounts } from '../review/comparison-summary.ts';
 import { saveGroup } from '../review/group-file.ts';
 import { formatIdentity } from '../review/kernel-identity.ts';
-import { compareSides, type Side } from '../review/side-by-side.ts';
+import { compareSides, type Side, toldTo } from '../review/side-by-side.ts';
 import { UsageError } from '../lab/errors.ts';
 import { type CommandContext, exitCodes, formatJson } from './command.ts';
 import { defaultKernel, parseDuration, parsePositive, parseSeed } from './options.ts';
@@ -59,6 +58,7 @@ async function compare(options: CompareOptions, context: CommandContext): Promis
   say(`seed ${seed}`);
   const names: Names = { base: 'base', kernel: 'kernel' };
   const files = new Map<string, string>();
+  const told = toldTo(say);
   const comparison = await compareSides(
     {
       base: sideA,
@@ -70,12 +70,10 @@ async function compare(options: CompareOptions, context: CommandContext): Promis
     },
     context.signal,
     {
+      ...told,
       onGroup: (group) => {
-        say(`${group.kind}: ${group.key}`);
+        told.onGroup(group);
         if (!options.json) context.stdout.write(`${formatGroup(group, names)}\n`);
-      },
-      onBatch: ({ cases, seconds }) => {
-        if (cases % 4096 === 0) say(`${seconds.toFixed(0)} s, ${formatCount(cases)} cases`);
       },
     },
   );

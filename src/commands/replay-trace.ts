@@ -8,7 +8,7 @@ import { viewOutcome } from '../campaign/view.ts';
 import { caseId } from '../case/case.ts';
 import { openLab } from '../lab/lab.ts';
 import { UsageError } from '../lab/errors.ts';
-import { eventsByStep, type TraceEvent, traceProgram, withoutAsides } from '../lab/trace.ts';
+import { eventsByStep, type Traced, type TraceEvent, traceProgram, withoutAsides } from '../lab/trace.ts';
 import type { LoadedCase } from './case-files.ts';
 import { type CommandContext, exitCodes } from './command.ts';
 import type { RawTargetOptions } from './options.ts';
@@ -34,20 +34,20 @@ export async function replayTraced(
   let exitCode: number = exitCodes.fine;
   for (const { name, value } of cases) {
     const prepared = prepare(value, lab.facts);
-    const { observation, events } = await traceProgram(lab, prepared.program);
-    const judgement = judgeObservation(prepared, observation);
+    const traced = await traceProgram(lab, prepared.program);
+    const judgement = judgeObservation(prepared, traced.observation);
     const verdict = isProblem(judgement) ? `${judgement.class.toUpperCase()} ${judgement.signature}` : judgement.class;
     if (isProblem(judgement)) exitCode = exitCodes.divergence;
     stdout.write(
-      `${name} (${caseId(value)})\nmachine\n${formatMachine(value)}${formatTrace(prepared, events)}${verdict}\n\n`,
+      `${name} (${caseId(value)})\nmachine\n${formatMachine(value)}${formatTrace(prepared, traced)}${verdict}\n\n`,
     );
   }
   return exitCode;
 }
 
-function formatTrace(prepared: Prepared, events: readonly TraceEvent[]): string {
+function formatTrace(prepared: Prepared, traced: Traced): string {
   const { value, program, outcome } = prepared;
-  const bySteps = eventsByStep(program, events);
+  const bySteps = eventsByStep(program, traced);
   const steps = value.steps.map((step, index) => {
     const lines = [
       `step ${index + 1} of ${value.steps.length}`,
@@ -58,7 +58,9 @@ function formatTrace(prepared: Prepared, events: readonly TraceEvent[]): string 
     return `${lines.join('\n')}\n`;
   });
   const mixed =
-    bySteps === null ? `KVM, all steps (vCPUs halt on threads of their own)\n${eventLines(events).join('\n')}\n` : '';
+    bySteps === null
+      ? `KVM, all steps (vCPUs halt on threads of their own)\n${eventLines(traced.events).join('\n')}\n`
+      : '';
   return steps.join('') + mixed;
 }
 

@@ -7,13 +7,13 @@ import { type Patch, readPatches } from '../build/patch.ts';
 import { loadCorpus, ownCorpusFolder } from '../campaign/corpus.ts';
 import { hvipiCommand } from '../campaign/finding.ts';
 import { Progress } from '../campaign/progress.ts';
-import { formatCount } from '../campaign/table.ts';
+import { rounded } from '../campaign/pursuit.ts';
 import { aimAt, aimedBatches } from '../review/aim.ts';
 import { comparisonToJson, exitCodeOfComparison } from '../review/comparison-summary.ts';
 import { saveGroup } from '../review/group-file.ts';
 import { formatReview } from '../review/mail-text.ts';
 import { buildBoth, type PatchedModules } from '../review/patched.ts';
-import { compareSides, type SideBySide } from '../review/side-by-side.ts';
+import { compareSides, type SideBySide, toldTo } from '../review/side-by-side.ts';
 import { ownVersion, qemuVersion } from '../review/tool-facts.ts';
 import { describePlaces, isWhitespaceOnly } from '../review/touched.ts';
 import { type CommandContext, formatJson } from './command.ts';
@@ -51,7 +51,9 @@ async function review(names: readonly string[], options: ReviewOptions, context:
   const seed = options.seed ?? randomBytes(6).toString('hex');
   const patches = await readPatches(names);
   const place = await placeToBuild(options.tree ?? null, { install, say, signal: context.signal });
+  const start = performance.now();
   const modules = await build(place, patches, say, context);
+  const buildSeconds = (performance.now() - start) / 1000;
   const aims = aimAt(modules.places);
   const corpus = await loadCorpus(ownCorpusFolder());
   const stream = { seed, fromBatch: 0, corpus, runs: Infinity };
@@ -65,19 +67,18 @@ async function review(names: readonly string[], options: ReviewOptions, context:
       seconds: options.time,
     },
     context.signal,
-    {
-      onGroup: ({ kind, key }) => say(`${kind}: ${key}`),
-      onBatch: ({ cases, seconds }) => {
-        if (cases % 4096 === 0) say(`${seconds.toFixed(0)} s, ${formatCount(cases)} cases`);
-      },
-    },
+    toldTo(say),
   );
   const files = new Map<string, string>();
   for (const group of comparison.groups) files.set(group.key, await saveGroup(group, options.out, seed, group.path));
   const text = await formatText({ comparison, modules, patches, place, seed, files, isAimed: aims.length > 0 });
   const exitCode = exitCodeOfComparison(comparison);
+  const { bootSeconds, seconds } = comparison;
+  const took = { build: rounded(buildSeconds), boots: rounded(bootSeconds), comparing: rounded(seconds) };
+  say(`build ${buildSeconds.toFixed(0)} s, boots ${bootSeconds.toFixed(0)} s, comparing ${seconds.toFixed(0)} s`);
   if (options.json) {
-    const value = { schema: 'hvipi/review/1', seed, ...comparisonToJson(comparison, files), mail: text, exitCode };
+    const common = comparisonToJson(comparison, files);
+    const value = { schema: 'hvipi/review/1', seed, took, ...common, mail: text, exitCode };
     context.stdout.write(formatJson(value));
     return exitCode;
   }

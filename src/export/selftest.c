@@ -430,7 +430,7 @@ static void send_init(int i)
 	struct kvm_msi msi = { .address_lo = APIC_DEFAULT_GPA | setup[i].id << 12, .data = 5 << 8 };
 	struct kvm_mp_state state;
 
-	vm_ioctl(vm, KVM_SIGNAL_MSI, &msi);
+	TEST_ASSERT(__vm_ioctl(vm, KVM_SIGNAL_MSI, &msi) >= 0, "KVM_SIGNAL_MSI failed, errno %d", errno);
 	vcpu_ioctl(vcpus[i], KVM_GET_MP_STATE, &state);
 }
 

@@ -63,14 +63,35 @@ export function parseTrace(text: string): TraceEvent[] {
 
 /**
  * The events of each step: a call is one KVM_RUN of its sender, a `run` step one of each parked vCPU, and each of these
- * ends with the exit by which the guest program waits for the next command. Null where vCPUs halt on threads of their
- * own: their events mix.
+ * ends with the exit by which the guest program waits for the next command. What the host does to the machine shows
+ * before the next entry. Null where vCPUs halt on threads of their own: their events mix.
  */
-export function eventsByStep(program: Program, events: readonly TraceEvent[]): TraceEvent[][] | null {
+export function eventsByStep(program: Program, { observation, events }: Traced): TraceEvent[][] | null {
   if (program.vcpus.some(({ idle }) => idle === 'halted')) return null;
   const runs = splitAtIoExit(events);
-  const parked = program.vcpus.length;
-  return program.steps.map((step) => runs.splice(0, step.kind === 'run' ? parked : 1).flat());
+  const initialized = new Set<number>();
+  return program.steps.map((step, index) => {
+    switch (step.kind) {
+      case 'call':
+        // A call through a page without code is not made.
+        return observation.steps[index]?.exit === 'no-code' ? [] : (runs.shift() ?? []);
+      case 'run': {
+        const runners = program.vcpus.filter(({ idle }, vcpu) => idle === 'parked' && !initialized.has(vcpu));
+        return runs.splice(0, runners.length).flat();
+      }
+      case 'init':
+        initialized.add(step.vcpu);
+        return takeUntilEntry(runs[0]);
+      case 'msr':
+      case 'apic':
+        return takeUntilEntry(runs[0]);
+    }
+  });
+}
+
+function takeUntilEntry(run: TraceEvent[] = []): TraceEvent[] {
+  const entry = run.findIndex(({ name }) => name === 'kvm_entry');
+  return run.splice(0, entry === -1 ? run.length : entry);
 }
 
 /** Exits that the hardware and the host make: pages that are touched first, timer ticks. */

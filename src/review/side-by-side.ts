@@ -1,6 +1,7 @@
 /** Opens two kernels at a time and compares them: what `compare` and `review` have in common. */
 import type { Batch } from '../campaign/batches.ts';
 import { Session } from '../campaign/session.ts';
+import { formatCount } from '../campaign/table.ts';
 import { parseTarget } from '../campaign/target.ts';
 import { resolveKernel } from '../lab/kernels.ts';
 import { type Comparison, type CompareHooks, compareKernels, defaultCompareLimits } from './compare.ts';
@@ -25,6 +26,8 @@ export interface SideBySide extends Comparison {
   readonly base: KernelIdentity;
   readonly kernel: KernelIdentity;
   readonly cpu: string;
+  /** Seconds that the two boots took together. */
+  readonly bootSeconds: number;
 }
 
 /** @throws UsageError, SkippedError, InfrastructureError when one of the kernels does not come up. */
@@ -48,6 +51,7 @@ export async function compareSides(
     base: await identityOf(options.base, base, options),
     kernel: await identityOf(options.kernel, kernel, options),
     cpu: kernel.facts.cpu,
+    bootSeconds: base.bootSeconds + kernel.bootSeconds,
   };
 }
 
@@ -65,4 +69,21 @@ async function identityOf(
   { install, say }: SideBySideOptions,
 ): Promise<KernelIdentity> {
   return identify(await resolveKernel(side.kernel, { install, say }), facts.kernelRelease, side.kvmModules);
+}
+
+/** Seconds between two lines about how far it is. */
+const tellSeconds = 10;
+
+/** Tells each group, and now and then how far it is. */
+export function toldTo(say: (line: string) => void): Required<CompareHooks> {
+  let told = 0;
+  return {
+    onGroup: ({ kind, key }) => say(`${kind}: ${key}`),
+    onBatch: ({ cases, hypercalls, seconds, groups }) => {
+      if (seconds - told < tellSeconds) return;
+      told = seconds;
+      const counts = `${formatCount(cases)} cases | ${formatCount(hypercalls)} hypercalls | differences ${groups}`;
+      say(`${seconds.toFixed(0)} s | ${counts}`);
+    },
+  };
 }

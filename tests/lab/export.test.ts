@@ -53,9 +53,10 @@ describe.skipIf(isLabMissing)('a kernel in the lab', () => {
   it("should show KVM's own events of each step", async () => {
     const program = encodeCase(value);
 
-    const { events, observation } = await traceProgram(lab, program);
+    const traced = await traceProgram(lab, program);
 
-    const [first, second] = eventsByStep(program, events)!;
+    const { observation } = traced;
+    const [first, second] = eventsByStep(program, traced)!;
     const names = (step: typeof first): string[] => step!.map(({ name }) => name);
     expect(observation.stopped).toBeNull();
     expect(names(first)).toEqual(

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { makeCase, makeStep } from '../../../src/case/case.ts';
 import { encodeCase } from '../../../src/case/encode.ts';
+import type { Observation } from '../../../src/case/observation.ts';
 import { eventsByStep, parseTrace, withoutAsides } from '../../../src/lab/trace.ts';
 
 const text = `# tracer: nop
@@ -30,17 +31,42 @@ describe('eventsByStep', () => {
   it('should give a call one run and a run step one of each vCPU', () => {
     const program = encodeCase(makeCase(vcpus, [makeStep({ do: 'send-ipi' }), makeStep({ do: 'run' })]));
 
-    const steps = eventsByStep(program, parseTrace(text));
+    const steps = eventsByStep(program, { events: parseTrace(text), observation: ran() });
 
     expect(steps!.map((events) => events.length)).toEqual([5, 3]);
+  });
+
+  it('should give no run to what the host does, and to a call that is not made', () => {
+    const page = 0xf0000n;
+    const steps = [
+      makeStep({ do: 'write-msr', msr: 'vp-index', value: 3n }),
+      makeStep({ do: 'send-ipi', page }),
+      makeStep({ do: 'send-ipi' }),
+      makeStep({ do: 'init', vcpu: 0 }),
+      makeStep({ do: 'run' }),
+    ];
+
+    const divided = eventsByStep(encodeCase(makeCase(vcpus, steps)), {
+      events: parseTrace(text),
+      observation: ran([null, 'no-code', null, null, null]),
+    });
+
+    // vCPU 0 got INIT and runs no more.
+    expect(divided!.map((events) => events.length)).toEqual([0, 0, 5, 0, 2]);
   });
 
   it('should not divide what vCPUs on threads of their own do', () => {
     const program = encodeCase(makeCase([{ vpIndex: 0, idle: 'halted' }], [makeStep({ do: 'send-ipi' })]));
 
-    expect(eventsByStep(program, parseTrace(text))).toBeNull();
+    expect(eventsByStep(program, { events: parseTrace(text), observation: ran() })).toBeNull();
   });
 });
+
+/** An observation that has nothing but how each call left. */
+function ran(exits: readonly Observation['steps'][number]['exit'][] = []): Observation {
+  const nothing = { result: null, exception: null, registers: [], arrivals: [], lapics: null };
+  return { vpIndexes: [], steps: exits.map((exit) => ({ ...nothing, exit })), lapics: [], memory: [], stopped: null };
+}
 
 describe('withoutAsides', () => {
   it('should leave out page faults with the entry behind them, and count them', () => {
