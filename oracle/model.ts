@@ -62,7 +62,12 @@ export const stepRules = ['run', 'set-apic', 'init', 'no-hypercall-in-page'] as 
 
 /** What KVM does with a program, according to the model. */
 export function predict(program: Program, facts: TargetFacts, model: Model = kvmModel): Outcome {
-  const walk = new Walk(program, contractFor(facts), model);
+  return predictUnder(program, contractFor(facts), model);
+}
+
+/** As `predict`, for a KVM of that contract. */
+export function predictUnder(program: Program, contract: Contract, model: Model = kvmModel): Outcome {
+  const walk = new Walk(program, contract, model);
   const { vpIndexes, lapics } = walk;
   const steps = program.steps.map((step) => walk.step(step));
   return { vpIndexes, lapics, steps, memory: walk.memory.changes() };

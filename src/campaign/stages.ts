@@ -18,25 +18,37 @@ const shownFields: ReadonlySet<string> = new Set(['vpIndex', 'apic', 'eoi', 'idl
 
 /** What is special about the VM, and each vCPU in a line. */
 export function formatMachine(value: Case): string {
-  const { vcpus, irqchip, xen, guestOsId } = value.machine;
-  const json = toJson(value).machine.vcpus as Record<string, unknown>[];
-  const special = [
-    ...(irqchip === 'kernel' ? [] : [`irqchip ${irqchip}`]),
-    ...(xen ? ['Xen hypercalls intercepted'] : []),
-    ...(guestOsId === defaultGuestOsId ? [] : [`GUEST_OS_ID 0x${guestOsId.toString(16)}`]),
-  ];
-  const rows = vcpus.map((vcpu, position) => [
+  const special = oddMachineWords(value);
+  const rows = value.machine.vcpus.map((vcpu, position) => [
     `vCPU ${position}`,
     `VP ${vcpu.vpIndex}`,
     `apic ${vcpu.apic}`,
     `eoi ${vcpu.eoi}`,
     vcpu.idle,
-    Object.entries(json[position]!)
-      .filter(([name]) => !shownFields.has(name))
-      .map(([name, field]) => `${name} ${String(field)}`)
-      .join('  '),
+    oddVcpuWords(value, position, shownFields).join('  '),
   ]);
   return `${special.length === 0 ? '' : `  ${special.join(', ')}\n`}${formatTable(rows, '  ')}`;
+}
+
+/** What is special about the VM. */
+export function oddMachineWords({ machine: { irqchip, xen, guestOsId } }: Case): string[] {
+  return [
+    ...(irqchip === 'kernel' ? [] : [`irqchip ${irqchip}`]),
+    ...(xen ? ['Xen hypercalls intercepted'] : []),
+    ...(guestOsId === defaultGuestOsId ? [] : [`GUEST_OS_ID 0x${guestOsId.toString(16)}`]),
+  ];
+}
+
+/** What is special about a vCPU, by the fields of the case. */
+export function oddVcpuWords(
+  value: Case,
+  position: number,
+  without: ReadonlySet<string> = new Set(['vpIndex']),
+): string[] {
+  const json = toJson(value).machine.vcpus[position] as Record<string, unknown>;
+  return Object.entries(json)
+    .filter(([name]) => !without.has(name))
+    .map(([name, field]) => `${name} ${String(field)}`);
 }
 
 /** All steps of a case with a table each. */

@@ -2,11 +2,13 @@
 import { formatPermitted } from '../../oracle/tlfs-text.ts';
 import { prepare } from '../campaign/judgement.ts';
 import { isCall } from '../case/checks.ts';
-import { describeStep } from '../campaign/stages.ts';
+import { describeStep, oddMachineWords, oddVcpuWords } from '../campaign/stages.ts';
 import { formatCount, formatTable } from '../campaign/table.ts';
 import { type StepView, viewObservation, viewOutcome } from '../campaign/view.ts';
 import type { Group } from './compare.ts';
-import { describeFate, type GroupKind, guestDifferences, type Pair, type Seen, statusOf } from './difference.ts';
+import { causeSource } from './contract-cause.ts';
+import { describeFate, type GroupKind, guestDifferences, type Pair, type Seen } from './difference.ts';
+import { statusOf } from './guest-difference.ts';
 
 const headlines: Record<GroupKind, string> = {
   new: 'NEW: only the second kernel leaves its contract',
@@ -25,9 +27,11 @@ export interface Names {
 /** A group whole. */
 export function formatGroup(group: Group, names: Names): string {
   const { kind, key, cases, path, confirmed } = group;
+  const source = causeSource(key);
   const lines = [
     headlines[kind],
     `  ${key}`,
+    ...(source === null ? [] : [`  ${source}`]),
     `  ${formatCount(cases)} ${cases === 1 ? 'case' : 'cases'}, first at ${path}; confirmed ${confirmed}`,
   ];
   return `${lines.join('\n')}\n${formatMinimal(group, names)}`;
@@ -38,9 +42,9 @@ export function formatGroup(group: Group, names: Names): string {
  * line.
  */
 export function formatMinimal({ value, pair }: Pick<Group, 'value' | 'pair'>, names: Names): string {
-  const vpIndexes = value.machine.vcpus.map(({ vpIndex, apic, idle }, position) => {
-    const words = [apic === 'x2apic' ? '' : apic, idle === 'parked' ? '' : idle].filter(Boolean).join(' ');
-    return `vCPU ${position} has VP index ${vpIndex}${words === '' ? '' : ` (${words})`}`;
+  const vcpus = value.machine.vcpus.map(({ vpIndex }, position) => {
+    const words = oddVcpuWords(value, position);
+    return `vCPU ${position} has VP index ${vpIndex}${words.length === 0 ? '' : ` (${words.join(' ')})`}`;
   });
   const steps = value.steps.map((step, index) => {
     const rules = [...new Set(sidesOf(pair).map(({ prepared }) => prepared.outcome.steps[index]!.rule))];
@@ -52,9 +56,9 @@ export function formatMinimal({ value, pair }: Pick<Group, 'value' | 'pair'>, na
     .filter(({ step }) => step === null)
     .map(({ vcpu, what, base, kernel }) => {
       const place = vcpu === null ? what : `${what} of vCPU ${vcpu}`;
-      return `  ${place}: ${names.base} ${base}, ${names.kernel} ${kernel}\n`;
+      return wrapped(`${place}: `, [`${names.base} ${base}`, `${names.kernel} ${kernel}`]);
     });
-  return `${wrapped('machine: ', vpIndexes)}${steps.join('')}${rest.join('')}`;
+  return `${wrapped('machine: ', [...oddMachineWords(value), ...vcpus])}${steps.join('')}${rest.join('')}`;
 }
 
 const widthMax = 74;
@@ -109,8 +113,8 @@ function stepRows(pair: Pair, index: number, names: Names): string[][] {
     return rows(`vCPU ${vcpu} (VP ${vpIndex})`, contract, cell);
   });
   const changed = ({ registers }: StepView): string => registers.join('; ') || 'unchanged';
-  const registers = seen.some((step) => step !== null && step.registers.length > 0)
-    ? rows('registers', () => 'unchanged', changed)
+  const registers = [...expected, ...seen].some((step) => step !== null && step.registers.length > 0)
+    ? rows('registers', changed, changed)
     : [];
   return [...answerRows(pair, index, rows), ...registers, ...vcpus];
 }
