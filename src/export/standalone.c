@@ -576,8 +576,10 @@ static void expect_result(uint64_t expected)
 /*[expect_exception]*/
 static void expect_exception(int expected)
 {
-	if (exception != expected)
-		fail("exception %d expected, got %d (result 0x%llx)", expected, exception, (unsigned long long)result);
+	if (exception < 0)
+		fail("exception %d expected, got none (result 0x%llx)", expected, (unsigned long long)result);
+	else if (exception != expected)
+		fail("exception %d expected, got %d", expected, exception);
 }
 
 /*[/]*/

@@ -4,7 +4,7 @@ import { execa } from 'execa';
 export interface TouchedPlace {
   /** Path below the tree. */
   readonly file: string;
-  /** The function around the change, or the line that `diff -p` takes for one; "" at the top of a file. */
+  /** The function around the change, as diff finds it; "" at the top of a file. */
   readonly function: string;
   /** First and last line of the change in the file after the patch. */
   readonly lines: readonly [number, number];
@@ -14,7 +14,9 @@ export interface TouchedPlace {
 
 /** The places in which two states of a file differ; a state that is not there is `/dev/null`. */
 export async function touchedPlaces(file: string, before: string, after: string): Promise<TouchedPlace[]> {
-  const { stdout } = await execa('diff', ['-N', '-U0', '-p', before, after], { reject: false, env: { LC_ALL: 'C' } });
+  // What `-p` takes for the head of a function may be a label.
+  const args = ['-N', '-U0', '-F', '^[[:alpha:]_].*(', before, after];
+  const { stdout } = await execa('diff', args, { reject: false, env: { LC_ALL: 'C' } });
   return parsePlaces(file, stdout);
 }
 

@@ -1,6 +1,9 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { aimAt, aimedBatches } from '../../../src/review/aim.ts';
-import { describePlaces, isWhitespaceOnly, parsePlaces } from '../../../src/review/touched.ts';
+import { describePlaces, isWhitespaceOnly, parsePlaces, touchedPlaces } from '../../../src/review/touched.ts';
 
 const file = 'arch/x86/kvm/hyperv.c';
 const diff = `--- a/${file}
@@ -26,6 +29,20 @@ describe('parsePlaces', () => {
   it('should tell changes of blanks from others', () => {
     expect(isWhitespaceOnly(parsePlaces(file, diff))).toBe(false);
     expect(isWhitespaceOnly(parsePlaces(file, '@@ -1,0 +2 @@ f(void)\n+\t\n'))).toBe(true);
+  });
+});
+
+describe('touchedPlaces', () => {
+  it('should name the function, not the label, before the change', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'hvipi-test-'));
+    const text = 'static int f(int a)\n{\n\tx;\nout:\n\treturn 0;\n}\n';
+    await writeFile(join(folder, 'before'), text);
+    await writeFile(join(folder, 'after'), text.replace('return 0', 'return 1'));
+
+    const places = await touchedPlaces(file, join(folder, 'before'), join(folder, 'after'));
+    await rm(folder, { recursive: true });
+
+    expect(places.map((place) => [place.function, place.lines])).toEqual([['f', [5, 5]]]);
   });
 });
 
