@@ -12,9 +12,11 @@ const ioctlBuffer = libc.func('ioctl', 'int', ['int', 'unsigned long', 'void *']
 const ioctlNumber = libc.func('ioctl', 'int', ['int', 'unsigned long', 'long']);
 const mmapFn = libc.func('void *mmap(void *addr, size_t length, int prot, int flags, int fd, long offset)');
 const munmapFn = libc.func('int munmap(void *addr, size_t length)');
+const initModuleFn = libc.func('syscall', 'long', ['long', 'void *', 'unsigned long', 'const char *']);
 
 export const EINTR = 4;
 export const EAGAIN = 11;
+const EEXIST = 17;
 const errnoNames = new Map(Object.entries(koffi.os.errno).map(([name, code]) => [code, name]));
 
 /** A system call that failed: which, and with what errno. */
@@ -46,6 +48,20 @@ export function openFile(path: string): number {
 
 export function closeFile(fd: number): void {
   closeFn(fd);
+}
+
+/** Number of init_module (arch/x86/entry/syscalls/syscall_64.tbl); the C library has no function for it. */
+const SYS_init_module = 175;
+
+/**
+ * Loads a module into the kernel that we run on; one that is loaded already stays.
+ *
+ * @param parameters as on insmod's command line.
+ * @throws KvmError: ENOEXEC for a module of another kernel, EOPNOTSUPP where it finds no hardware.
+ */
+export function loadKernelModule(image: Buffer, parameters: string): void {
+  const result: number = initModuleFn(SYS_init_module, image, image.length, parameters);
+  if (result < 0 && koffi.errno() !== EEXIST) throw new KvmError('init_module', koffi.errno());
 }
 
 /**

@@ -1,38 +1,86 @@
 /**
- * The program that runs inside the lab. It takes batches from the channel, has them executed by the KVM of the kernel
- * that it runs on, and sends back what was seen. Reads and writes block: nothing else goes on here.
+ * The program that runs inside the lab. It loads the modules of the KVM under test, takes batches from the channel, has
+ * them executed by that KVM, and sends back what was seen. Reads and writes block: nothing else goes on here.
  */
-import { spawn } from 'node:child_process';
-import { openSync, readdirSync, readFileSync, readSync, writeSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, openSync, readdirSync, readFileSync, readSync, writeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { type KvmExecutor, openKvmExecutor } from '../executor/kvm-executor.ts';
-import { encodeFrame, type ExecEnd, type Frame, FrameDecoder, type FrameKind } from './protocol.ts';
+import { loadKernelModule } from '../kvm/libc.ts';
+import { noteMark } from './note-mark.ts';
+import { decodeModules, encodeFrame, type ExecEnd, type Frame, FrameDecoder, type FrameKind } from './protocol.ts';
 
 /** As in qemu.ts, which belongs to the host side. */
 const portName = 'hvipi';
-const readBytes = 1024 * 1024;
+/** Buffers that reads share; a read of the port gives a page at most. */
+const bufferBytes = 256 * 1024;
+const readBytesMin = 4096;
 
 await main();
 
 async function main(): Promise<void> {
   const port = openPort();
   const send = (kind: FrameKind, payload: Buffer | string): void => writeAll(port, encodeFrame(kind, payload));
-  let executor: KvmExecutor;
-  try {
-    executor = openKvmExecutor('lab');
-  } catch (error) {
-    sendError(send, error);
-    return;
+  send('waiting', '');
+  let executor: KvmExecutor | null = null;
+  for (const frame of readFrames(port)) {
+    if (executor !== null) {
+      await answer(frame, executor, send);
+      continue;
+    }
+    if (frame.kind !== 'modules') return fail(`the agent got ${frame.kind} before its modules`);
+    loadModules(frame.payload);
+    try {
+      executor = openKvmExecutor('lab');
+    } catch (error) {
+      return sendError(send, error);
+    }
+    send('ready', JSON.stringify(executor.facts));
   }
-  send('ready', JSON.stringify(executor.facts));
+}
+
+/** Frames as they come, until the host side is gone. */
+function* readFrames(port: number): Generator<Frame> {
   const decoder = new FrameDecoder();
+  let free = Buffer.alloc(0);
   for (;;) {
-    const bytes = Buffer.allocUnsafe(readBytes);
-    const count = readSync(port, bytes, 0, readBytes, null);
-    // The host side is gone.
+    if (free.length < readBytesMin) free = Buffer.allocUnsafeSlow(bufferBytes);
+    const count = readSync(port, free, 0, free.length, null);
     if (count === 0) return;
-    for (const frame of decoder.push(bytes.subarray(0, count))) await answer(frame, executor, send);
+    yield* decoder.push(free.subarray(0, count));
+    free = free.subarray(count);
   }
+}
+
+/** Loads the modules of the KVM under test; ends this process when there is no /dev/kvm then. */
+function loadModules(payload: Buffer): void {
+  const isIntel = readFileSync('/proc/cpuinfo', 'latin1').includes('GenuineIntel');
+  const foreign = isIntel ? 'kvm-amd.ko' : 'kvm-intel.ko';
+  let complaint: string | null = null;
+  for (const { file, parameters, bytes } of decodeModules(payload)) {
+    if (file === foreign) continue;
+    try {
+      loadKernelModule(bytes, parameters);
+    } catch (error) {
+      complaint ??= `${file}: ${(error as Error).message}${wordsOfKernel(file)}`;
+    }
+  }
+  if (existsSync('/dev/kvm')) return;
+  fail(`no /dev/kvm: ${complaint ?? 'the kernel has no KVM for this CPU, and no module was given'}`);
+}
+
+/** What the kernel last printed about a module, in parentheses. */
+function wordsOfKernel(file: string): string {
+  const mark = `${file.replace(/\.ko$/, '').replaceAll('-', '_')}: `;
+  const lines = spawnSync('dmesg', { encoding: 'utf8' }).stdout.split('\n');
+  const line = lines.findLast((each) => each.includes(mark));
+  return line === undefined ? '' : ` (${line.replace(/^\[[^\]]*\] */, '')})`;
+}
+
+/** Says on the console what the host side makes its error of, and ends. */
+function fail(text: string): never {
+  process.stderr.write(`${noteMark}${text}\n`);
+  process.exit(1);
 }
 
 type Send = (kind: FrameKind, payload: Buffer | string) => void;
@@ -71,8 +119,7 @@ function openPort(): number {
   const device = ports.find((port) => readFileSync(`${folder}/${port}/name`, 'latin1').trim() === portName);
   if (device === undefined) {
     const needed = 'CONFIG_VIRTIO_PCI and CONFIG_VIRTIO_CONSOLE';
-    process.stderr.write(`hvipi-lab: no virtio-serial port in the lab: the kernel needs ${needed}\n`);
-    process.exit(1);
+    fail(`no virtio-serial port in the lab: the kernel needs ${needed}`);
   }
   return openSync(`/dev/${device}`, 'r+');
 }

@@ -1,23 +1,35 @@
-/** Starts the machine and waits for its agent. Opening is not testing: whatever goes wrong here is no finding. */
+/**
+ * Starts the machine, from a saved state if it can, and gives its agent the modules of the KVM under test. Opening is not
+ * testing: whatever goes wrong here is no finding.
+ */
 import { InfrastructureError, KernelFailure, SkippedError, type TargetFacts } from '../executor/executor.ts';
 import type { Say } from './apt.ts';
-import type { Channel } from './channel.ts';
+import { Channel } from './channel.ts';
+import type { Initramfs } from './initramfs.ts';
 import type { Kernel } from './kernels.ts';
-import { Machine } from './machine.ts';
+import { Machine, type Origin, type StateFiles } from './machine.ts';
+import type { Module } from './modules.ts';
+import { encodeModules } from './protocol.ts';
+import { dropState, makeState, stateFiles, stateFolder, useState } from './saved-state.ts';
 
 export interface BootOptions {
   readonly qemu: string;
   readonly kernel: Kernel;
   readonly accel: 'tcg' | 'kvm';
-  readonly writeInitramfs: (path: string) => Promise<void>;
-  readonly channel: Channel;
+  readonly initramfs: Initramfs;
+  /** Modules of the KVM under test, and what they need. */
+  readonly modules: readonly Module[];
+  /** See `Channel`. */
+  readonly silenceMs: number;
   readonly say: Say;
   readonly signal?: AbortSignal | undefined;
 }
 
 export interface Booted {
   readonly machine: Machine;
+  readonly channel: Channel;
   readonly facts: TargetFacts;
+  /** From the start of the first QEMU, which may have been one whose state was saved, until the agent was ready. */
   readonly bootSeconds: number;
 }
 
@@ -25,28 +37,95 @@ export interface Booted {
 const bootSecondsMax = 90;
 
 /**
- * Boots; resolves when the agent is ready.
+ * Resolves when the agent has its modules.
  *
  * @throws InfrastructureError in one line that names the kernel, its last words and where the console's log is;
  * SkippedError when the agent found that the kernel lacks what is to be tested.
  */
-export async function bootMachine(options: BootOptions): Promise<Booted> {
-  const { qemu, kernel, accel, writeInitramfs, channel, signal } = options;
+export async function bootLab(options: BootOptions): Promise<Booted> {
+  const startedAt = performance.now();
+  const booted = (await bootFromState(options)) ?? (await bootFrom(options, boot(options, null)));
+  return { ...booted, bootSeconds: (performance.now() - startedAt) / 1000 };
+}
+
+type Started = Omit<Booted, 'bootSeconds'>;
+
+/** The origin of a machine that boots. */
+function boot({ initramfs }: BootOptions, memory: string | null): Origin {
+  return { kind: 'boot', writeInitramfs: initramfs.write, memory };
+}
+
+/** Null when there is no state to start from, and none can be made. */
+async function bootFromState(options: BootOptions): Promise<Started | null> {
+  const { qemu, kernel, accel, initramfs, say, signal } = options;
+  if (accel === 'kvm') return null;
+  const folder = stateFolder({ qemu, bzImage: kernel.bzImage, initramfsKey: initramfs.key });
+  const isThere = await useState(folder);
+  try {
+    if (!isThere) await makeState(folder, (files) => saveBooted(options, files));
+    return await bootFrom(options, { kind: 'state', files: stateFiles(folder) });
+  } catch (error) {
+    if (!(error instanceof StateError) || signal?.aborted === true) throw error;
+    say(`the saved state of the lab cannot be ${isThere ? 'loaded' : 'used'}, so it boots: ${error.message}`);
+    await dropState(folder);
+    return null;
+  }
+}
+
+/** Not the kernel but the saving or loading of its state failed. */
+class StateError extends Error {}
+
+/** Boots until the agent waits, and saves that. */
+async function saveBooted(options: BootOptions, files: StateFiles): Promise<void> {
+  const { machine } = await start(options, boot(options, files.memory), async ({ channel }) => channel.waiting);
+  try {
+    await machine.save(files).catch(throwStateError);
+  } finally {
+    await machine[Symbol.asyncDispose]();
+  }
+}
+
+/** Starts and hands over the modules. */
+async function bootFrom(options: BootOptions, origin: Origin): Promise<Started> {
+  const { machine, channel, result, warning } = await start(options, origin, async (started) => {
+    if (origin.kind === 'boot') await started.channel.waiting;
+    else await started.machine.load(origin.files).catch(throwStateError);
+    started.channel.handOver(encodeModules(options.modules.map((module) => ({ ...module, parameters: '' }))));
+    return started.channel.ready;
+  });
+  if (warning !== null) options.say(`${options.kernel.spec} warned while it booted: ${warning.fingerprint}`);
+  return { machine, channel, facts: result };
+}
+
+function throwStateError(error: Error): never {
+  throw new StateError(error.message);
+}
+
+interface Opened {
+  readonly machine: Machine;
+  readonly channel: Channel;
+}
+
+/** Starts a machine and waits for it in the given way; what fails is told with the machine's last words. */
+async function start<T>(
+  options: BootOptions,
+  origin: Origin,
+  wait: (opened: Opened) => Promise<T>,
+): Promise<Opened & { readonly result: T; readonly warning: KernelFailure | null }> {
+  const { qemu, kernel, accel, silenceMs, signal } = options;
   signal?.throwIfAborted();
-  const machine = await Machine.start({ qemu, bzImage: kernel.bzImage, accel, writeInitramfs, listener: channel });
+  const channel = new Channel(silenceMs);
+  const machine = await Machine.start({ qemu, bzImage: kernel.bzImage, accel, origin, listener: channel });
   channel.attach(machine);
   const timer = setTimeout(() => channel.close(new BootTimeout()), bootSecondsMax * 1000);
   const onAbort = (): void => channel.close(new InfrastructureError('the boot was interrupted'));
   signal?.addEventListener('abort', onAbort);
   try {
-    const facts = await channel.ready;
-    const bootSeconds = (performance.now() - machine.startedAt) / 1000;
+    const result = await wait({ machine, channel });
     await machine.dropInitramfs();
-    const warning = channel.takeBootWarning();
-    if (warning !== null) options.say(`${kernel.spec} warned while it booted: ${warning.fingerprint}`);
-    return { machine, facts, bootSeconds };
+    return { machine, channel, result, warning: channel.takeBootWarning() };
   } catch (error) {
-    if (error instanceof SkippedError || signal?.aborted) {
+    if (error instanceof SkippedError || error instanceof StateError || signal?.aborted) {
       await machine[Symbol.asyncDispose]();
       throw error;
     }

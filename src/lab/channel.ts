@@ -26,8 +26,8 @@ interface Pending {
   answer: Buffer | Error | null;
 }
 
-interface ReadySettlers {
-  readonly resolve: (facts: TargetFacts) => void;
+interface Settlers<T> {
+  readonly resolve: (value: T) => void;
   readonly reject: (error: Error) => void;
 }
 
@@ -37,7 +37,9 @@ const nmiMs = 3000;
 const shownLines = 40;
 
 export class Channel implements MachineListener {
-  /** Facts of the agent as soon as it is up; rejects when the lab fails before. */
+  /** When the agent waits for its modules; rejects when the lab fails before. */
+  readonly waiting: Promise<void>;
+  /** Facts of the agent as soon as it has its modules; rejects when the lab fails before. */
   readonly ready: Promise<TargetFacts>;
   readonly #silenceMs: number;
   readonly #decoder = new FrameDecoder();
@@ -53,17 +55,14 @@ export class Channel implements MachineListener {
   #silentMs = 0;
   #starvedMs = 0;
   #nmiSent = false;
-  readonly #settleReady: ReadySettlers;
+  readonly #settleWaiting: Settlers<void>;
+  readonly #settleReady: Settlers<TargetFacts>;
 
   /** @param silenceMs how long the agent may be silent while it works on a batch. */
   constructor(silenceMs: number) {
     this.#silenceMs = silenceMs;
-    let settle!: ReadySettlers;
-    this.ready = new Promise((resolve, reject) => {
-      settle = { resolve, reject };
-    });
-    this.ready.catch(() => undefined);
-    this.#settleReady = settle;
+    [this.waiting, this.#settleWaiting] = settled<void>();
+    [this.ready, this.#settleReady] = settled<TargetFacts>();
     // Counted in ticks: while this whole process is stopped (Ctrl-Z, a sleeping laptop) no silence adds up.
     this.#ticker = setInterval(() => this.#tick(), tickMs);
     this.#ticker.unref();
@@ -71,6 +70,11 @@ export class Channel implements MachineListener {
 
   attach(machine: ChannelMachine): void {
     this.#machine = machine;
+  }
+
+  /** Gives the agent its modules: bytes of `encodeModules`. */
+  handOver(modules: Buffer): void {
+    this.#machine?.send(encodeFrame('modules', modules));
   }
 
   /** Sends a request; resolves with the payload of its answer. */
@@ -89,6 +93,7 @@ export class Channel implements MachineListener {
     if (this.#dead !== null) return;
     this.#dead = error;
     clearInterval(this.#ticker);
+    this.#settleWaiting.reject(error);
     this.#settleReady.reject(error);
     for (const pending of this.#queue) pending.reject(error);
     this.#queue = [];
@@ -148,6 +153,7 @@ export class Channel implements MachineListener {
   }
 
   #take({ kind, payload }: Frame): void {
+    if (kind === 'waiting') return this.#settleWaiting.resolve();
     if (kind === 'ready') {
       this.#isReady = true;
       this.#settleReady.resolve(JSON.parse(payload.toString()) as TargetFacts);
@@ -199,6 +205,16 @@ export class Channel implements MachineListener {
     const cause = lines.findLast((line) => /^(?:\w*Error(?: \[\w+\])?: |FATAL ERROR: |Segmentation fault)/.test(line));
     return cause === undefined ? text : `${text}: ${cause}`;
   }
+}
+
+/** A promise that may fail unheard, and what settles it. */
+function settled<T>(): [Promise<T>, Settlers<T>] {
+  let settlers!: Settlers<T>;
+  const promise = new Promise<T>((resolve, reject) => {
+    settlers = { resolve, reject };
+  });
+  promise.catch(() => undefined);
+  return [promise, settlers];
 }
 
 function errorOf(kind: Frame['kind'], payload: Buffer): Error | null {

@@ -11,9 +11,7 @@ import {
   headlineKind,
   prefaceLinesMax,
 } from './console.ts';
-
-/** Lines that the init script and the agent print for the host start with this. */
-export const noteMark = 'hvipi-lab: ';
+import { noteMark } from './note-mark.ts';
 
 /** The decompressor's last words, after the reason and without a newline (arch/x86/boot/compressed/error.c). */
 const haltedText = ' -- System halted';

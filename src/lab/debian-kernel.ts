@@ -142,8 +142,9 @@ async function privateLists(): Promise<string[]> {
 async function keepNeeded(tree: string, release: string, folder: string): Promise<void> {
   await copyFile(join(tree, 'boot', `vmlinuz-${release}`), join(folder, 'vmlinuz'));
   await mkdir(join(folder, 'modules'));
-  const modules = await collectModules(join(tree, 'lib/modules', release), null, findProgram('busybox') ?? 'busybox');
-  for (const { file, bytes } of modules) await writeFile(join(folder, 'modules', file), bytes);
+  const busybox = findProgram('busybox') ?? 'busybox';
+  const { channel, kvm } = await collectModules(join(tree, 'lib/modules', release), null, busybox);
+  for (const { file, bytes } of [...channel, ...kvm]) await writeFile(join(folder, 'modules', file), bytes);
 }
 
 function describe(spec: DebianSpec, id: string): DebianKernel {

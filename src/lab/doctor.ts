@@ -20,8 +20,8 @@ export interface Check {
 const installRemedy = 'hvipi lab install';
 /** Node from which everything here works (package.json, engines). */
 const nodeMin = [20, 19] as const;
-/** A Debian kernel package unpacked, the runtime in the cache, and room to work. */
-const cacheMibMin = 600;
+/** A Debian kernel package unpacked, the runtime in the cache, a saved state or two, and room to work. */
+const cacheMibMin = 1200;
 /** One initramfs and a console log. */
 const tmpMibMin = 200;
 const memoryMibMin = 1200;

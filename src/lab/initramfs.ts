@@ -6,8 +6,8 @@
  * Node binary stripped (86 MB) 3.5 s, with lz4 on top 3.4 s: no gain that can be told from noise. So: uncompressed,
  * unstripped, no share.
  *
- * The large part (Node, its libraries, busybox, koffi) is kept in the cache; the small one (modules, agent, init script)
- * is made at every start. The kernel unpacks archives that follow each other.
+ * The large part (Node, its libraries, busybox, koffi) is kept in the cache; the small one (modules of the channel, agent,
+ * init script) is made at every start. The kernel unpacks archives that follow each other.
  */
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { appendFile, copyFile, readdir, rm, writeFile, constants, stat } from 'node:fs/promises';
@@ -22,18 +22,14 @@ import { cacheRoot, makeFolderAtOnce } from './cache.ts';
 import { cpioArchive, type CpioEntry } from './cpio.ts';
 import { withFileErrors } from './errors.ts';
 import { guestPaths, initScript } from './init-script.ts';
-import type { Kernel } from './kernels.ts';
-import { collectModules } from './modules.ts';
+import type { Module } from './modules.ts';
 import { findProgram } from './tools.ts';
 
-export interface InitramfsOptions {
-  readonly kernel: Kernel;
-  /** Folder of kvm*.ko that go before the kernel's own, or null. */
-  readonly kvmModules: string | null;
-  /** Path of the host's busybox. */
-  readonly busybox: string;
-  /** The file to write. */
-  readonly target: string;
+export interface Initramfs {
+  /** Text that is equal when what is written is. */
+  readonly key: string;
+  /** Writes it to this path. @throws InfrastructureError when the disk is full. */
+  readonly write: (target: string) => Promise<void>;
 }
 
 /** Raise it when what is in the cached part changes without its inputs changing. */
@@ -42,16 +38,13 @@ const runtimeFormat = 1;
 const unusedDaysMax = 14;
 
 /**
- * Writes the initramfs.
+ * Makes everything that goes into the initramfs.
  *
- * @throws UsageError when `kvmModules` has no kvm.ko, InfrastructureError when the disk is full.
+ * @param busybox path of the host's busybox.
+ * @param modules those that the init script loads, in load order.
  */
-export async function writeInitramfs({ kernel, kvmModules, busybox, target }: InitramfsOptions): Promise<void> {
-  const [runtime, agent, modules] = await Promise.all([
-    cachedRuntime(busybox),
-    bundleAgent(),
-    collectModules(kernel.moduleDir, kvmModules, busybox),
-  ]);
+export async function prepareInitramfs(busybox: string, modules: readonly Module[]): Promise<Initramfs> {
+  const [runtime, agent] = await Promise.all([cachedRuntime(busybox), bundleAgent()]);
   const init = Buffer.from(initScript(modules.map(({ file }) => file)));
   const own = cpioArchive([
     { kind: 'file', path: 'init', executable: true, bytes: init },
@@ -60,10 +53,12 @@ export async function writeInitramfs({ kernel, kvmModules, busybox, target }: In
       return { kind: 'file', path: `${guestPaths.modules}/${file}`, executable: false, bytes };
     }),
   ]);
-  await withFileErrors(target, async () => {
-    await copyFile(runtime, target, constants.COPYFILE_FICLONE);
-    await appendFile(target, own);
-  });
+  const write = async (target: string): Promise<void> =>
+    withFileErrors(target, async () => {
+      await copyFile(runtime, target, constants.COPYFILE_FICLONE);
+      await appendFile(target, own);
+    });
+  return { key: createHash('sha256').update(runtime).update(own).digest('hex'), write };
 }
 
 /** The agent and everything of ours that it imports, as one file. */

@@ -7,12 +7,13 @@ import type { Program } from '../case/program.ts';
 import { decodeObservations, encodeBatch } from '../case/wire.ts';
 import { type Executor, InfrastructureError, type RunOptions, type TargetFacts } from '../executor/executor.ts';
 import type { Say } from './apt.ts';
-import { bootMachine } from './boot.ts';
-import { Channel } from './channel.ts';
-import { writeInitramfs } from './initramfs.ts';
+import { bootLab } from './boot.ts';
+import type { Channel } from './channel.ts';
+import { prepareInitramfs } from './initramfs.ts';
 import { ensureTools } from './install.ts';
 import { resolveKernel } from './kernels.ts';
 import type { Machine } from './machine.ts';
+import { collectModules } from './modules.ts';
 import type { ExecEnd } from './protocol.ts';
 
 export interface LabOptions {
@@ -48,15 +49,16 @@ const silenceSecondsDefault = 20;
 export async function openLab(options: LabOptions): Promise<Lab> {
   const tools = await ensureTools(options);
   const kernel = await resolveKernel(options.kernel, options);
-  const channel = new Channel((options.silenceSeconds ?? silenceSecondsDefault) * 1000);
-  const { machine, facts, bootSeconds } = await bootMachine({
+  const { accel = 'tcg' } = options;
+  const modules = await collectModules(kernel.moduleDir, options.kvmModules ?? null, tools.busybox);
+  const { machine, channel, facts, bootSeconds } = await bootLab({
     qemu: tools['qemu-system-x86_64'],
     kernel,
-    accel: options.accel ?? 'tcg',
-    writeInitramfs: (target) => {
-      return writeInitramfs({ kernel, kvmModules: options.kvmModules ?? null, busybox: tools.busybox, target });
-    },
-    channel,
+    accel,
+    initramfs: await prepareInitramfs(tools.busybox, modules.channel),
+    // QEMU emulates SVM and no VMX.
+    modules: modules.kvm.filter(({ name }) => accel === 'kvm' || name !== 'kvm_intel'),
+    silenceMs: (options.silenceSeconds ?? silenceSecondsDefault) * 1000,
     say: options.say,
     signal: options.signal,
   });
@@ -65,7 +67,7 @@ export async function openLab(options: LabOptions): Promise<Lab> {
 
 export class Lab implements Executor {
   readonly facts: TargetFacts;
-  /** From the start of QEMU until the agent was ready. */
+  /** From the start of QEMU until the agent was ready, the making of a saved state included. */
   readonly bootSeconds: number;
   readonly #machine: Machine;
   readonly #channel: Channel;

@@ -1,7 +1,7 @@
-/** One QEMU process: its private folder, its console, the channel to the agent, and its end. */
+/** One QEMU process: its private folder, its console, the channel to the agent, its state, and its end. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createWriteStream, readdirSync, readFileSync, rmSync, type WriteStream } from 'node:fs';
-import { mkdtemp, rename, rm } from 'node:fs/promises';
+import { copyFile, mkdtemp, rename, rm, symlink } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +9,9 @@ import { InfrastructureError } from '../executor/executor.ts';
 import { atExit } from './at-exit.ts';
 import { ConsoleWatch, type ConsoleListener } from './console-watch.ts';
 import { withFileErrors } from './errors.ts';
+import { devicesFile, loadDevices, saveDevices } from './migration.ts';
 import { qemuArguments } from './qemu.ts';
+import { Qmp } from './qmp.ts';
 import { findProgram } from './tools.ts';
 
 /** A unix socket's path has 108 bytes, the last of them 0 (unix(7)). */
@@ -21,9 +23,28 @@ export interface MachineOptions {
   readonly qemu: string;
   readonly bzImage: string;
   readonly accel: 'tcg' | 'kvm';
-  /** Writes the initramfs to this path. */
-  readonly writeInitramfs: (path: string) => Promise<void>;
+  readonly origin: Origin;
   readonly listener: MachineListener;
+}
+
+/** What the computer starts from: a boot, which may keep its memory in a file, or the state of one that booted. */
+export type Origin =
+  | {
+      readonly kind: 'boot';
+      /** Writes the initramfs to this path. */
+      readonly writeInitramfs: (path: string) => Promise<void>;
+      readonly memory: string | null;
+    }
+  | { readonly kind: 'state'; readonly files: StateFiles };
+
+/** Where the parts of a saved state are. */
+export interface StateFiles {
+  /** The memory: a sparse file. */
+  readonly memory: string;
+  /** Everything else of the computer. */
+  readonly devices: string;
+  /** What the console had printed. */
+  readonly console: string;
 }
 
 export interface MachineListener extends ConsoleListener {
@@ -43,8 +64,8 @@ export class Machine implements AsyncDisposable {
   readonly #log: WriteStream;
   readonly #forget: () => void;
   readonly #gone: Promise<void>;
+  readonly #control: Promise<Qmp>;
   #agent: Socket | null = null;
-  #control: Socket | null = null;
   #logBytes = 0;
   #stderr = '';
 
@@ -57,7 +78,7 @@ export class Machine implements AsyncDisposable {
     const folder = await withFileErrors(tmpdir(), () => mkdtemp(join(tmpdir(), 'hvipi-lab-')));
     const servers: Server[] = [];
     try {
-      await options.writeInitramfs(join(folder, 'initrd'));
+      if (options.origin.kind === 'boot') await options.origin.writeInitramfs(join(folder, 'initrd'));
       for (const name of ['agent.sock', 'control.sock']) servers.push(await listen(join(folder, name)));
       const [agentServer, controlServer] = servers;
       return new Machine(options, folder, agentServer!, controlServer!);
@@ -78,11 +99,12 @@ export class Machine implements AsyncDisposable {
       this.#agent = socket;
       socket.on('data', (bytes) => options.listener.received(bytes)).on('error', () => undefined);
     });
-    controlServer.on('connection', (socket) => {
-      this.#control = socket;
-      socket.on('error', () => undefined).resume();
-      socket.write('{"execute":"qmp_capabilities"}\n');
-    });
+    this.#control = new Promise((resolve) => controlServer.once('connection', (socket) => resolve(new Qmp(socket))));
+    const { origin } = options;
+    if (origin.kind === 'state') {
+      this.#onConsole(readFileSync(origin.files.console, 'latin1'));
+      this.console.finish();
+    }
     this.startedAt = performance.now();
     this.#process = spawnQemu(options, folder);
     this.#forget = atExit(() => {
@@ -122,7 +144,31 @@ export class Machine implements AsyncDisposable {
 
   /** The kernel answers an NMI with a panic that prints where it was (`unknown_nmi_panic`). */
   sendNmi(): void {
-    this.#control?.write('{"execute":"inject-nmi"}\n');
+    void this.#control.then((qmp) => qmp.execute('inject-nmi')).catch(() => undefined);
+  }
+
+  /**
+   * Saves everything but the memory, which is in its file already; the computer stands still from then on.
+   *
+   * @throws InfrastructureError when QEMU cannot.
+   */
+  async save({ devices, console }: StateFiles): Promise<void> {
+    await saveDevices(await this.#control);
+    await this.#gone;
+    await copyFile(join(this.#folder, devicesFile), devices);
+    await copyFile(this.logPath, console);
+  }
+
+  /**
+   * Loads a saved state and lets the computer go on; for a machine that was started from one.
+   *
+   * @throws InfrastructureError when QEMU cannot.
+   */
+  async load({ devices }: StateFiles): Promise<void> {
+    await symlink(devices, join(this.#folder, devicesFile));
+    const qmp = await Promise.race([this.#control, this.#gone]);
+    if (qmp === undefined) throw new InfrastructureError(`QEMU ended: ${lastLine(this.#stderr)}`);
+    await loadDevices(qmp);
   }
 
   /** The initramfs is no longer needed on disk once the kernel runs. */
@@ -142,7 +188,7 @@ export class Machine implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#process.kill('SIGKILL');
     await this.#gone;
-    for (const socket of [this.#agent, this.#control]) socket?.destroy();
+    this.#agent?.destroy();
     for (const server of this.#servers) server.close();
     this.#log.destroy();
     await rm(this.#folder, { recursive: true, force: true });
@@ -157,15 +203,18 @@ export class Machine implements AsyncDisposable {
 }
 
 function spawnQemu(options: MachineOptions, folder: string): ChildProcess {
+  const { bzImage, accel, origin } = options;
+  const path = origin.kind === 'boot' ? origin.memory : origin.files.memory;
   const args = qemuArguments({
-    bzImage: options.bzImage,
-    initrd: join(folder, 'initrd'),
+    bzImage,
+    initrd: origin.kind === 'boot' ? join(folder, 'initrd') : null,
+    memory: path === null ? null : { path, isWritten: origin.kind === 'boot' },
     sockets: { agent: join(folder, 'agent.sock'), control: join(folder, 'control.sock') },
-    accel: options.accel,
+    accel,
   });
   const [command, ...first] = dyingWithUs(options.qemu);
   // Detached: Ctrl-C in the terminal goes to us alone, and we end QEMU when we are through with it.
-  return spawn(command, [...first, ...args], { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  return spawn(command, [...first, ...args], { stdio: ['ignore', 'pipe', 'pipe'], detached: true, cwd: folder });
 }
 
 /**

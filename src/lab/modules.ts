@@ -6,8 +6,12 @@ import { execa } from 'execa';
 import { InfrastructureError } from '../executor/executor.ts';
 import { UsageError } from './errors.ts';
 
-/** What the lab needs, by module name; what is not found as a module is taken to be built in. */
-const wantedModules = ['virtio_pci', 'virtio_console', 'kvm_amd', 'kvm_intel'] as const;
+/**
+ * What the lab needs, by module name: for its channel, and the KVM under test. What is not found as a module is taken to
+ * be built in.
+ */
+const channelModules = ['virtio_pci', 'virtio_console'] as const;
+const kvmModules = ['kvm_amd', 'kvm_intel'] as const;
 
 export interface Module {
   /** Module name, with underscores. */
@@ -17,19 +21,27 @@ export interface Module {
   readonly bytes: Buffer;
 }
 
+/** Modules in load order. */
+export interface LabModules {
+  /** Those without which the agent cannot be reached. */
+  readonly channel: readonly Module[];
+  /** The others: those of the KVM under test and what they need. */
+  readonly kvm: readonly Module[];
+}
+
 /**
- * The modules in load order.
+ * The modules that the lab needs.
  *
  * @param folder where the kernel's modules are (`lib/modules/RELEASE`, a build folder, or a folder of .ko files).
- * @param kvmModules folder whose kvm*.ko go before the kernel's own, or null.
- * @throws UsageError when `kvmModules` has no kvm.ko.
+ * @param givenFolder folder whose kvm*.ko go before the kernel's own, or null.
+ * @throws UsageError when that has no kvm.ko.
  */
 export async function collectModules(
   folder: string | null,
-  kvmModules: string | null,
+  givenFolder: string | null,
   busybox: string,
-): Promise<Module[]> {
-  const given = kvmModules === null ? new Map<string, string>() : indexKvmModules(kvmModules);
+): Promise<LabModules> {
+  const given = givenFolder === null ? new Map<string, string>() : indexKvmModules(givenFolder);
   const own = folder === null ? new Map<string, string>() : indexModules(folder);
   // Of the given folder only kvm*.ko go before the kernel's own; what else it has fills gaps.
   const files = new Map([...given, ...own, ...[...given].filter(([name]) => name.startsWith('kvm'))]);
@@ -41,8 +53,11 @@ export async function collectModules(
     for (const needed of dependsOf(bytes)) await visit(needed);
     ordered.set(name, { name, file: plainName(path), bytes });
   };
-  for (const name of wantedModules) await visit(name);
-  return [...ordered.values()];
+  for (const name of channelModules) await visit(name);
+  const channelCount = ordered.size;
+  for (const name of kvmModules) await visit(name);
+  const modules = [...ordered.values()];
+  return { channel: modules.slice(0, channelCount), kvm: modules.slice(channelCount) };
 }
 
 /** Module names that a module needs, from the `depends=` of its .modinfo section. */

@@ -1,11 +1,12 @@
 /**
  * Frames on the one channel between the lab's host side and its agent: u32 LE payload length, u8 type, payload.
- * The host asks (`run`, `exec`), the agent answers in order. Both sides come from the same checkout, so there is no
- * version number.
+ * The agent waits for the modules of the KVM under test and loads them. Then the host asks (`run`, `exec`), and the
+ * agent answers in order. Both sides come from the same checkout, so there is no version number.
  */
+import { Reader, Writer } from '../case/bytes.ts';
 
 export const frameTypes = {
-  /** Agent: it is up; JSON of TargetFacts. */
+  /** Agent: it has loaded the modules; JSON of TargetFacts. */
   ready: 1,
   /** Host: bytes of `encodeBatch`. */
   run: 2,
@@ -21,6 +22,10 @@ export const frameTypes = {
   output: 7,
   /** Agent: answer to `exec`; JSON of ExecEnd. */
   ended: 8,
+  /** Agent: it is up and waits for `modules`; nothing. Here a lab's state can be saved. */
+  waiting: 9,
+  /** Host: bytes of `encodeModules`. */
+  modules: 10,
 } as const;
 
 export type FrameKind = keyof typeof frameTypes;
@@ -33,6 +38,37 @@ export interface Frame {
 /** How a program ended that was run with `exec`; 128 + number for a signal, as shells have it. */
 export interface ExecEnd {
   readonly exitCode: number;
+}
+
+/** A kernel module to be loaded in the lab. */
+export interface LabModule {
+  /** File name, always uncompressed: `kvm-amd.ko`. */
+  readonly file: string;
+  /** As on insmod's command line. */
+  readonly parameters: string;
+  readonly bytes: Buffer;
+}
+
+/** Modules in load order. */
+export function encodeModules(modules: readonly LabModule[]): Buffer {
+  const out = new Writer(modules.reduce((total, { bytes }) => total + bytes.length + 256, 16));
+  out.u32(modules.length);
+  for (const { file, parameters, bytes } of modules) {
+    out.text(file);
+    out.text(parameters);
+    out.u32(bytes.length);
+    out.bytes(bytes);
+  }
+  return out.finish();
+}
+
+export function decodeModules(payload: Buffer): LabModule[] {
+  const input = new Reader(payload);
+  return input.times(input.u32(), () => ({
+    file: input.text(),
+    parameters: input.text(),
+    bytes: input.bytes(input.u32()),
+  }));
 }
 
 const headerBytes = 5;

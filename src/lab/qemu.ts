@@ -2,7 +2,10 @@
 
 export interface QemuOptions {
   readonly bzImage: string;
-  readonly initrd: string;
+  /** Null where the kernel runs already, because its state is loaded. */
+  readonly initrd: string | null;
+  /** File that holds the memory: written to, or read and left as it is; null is memory of the process alone. */
+  readonly memory?: { readonly path: string; readonly isWritten: boolean } | null;
   /** Unix sockets that we listen to; null starts a shell on the console instead of the agent. */
   readonly sockets: Sockets | null;
   /** `tcg` emulates and needs nothing of the host; `kvm` needs a host that nests. */
@@ -52,14 +55,28 @@ export function qemuArguments(options: QemuOptions): string[] {
   // One thread: as fast as several for one guest CPU, and the other core stays free.
   const accel = options.accel === 'kvm' ? 'kvm' : 'tcg,thread=single';
   const append = [...kernelParameters, ...(options.sockets === null ? ['hvipi.shell'] : [])].join(' ');
+  const { initrd, memory = null } = options;
+  const backend = memory === null ? '' : ',memory-backend=memory';
   const rows = [
     ['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none', '-name', 'hvipi-lab'],
-    ['-machine', 'pc', '-accel', accel, '-cpu', cpu, '-smp', '1', '-m', String(memoryMib)],
-    ['-kernel', options.bzImage, '-initrd', options.initrd, '-append', append],
+    ['-machine', `pc${backend}`, '-accel', accel, '-cpu', cpu, '-smp', '1', '-m', String(memoryMib)],
+    ...(memory === null ? [] : [memoryArguments(memory.path, memory.isWritten)]),
+    [
+      '-kernel',
+      options.bzImage,
+      '-append',
+      append,
+      ...(initrd === null ? ['-incoming', 'defer'] : ['-initrd', initrd]),
+    ],
     ['-chardev', 'stdio,id=console,signal=off', '-serial', 'chardev:console'],
     ...(options.sockets === null ? [] : socketArguments(options.sockets)),
   ];
   return rows.flat();
+}
+
+function memoryArguments(path: string, isWritten: boolean): string[] {
+  const size = `size=${memoryMib}M,mem-path=${escapeValue(path)}`;
+  return ['-object', `memory-backend-file,id=memory,${size},share=${isWritten ? 'on' : 'off'}`];
 }
 
 function socketArguments({ agent, control }: Sockets): string[][] {

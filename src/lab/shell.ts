@@ -5,11 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { InfrastructureError } from '../executor/executor.ts';
 import { withFileErrors } from './errors.ts';
-import { writeInitramfs } from './initramfs.ts';
+import { prepareInitramfs } from './initramfs.ts';
 import { ensureTools } from './install.ts';
 import { resolveKernel } from './kernels.ts';
 import type { LabOptions } from './lab.ts';
 import { dyingWithUs } from './machine.ts';
+import { collectModules } from './modules.ts';
 import { qemuArguments } from './qemu.ts';
 
 /**
@@ -24,7 +25,9 @@ export async function runLabShell(options: Omit<LabOptions, 'silenceSeconds'>): 
   const folder = await withFileErrors(tmpdir(), () => mkdtemp(join(tmpdir(), 'hvipi-lab-')));
   try {
     const initrd = join(folder, 'initrd');
-    await writeInitramfs({ kernel, kvmModules: options.kvmModules ?? null, busybox: tools.busybox, target: initrd });
+    const { channel, kvm } = await collectModules(kernel.moduleDir, options.kvmModules ?? null, tools.busybox);
+    const initramfs = await prepareInitramfs(tools.busybox, [...channel, ...kvm]);
+    await initramfs.write(initrd);
     const accel = options.accel ?? 'tcg';
     const args = qemuArguments({ bzImage: kernel.bzImage, initrd, sockets: null, accel });
     const [command, ...first] = dyingWithUs(tools['qemu-system-x86_64']);

@@ -1,11 +1,12 @@
 /** Boots real kernels and breaks them. */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { makeCase, makeStep } from '../../src/case/case.ts';
 import { encodeCase } from '../../src/case/encode.ts';
 import { InfrastructureError } from '../../src/executor/executor.ts';
+import { cacheRoot } from '../../src/lab/cache.ts';
 import { cachedKernels, debianSpecs } from '../../src/lab/debian-kernel.ts';
 import type { Lab } from '../../src/lab/lab.ts';
 import { isLabMissing, openTestLab as open } from './support.ts';
@@ -58,6 +59,40 @@ describe.each(debianSpecs)('lab with %s', (spec) => {
       await expect(warn).rejects.toMatchObject({ name: 'KernelFailure', kind: 'warning', fingerprint });
       await expect(lab.run([program], exact)).resolves.toHaveLength(1);
     });
+  });
+});
+
+describe.skipIf(isLabMissing)('lab from a saved state', () => {
+  const [spec] = debianSpecs;
+  const cache = mkdtempSync(join(tmpdir(), 'hvipi-test-'));
+  beforeAll(() => {
+    for (const part of ['kernels', 'initramfs']) symlinkSync(join(cacheRoot(), part), join(cache, part));
+    vi.stubEnv('HVIPI_CACHE', cache);
+  });
+  afterAll(() => {
+    vi.unstubAllEnvs();
+    rmSync(cache, { recursive: true });
+  });
+
+  it('should show the same as one that booted, and the console of the boot', async () => {
+    const observations: unknown[] = [];
+    for (let start = 0; start < 2; start++) {
+      await using lab = await open(spec!);
+      observations.push(await lab.run([program], exact));
+      expect(await lab.shellOutput('dmesg')).toContain('Linux version');
+    }
+    expect(observations[1]).toEqual(observations[0]);
+    expect(readdirSync(join(cache, 'states'))).toHaveLength(1);
+  });
+
+  it('should boot, and say so in a line, when the state cannot be loaded', async () => {
+    const [state] = readdirSync(join(cache, 'states'));
+    writeFileSync(join(cache, 'states', state!, 'devices'), 'no state of QEMU');
+    const said: string[] = [];
+    await using lab = await open(spec!, { say: (line) => said.push(line) });
+    await expect(lab.run([program], exact)).resolves.toHaveLength(1);
+    expect(said).toEqual([expect.stringMatching(/^the saved state of the lab cannot be loaded, so it boots: .+$/)]);
+    expect(readdirSync(join(cache, 'states'))).toEqual([]);
   });
 });
 

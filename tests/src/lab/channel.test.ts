@@ -8,6 +8,14 @@ const oops = { kind: 'oops', fingerprint: 'BUG: bad', excerpt: 'text' } as const
 const batch = Buffer.from('batch');
 
 describe('Channel', () => {
+  it('should tell when the agent waits, and its facts when it has its modules', async () => {
+    const { channel } = open();
+    channel.received(encodeFrame('waiting', ''));
+    await channel.waiting;
+    channel.received(encodeFrame('ready', '{"target":"lab"}'));
+    expect(await channel.ready).toEqual({ target: 'lab' });
+  });
+
   it('should answer in order', async () => {
     const { channel } = open();
     const [first, second] = [channel.request('run', batch), channel.request('run', batch)];

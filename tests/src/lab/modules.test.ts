@@ -31,6 +31,19 @@ describe('collectModules', () => {
     expect(await names(folder, null)).toEqual(['irqbypass.ko', 'kvm.ko', 'ccp.ko', 'kvm-amd.ko']);
   });
 
+  it('should keep those of the channel apart, with what they need', async () => {
+    write('virtio_console.ko', module('virtio'));
+    write('virtio.ko', module(''));
+    write('kvm-amd.ko', module('kvm,virtio'));
+    write('kvm.ko', module(''));
+    const { channel, kvm } = await collectModules(folder, null, 'busybox');
+    const files = [channel, kvm].map((modules) => modules.map(({ file }) => file));
+    expect(files).toEqual([
+      ['virtio.ko', 'virtio_console.ko'],
+      ['kvm.ko', 'kvm-amd.ko'],
+    ]);
+  });
+
   it('should find modules by modules.order, compressed ones too', async () => {
     write('modules.order', Buffer.from('kernel/arch/x86/kvm/kvm.o\nkernel/arch/x86/kvm/kvm-amd.ko\nkernel/gone.ko\n'));
     write('kernel/arch/x86/kvm/kvm.ko.gz', gzipSync(module('')));
@@ -44,8 +57,8 @@ describe('collectModules', () => {
     write('own/kvm-amd.ko', module('kvm', 'own'));
     write('given/arch/x86/kvm/kvm.ko', module('irqbypass', 'given'));
     write('given/arch/x86/kvm/irqbypass.ko', module('', 'given'));
-    const modules = await collectModules(join(folder, 'own'), join(folder, 'given'), 'busybox');
-    const origins = modules.map(({ file, bytes }) => `${file} ${bytes.includes('given') ? 'given' : 'own'}`);
+    const { kvm } = await collectModules(join(folder, 'own'), join(folder, 'given'), 'busybox');
+    const origins = kvm.map(({ file, bytes }) => `${file} ${bytes.includes('given') ? 'given' : 'own'}`);
     expect(origins).toEqual(['irqbypass.ko own', 'kvm.ko given', 'kvm-amd.ko own']);
   });
 
@@ -60,7 +73,8 @@ describe('collectModules', () => {
 });
 
 async function names(own: string | null, given: string | null): Promise<string[]> {
-  return (await collectModules(own, given, 'busybox')).map(({ file }) => file);
+  const { channel, kvm } = await collectModules(own, given, 'busybox');
+  return [...channel, ...kvm].map(({ file }) => file);
 }
 
 function module(depends: string, remark = ''): Buffer {

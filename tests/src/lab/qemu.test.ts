@@ -23,6 +23,19 @@ describe('qemuArguments', () => {
     expect(nested).toContain('-accel kvm -cpu host -smp 1');
   });
 
+  it('should keep the memory in a file that it shares, or start from one that it leaves alone', () => {
+    const saved = qemuArguments({ ...options, memory: { path: '/c/memory', isWritten: true } }).join(' ');
+    const loaded = qemuArguments({ ...options, initrd: null, memory: { path: '/c/memory', isWritten: false } }).join(
+      ' ',
+    );
+    expect(saved).toContain('-object memory-backend-file,id=memory,size=1024M,mem-path=/c/memory,share=on');
+    expect(saved).toContain('-initrd /t/initrd');
+    expect(loaded).toContain('share=off');
+    expect(loaded).toContain('-incoming defer');
+    expect(loaded).not.toContain('-initrd');
+    for (const text of [saved, loaded]) expect(text).toContain('-machine pc,memory-backend=memory');
+  });
+
   it("should escape commas in paths for QEMU's option lists", () => {
     expect(qemuArguments(options)).toContain('socket,id=agent,path=/t/a,,b/agent.sock');
   });
