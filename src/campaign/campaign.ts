@@ -1,5 +1,5 @@
 /**
- * The main loop: batches in order of the stream, two of them on their way at a time, each case judged in order.
+ * The main loop: batches in order of the stream, two for each lane of the executor on their way, each case judged in order.
  * What the kernel's failures and the agent's deaths mean for the batches on their way is decided here; what becomes of
  * a single problem is decided in `pursuit.ts`.
  */
@@ -19,8 +19,8 @@ import { Tally } from './tally.ts';
 import type { Target } from './target.ts';
 import type { Finding } from './finding.ts';
 
-/** Batches that are with the executor at a time: it always has the next one while this side judges the last one. */
-const flightsMax = 2;
+/** Batches that are with each lane of the executor: it always has the next one while this side judges the last one. */
+const flightsPerLane = 2;
 
 /** A batch on its way. Its answer never rejects, so that nobody needs to be waiting for it. */
 interface Flight {
@@ -106,6 +106,7 @@ class Campaign {
 
   /** Sends batches until enough are on their way or the time is over. */
   async #fill(): Promise<void> {
+    const flightsMax = flightsPerLane * this.#session.lanes;
     while (this.#flights.length < flightsMax && !this.#isStopped && this.tally.seconds < this.#options.seconds) {
       if (this.#session.signal.aborted) throw new Interrupted('interrupted');
       const next = this.#batches.next();

@@ -28,6 +28,8 @@ export class Session implements AsyncDisposable {
   readonly facts: TargetFacts;
   /** Seconds that the first boot took; 0 where nothing boots. */
   readonly bootSeconds: number;
+  /** How many batches the executor works on at the same time. */
+  readonly lanes: number;
   /** Changes when the executor is replaced; what was sent to an older one is lost. */
   generation = 0;
   readonly #target: Target;
@@ -50,6 +52,7 @@ export class Session implements AsyncDisposable {
     this.#restartsMax = restartsMax;
     this.facts = executor.facts;
     this.bootSeconds = executor.bootSeconds ?? 0;
+    this.lanes = executor.lanes ?? 1;
   }
 
   /** @param restartsMax how often the target may die before the session gives up. */

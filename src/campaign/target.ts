@@ -40,6 +40,16 @@ export function parseTarget(options: TargetOptions): Target {
   throw new UsageError(`--target ${options.target}: there are lab, host, model and model:MUTANT`);
 }
 
+/** The target with `jobs` executors that share the work. What is found does not depend on how many there are. */
+export function withJobs(target: Target, jobs: number): Target {
+  if (jobs === 1) return target;
+  const open = async (signal: AbortSignal): Promise<Executor> => {
+    const { ExecutorPool } = await import('../executor/executor-pool.ts');
+    return ExecutorPool.open(jobs, () => target.open(signal));
+  };
+  return { ...target, open };
+}
+
 function modelTarget(mutant: string | undefined): Target {
   if (mutant !== undefined && !mutants.some(({ name }) => name === mutant)) {
     const names = mutants.map(({ name }) => name).join(', ');

@@ -2,7 +2,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { type KnownFinding, readKnown } from '../durable/known.ts';
 import type { Limits } from '../durable/record.ts';
-import { parseDuration, parsePositive } from './options.ts';
+import { addJobsOption, parseDuration, parsePositive } from './options.ts';
 
 export interface RawLimits {
   readonly time?: number;
@@ -16,11 +16,12 @@ export interface RawLimits {
 export interface RunOptions extends RawLimits {
   readonly known?: string;
   readonly install: boolean;
+  readonly jobs?: number;
   readonly json?: true;
 }
 
 export function addRunOptions(command: Command): Command {
-  return command
+  return addJobsOption(command)
     .option('--time <TIME>', 'stop after this much work in all, over every resume: 90m, 8h, 3d', parseDuration)
     .option('--calls <N>', 'stop after N hypercalls', parsePositive)
     .option('--findings <N>', 'stop at N findings', parsePositive)

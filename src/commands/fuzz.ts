@@ -15,6 +15,7 @@ import { type Space, spaces } from '../../generators/spaces.ts';
 import { UsageError } from '../lab/errors.ts';
 import { type CommandContext, exitCodes, formatJson } from './command.ts';
 import {
+  addJobsOption,
   addTargetOptions,
   contractOf,
   parseCount,
@@ -41,8 +42,9 @@ const defaultSeconds = 60;
 const spaceNames = spaces.map(({ name }) => name);
 
 export function addFuzz(program: Command, context: CommandContext, finish: (exitCode: number) => void): void {
-  addTargetOptions(
-    program.command('fuzz').description('generate cases, run them, compare with the model, shrink what differs'),
+  const command = program.command('fuzz');
+  addJobsOption(
+    addTargetOptions(command.description('generate cases, run them, compare with the model, shrink what differs')),
   )
     .option('--seed <TEXT>', 'seed of the campaign; random by default, always printed', parseSeed)
     .option('--time <TIME>', 'stop after this time: 60s, 5m, 2h (default 60s without --runs)', parseDuration)

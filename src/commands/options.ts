@@ -1,7 +1,7 @@
 /** The options that mean the same for every verb, as commander reads them and as checked values. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type ContractName, contractNames } from '../campaign/judgement.ts';
-import { parseTarget, type Target } from '../campaign/target.ts';
+import { parseTarget, type Target, withJobs } from '../campaign/target.ts';
 import { UsageError } from '../lab/errors.ts';
 
 export const defaultKernel = 'debian:6.12';
@@ -13,6 +13,8 @@ export interface RawTargetOptions {
   readonly kvmModules?: string;
   readonly contract: string;
   readonly install: boolean;
+  /** Of the verbs that have `--jobs`. */
+  readonly jobs?: number;
 }
 
 export function addTargetOptions(command: Command): Command {
@@ -28,22 +30,31 @@ export function addTargetOptions(command: Command): Command {
     .option('--no-install', 'install nothing; say what is missing');
 }
 
+/** Each job is a lab with a CPU and up to 1 GiB of memory of its own. */
+const jobsMax = 64;
+
+export function addJobsOption(command: Command): Command {
+  return command.option('--jobs <N>', 'so many labs side by side, one report', parseJobs, 1);
+}
+
+function parseJobs(text: string): number {
+  const jobs = parsePositive(text);
+  if (jobs > jobsMax) throw new InvalidArgumentError(`there are 1 to ${jobsMax}.`);
+  return jobs;
+}
+
 /**
  * The target that the options name; opens nothing.
  *
  * @throws UsageError
  */
 export function targetOf(options: RawTargetOptions, say: (line: string) => void): Target {
-  const { target, kernel, kvmModules } = options;
+  const { target, kernel, kvmModules, jobs = 1 } = options;
+  if (jobs > 1 && target === 'host') throw new UsageError('--jobs goes with --target lab and model; there is one host');
   if (kvmModules !== undefined && target !== 'lab') throw new UsageError('--kvm-modules goes with --target lab only');
   const contract = contractOf(options.contract);
-  const parsed = parseTarget({
-    target,
-    kernel,
-    say,
-    kvmModules: kvmModules ?? null,
-    install: options.install ? 'auto' : 'refuse',
-  });
+  const install = options.install ? 'auto' : 'refuse';
+  const parsed = withJobs(parseTarget({ target, kernel, say, kvmModules: kvmModules ?? null, install }), jobs);
   return contract === 'kvm' ? parsed : withReplayArguments(parsed, ['--contract', contract]);
 }
 

@@ -66,6 +66,6 @@ function watched(executor: Executor, { onDeath }: TargetEvents): Executor {
     isOver = true;
     await executor[Symbol.asyncDispose]();
   };
-  const { facts, bootSeconds } = executor;
-  return { facts, ...(bootSeconds === undefined ? {} : { bootSeconds }), run, [Symbol.asyncDispose]: dispose };
+  const { facts, bootSeconds, lanes = 1 } = executor;
+  return { facts, lanes, ...(bootSeconds === undefined ? {} : { bootSeconds }), run, [Symbol.asyncDispose]: dispose };
 }

@@ -29,6 +29,8 @@ export interface Executor extends AsyncDisposable {
   readonly facts: TargetFacts;
   /** Seconds that the kernel under test took to boot; absent where none was booted. */
   readonly bootSeconds?: number;
+  /** How many batches it works on at the same time; 1 where absent. */
+  readonly lanes?: number;
   /** Runs programs in order; as many observations as programs. */
   run(programs: readonly Program[], options: RunOptions): Promise<Observation[]>;
 }

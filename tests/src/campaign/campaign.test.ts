@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { runCampaign } from '../../../src/campaign/campaign.ts';
 import { caseAt } from '../../../src/campaign/batches.ts';
+import { withJobs } from '../../../src/campaign/target.ts';
 import { type Case, caseId, formatCase, makeCase, makeStep } from '../../../src/case/case.ts';
 import type { Program } from '../../../src/case/program.ts';
 import { type Executor, InfrastructureError, KernelFailure } from '../../../src/executor/executor.ts';
@@ -26,6 +27,18 @@ describe('runCampaign', () => {
     });
     const result = await runCampaign(slow, campaignOptions(), never);
     expect(result.tally.streamHash).toBe((await run()).tally.streamHash);
+  });
+
+  it('should give the same stream with several executors, findings included', async () => {
+    const options = { keepGoing: true, runs: 320 };
+    const [alone, shared] = await Promise.all(
+      [1, 3].map((jobs) =>
+        runCampaign(withJobs(modelTarget('xmm-half-swapped'), jobs), campaignOptions(options), never),
+      ),
+    );
+    expect(alone!.findings.length).toBeGreaterThan(0);
+    expect(shared!.tally.streamHash).toBe(alone!.tally.streamHash);
+    expect(shared!.findings.map(({ signature }) => signature)).toEqual(alone!.findings.map((one) => one.signature));
   });
 
   it('should go on with a later batch where the whole stream would be', async () => {

@@ -23,6 +23,8 @@ beforeAll(() => {
 
 const badInput: [string[], RegExp][] = [
   [[], /give a verb/],
+  [['fuzz', '--jobs', '65'], /'--jobs <N>' argument '65' is invalid. there are 1 to 64/],
+  [['fuzz', '--jobs', '2', '--target', 'host'], /--jobs goes with --target lab and model/],
   [['fuzz', '--nope'], /unknown option '--nope'/],
   [['nope'], /unknown command 'nope'/],
   [['campaign', 'start'], /missing required argument 'DIR'/],
