@@ -38,15 +38,18 @@ export function classify(pair: Pair): { kind: GroupKind; key: string } | null {
   const differences = guestDifferences(pair);
   if (differences.length === 0) {
     if (signatures.base === null && signatures.kernel === null) return null;
-    return { kind: 'same', key: `same ${signatures.base ?? '-'} ${signatures.kernel ?? '-'}` };
+    return { kind: 'same', key: `same ${signatures.base ?? '-'}, ${signatures.kernel ?? '-'}` };
   }
   if (signatures.base === null && signatures.kernel === null) {
     const [first] = differences as [GuestDifference, ...GuestDifference[]];
     const cause = contractCause(pair.base.prepared.program, pair.base.facts, pair.kernel.facts, first);
     return { kind: 'contract', key: `contract ${cause ?? differenceSignature(pair, first)}` };
   }
-  const kind = signatures.base === null ? 'new' : signatures.kernel === null ? 'gone' : 'changed';
-  return { kind, key: `${kind} ${signatures.base ?? '-'} ${signatures.kernel ?? '-'}` };
+  const { base, kernel } = signatures;
+  if (base === null) return { kind: 'new', key: `new ${kernel}` };
+  return kernel === null
+    ? { kind: 'gone', key: `gone ${base}` }
+    : { kind: 'changed', key: `changed ${base} -> ${kernel}` };
 }
 
 /** Everything that differs, in the order of the steps. */

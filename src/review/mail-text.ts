@@ -76,7 +76,7 @@ function groupLines(group: Group, number: number, { files }: ReviewFacts): strin
   const { key, cases, confirmed } = group;
   const file = files.get(key);
   return [
-    `${number}. ${key} (${formatCount(cases)} cases, confirmed ${confirmed})`,
+    `${number}. ${key} (${formatCount(cases)} ${cases === 1 ? 'case' : 'cases'}, confirmed ${confirmed})`,
     ...formatMinimal(group, { base: 'before', kernel: 'after' }).trimEnd().split('\n'),
     ...(file === undefined ? [] : [`  saved as ${file}`]),
   ];

@@ -78,7 +78,7 @@ const tellSeconds = 10;
 export function toldTo(say: (line: string) => void): Required<CompareHooks> {
   let told = 0;
   return {
-    onGroup: ({ kind, key }) => say(`${kind}: ${key}`),
+    onGroup: ({ key }) => say(key),
     onBatch: ({ cases, hypercalls, seconds, groups }) => {
       if (seconds - told < tellSeconds) return;
       told = seconds;
