@@ -1,6 +1,6 @@
 /** `replay --trace`: KVM's own trace events beside the rules of the model. */
 import { kvmRules } from '../../oracle/rules.ts';
-import type { StepOutcome } from '../../oracle/outcome.ts';
+import type { Difference, StepOutcome } from '../../oracle/outcome.ts';
 import { isProblem, judgeObservation, prepare, type Prepared } from '../campaign/judgement.ts';
 import { Progress } from '../campaign/progress.ts';
 import { describeStep, formatMachine } from '../campaign/stages.ts';
@@ -37,12 +37,19 @@ export async function replayTraced(
     const traced = await traceProgram(lab, prepared.program);
     const judgement = judgeObservation(prepared, traced.observation);
     const verdict = isProblem(judgement) ? `${judgement.class.toUpperCase()} ${judgement.signature}` : judgement.class;
+    const differences = judgement.class === 'divergence' ? judgement.differences.map(formatDifference) : [];
     if (isProblem(judgement)) exitCode = exitCodes.divergence;
     stdout.write(
-      `${name} (${caseId(value)})\nmachine\n${formatMachine(value)}${formatTrace(prepared, traced)}${verdict}\n\n`,
+      `${name} (${caseId(value)})\nmachine\n${formatMachine(value)}${formatTrace(prepared, traced)}${[verdict, ...differences].join('\n')}\n\n`,
     );
   }
   return exitCode;
+}
+
+/** `  step 1, vCPU 0, IRR: expected 0xfe, observed -`. */
+function formatDifference({ step, vcpu, what, expected, observed }: Difference): string {
+  const place = [step === null ? null : `step ${step + 1}`, vcpu === null ? null : `vCPU ${vcpu}`, what];
+  return `  ${place.filter((part) => part !== null).join(', ')}: expected ${expected}, observed ${observed}`;
 }
 
 function formatTrace(prepared: Prepared, traced: Traced): string {
@@ -84,5 +91,5 @@ function eventLines(all: readonly TraceEvent[]): string[] {
   return asides === 0 ? lines : [...lines, `            ${asides} exits for pages and host interrupts left out`];
 }
 
-/** What an exit without an interrupted delivery has at its end. */
-const quietFields = / intr_info 0x0+ error_code 0x0+$/;
+/** What an exit that has nothing more to say ends with. */
+const quietFields = /(?: info[12] 0x0+)*(?: intr_info 0x0+ error_code 0x0+)?$/;
