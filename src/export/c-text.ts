@@ -15,15 +15,16 @@ export function cComment(lines: readonly string[]): string {
 
 /** The inside of a block comment. */
 export function commentLines(lines: readonly string[]): string {
-  const wrapped = lines.flatMap((line) => wrap(line.replaceAll('*/', '* /')));
+  const wrapped = lines.flatMap((line) => wrap(line.replaceAll('*/', '* /'), columnsMax - 3));
   return wrapped.map((line) => `${` * ${line}`.trimEnd()}\n`).join('');
 }
 
-function wrap(text: string): string[] {
+/** Lines of at most so many columns, where words allow it. */
+export function wrap(text: string, columns: number): string[] {
   const lines: string[] = [];
   let line = '';
   for (const word of text.split(/\s+/)) {
-    if (line !== '' && line.length + word.length + 4 > columnsMax) {
+    if (line !== '' && line.length + word.length >= columns) {
       lines.push(line);
       line = '';
     }

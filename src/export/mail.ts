@@ -1,9 +1,11 @@
 /** A bug report in the form that the KVM list expects: plain text that says one thing, with what anybody needs to see it. */
+import type { Difference } from '../../oracle/outcome.ts';
 import { kvmRules } from '../../oracle/rules.ts';
 import { describeStep, formatStages } from '../campaign/stages.ts';
 import { viewOutcome } from '../campaign/view.ts';
-import type { Case } from '../case/case.ts';
-import { formatModules } from '../review/kernel-identity.ts';
+import type { Case, Step } from '../case/case.ts';
+import { isCall } from '../case/checks.ts';
+import { wrap } from './c-text.ts';
 import { type Evidence, problemOf } from './evidence.ts';
 import type { ExportedProgram } from './write.ts';
 
@@ -16,15 +18,17 @@ export function formatMail(value: Case, evidence: Evidence, program: ExportedPro
   const lines = [
     'To: kvm@vger.kernel.org',
     'Cc: <scripts/get_maintainer.pl -f arch/x86/kvm/hyperv.c>',
-    `Subject: [BUG] KVM: x86: hyper-v: ${problem ?? 'nothing wrong'}`,
+    `Subject: [BUG] KVM: x86: hyper-v: ${titleOf(value, evidence)}`,
     '',
-    sentence(value, problem),
+    ...sentences(value, evidence).flatMap((text) => wrap(text, textColumns)),
     '',
     'Tree and commit',
-    `  <tree and commit>; ran on ${kernelVersion}`,
-    `  bzImage sha256 ${kernel.imageHash}`,
-    ...Object.entries(kernel.moduleHashes).map(([name, hash]) => `  ${name} sha256 ${hash}`),
-    `  configuration sha256 ${configHash ?? '(the kernel does not tell)'}`,
+    '  <tree and commit>; ran on',
+    ...wrap(kernelVersion, textColumns).map((line) => `  ${line}`),
+    ...(kernel.kvmModules === null ? [] : ['  with other KVM modules than its own: <what they are built from>']),
+    `  bzImage        sha256 ${kernel.imageHash}`,
+    ...Object.entries(kernel.moduleHashes).map(([name, hash]) => `  ${name.padEnd(14)} sha256 ${hash}`),
+    `  configuration  ${configHash === null ? unknownConfig(kernel.spec) : `sha256 ${configHash}`}`,
     '',
     'Expected against observed',
     ...formatStages(value, expected, evidence.observed)
@@ -47,13 +51,47 @@ export function formatMail(value: Case, evidence: Evidence, program: ExportedPro
     '',
     'How found',
     `  ${tool}, ${value.origin === null ? 'a case written by hand' : `seed ${value.origin.seed}, path ${value.origin.path}`}`,
-    `  in ${qemu}, emulated ${cpu}; ${formatModules(kernel).join(', ')}; not tried on real hardware`,
+    `  in ${qemu}, emulated ${cpu}; not tried on real hardware`,
   ];
   return `${lines.join('\n')}\n`;
 }
 
-function sentence(value: Case, problem: string | null): string {
-  const call = value.steps.find((step) => step.do !== 'run');
-  const what = call === undefined ? 'The case' : describeStep(call);
-  return `${what}${value.steps.length > 1 ? ' (and what follows)' : ''}: ${problem ?? 'KVM does as expected'}.`;
+/** Of plain text in a mail; tables and hashes may be wider. */
+const textColumns = 72;
+
+/** A kernel without /proc/config.gz. */
+function unknownConfig(spec: string): string {
+  return spec.startsWith('debian:') ? "that of Debian's package" : '(the kernel does not tell)';
+}
+
+/** What is wrong, in the words of the interface; the name that this tool has for it comes in the text. */
+function titleOf(value: Case, evidence: Evidence): string {
+  const difference = firstDifference(evidence.judgement);
+  if (difference === null) return problemOf(evidence) ?? 'nothing wrong';
+  const { step, vcpu, what, expected, observed } = difference;
+  const place = vcpu === null ? what : `${what} of vCPU ${vcpu}`;
+  return `${callName(value.steps[step ?? value.steps.length - 1])}: ${place}: expected ${expected}, got ${observed}`;
+}
+
+/** What is done, and what comes of it. */
+function sentences(value: Case, evidence: Evidence): string[] {
+  const problem = problemOf(evidence);
+  const step = firstDifference(evidence.judgement)?.step ?? null;
+  const number = step === null ? '' : `In step ${step + 1} of ${value.steps.length} below, `;
+  const call = (step === null ? undefined : value.steps[step]) ?? value.steps.find(isCall) ?? value.steps[0]!;
+  const done = value.steps.length === 1 ? describeStep(call) : `${number}${describeStep(call)}`;
+  return [
+    `${done}.`,
+    problem === null ? 'KVM does as expected.' : `${titleOf(value, evidence)}.`,
+    ...(problem === null ? [] : [`(hvipi's name for it: ${problem})`]),
+  ];
+}
+
+function firstDifference(judgement: Evidence['judgement']): Difference | null {
+  return 'differences' in judgement ? (judgement.differences[0] ?? null) : null;
+}
+
+function callName(step: Step | undefined): string {
+  if (step === undefined || !isCall(step)) return 'Hyper-V IPI hypercalls';
+  return step.do === 'send-ipi' ? 'HvCallSendSyntheticClusterIpi' : 'HvCallSendSyntheticClusterIpiEx';
 }
