@@ -124,7 +124,8 @@ async function verify(program: ExportedProgram, options: ExportOptions, context:
     for (const kvmModules of modules) {
       await using lab = await openLab({ kernel: options.kernel, kvmModules, install, say, signal: context.signal });
       const run = await runInLab(lab, compiled.path);
-      say(`${options.kernel}${kvmModules === null ? '' : ` with ${kvmModules}`}: ${run.verdict}: ${run.output}`);
+      const said = run.verdict === 'pass' ? '' : `: ${run.output}`;
+      say(`${options.kernel}${kvmModules === null ? '' : ` with ${kvmModules}`}: ${run.verdict}${said}`);
       verdict = run.verdict;
     }
     if (verdict === 'kernel failure') return exitCodes.kernelFailure;

@@ -22,6 +22,8 @@ const verdicts: Readonly<Record<number, ProgramVerdict>> = {
   143: 'hang',
 };
 const secondsMax = 30;
+/** What the selftests' library prints that is not about the test; the lab has no addr2line for its backtraces. */
+const libraryNoise = /^Random seed: |addr2line: not found$/;
 
 /** @throws InfrastructureError when the lab fails. */
 export async function runInLab(lab: Lab, program: string): Promise<ProgramRun> {
@@ -30,7 +32,9 @@ export async function runInLab(lab: Lab, program: string): Promise<ProgramRun> {
     await handOver(lab, await readFile(program), path);
     const { exitCode, output } = await lab.exec(['timeout', `${secondsMax}`, path]);
     await lab.exec(['rm', '-f', path, `${path}.gz.base64`]);
-    return { verdict: verdicts[exitCode] ?? 'error', output: output.toString().trim() };
+    const lines = output.toString().split('\n');
+    const said = lines.filter((line) => !libraryNoise.test(line)).join('\n');
+    return { verdict: verdicts[exitCode] ?? 'error', output: said.trim() };
   } catch (error) {
     if (!(error instanceof KernelFailure)) throw error;
     return { verdict: 'kernel failure', output: error.fingerprint };
