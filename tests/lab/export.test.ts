@@ -1,8 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { compilerPackages, ensurePackages } from '../../src/build/packages.ts';
+import { loadCorpus, ownCorpusFolder } from '../../src/campaign/corpus.ts';
 import { makeCase, makeStep } from '../../src/case/case.ts';
 import { encodeCase } from '../../src/case/encode.ts';
 import { compileExport } from '../../src/export/compile.ts';
@@ -48,6 +49,18 @@ describe.skipIf(isLabMissing)('a kernel in the lab', () => {
     expect([good.warnings, bad.warnings]).toEqual(['', '']);
     expect(await runInLab(lab, good.path)).toEqual({ verdict: 'pass', output: 'PASS' });
     expect((await runInLab(lab, bad.path)).verdict).toBe('fail');
+  });
+
+  it('should pass programs of callers and machines that are not plain', async () => {
+    const names = ['cpl', 'mode-protected16', 'mode-real', 'page', 'irqchip-none', 'init-presets', 'xen-page'];
+    const corpus = await loadCorpus(ownCorpusFolder());
+
+    for (const name of names) {
+      const entry = corpus.find(({ file }) => basename(file) === `send-ipi-${name}.json`)!;
+      const { path, warnings } = await compileExport(exportCase(entry.value, lab.facts, 'standalone'), folder, null);
+
+      expect([name, warnings, await runInLab(lab, path)]).toEqual([name, '', { verdict: 'pass', output: 'PASS' }]);
+    }
   });
 
   it("should show KVM's own events of each step", async () => {
