@@ -376,8 +376,9 @@ static void expect_handlers(int i, struct vectors expected)
 		work.eoi_msr = APIC_BASE_MSR + (APIC_EOI >> 4);
 	run_guest(i);
 	TEST_ASSERT(work.handled.count == expected.count && !memcmp(work.handled.list, expected.list, expected.count),
-		    "step %d: vCPU %d (VP %u): %u handlers expected, %u ran (the first is of 0x%02x)", step, i,
-		    setup[i].vp_index_read, expected.count, work.handled.count, work.handled.list[0]);
+		    "step %d: vCPU %d (VP %u): %u handlers expected, %u ran%s", step, i, setup[i].vp_index_read,
+		    expected.count, work.handled.count,
+		    work.handled.count == expected.count ? ", others or in another order" : "");
 }
 
 /*[/]*/

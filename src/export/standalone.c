@@ -629,8 +629,8 @@ static void expect_handlers(int i, struct vectors expected)
 	if (exception >= 0)
 		fail("vCPU %d: exception %d while it takes interrupts", i, exception);
 	else if (count != expected.count || memcmp(ram + data + 4, expected.list, count))
-		fail("vCPU %d (VP %u): %u handlers expected, %u ran (the first is of 0x%02x)", i, setup[i].vp_index_read,
-		     expected.count, count, ram[data + 4]);
+		fail("vCPU %d (VP %u): %u handlers expected, %u ran%s", i, setup[i].vp_index_read, expected.count, count,
+		     count == expected.count ? ", others or in another order" : "");
 }
 
 /*[/]*/
