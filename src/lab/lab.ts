@@ -118,6 +118,11 @@ export class Lab implements Executor {
     return output.toString();
   }
 
+  /** Seconds of CPU that the lab has had, all of QEMU's threads together. */
+  get cpuSeconds(): number {
+    return this.#machine.cpuMs() / 1000;
+  }
+
   /** Pulls the plug and removes everything that the lab had on disk. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#channel.close(new InfrastructureError('the lab was closed'));

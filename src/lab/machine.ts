@@ -139,7 +139,12 @@ export class Machine implements AsyncDisposable {
 
   /** Milliseconds that QEMU's threads, taken together, have waited for a CPU; 0 where the kernel does not say. */
   starvedMs(): number {
-    return waitedMs(this.#process.pid);
+    return schedulerMs(this.#process.pid, 1);
+  }
+
+  /** Milliseconds that QEMU's threads, taken together, have had a CPU; 0 where the kernel does not say. */
+  cpuMs(): number {
+    return schedulerMs(this.#process.pid, 0);
   }
 
   /** The kernel answers an NMI with a panic that prints where it was (`unknown_nmi_panic`). */
@@ -239,12 +244,17 @@ async function listen(path: string): Promise<Server> {
   return server;
 }
 
-/** Sum of the run delays of a process's threads (Documentation/scheduler/sched-stats.rst: second field, nanoseconds). */
-function waitedMs(pid: number | undefined): number {
+/**
+ * Sum over a process's threads of a field of their schedstat: 0 time on a CPU, 1 time of waiting for one, in nanoseconds
+ * (Documentation/scheduler/sched-stats.rst).
+ */
+function schedulerMs(pid: number | undefined, field: 0 | 1): number {
   try {
     const tasks = `/proc/${pid}/task`;
-    const delays = readdirSync(tasks).map((task) => readFileSync(`${tasks}/${task}/schedstat`, 'utf8').split(' ')[1]);
-    return delays.reduce((sum, delay) => sum + Number(delay), 0) / 1e6;
+    const times = readdirSync(tasks).map(
+      (task) => readFileSync(`${tasks}/${task}/schedstat`, 'utf8').split(' ')[field],
+    );
+    return times.reduce((sum, time) => sum + Number(time), 0) / 1e6;
   } catch {
     return 0;
   }

@@ -1,0 +1,97 @@
+/** Rates in the lab: the guest's loop, programs that are only run, and whole campaigns. */
+import { runCampaign } from '../../src/campaign/campaign.ts';
+import { defaultShrinkLimits } from '../../src/campaign/shrink.ts';
+import { encodeCase } from '../../src/case/encode.ts';
+import type { Program } from '../../src/case/program.ts';
+import type { Executor } from '../../src/executor/executor.ts';
+import { type Clock, type Figure, labRate, type Series } from './figure.ts';
+import { bankCase, callsOf, drawnBatches, rawCase, repeated, type Tier } from './workload.ts';
+
+const callsPerRound = 4000;
+const never = new AbortController().signal;
+
+/** Runs batches, two on their way, and looks at nothing. */
+async function runOnly(executor: Executor, batches: readonly (readonly Program[])[]): Promise<number> {
+  await Promise.all(batches.map((batch) => executor.run(batch, { exact: false })));
+  return batches.reduce((sum, batch) => sum + callsOf(batch), 0);
+}
+
+export function rawLoop(executor: Executor, clock: Clock, name = 'raw guest loop'): Promise<Figure[]> {
+  const programs = repeated(rawCase());
+  const batches = Array<readonly Program[]>(2 * (executor.lanes ?? 1)).fill(programs);
+  return labRate(name, clock, () => runOnly(executor, batches));
+}
+
+/** Programs of a tier that are made beforehand and not judged. */
+export function runAlone(executor: Executor, clock: Clock, tier: Tier): Promise<Figure[]> {
+  const batches = [...drawnBatches(tier, callsPerRound)].map(({ cases }) => cases.map(encodeCase));
+  return labRate(`${tier}, run alone`, clock, () => runOnly(executor, batches));
+}
+
+/** A campaign: draw, encode, predict, run, judge. */
+export function endToEnd(
+  executor: Executor,
+  clock: Clock,
+  tier: Tier,
+  name = `${tier}, end to end`,
+): Promise<Figure[]> {
+  const target = {
+    name: 'lab',
+    replayArguments: [],
+    // The campaign closes what it opened; this one stays open.
+    open: () => Promise.resolve(new Kept(executor)),
+  };
+  const options = {
+    contract: 'kvm',
+    seed: 'bench',
+    fromBatch: 0,
+    corpus: [],
+    runs: Infinity,
+    seconds: Infinity,
+    keepGoing: false,
+    out: 'findings',
+    shrink: defaultShrinkLimits,
+    warn: () => undefined,
+  } as const;
+  return labRate(name, clock, async () => {
+    const batches = drawnBatches(tier, callsPerRound * (executor.lanes ?? 1));
+    const { tally, findings } = await runCampaign(target, { ...options, batches }, never);
+    if (findings.length > 0) throw new Error(`a finding in the bench: ${findings[0]!.signature}`);
+    return tally.hypercalls;
+  });
+}
+
+class Kept implements Executor {
+  readonly facts;
+  readonly lanes;
+  readonly run: Executor['run'];
+
+  constructor(executor: Executor) {
+    this.facts = executor.facts;
+    this.lanes = executor.lanes ?? 1;
+    this.run = (programs, options) => executor.run(programs, options);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // Its owner closes it.
+  }
+}
+
+/** Cost against vCPUs, steps of a case, and banks of a call. */
+export async function seriesOf(executor: Executor, clock: Clock, vcpusMax: number): Promise<Series[]> {
+  const over = async (title: string, values: readonly number[], programsOf: (value: number) => Program[]) => {
+    const points: Series['points'][number][] = [];
+    for (const at of values) {
+      const programs = programsOf(at);
+      const [, figure] = await labRate(`${title} ${at}`, clock, () => runOnly(executor, [programs, programs]));
+      points.push({ at, figure });
+    }
+    return { title, points };
+  };
+  const powers = (max: number): number[] => Array.from({ length: Math.log2(max) + 1 }, (_, bit) => 2 ** bit);
+  return [
+    await over('vCPUs', powers(vcpusMax), (count) => repeated(rawCase(count))),
+    await over('steps of a case', powers(64), (count) => repeated(rawCase(1, count))),
+    await over('banks of a call', powers(64), (count) => repeated(bankCase(count))),
+  ];
+}

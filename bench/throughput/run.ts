@@ -1,0 +1,91 @@
+/**
+ * `npm run bench`: how fast hypercalls are checked, as ratios of what the emulated hardware can do, all from one run.
+ * Each figure is the median of five rounds after two that do not count. The computers that this runs on are noisy, so
+ * quote ratios.
+ *
+ *   npm run bench                     everything, some ten minutes
+ *   npm run bench -- host lab         some sections: host, lab, series, jobs, start
+ *   npm run bench -- OUT=DIR          where bench.json and bench.html go (default: reports)
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { loadavg } from 'node:os';
+import { join } from 'node:path';
+import { caseLimits } from '../../src/case/limits.ts';
+import { ExecutorPool } from '../../src/executor/executor-pool.ts';
+import { type Lab, openLab } from '../../src/lab/lab.ts';
+import type { Figure, Series } from './figure.ts';
+import { hostFigures, shrinkFigures } from './host-figures.ts';
+import { endToEnd, rawLoop, runAlone, seriesOf } from './lab-figures.ts';
+import { formatMeasured, pageOf } from './page.ts';
+import { startFigures } from './start-figures.ts';
+import type { Tier } from './workload.ts';
+
+const kernel = 'debian:6.12';
+const sections = ['host', 'lab', 'series', 'jobs', 'start'] as const;
+type Section = (typeof sections)[number];
+const tiers: readonly Tier[] = ['pending, by the ring', 'pending', 'counted', 'halting', 'all'];
+
+const say = (line: string): void => void process.stderr.write(`${line}\n`);
+const open = () => openLab({ kernel, install: 'auto', say });
+
+async function main(): Promise<void> {
+  const wanted = process.argv.slice(2).filter((text) => !text.includes('='));
+  const strange = wanted.find((text) => !sections.some((section) => section === text));
+  if (strange !== undefined) {
+    say(`no section ${strange}; there are ${sections.join(', ')}`);
+    process.exitCode = 2;
+    return;
+  }
+  const has = (section: Section): boolean => wanted.length === 0 || wanted.includes(section);
+  const out = process.argv.find((text) => text.startsWith('OUT='))?.slice(4) ?? 'reports';
+  const before = loadavg()[0]!;
+  const figures: Figure[] = [];
+  const series: Series[] = [];
+  const note = (...more: readonly (readonly Figure[])[]): void => {
+    figures.push(...more.flat());
+    for (const [figure] of more) say(`measured: ${figure!.name}`);
+  };
+  let release = kernel;
+  if (has('lab') || has('series') || has('jobs')) {
+    await using lab = await open();
+    const clock = (): number => lab.cpuSeconds;
+    release = lab.facts.kernelRelease;
+    note(await rawLoop(lab, clock));
+    for (const tier of has('lab') ? tiers : [])
+      note(await runAlone(lab, clock, tier), await endToEnd(lab, clock, tier));
+    if (has('jobs')) note(await endToEnd(lab, clock, 'pending', 'pending, 1 job'));
+    if (has('series')) series.push(...(await seriesOf(lab, clock, caseLimits.vcpus)));
+  }
+  if (has('jobs')) {
+    const labs: Lab[] = [];
+    await using pool = await ExecutorPool.open(2, async () => {
+      const lab = await open();
+      labs.push(lab);
+      return lab;
+    });
+    // Of one lab: both work all the time.
+    const clock = (): number => labs.reduce((sum, lab) => sum + lab.cpuSeconds, 0) / labs.length;
+    note(
+      await rawLoop(pool, clock, 'raw guest loop, 2 labs'),
+      await endToEnd(pool, clock, 'pending', 'pending, 2 jobs'),
+    );
+  }
+  if (has('host')) note(await hostFigures(), await shrinkFigures());
+  if (has('start')) note(await startFigures(kernel));
+  const measured = {
+    schema: 'hvipi/bench/1',
+    date: new Date().toISOString(),
+    kernel: release,
+    node: process.version,
+    load: [before, loadavg()[0]!],
+    figures,
+    series,
+  } as const;
+  mkdirSync(out, { recursive: true });
+  writeFileSync(join(out, 'bench.json'), `${JSON.stringify(measured, null, 2)}\n`);
+  writeFileSync(join(out, 'bench.html'), pageOf(measured));
+  process.stdout.write(formatMeasured(measured));
+  say(`written: ${join(out, 'bench.json')}, ${join(out, 'bench.html')}`);
+}
+
+await main();

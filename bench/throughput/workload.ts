@@ -1,0 +1,73 @@
+/** What is run: the longest batches of the simplest call, and drawn cases by the way in which they are observed. */
+import { drawBatch } from '../../generators/batch.ts';
+import type { Batch } from '../../src/campaign/batches.ts';
+import { type Case, makeCase, makeStep } from '../../src/case/case.ts';
+import { encodeCase } from '../../src/case/encode.ts';
+import { caseLimits } from '../../src/case/limits.ts';
+import type { Program } from '../../src/case/program.ts';
+import { hypercallsOf } from '../../src/campaign/judgement.ts';
+
+export const batchSize = 64;
+const seed = 'bench';
+
+export function callsOf(programs: readonly Program[]): number {
+  return programs.reduce((sum, { steps }) => sum + steps.filter(({ kind }) => kind === 'call').length, 0);
+}
+
+/** Calls to nobody, as many as a ring holds: nothing is left but the guest's loop. */
+export function rawCase(vcpuCount = 1, stepCount: number = caseLimits.steps): Case {
+  const call = makeStep({ do: 'send-ipi', fast: true });
+  const vcpus = Array.from({ length: vcpuCount }, (_, vpIndex) => ({ vpIndex }));
+  return makeCase(vcpus, Array<typeof call>(stepCount).fill(call));
+}
+
+/** Calls that name so many banks, in memory. */
+export function bankCase(banks: number): Case {
+  const targets = Array.from({ length: banks }, (_, bank) => 64 * bank);
+  const call = makeStep({ do: 'send-ipi-ex', vector: 0xfe, targets });
+  return makeCase([{ vpIndex: 0 }], Array<typeof call>(8).fill(call));
+}
+
+/** The same case as often as a batch holds. */
+export function repeated(value: Case): Program[] {
+  return Array<Program>(batchSize).fill(encodeCase(value));
+}
+
+/** How a case is observed, and how its calls are made. */
+export const tiers = {
+  'pending, by the ring': (value: Case) => !isHalting(value) && !isRunning(value) && !hasEntry(value),
+  pending: (value: Case) => !isHalting(value) && !isRunning(value),
+  counted: (value: Case) => !isHalting(value) && isRunning(value),
+  halting: isHalting,
+  all: () => true,
+} as const satisfies Record<string, (value: Case) => boolean>;
+export type Tier = keyof typeof tiers;
+
+function isHalting({ machine }: Case): boolean {
+  return machine.vcpus.some(({ idle }) => idle === 'halted');
+}
+
+function isRunning({ steps }: Case): boolean {
+  return steps.some((step) => step.do === 'run');
+}
+
+/** Whether any call leaves the guest's ring. */
+function hasEntry(value: Case): boolean {
+  return encodeCase(value).steps.some((step) => step.kind === 'call' && step.entry !== null);
+}
+
+/** Batches of one tier's cases, drawn when they are asked for, until they have so many calls. */
+export function* drawnBatches(tier: Tier, callsMin: number): Generator<Batch> {
+  let calls = 0;
+  for (let number = 0; calls < callsMin; number++) {
+    const cases = drawBatch(seed, number, batchSize).cases.filter(tiers[tier]);
+    if (cases.length === 0) continue;
+    calls += cases.reduce((sum, value) => sum + hypercallsOf(value), 0);
+    yield {
+      number,
+      origin: 'drawn',
+      cases,
+      placeOf: (index) => ({ path: `${number}:${index}`, drawn: null }),
+    };
+  }
+}
