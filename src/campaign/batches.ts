@@ -11,6 +11,9 @@ import { variantOf } from './steering.ts';
 /** Cases that go to the executor in one piece: large enough to hide the way there, small enough to repeat. */
 export const batchSize = 64;
 
+/** Saved cases come first, and each has a VM of its own kind: the first verdict should not wait for 64 of them. */
+const corpusBatchSize = 16;
+
 /** Where a case of the stream comes from. */
 export interface Place {
   /** `batch:index` of a generated case, `space:number` of one of a space, or the file of a saved one. */
@@ -39,8 +42,8 @@ export interface StreamOptions {
 
 /** The batches of a campaign, in order. The same options give the same batches. */
 export function* batchesOf({ seed, fromBatch, corpus, runs, spaces = [] }: StreamOptions): Generator<Batch> {
-  for (let start = 0; start < corpus.length; start += batchSize)
-    yield corpusBatch(corpus.slice(start, start + batchSize));
+  for (let start = 0; start < corpus.length; start += corpusBatchSize)
+    yield corpusBatch(corpus.slice(start, start + corpusBatchSize));
   if (spaces.length > 0) {
     for (const space of spaces) yield* spaceBatches(space);
     return;

@@ -4,7 +4,7 @@
  */
 import type { CallExit, GuestException, RegisterChange } from '../case/observation.ts';
 import { isRealMode } from '../case/limits.ts';
-import { type CallEntry, type ProgramCall, registerOffset, vmmResult } from '../case/program.ts';
+import { type CallEntry, registerOffset, vmmResult } from '../case/program.ts';
 import {
   entryCode,
   exceptionStubBytes,
@@ -13,9 +13,16 @@ import {
   otherInstruction,
   writeEntryInstructions,
 } from '../guest/entry-image.ts';
-import { codeBase, entryRegisterValues, keepsUpperHalves, setEntrySpecialRegisters } from '../guest/entry-registers.ts';
+import {
+  codeBase,
+  copyGivenRegisters,
+  keepsUpperHalves,
+  quietGeneralRegisters,
+  setEntrySpecialRegisters,
+} from '../guest/entry-registers.ts';
 import { registerPattern } from '../guest/image.ts';
 import { hostOffset, ports } from '../guest/memory-map.ts';
+import { Overlay } from '../guest/overlay.ts';
 import { type HypercallInstruction, withErrorCode } from '../guest/program.ts';
 import type { Vcpu } from '../kvm/kvm.ts';
 import * as uapi from '../kvm/uapi.ts';
@@ -32,10 +39,21 @@ interface Place {
   readonly pushBytes: number;
 }
 
+/** Registers of a mode and CPL. */
+interface Template {
+  readonly special: Overlay;
+  /** struct kvm_regs, without what the call gives. */
+  readonly general: Buffer;
+}
+
 export class EntryCaller {
   readonly #memory: Buffer;
   readonly #instruction: HypercallInstruction;
   readonly #hasAvx: boolean;
+  readonly #templates = new Map<string, Template>();
+  /** What the general registers should be after the call, and what they are. */
+  readonly #expected = Buffer.alloc(uapi.sizes.kvm_regs);
+  readonly #actual = Buffer.alloc(uapi.sizes.kvm_regs);
   readonly #before = Buffer.alloc(uapi.sizes.kvm_xsave);
   readonly #after = Buffer.alloc(uapi.sizes.kvm_xsave);
 
@@ -47,28 +65,27 @@ export class EntryCaller {
   }
 
   /** The result of a call, or the description of an exit that does not belong to it. */
-  call(vcpu: Vcpu, { entry, registers }: ProgramCall & { readonly entry: CallEntry }): CallResult | string {
+  call(vcpu: Vcpu, entry: CallEntry, registers: Buffer): CallResult | string {
     const place = this.#placeOf(entry);
     if (place === null) return { result: null, exception: null, exit: 'no-code', registers: [] };
-    const values = this.#enter(vcpu, entry, registers, place);
+    this.#enter(vcpu, entry, registers, place);
     vcpu.run();
     const exit = answered(vcpu);
     if (exit !== null) vcpu.run();
-    const { reason, port } = vcpu.exit;
-    const general = vcpu.getRegs();
+    const { reason, port } = vcpu;
+    vcpu.regs.copy(this.#actual);
     if (reason !== uapi.KVM_EXIT_IO || (port !== ports.returned && port !== ports.exception)) {
       const name = uapi.exitReasonNames[reason] ?? `exit ${reason}`;
-      return `${name} at 0x${general.readBigUInt64LE(uapi.regs.rip).toString(16)} in ${entry.mode} mode`;
+      return `${name} at 0x${this.#actual.readBigUInt64LE(uapi.regs.rip).toString(16)} in ${entry.mode} mode`;
     }
-    const exception = port === ports.exception ? this.#takeException(entry, general, place) : null;
+    const exception = port === ports.exception ? this.#takeException(entry, this.#actual, place) : null;
     // `ret` takes the return address off the stack.
-    if (exception === null) values.set('rsp', values.get('rsp')! + BigInt(place.pushBytes));
-    const changes = [
-      ...generalChanges(values, general, exception === null),
-      ...this.#vectorChanges(vcpu),
-      ...this.#codeChange(place),
-    ];
-    const result = exception === null ? general.readBigUInt64LE(uapi.regs.rax) : null;
+    if (exception === null && place.pushBytes > 0) {
+      this.#expected.writeUInt32LE(this.#expected.readUInt32LE(uapi.regs.rsp) + place.pushBytes, uapi.regs.rsp);
+    }
+    const general = this.#generalChanges(exception === null);
+    const changes = [...general, ...this.#vectorChanges(vcpu), ...this.#codeChange(place)];
+    const result = exception === null ? this.#actual.readBigUInt64LE(uapi.regs.rax) : null;
     return { result, exception, exit, registers: changes };
   }
 
@@ -82,26 +99,38 @@ export class EntryCaller {
     return offset === null ? null : { start, instruction: start + offset, pushBytes: mode === 'long' ? 8 : 4 };
   }
 
-  /** Sets all registers; the result is the general ones, by name. */
-  #enter(vcpu: Vcpu, entry: CallEntry, registers: Buffer, place: Place): Map<string, bigint> {
-    const special = vcpu.getSregs();
-    setEntrySpecialRegisters(special, entry, this.#instruction);
-    vcpu.setSregs(special);
-    const values = entryRegisterValues(entry.mode, registers);
+  /** Sets all registers; `#expected` becomes the general ones. */
+  #enter(vcpu: Vcpu, entry: CallEntry, registers: Buffer, place: Place): void {
+    const { special, general } = this.#templateOf(entry);
+    vcpu.getSregs();
+    special.apply(vcpu.sregs);
+    const expected = this.#expected;
+    general.copy(expected);
+    copyGivenRegisters(registers, expected);
     if (place.pushBytes > 0) {
-      const rsp = values.get('rsp')! - BigInt(place.pushBytes);
-      values.set('rsp', rsp);
-      this.#memory.writeUIntLE(entryCode.back, Number(rsp), 4);
-      if (place.pushBytes === 8) this.#memory.writeUInt32LE(0, Number(rsp) + 4);
+      const rsp = general.readUInt32LE(uapi.regs.rsp) - place.pushBytes;
+      expected.writeUInt32LE(rsp, uapi.regs.rsp);
+      this.#memory.writeUInt32LE(entryCode.back, rsp);
+      if (place.pushBytes === 8) this.#memory.writeUInt32LE(0, rsp + 4);
     }
-    const general = Buffer.alloc(uapi.sizes.kvm_regs);
-    const words = wordsOf64(general);
-    for (const [name, value] of values) words[wordAt(name)] = value;
-    words[wordAt('rip')] = BigInt(place.start - codeBase(entry.mode));
-    vcpu.setRegs(general);
+    expected.writeUInt32LE(place.start - codeBase(entry.mode), uapi.regs.rip);
+    expected.copy(vcpu.regs);
+    vcpu.setAllRegs();
     registers.copy(this.#before, uapi.xsave.xmm, registerOffset.xmm, registerOffset.rbx);
     vcpu.setXsave(this.#before);
-    return values;
+  }
+
+  #templateOf(entry: CallEntry): Template {
+    const key = `${entry.mode} ${entry.cpl}`;
+    let template = this.#templates.get(key);
+    if (template === undefined) {
+      const special = new Overlay(uapi.sizes.kvm_sregs, (buffer) =>
+        setEntrySpecialRegisters(buffer, entry, this.#instruction),
+      );
+      template = { special, general: quietGeneralRegisters(entry.mode) };
+      this.#templates.set(key, template);
+    }
+    return template;
   }
 
   /** Everything but the registers that calls read: it is the same for all of them. */
@@ -138,6 +167,21 @@ export class EntryCaller {
     return { vector, ripOffset: Number(word(first)) + codeBase(mode) - place.instruction };
   }
 
+  /**
+   * General registers that are not as expected. Where RIP is shows in the port, and RAX is the result register of a call
+   * that returns; of one that faults it is one that must not change.
+   */
+  #generalChanges(hasResult: boolean): RegisterChange[] {
+    const [expected, actual] = [this.#expected, this.#actual];
+    actual.copy(expected, uapi.regs.rip, uapi.regs.rip, uapi.regs.rip + 8);
+    if (hasResult) actual.copy(expected, uapi.regs.rax, uapi.regs.rax, uapi.regs.rax + 8);
+    if (expected.equals(actual)) return [];
+    return Object.entries(uapi.regs).flatMap(([register, at]) => {
+      const [before, after] = [expected.readBigUInt64LE(at), actual.readBigUInt64LE(at)];
+      return before === after ? [] : [{ register, before, after }];
+    });
+  }
+
   #vectorChanges(vcpu: Vcpu): RegisterChange[] {
     vcpu.getXsave(this.#after);
     const changes: RegisterChange[] = [];
@@ -167,32 +211,11 @@ export class EntryCaller {
   }
 }
 
-/** Words are several times as fast to read and write as a Buffer's. */
-function wordsOf64(bytes: Buffer): BigUint64Array {
-  return new BigUint64Array(bytes.buffer, bytes.byteOffset, bytes.length / 8);
-}
-
-function wordAt(register: string): number {
-  return uapi.regs[register as keyof typeof uapi.regs] / 8;
-}
-
 /** Answers a hypercall that KVM handed to us, if the last exit is one. */
 function answered(vcpu: Vcpu): Exclude<CallExit, 'no-code'> | null {
-  const { reason } = vcpu.exit;
+  const { reason } = vcpu;
   if (reason === uapi.KVM_EXIT_XEN) vcpu.answerHypercall(uapi.kvmRun.xenResult, BigInt(vmmResult));
   else if (reason === uapi.KVM_EXIT_HYPERV) vcpu.answerHypercall(uapi.kvmRun.hypervResult, BigInt(vmmResult));
   else return null;
   return reason === uapi.KVM_EXIT_XEN ? 'xen' : 'hyperv';
-}
-
-/** RAX is the result register of a call that returns; of one that faults it is one that must not change. */
-function generalChanges(values: ReadonlyMap<string, bigint>, after: Buffer, hasResult: boolean): RegisterChange[] {
-  const changes: RegisterChange[] = [];
-  const words = wordsOf64(after);
-  for (const [register, before] of values) {
-    if (hasResult && register === 'rax') continue;
-    const value = words[wordAt(register)]!;
-    if (value !== before) changes.push({ register, before, after: value });
-  }
-  return changes;
 }

@@ -165,13 +165,13 @@ export class GuestMachine implements Disposable {
    *
    * @throws UnexpectedExit
    */
-  enter(call: ProgramCall & { readonly entry: CallEntry }): CallResult {
-    const member = this.#members[call.sender]!;
-    member.guest.leaveHome();
-    const result = this.#entries.call(member.guest.vcpu, call);
+  enter(sender: number, entry: CallEntry, registers: Buffer): CallResult {
+    const { guest } = this.#members[sender]!;
+    guest.leaveHome();
+    const result = this.#entries.call(guest.vcpu, entry, registers);
     if (typeof result !== 'string') return result;
     this.#isUsable = false;
-    throw new UnexpectedExit(`vCPU ${call.sender}: ${result}`);
+    throw new UnexpectedExit(`vCPU ${sender}: ${result}`);
   }
 
   /** Lets a vCPU take what is pending. */
@@ -226,11 +226,11 @@ export class GuestMachine implements Disposable {
   /** Describes the last exit of a vCPU if the guest program does not make it, and spoils the machine. */
   describeUnexpectedExit(position: number): string | null {
     const { vcpu } = this.#members[position]!.guest;
-    const { reason, port } = vcpu.exit;
+    const { reason, port } = vcpu;
     if (reason === uapi.KVM_EXIT_IO && port === map.ports.idle) return null;
     this.#isUsable = false;
     if (reason === uapi.KVM_EXIT_IO && port === map.ports.logFull) return `vCPU ${position}: interrupts without end`;
-    const rip = vcpu.getRegs().readBigUInt64LE(uapi.regs.rip);
+    const rip = vcpu.regs.readBigUInt64LE(uapi.regs.rip);
     const name = uapi.exitReasonNames[reason] ?? `exit ${reason}`;
     return `vCPU ${position}: ${name} at hypercall instruction ${signed(Number(rip) - this.#code.hypercall)}`;
   }

@@ -5,9 +5,10 @@ import type { VcpuSetup } from '../case/case.ts';
 import type { LapicChanges } from '../case/observation.ts';
 import type { ProgramApic } from '../case/program.ts';
 import { setSpecialRegisters } from '../guest/image.ts';
+import { Overlay } from '../guest/overlay.ts';
 import type { Vcpu, Vm } from '../kvm/kvm.ts';
 import * as uapi from '../kvm/uapi.ts';
-import { apicBase, type LapicPage, presetLapic, setUpLapicPage, spurious, wordsOf } from './lapic-setup.ts';
+import { apicBase, hasPreset, type LapicPage, presetLapic, setUpLapicPage, spurious, wordsOf } from './lapic-setup.ts';
 import { createVcpu, type HypervCpuid, vcpuIdOf } from './platform.ts';
 
 const noChanges: LapicChanges = new Map();
@@ -29,11 +30,14 @@ export class GuestVcpu implements Disposable {
   readonly id: number;
   readonly #position: number;
   readonly #hasLapic: boolean;
-  /** Where the guest program begins. */
-  readonly #home: number;
+  /** Registers of the guest program at its entry. */
+  readonly #special: Overlay;
+  readonly #general = Buffer.alloc(uapi.sizes.kvm_regs);
   /** LAPIC page of each APIC state, made when it is first asked for. */
   readonly #pages = new Map<VcpuSetup['apic'], LapicPage>();
   #page: LapicPage | null = null;
+  /** Whether the LAPIC was as `#page` has it when it was last looked at, and nothing has run since. */
+  #isUntouched = false;
   /** Null when a step has changed it: it must be set anew. */
   #apic: VcpuSetup['apic'] | null = null;
   /** Last value written to HV_X64_MSR_VP_INDEX, null when a step has changed it; and what reading it gives. */
@@ -52,7 +56,9 @@ export class GuestVcpu implements Disposable {
     this.id = vcpuIdOf(setup, position);
     this.#position = position;
     this.#hasLapic = parts.hasLapic;
-    this.#home = parts.home;
+    this.#special = homeRegisters(position);
+    this.#general.writeBigUInt64LE(BigInt(parts.home), uapi.regs.rip);
+    this.#general.writeBigUInt64LE(2n, uapi.regs.rflags);
     // A vCPU without Hyper-V gets a Hyper-V context when the host asks for its VP index (kvm_hv_get_msr_common), so it
     // is not asked.
     this.#vpIndex = setup.lacks.includes('hyperv') ? position : Number(this.vcpu.getMsr(HV_X64_MSR_VP_INDEX));
@@ -65,7 +71,6 @@ export class GuestVcpu implements Disposable {
 
   /** The state in which a program starts, memory excepted. */
   setUp(setup: VcpuSetup): void {
-    this.goHome();
     this.#setVpIndex(setup.vpIndex);
     if (!this.#hasLapic) return;
     this.#setApic(setup);
@@ -74,16 +79,16 @@ export class GuestVcpu implements Disposable {
     this.#mpState = mpState;
   }
 
-  /** Gives it the registers of the guest program again, at its entry. */
+  /**
+   * Gives it the registers of the guest program again, at its entry, if it has not got them; only right before it runs,
+   * because CR8 and the APIC's base are among them.
+   */
   goHome(): void {
     if (this.#isAtHome) return;
-    const special = this.vcpu.getSregs();
-    setSpecialRegisters(special, this.#position);
-    this.vcpu.setSregs(special);
-    const general = Buffer.alloc(uapi.sizes.kvm_regs);
-    general.writeBigUInt64LE(BigInt(this.#home), uapi.regs.rip);
-    general.writeBigUInt64LE(2n, uapi.regs.rflags);
-    this.vcpu.setRegs(general);
+    this.vcpu.getSregs();
+    this.#special.apply(this.vcpu.sregs);
+    this.#general.copy(this.vcpu.regs);
+    this.vcpu.setAllRegs();
     this.#isAtHome = true;
   }
 
@@ -123,7 +128,8 @@ export class GuestVcpu implements Disposable {
     const page = this.#page;
     if (page === null) return noChanges;
     this.vcpu.getLapic(scratch);
-    if (scratch.equals(page.bytes)) return noChanges;
+    this.#isUntouched = scratch.equals(page.bytes);
+    if (this.#isUntouched) return noChanges;
     const changes = new Map<number, number>();
     for (let index = 0; index < scratchWords.length; index++) {
       const value = scratchWords[index]!;
@@ -149,6 +155,7 @@ export class GuestVcpu implements Disposable {
     const { apic } = setup;
     let page = this.#pages.get(apic);
     if (this.#apic !== apic || page === undefined) {
+      this.#isUntouched = false;
       this.vcpu.setMsr(lapic.MSR_IA32_APICBASE, apicBase(this.id, apic));
       this.#apic = apic;
     }
@@ -156,7 +163,21 @@ export class GuestVcpu implements Disposable {
       page = setUpLapicPage(this.vcpu, this.id, apic);
       this.#pages.set(apic, page);
     }
-    presetLapic(this.vcpu, page, setup);
+    // What a program did not touch needs no setting: most vCPUs are nobody's target.
+    if (!this.#isUntouched || page !== this.#page || hasPreset(setup)) presetLapic(this.vcpu, page, setup);
+    this.#isUntouched = false;
     this.#page = page;
   }
+}
+
+const homes = new Map<number, Overlay>();
+
+/** Special registers of the guest program on the vCPU at a position. */
+function homeRegisters(position: number): Overlay {
+  let home = homes.get(position);
+  if (home === undefined) {
+    home = new Overlay(uapi.sizes.kvm_sregs, (buffer) => setSpecialRegisters(buffer, position));
+    homes.set(position, home);
+  }
+  return home;
 }

@@ -52,10 +52,14 @@ export function setUpLapicPage(vcpu: Vcpu, vcpuId: number, apic: ApicState): Lap
   return { bytes: page, words: wordsOf(page) };
 }
 
+/** Whether anything is pending, in service or of raised priority when a case starts. */
+export function hasPreset({ tpr, irr, isr }: VcpuSetup): boolean {
+  return tpr !== 0 || irr.length > 0 || isr.length > 0;
+}
+
 /** Sets a LAPIC to its page, with what is pending, in service and of what priority when a case starts. */
 export function presetLapic(vcpu: Vcpu, page: LapicPage, setup: VcpuSetup): void {
-  const { tpr, irr, isr } = setup;
-  if (tpr === 0 && irr.length === 0 && isr.length === 0) return vcpu.setLapic(page.bytes);
+  if (!hasPreset(setup)) return vcpu.setLapic(page.bytes);
   const bytes = presetPage(page, setup);
   vcpu.setLapic(bytes);
   // KVM computes PPR before it has counted what is in service (kvm_apic_set_state); the second time it has.

@@ -92,8 +92,8 @@ export class ProgramRunner {
   /** Makes calls of one sender: through its ring, or one call in its own way. */
   #make(calls: readonly ProgramCall[]): CallResult[] {
     for (const call of calls) this.#machine.write(call.writes);
-    const [{ entry, sender, ...rest }] = calls as readonly [ProgramCall];
-    return entry === null ? this.#machine.call(sender, calls) : [this.#machine.enter({ ...rest, sender, entry })];
+    const { entry, sender, registers } = calls[0]!;
+    return entry === null ? this.#machine.call(sender, calls) : [this.#machine.enter(sender, entry, registers)];
   }
 
   /** One step while others halt: its vCPU comes out of its own halt, and everybody is fenced behind it. */

@@ -1,7 +1,7 @@
 /** Registers of a call with an entry of its own: what a vCPU must have in each processor mode. */
 import { isRealMode } from '../case/limits.ts';
 import { type CallEntry, entryFlags, registerOffset } from '../case/program.ts';
-import { sregs } from '../kvm/uapi.ts';
+import { regs, sizes, sregs } from '../kvm/uapi.ts';
 import { entryTables, exceptionCount } from './entry-image.ts';
 import { registerPattern } from './image.ts';
 import * as map from './memory-map.ts';
@@ -106,20 +106,24 @@ const given = ['rax', 'rbx', 'rcx', 'rdx', 'rsi', 'rdi', 'r8'] as const;
 /** Room on the stack above its top for the return address of a call through the page. */
 const stackRoom = 0x40;
 
-/** The registers that no call uses, in modes that keep all of them and in the others. */
-const quietValues = {
-  wide: map.quietRegisters.map((name, index) => [name, registerPattern(index + 1)] as const),
-  narrow: map.quietRegisters.map((name, index) => {
+/**
+ * General registers before a call (struct kvm_regs), without RIP, the return address, and what the call gives. Modes
+ * that do not keep upper halves have none, and no numbered registers.
+ */
+export function quietGeneralRegisters(mode: Mode): Buffer {
+  const buffer = Buffer.alloc(sizes.kvm_regs);
+  for (const [index, name] of map.quietRegisters.entries()) {
     const isNumbered = /^r\d/.test(name);
-    return [name, isNumbered ? 0n : registerPattern(index + 1) & 0xffff_ffffn] as const;
-  }),
-};
+    const pattern = registerPattern(index + 1);
+    const narrow = isNumbered ? 0n : pattern & 0xffff_ffffn;
+    buffer.writeBigUInt64LE(keepsUpperHalves(mode) ? pattern : narrow, regs[name]);
+  }
+  buffer.writeBigUInt64LE(BigInt(entryStack.top - stackRoom), regs.rsp);
+  buffer.writeBigUInt64LE(entryFlags, regs.rflags);
+  return buffer;
+}
 
-/** Values of the general registers before a call, RIP and the return address excepted. */
-export function entryRegisterValues(mode: Mode, registers: Buffer): Map<string, bigint> {
-  const values = new Map<string, bigint>(keepsUpperHalves(mode) ? quietValues.wide : quietValues.narrow);
-  for (const name of given) values.set(name, registers.readBigUInt64LE(registerOffset[name]));
-  values.set('rsp', BigInt(entryStack.top - stackRoom));
-  values.set('rflags', entryFlags);
-  return values;
+/** Puts the registers that a call gives (`entryRegisterBytes` bytes) into struct kvm_regs. */
+export function copyGivenRegisters(registers: Buffer, general: Buffer): void {
+  for (const name of given) registers.copy(general, regs[name], registerOffset[name], registerOffset[name] + 8);
 }

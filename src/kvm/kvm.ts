@@ -117,6 +117,10 @@ export class Vm implements Disposable {
 
 /** A vCPU and its `kvm_run` page. */
 export class Vcpu implements Disposable {
+  /** General registers (struct kvm_regs) as they were at the last exit. */
+  readonly regs: Buffer;
+  /** Special registers (struct kvm_sregs) for `setAllRegs`. */
+  readonly sregs: Buffer;
   readonly #fd: number;
   readonly #run: Mapping;
   readonly #msr = Buffer.alloc(uapi.sizes.kvm_msrs + uapi.sizes.kvm_msr_entry);
@@ -129,6 +133,19 @@ export class Vcpu implements Disposable {
       closeFile(fd);
       throw error;
     }
+    // KVM_CAP_SYNC_REGS, which every x86 KVM with these hypercalls has (Linux 4.17).
+    const { bytes } = this.#run;
+    this.regs = bytes.subarray(uapi.kvmRun.regs, uapi.kvmRun.regs + uapi.sizes.kvm_regs);
+    this.sregs = bytes.subarray(uapi.kvmRun.sregs, uapi.kvmRun.sregs + uapi.sizes.kvm_sregs);
+    bytes[uapi.kvmRun.validRegs] = uapi.KVM_SYNC_X86_REGS;
+  }
+
+  /**
+   * The next `run` begins with what is in `regs` and `sregs` then (KVM_SYNC_X86_REGS and _SREGS): three ioctls less than
+   * to set and get them.
+   */
+  setAllRegs(): void {
+    this.#run.bytes[uapi.kvmRun.dirtyRegs] = uapi.KVM_SYNC_X86_REGS | uapi.KVM_SYNC_X86_SREGS;
   }
 
   setCpuid(entries: readonly Buffer[]): void {
@@ -142,24 +159,9 @@ export class Vcpu implements Disposable {
     enableCap(this.#fd, uapi.KVM_CAP.HYPERV_ENFORCE_CPUID, 1);
   }
 
-  getSregs(): Buffer {
-    const buffer = Buffer.alloc(uapi.sizes.kvm_sregs);
-    ioctl(this.#fd, uapi.KVM_GET_SREGS, buffer, 'KVM_GET_SREGS');
-    return buffer;
-  }
-
-  setSregs(buffer: Buffer): void {
-    ioctl(this.#fd, uapi.KVM_SET_SREGS, buffer, 'KVM_SET_SREGS');
-  }
-
-  getRegs(): Buffer {
-    const buffer = Buffer.alloc(uapi.sizes.kvm_regs);
-    ioctl(this.#fd, uapi.KVM_GET_REGS, buffer, 'KVM_GET_REGS');
-    return buffer;
-  }
-
-  setRegs(buffer: Buffer): void {
-    ioctl(this.#fd, uapi.KVM_SET_REGS, buffer, 'KVM_SET_REGS');
+  /** Reads the special registers into `sregs`. */
+  getSregs(): void {
+    ioctl(this.#fd, uapi.KVM_GET_SREGS, this.sregs, 'KVM_GET_SREGS');
   }
 
   /** Writes an MSR as the host; false when KVM refuses the value (KVM_SET_MSRS did 0 entries). */
@@ -236,10 +238,14 @@ export class Vcpu implements Disposable {
     }
   }
 
-  /** The last exit: its reason, and the port if it is KVM_EXIT_IO. */
-  get exit(): { reason: number; port: number } {
-    const { bytes } = this.#run;
-    return { reason: bytes.readUInt32LE(uapi.kvmRun.exitReason), port: bytes.readUInt16LE(uapi.kvmRun.ioPort) };
+  /** Reason of the last exit (KVM_EXIT_*). */
+  get reason(): number {
+    return this.#run.bytes.readUInt32LE(uapi.kvmRun.exitReason);
+  }
+
+  /** Port of the last exit, if that is KVM_EXIT_IO. */
+  get port(): number {
+    return this.#run.bytes.readUInt16LE(uapi.kvmRun.ioPort);
   }
 
   /** Answers a hypercall that the last exit handed to us; KVM puts it into RAX when the vCPU runs again. */

@@ -37,10 +37,7 @@ export const KVM_SET_USER_MEMORY_REGION = sized(write, 0x46, sizes.kvm_userspace
 export const KVM_SET_TSS_ADDR = bare(0x47);
 export const KVM_CREATE_IRQCHIP = bare(0x60);
 export const KVM_RUN = bare(0x80);
-export const KVM_GET_REGS = sized(read, 0x81, sizes.kvm_regs);
-export const KVM_SET_REGS = sized(write, 0x82, sizes.kvm_regs);
 export const KVM_GET_SREGS = sized(read, 0x83, sizes.kvm_sregs);
-export const KVM_SET_SREGS = sized(write, 0x84, sizes.kvm_sregs);
 export const KVM_GET_MSRS = sized(readWrite, 0x88, sizes.kvm_msrs);
 export const KVM_SET_MSRS = sized(write, 0x89, sizes.kvm_msrs);
 export const KVM_GET_LAPIC = sized(read, 0x8e, sizes.kvm_lapic_state);
@@ -77,7 +74,20 @@ export const KVM_CAP = {
 } as const;
 
 /** kvm_run: offsets, and exit reasons by number. */
-export const kvmRun = { exitReason: 8, ioPort: 34, hypervResult: 48, xenResult: 56 } as const;
+export const kvmRun = {
+  exitReason: 8,
+  ioPort: 34,
+  hypervResult: 48,
+  xenResult: 56,
+  validRegs: 288,
+  dirtyRegs: 296,
+  /** struct kvm_sync_regs: kvm_regs, then kvm_sregs. */
+  regs: 304,
+  sregs: 304 + sizes.kvm_regs,
+} as const;
+/** What `validRegs` asks for after each exit, and `dirtyRegs` says is to be taken before the next entry. */
+export const KVM_SYNC_X86_REGS = 1;
+export const KVM_SYNC_X86_SREGS = 2;
 export const KVM_EXIT_IO = 2;
 export const KVM_EXIT_HYPERV = 27;
 export const KVM_EXIT_XEN = 34;

@@ -7,8 +7,9 @@ import { callModes, isRealMode } from '../../../src/case/limits.ts';
 import { type CallEntry, plainEntry, type ProgramCall } from '../../../src/case/program.ts';
 import {
   codeBase,
-  entryRegisterValues,
+  copyGivenRegisters,
   keepsUpperHalves,
+  quietGeneralRegisters,
   setEntrySpecialRegisters,
 } from '../../../src/guest/entry-registers.ts';
 
@@ -102,7 +103,16 @@ describe.each(callModes.filter((mode) => !isRealMode(mode)))('setEntrySpecialReg
   });
 });
 
-describe('entryRegisterValues', () => {
+/** Byte offsets in struct kvm_regs (uapi/asm/kvm.h). */
+const names = 'rax rbx rcx rdx rsi rdi rsp rbp r8 r9 r10 r11 r12 r13 r14 r15 rip rflags'.split(' ');
+
+function entryRegisterValues(mode: Mode, registers: Buffer): Map<string, bigint> {
+  const general = quietGeneralRegisters(mode);
+  copyGivenRegisters(registers, general);
+  return new Map(names.map((name, index) => [name, general.readBigUInt64LE(8 * index)]));
+}
+
+describe('general registers', () => {
   const registersOf = (mode: Mode) => {
     const step = makeStep({ do: 'send-ipi', mode, opcode: 'other', targets: [0], rax: 64n });
     return (encodeCase(makeCase([{}], [step])).steps[0] as ProgramCall).registers;
@@ -127,6 +137,7 @@ describe('entryRegisterValues', () => {
       r14: 0xa5c3_e10a_5a3c_1e0an,
       r15: 0xa5c3_e10b_5a3c_1e0bn,
       rsp: 0xcfc0n,
+      rip: 0n,
       rflags: 0x38c7n,
     });
   });
@@ -145,7 +156,7 @@ describe('entryRegisterValues', () => {
   it('should have upper halves that are not zero in every register of compatibility mode but the stack and the flags', () => {
     const values = entryRegisterValues('compat', registersOf('compat'));
     const clean = [...values].filter(([, value]) => value >> 32n === 0n).map(([name]) => name);
-    expect(clean).toEqual(['rsp', 'rflags']);
+    expect(clean).toEqual(['rsp', 'rip', 'rflags']);
   });
 
   it('should take every given register from its place, whatever is there', () => {
