@@ -72,7 +72,7 @@ function loadModules(payload: Buffer): void {
 /** What the kernel last printed about a module, in parentheses. */
 function wordsOfKernel(file: string): string {
   const mark = `${file.replace(/\.ko$/, '').replaceAll('-', '_')}: `;
-  const lines = spawnSync('dmesg', { encoding: 'utf8' }).stdout.split('\n');
+  const lines = spawnSync('/bin/dmesg', { encoding: 'utf8' }).stdout.split('\n');
   const line = lines.findLast((each) => each.includes(mark));
   return line === undefined ? '' : ` (${line.replace(/^\[[^\]]*\] */, '')})`;
 }
