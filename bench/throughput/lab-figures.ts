@@ -7,7 +7,7 @@ import type { Executor } from '../../src/executor/executor.ts';
 import { type Clock, type Figure, labRate, type Series } from './figure.ts';
 import { bankCase, callsOf, drawnBatches, rawCase, repeated, type Tier } from './workload.ts';
 
-const callsPerRound = 4000;
+const callsPerRound = 2000;
 const never = new AbortController().signal;
 
 /** Runs batches, two on their way, and looks at nothing. */

@@ -23,7 +23,7 @@ import type { Tier } from './workload.ts';
 const kernel = 'debian:6.12';
 const sections = ['host', 'lab', 'series', 'jobs', 'start'] as const;
 type Section = (typeof sections)[number];
-const tiers: readonly Tier[] = ['pending, by the ring', 'pending', 'counted', 'halting', 'all'];
+const tiers: readonly Tier[] = ['pending, by the ring', 'pending', 'counted', 'halting'];
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 const open = () => openLab({ kernel, install: 'auto', say });
