@@ -20,7 +20,9 @@ export function bundleFiles(
 ): Map<string, string> {
   const programs = exportForms.flatMap((form) => programOrNull(value, facts, form) ?? []);
   const standalone = programs.find(({ form }) => form === 'standalone') ?? null;
-  const { prepared: _prepared, judgement: _judgement, observed: _observed, console, ...about } = evidence;
+  const { prepared: _prepared, judgement: _judgement, observed: _observed, console, kernel, ...rest } = evidence;
+  // Where they lay on this computer says nothing to others.
+  const about = { kernel: { ...kernel, kvmModules: kernel.kvmModules !== null }, ...rest };
   return new Map([
     ['README.txt', readme(value, evidence, programs)],
     ['case.json', formatCase(value)],

@@ -18,6 +18,8 @@ export interface Evidence {
   readonly kernelVersion: string;
   /** SHA-256 of the kernel's configuration; null where neither the kernel nor its folder has it. */
   readonly configHash: string | null;
+  /** What built the modules that were given; null where the kernel's own ran, whose version names it. */
+  readonly moduleCompiler: string | null;
   readonly cpu: string;
   readonly qemu: string;
   readonly tool: string;
@@ -69,7 +71,7 @@ async function runOnce(lab: Lab, prepared: Prepared): Promise<Pick<Evidence, 'ju
   }
 }
 
-type Facts = Pick<Evidence, 'kernel' | 'kernelVersion' | 'configHash' | 'cpu' | 'qemu' | 'tool'>;
+type Facts = Pick<Evidence, 'kernel' | 'kernelVersion' | 'configHash' | 'moduleCompiler' | 'cpu' | 'qemu' | 'tool'>;
 
 async function factsOf(lab: Lab, options: LabOptions): Promise<Facts> {
   const kernel = await resolveKernel(options.kernel, options);
@@ -80,10 +82,17 @@ async function factsOf(lab: Lab, options: LabOptions): Promise<Facts> {
     kernel: identify(kernel, lab.facts.kernelRelease, options.kvmModules ?? null),
     kernelVersion: (await lab.shellOutput('cat /proc/version')).trim(),
     configHash: config.trim().split(' ')[0] || own,
+    moduleCompiler: options.kvmModules == null ? null : compilerOf(join(options.kvmModules, 'kvm.ko')),
     cpu: lab.facts.cpu,
     qemu: await qemuVersion(),
     tool: `hvipi ${ownVersion()}`,
   };
+}
+
+/** What the compiler wrote into a module (.comment): `GCC: (Debian 12.2.0-14+deb12u1) 12.2.0`. */
+function compilerOf(path: string): string | null {
+  if (!existsSync(path)) return null;
+  return /(?:GCC: \([^)]*\) [\d.]+|clang version [\w.]+)/.exec(readFileSync(path, 'latin1'))?.[0] ?? null;
 }
 
 /** The problem in a few words: `divergence deliver/missing-interrupt`, or null when the kernel does as expected. */

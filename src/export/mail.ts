@@ -11,7 +11,7 @@ import type { ExportedProgram } from './write.ts';
 
 /** The draft; the person fills in what only they know, in angle brackets. */
 export function formatMail(value: Case, evidence: Evidence, program: ExportedProgram | null): string {
-  const { prepared, kernel, kernelVersion, configHash, qemu, cpu, tool, shown, times } = evidence;
+  const { prepared, kernel, kernelVersion, configHash, moduleCompiler, qemu, cpu, tool, shown, times } = evidence;
   const expected = viewOutcome(prepared.outcome);
   const problem = problemOf(evidence);
   const rule = kvmRules.find(({ name }) => problem?.includes(` ${name}/`));
@@ -25,7 +25,9 @@ export function formatMail(value: Case, evidence: Evidence, program: ExportedPro
     'Tree and commit',
     '  <tree and commit>; ran on',
     ...wrap(kernelVersion, textColumns).map((line) => `  ${line}`),
-    ...(kernel.kvmModules === null ? [] : ['  with other KVM modules than its own: <what they are built from>']),
+    ...(kernel.kvmModules === null
+      ? []
+      : [`  with other KVM modules than its own: <what they are built from>; ${moduleCompiler ?? '<compiler>'}`]),
     `  bzImage        sha256 ${kernel.imageHash}`,
     ...Object.entries(kernel.moduleHashes).map(([name, hash]) => `  ${name.padEnd(14)} sha256 ${hash}`),
     `  configuration  ${configHash === null ? unknownConfig(kernel.spec) : `sha256 ${configHash}`}`,

@@ -41,6 +41,7 @@ async function evidenceOf(mutant: string | null): Promise<Evidence> {
     kernel: { spec: 'debian:6.12', release: '6.12', imageHash: 'i', kvmModules: null, moduleHashes: {} },
     kernelVersion: 'Linux version 6.12',
     configHash: null,
+    moduleCompiler: null,
     cpu: 'model',
     qemu: 'QEMU 7',
     tool: 'hvipi 0',
