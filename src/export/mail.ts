@@ -1,7 +1,7 @@
 /** A bug report in the form that the KVM list expects: plain text that says one thing, with what anybody needs to see it. */
 import type { Difference } from '../../oracle/outcome.ts';
 import { kvmRules } from '../../oracle/rules.ts';
-import { describeStep, formatStages } from '../campaign/stages.ts';
+import { describeStep, formatMachine, formatStages } from '../campaign/stages.ts';
 import { viewOutcome } from '../campaign/view.ts';
 import type { Case, Step } from '../case/case.ts';
 import { isCall } from '../case/checks.ts';
@@ -31,6 +31,9 @@ export function formatMail(value: Case, evidence: Evidence, program: ExportedPro
     `  bzImage        sha256 ${kernel.imageHash}`,
     ...Object.entries(kernel.moduleHashes).map(([name, hash]) => `  ${name.padEnd(14)} sha256 ${hash}`),
     `  configuration  ${configHash === null ? unknownConfig(kernel.spec) : `sha256 ${configHash}`}`,
+    '',
+    'Machine',
+    ...formatMachine(value).trimEnd().split('\n'),
     '',
     'Expected against observed',
     ...formatStages(value, expected, evidence.observed)
@@ -69,7 +72,8 @@ function unknownConfig(spec: string): string {
 /** What is wrong, in the words of the interface; the name that this tool has for it comes in the text. */
 function titleOf(value: Case, evidence: Evidence): string {
   const difference = firstDifference(evidence.judgement);
-  if (difference === null) return problemOf(evidence) ?? 'nothing wrong';
+  // Of a kernel's failure: what it is and where, without the callers.
+  if (difference === null) return problemOf(evidence)?.split('; ').slice(0, 2).join('; ') ?? 'nothing wrong';
   const { step, vcpu, what, expected, observed } = difference;
   const place = vcpu === null ? what : `${what} of vCPU ${vcpu}`;
   return `${callName(value.steps[step ?? value.steps.length - 1])}: ${place}: expected ${expected}, got ${observed}`;
@@ -85,7 +89,7 @@ function sentences(value: Case, evidence: Evidence): string[] {
   return [
     `${done}.`,
     problem === null ? 'KVM does as expected.' : `${titleOf(value, evidence)}.`,
-    ...(problem === null ? [] : [`(hvipi's name for it: ${problem})`]),
+    ...(firstDifference(evidence.judgement) === null ? [] : [`(hvipi's name for it: ${problem})`]),
   ];
 }
 

@@ -20,8 +20,21 @@ describe('formatMail', () => {
       'Subject: [BUG] KVM: x86: hyper-v: HvCallSendSyntheticClusterIpiEx: IRR of vCPU 0: expected 0xfe pending, got nothing pending\n',
     );
     expect(mail).toContain("(hvipi's name for it: divergence deliver-to-all/missing-interrupt)");
+    expect(mail).toContain('Machine\n  vCPU 0  VP 0  apic x2apic');
     expect(mail).toContain('  3 of 3 runs, each in a fresh VM');
     expect(mail).toContain('ran on\n  Linux version 6.12');
+  });
+
+  it('should name a failure of the kernel by what it is and where', async () => {
+    const signature =
+      'BUG: kernel NULL pointer dereference; RIP __apic_accept_irq; kvm_hv_send_ipi_to_many < kvm_hv_hypercall';
+    const judgement = { class: 'oops', signature } as const;
+
+    const mail = formatMail(value, { ...(await evidenceOf(null)), judgement, observed: null, console: 'Oops' }, null);
+
+    expect(mail).toContain('hyper-v: oops BUG: kernel NULL pointer dereference; RIP __apic_accept_irq\n');
+    expect(mail).toContain('Console\n  Oops');
+    expect(mail).not.toContain("hvipi's name for it");
   });
 
   it('should not call it a bug where there is none', async () => {
