@@ -84,6 +84,7 @@ struct guest_work {
 	uint64_t xmm[12];
 	uint64_t result;
 	uint8_t exception;
+	bool has_changed;		/* a register that no call changes */
 	uint32_t eoi_msr;
 	struct vectors handled;
 };
@@ -98,12 +99,30 @@ static uint64_t result __attribute__((unused));
 static int exception __attribute__((unused));
 
 /*[guest]*/
+/* As __hyperv_hypercall(), and looks at the registers that no call changes. */
+static void guest_call(void)
+{
+	uint64_t rbx = 0x1111111111111111, rsi = 0x2222222222222222, rdi = 0x3333333333333333;
+	uint64_t rcx = work.control, rdx = work.rdx, r8 = work.r8, error_code;
+
+	work.result = -EFAULT;
+	asm volatile("mov %[r8], %%r8\n\t"
+		     KVM_ASM_SAFE("vmcall")
+		     "mov %%r8, %[r8]\n\t"
+		     : "+a" (work.result), "+b" (rbx), "+c" (rcx), "+d" (rdx), "+S" (rsi), "+D" (rdi),
+		       [r8] "+m" (r8), KVM_ASM_SAFE_OUTPUTS(work.exception, error_code)
+		     :
+		     : "cc", "memory", "r8", KVM_ASM_SAFE_CLOBBERS);
+	work.has_changed = rbx != 0x1111111111111111 || rsi != 0x2222222222222222 || rdi != 0x3333333333333333 ||
+			   rcx != work.control || rdx != work.rdx || r8 != work.r8;
+}
+
 static void guest_code(void)
 {
 	for (;;) {
 		if (work.command == CALL) {
 			hyperv_write_xmm_input(work.xmm, 6);
-			work.exception = __hyperv_hypercall(work.control, work.rdx, work.r8, &work.result);
+			guest_call();
 		} else {
 			/* Whatever is pending and not blocked is taken before cli retires. */
 			asm volatile("sti; nop; nop; cli" ::: "memory");
@@ -308,6 +327,7 @@ static void call(int sender, uint64_t control, uint64_t rdx, uint64_t r8, const 
 	run_guest(sender);
 	result = work.result;
 	exception = work.exception ? work.exception : -1;
+	TEST_ASSERT(!work.has_changed, "step %d: another register than RAX has changed", step);
 }
 
 /*[/]*/
