@@ -4,6 +4,7 @@ import { type Case, formatCase, type Machine, type Step } from '../src/case/case
 import { canRun, isWellFormed } from '../src/case/checks.ts';
 import { caseLimits } from '../src/case/limits.ts';
 import { caseSchemaName } from '../src/case/schema.ts';
+import { type ActPlan, actPlan } from './act.ts';
 import { buildCall, type CallPlan, callPlan } from './call.ts';
 import { type ChangePlan, changePlan, enablePage, pageOf } from './change.ts';
 import { drawn } from './drawn.ts';
@@ -24,7 +25,7 @@ interface CasePlan {
   /** Every case has a call; before it nothing could be pending. */
   readonly first: CallPlan;
   /** Null is a `run` step. */
-  readonly rest: readonly (CallPlan | ChangePlan | null)[];
+  readonly rest: readonly (CallPlan | ChangePlan | ActPlan | null)[];
 }
 
 /** Of ten steps of a counted case, so many are calls; the others are `run` steps. */
@@ -37,16 +38,20 @@ export function caseArbitrary(swarm: Swarm): fc.Arbitrary<Case> {
     { weight: 100 - swarm.changePercent, arbitrary: call },
     { weight: swarm.changePercent, arbitrary: changePlan(swarm) },
   );
+  const orAct = sometimes<CallPlan | ChangePlan | ActPlan | null>(callsOfTen, 10, step, null);
   const plan = fc.record<CasePlan>(
     {
       machine: machinePlan(swarm),
       sender: fc.nat(caseLimits.vcpus - 1),
       counted: sometimes(swarm.countedPercent, 100, fc.constant(true), false),
       first: call,
-      rest: fc.array(sometimes<CallPlan | ChangePlan | null>(callsOfTen, 10, step, null), {
-        maxLength: swarm.stepCountMax - 1,
-        size: 'max',
-      }),
+      rest: fc.array(
+        fc.oneof(
+          { weight: 100 - swarm.actPercent, arbitrary: orAct },
+          { weight: swarm.actPercent, arbitrary: actPlan(swarm) },
+        ),
+        { maxLength: swarm.stepCountMax - 1, size: 'max' },
+      ),
     },
     { noNullPrototype: true },
   );
@@ -70,8 +75,9 @@ function buildCase(plan: CasePlan, platform: PlatformPlan | null): Case {
   for (const step of [plan.first, ...plan.rest]) {
     if (step === null) {
       if (counted) builder.run();
-    } else if ('do' in step) builder.change(step);
-    else builder.call(step);
+    } else if (!('do' in step)) builder.call(step);
+    else if (step.do !== 'act') builder.change(step);
+    else if (counted) builder.act(step);
   }
   const { steps } = builder;
   if (counted && !steps.some((step) => step.do === 'run')) {
@@ -90,12 +96,16 @@ class StepBuilder {
   readonly #pages: bigint[] = [];
   /** Whether a vCPU can be a sender: it runs and has got no INIT. */
   readonly #runs: boolean[];
+  /** Whether a vCPU can do something as a receiver. */
+  readonly #acts: boolean[];
   readonly #vpIndexes: number[];
 
   constructor(machine: Machine, sender: number) {
     this.#machine = machine;
     this.#sender = sender;
     this.#runs = machine.vcpus.map((_, position) => canRun(machine, position));
+    const isHalting = machine.vcpus.some(({ idle }) => idle === 'halted');
+    this.#acts = machine.vcpus.map(({ idle, apic }) => idle === 'parked' && apic !== 'hardware-disabled' && !isHalting);
     this.#vpIndexes = effectiveVpIndexes(machine);
   }
 
@@ -109,12 +119,17 @@ class StepBuilder {
     if (this.steps.length >= caseLimits.steps) return;
     const step = buildCall(plan, {
       index: this.steps.length,
-      sender: this.#runnerFrom(plan.sender ?? this.#sender),
+      sender: firstFrom(plan.sender ?? this.#sender, this.#runs),
       vpIndexes: this.#vpIndexes,
       usedVectors: this.#usedVectors,
       pages: this.#pages,
     });
     this.steps.push(step);
+  }
+
+  act(plan: ActPlan): void {
+    if (this.steps.length >= caseLimits.steps || !this.#acts.includes(true)) return;
+    this.steps.push({ ...plan, vcpu: firstFrom(plan.vcpu, this.#acts) });
   }
 
   change(plan: ChangePlan): void {
@@ -128,15 +143,22 @@ class StepBuilder {
       if (this.#runs.filter(Boolean).length - Number(this.#runs[vcpu]) === 0) return;
       this.#runs[vcpu] = false;
     }
+    if (step.do !== 'write-msr') this.#acts[vcpu] = this.#canActAfter(step);
     const page = pageOf(step);
     if (page !== null) this.#pages.push(page);
     if (step.do === 'write-msr' && step.msr === 'vp-index') this.#vpIndexes[vcpu] = Number(step.value & 0xfffn);
     this.steps.push(step);
   }
 
-  /** The first vCPU from a position on that runs. */
-  #runnerFrom(position: number): number {
-    const count = this.#runs.length;
-    for (let place = position % count; ; place = (place + 1) % count) if (this.#runs[place]) return place;
+  /** A vCPU that got INIT, that waits for one, or whose APIC is hardware-disabled does nothing as a receiver. */
+  #canActAfter(step: Exclude<ChangePlan, { do: 'write-msr' }>): boolean {
+    const isParked = this.#machine.vcpus[step.vcpu]!.idle === 'parked';
+    return step.do === 'set-apic' && step.apic !== 'hardware-disabled' && isParked && this.#runs[step.vcpu]!;
   }
+}
+
+/** The first position from one on, modulo their number, at which something holds; it holds somewhere. */
+function firstFrom(position: number, holds: readonly boolean[]): number {
+  const count = holds.length;
+  for (let place = position % count; ; place = (place + 1) % count) if (holds[place]) return place;
 }

@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import type { Machine, VcpuSetup } from '../src/case/case.ts';
 import { canHalt } from '../src/case/checks.ts';
+import { sintCount } from '../src/case/limits.ts';
 import { defaultGuestOsId } from '../src/case/schema.ts';
 import { ascending, legalVector, legalVectorEdge, refusedVpIndex, vpNumber, vpNumberEdge } from './integers.ts';
 import { plainVcpuPlatform, type PlatformPlan } from './platform.ts';
@@ -21,6 +22,9 @@ export interface VcpuPlan {
   readonly eoi: VcpuSetup['eoi'];
   readonly idle: VcpuSetup['idle'];
   readonly preset: Preset;
+  readonly logsPpr: boolean;
+  /** Used where the vCPU has SINTs. */
+  readonly autoEoi: readonly number[];
 }
 
 export interface MachinePlan {
@@ -44,6 +48,8 @@ export function machinePlan(swarm: Swarm): fc.Arbitrary<MachinePlan> {
   const eoi = oneofFeatures<VcpuSetup['eoi']>(swarm, {
     'eoi.hvMsr': fc.constant('hv-msr'),
     'eoi.apic': fc.constant('apic'),
+    'eoi.assist': fc.constant('assist'),
+    'eoi.none': fc.constant('none'),
   });
   const idle = oneofFeatures<VcpuSetup['idle']>(swarm, {
     'idle.parked': fc.constant('parked'),
@@ -51,9 +57,10 @@ export function machinePlan(swarm: Swarm): fc.Arbitrary<MachinePlan> {
     'idle.initReceived': fc.constant('init-received'),
   });
   const preset = presetPlan(swarm);
+  const logsPpr = sometimes(swarm.logsPprPercent, 100, fc.constant(true), false);
   const { minLength, maxLength } = vcpuCounts(swarm);
   const vcpus = (index: fc.Arbitrary<number>) =>
-    fc.array(fc.record({ index, apic, eoi, idle, preset }, { noNullPrototype: true }), {
+    fc.array(fc.record({ index, apic, eoi, idle, preset, logsPpr, autoEoi: sintVectors }, { noNullPrototype: true }), {
       minLength,
       maxLength,
       size: 'max',
@@ -87,11 +94,13 @@ export function buildMachine(plan: MachinePlan, platform: PlatformPlan | null, s
   const { irqchip, xen } = platform ?? { irqchip: 'kernel', xen: false };
   const ranked = [...plan.vcpus.keys()].filter((position) => plan.vcpus[position]!.index < 0);
   const order = [...ranked].sort((a, b) => plan.vcpus[b]!.index - plan.vcpus[a]!.index || a - b);
-  const vcpus = plan.vcpus.map(({ index, apic, eoi, idle, preset }, position): VcpuSetup => {
+  const vcpus = plan.vcpus.map(({ index, apic, eoi, idle, preset, logsPpr, ...drawn }, position): VcpuSetup => {
     const vpIndex = index < 0 ? ranked[order.indexOf(position)]! : index;
-    const own = platform?.vcpus[position] ?? plainVcpuPlatform;
-    if (irqchip === 'none') return { vpIndex, apic, eoi, idle: 'parked', ...own, ...noPreset };
-    const vcpu: VcpuSetup = { vpIndex, apic, eoi, idle, ...own, ...preset };
+    const { hasSints, ...own } = platform?.vcpus[position] ?? plainVcpuPlatform;
+    const bare = { vpIndex, apic, eoi, ...own, logsPpr, autoEoi: [] };
+    if (irqchip === 'none') return { ...bare, idle: 'parked', ...noPreset };
+    const autoEoi = hasSints && !own.lacks.includes('hyperv') ? [...drawn.autoEoi] : [];
+    const vcpu: VcpuSetup = { ...bare, idle, autoEoi, ...preset };
     if ((plan.halted >> position) & 1 && canHalt(vcpu, irqchip)) return { ...vcpu, idle: 'halted' };
     return position === sender % plan.vcpus.length ? { ...vcpu, idle: 'parked' } : vcpu;
   });
@@ -122,6 +131,20 @@ function presetPlan(swarm: Swarm): fc.Arbitrary<Preset> {
     'preset.isr': preset({ isr: vectors }),
     'preset.all': preset({ tpr, irr: vectors, isr: vectors }),
   });
+}
+
+/** Vectors of auto-EOI SINTs: some, or all of a priority class. */
+const sintVectors: fc.Arbitrary<readonly number[]> = fc.oneof(
+  fc.array(legalVector, { minLength: 1, maxLength: sintCount, size: 'max' }).map(ascending, asList),
+  fc.integer({ min: 1, max: 15 }).map(classVectors, firstClass),
+);
+
+function classVectors(priorityClass: number): number[] {
+  return Array.from({ length: sintCount }, (_, place) => 16 * priorityClass + place);
+}
+
+function firstClass(vectors: unknown): number {
+  return (vectors as number[])[0]! >>> 4;
 }
 
 /** First and last vector of a priority class. */

@@ -7,14 +7,17 @@ import type { Machine, VcpuSetup } from '../src/case/case.ts';
 import { cpuidFeatures } from '../src/case/limits.ts';
 import { sometimes } from './sometimes.ts';
 
-export type VcpuPlatform = Pick<VcpuSetup, 'vcpuId' | 'lacks' | 'enforced'>;
+export interface VcpuPlatform extends Pick<VcpuSetup, 'vcpuId' | 'lacks' | 'enforced'> {
+  /** Whether it has auto-EOI SINTs, for which the SynIC must be turned on. */
+  readonly hasSints: boolean;
+}
 
 export interface PlatformPlan extends Pick<Machine, 'irqchip' | 'xen'> {
   /** One for each vCPU of the machines. */
   readonly vcpus: readonly VcpuPlatform[];
 }
 
-export const plainVcpuPlatform: VcpuPlatform = { vcpuId: null, lacks: [], enforced: false };
+export const plainVcpuPlatform: VcpuPlatform = { vcpuId: null, lacks: [], enforced: false, hasSints: false };
 
 /** Ids of up to four vCPUs: their positions, other orders, and ids far from them. */
 const idLists: readonly (readonly (number | null)[])[] = [
@@ -40,29 +43,36 @@ export const platformPlan: fc.Arbitrary<PlatformPlan> = fc.record(
     vcpus: fc
       .tuple(
         sometimes(1, 4, fc.integer({ min: 1, max: idLists.length - 1 }), 0),
-        fc.array(fc.tuple(lacks, sometimes(2, 3, fc.constant(true), false)), {
-          minLength: 1,
-          maxLength: idLists[0]!.length,
-          size: 'max',
-        }),
+        fc.array(
+          fc.tuple(lacks, sometimes(2, 3, fc.constant(true), false), sometimes(1, 3, fc.constant(true), false)),
+          {
+            minLength: 1,
+            maxLength: idLists[0]!.length,
+            size: 'max',
+          },
+        ),
       )
       .map(toVcpus, fromVcpus),
   },
   { noNullPrototype: true },
 );
 
-function toVcpus([ids, cpuids]: [number, [VcpuSetup['lacks'], boolean][]]): VcpuPlatform[] {
-  return cpuids.map(([missing, enforced], position) => ({
+/** Position in `idLists`, and of each vCPU the other fields. */
+type VcpuTuples = [ids: number, vcpus: [VcpuSetup['lacks'], enforced: boolean, hasSints: boolean][]];
+
+function toVcpus([ids, vcpus]: VcpuTuples): VcpuPlatform[] {
+  return vcpus.map(([missing, enforced, hasSints], position) => ({
     vcpuId: idLists[ids]![position]!,
     lacks: missing,
     enforced,
+    hasSints,
   }));
 }
 
-function fromVcpus(value: unknown): [number, [VcpuSetup['lacks'], boolean][]] {
+function fromVcpus(value: unknown): VcpuTuples {
   const vcpus = value as VcpuPlatform[];
   const ids = idLists.findIndex((list) => vcpus.every(({ vcpuId }, position) => vcpuId === list[position]));
-  return [ids, vcpus.map((vcpu) => [vcpu.lacks, vcpu.enforced])];
+  return [ids, vcpus.map((vcpu) => [vcpu.lacks, vcpu.enforced, vcpu.hasSints])];
 }
 
 function toList<T>(item: T): T[] {

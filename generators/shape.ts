@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import { bankCountMax, controlWord, HV_IPI_HIGH_VECTOR, HV_IPI_LOW_VECTOR, vpsPerBank } from '../src/abi/hypercall.ts';
 import { fieldOf, maxOf } from '../src/abi/layout.ts';
 import {
+  type ActStep,
   type CallStep,
   type Case,
   type Machine,
@@ -17,6 +18,7 @@ import {
 } from '../src/case/case.ts';
 import { isAllowedGpa, isCall } from '../src/case/checks.ts';
 import {
+  actKinds,
   apicChanges,
   apicStates,
   callModes,
@@ -27,6 +29,9 @@ import {
   idleKinds,
   irqchips,
   opcodes,
+  registerWays,
+  sintCount,
+  waitPoints,
 } from '../src/case/limits.ts';
 import { ramEnd } from '../src/case/memory.ts';
 import { caseSchemaName, defaultGuestOsId, defaultRax } from '../src/case/schema.ts';
@@ -60,6 +65,7 @@ interface ChangeShape {
   readonly msr: (typeof caseMsrs)[number];
   readonly value: bigint;
   readonly apic: (typeof apicChanges)[number];
+  readonly act: Omit<ActStep, 'do' | 'vcpu' | 'note'>;
 }
 
 export interface CaseShape {
@@ -113,13 +119,25 @@ const anyCall: fc.Arbitrary<CallShape> = fc.record(
 
 const someVectors = listOf(legal, HV_IPI_HIGH_VECTOR - HV_IPI_LOW_VECTOR + 1);
 
+const anyAct: fc.Arbitrary<ChangeShape['act']> = fc.record(
+  {
+    act: fc.constantFrom(...actKinds),
+    by: fc.constantFrom(...registerWays),
+    tpr: fc.nat(15),
+    open: fc.boolean(),
+    at: fc.constantFrom(...waitPoints),
+  },
+  { noNullPrototype },
+);
+
 const anyChange: fc.Arbitrary<ChangeShape> = fc.record(
   {
-    change: fc.constantFrom<ChangeShape['change'][]>('run', 'set-apic', 'write-msr', 'init'),
+    change: fc.constantFrom<ChangeShape['change'][]>('run', 'act', 'set-apic', 'write-msr', 'init'),
     vcpu: vcpuName,
     msr: fc.constantFrom(...caseMsrs),
     value: anyWord,
     apic: fc.constantFrom(...apicChanges),
+    act: anyAct,
   },
   { noNullPrototype },
 );
@@ -137,6 +155,8 @@ const anyVcpu: fc.Arbitrary<VcpuShape> = fc.record(
     tpr: fc.nat(15),
     irr: someVectors,
     isr: someVectors,
+    autoEoi: listOf(legal, sintCount),
+    logsPpr: fc.boolean(),
   },
   { noNullPrototype },
 );
@@ -151,7 +171,8 @@ export const caseShape: fc.Arbitrary<CaseShape> = fc.record(
     vcpus: listOf(anyVcpu, caseLimits.vcpus),
     machine: fc.record(
       {
-        irqchip: fc.constantFrom(...irqchips),
+        // `constantFrom` shrinks to its first value alone.
+        irqchip: simplestFirst<Machine['irqchip']>(irqchips.slice(0, -1), fc.constantFrom(irqchips.at(-1)!)),
         xen: fc.boolean(),
         guestOsId: simplestFirst([defaultGuestOsId, 0n], anyWord),
       },
@@ -208,8 +229,9 @@ export function shapeToCase(shape: CaseShape): Case {
   return { schema: caseSchemaName, why: '', origin: null, machine, steps: steps.map(toStep) };
 }
 
-function shapeToVcpu({ index, name: _name, irr, isr, ...rest }: VcpuShape, position: number): VcpuSetup {
-  return { vpIndex: index ?? position, ...rest, irr: ascending(irr), isr: ascending(isr) };
+function shapeToVcpu({ index, name: _name, irr, isr, autoEoi, ...rest }: VcpuShape, position: number): VcpuSetup {
+  const lists = { irr: ascending(irr), isr: ascending(isr), autoEoi: ascending(autoEoi) };
+  return { vpIndex: index ?? position, ...rest, ...lists };
 }
 
 /** Position of a vCPU by its name; when it has gone, another one. */
@@ -218,12 +240,14 @@ function positionOf(name: number, names: readonly number[]): number {
   return position === -1 ? name % names.length : position;
 }
 
-function shapeToChange({ change, vcpu: name, msr, value, apic }: ChangeShape, names: readonly number[]): Step {
+function shapeToChange({ change, vcpu: name, msr, value, apic, act }: ChangeShape, names: readonly number[]): Step {
   const vcpu = positionOf(name, names);
   const note = '';
   switch (change) {
     case 'run':
       return { do: change, note };
+    case 'act':
+      return { do: change, vcpu, ...act, note };
     case 'write-msr':
       return { do: change, vcpu, msr, value, note };
     case 'set-apic':
@@ -233,9 +257,16 @@ function shapeToChange({ change, vcpu: name, msr, value, apic }: ChangeShape, na
   }
 }
 
+const plainAct: ChangeShape['act'] = { act: 'take', by: 'hv-msr', tpr: 0, open: false, at: 'open' };
+
 function changeToShape(step: Exclude<Step, CallStep>): ChangeShape {
+  const plain = { vcpu: 0, msr: 'guest-os-id', value: 0n, apic: 'enabled', act: plainAct } as const;
+  if (step.do === 'act') {
+    const { note: _, do: change, vcpu, ...act } = step;
+    return { ...plain, change, vcpu, act };
+  }
   const { note: _, do: change, ...fields } = step;
-  return { change, vcpu: 0, msr: 'guest-os-id', value: 0n, apic: 'enabled', ...fields };
+  return { ...plain, change, ...fields };
 }
 
 function shapeToCall(shape: CallShape, names: readonly number[], vpIndexes: readonly number[]): CallStep {

@@ -4,9 +4,10 @@
  */
 import { HV_IPI_HIGH_VECTOR, HV_IPI_LOW_VECTOR } from '../src/abi/hypercall.ts';
 import { maxOf } from '../src/abi/layout.ts';
-import type { CallStep, Case, Step } from '../src/case/case.ts';
+import type { ActStep, CallStep, Case, Step } from '../src/case/case.ts';
 import { isCall } from '../src/case/checks.ts';
 import {
+  actKinds,
   apicChanges,
   apicStates,
   callModes,
@@ -15,6 +16,8 @@ import {
   eoiKinds,
   idleKinds,
   irqchips,
+  registerWays,
+  waitPoints,
 } from '../src/case/limits.ts';
 import { ramEnd } from '../src/case/memory.ts';
 import { defaultGuestOsId, defaultRax } from '../src/case/schema.ts';
@@ -48,6 +51,8 @@ function complexityOf({ machine, steps }: Case): (number | bigint)[] {
     sum(vcpus.map(({ irr, isr }) => irr.length + isr.length)),
     sum(vcpus.map(({ irr, isr }) => sum(irr) + sum(isr))),
     sum(vcpus.map(({ tpr }) => tpr)),
+    sum(vcpus.map(({ autoEoi, logsPpr }) => autoEoi.length + Number(logsPpr))),
+    sum(vcpus.map(({ autoEoi }) => sum(autoEoi))),
     steps.length,
     sum(steps.map((step) => stepRanks.indexOf(step.do))),
     sum(steps.map(changeRank)),
@@ -79,12 +84,17 @@ function complexityOf({ machine, steps }: Case): (number | bigint)[] {
 }
 
 /** Kinds of steps, the simplest first. */
-const stepRanks: readonly Step['do'][] = ['run', 'send-ipi', 'send-ipi-ex', 'set-apic', 'write-msr', 'init'];
+const stepRanks: readonly Step['do'][] = ['run', 'act', 'send-ipi', 'send-ipi-ex', 'set-apic', 'write-msr', 'init'];
 
 function changeRank(step: Step): number {
   if (step.do === 'set-apic') return step.vcpu + apicChanges.indexOf(step.apic);
   if (step.do === 'write-msr') return step.vcpu + caseMsrs.indexOf(step.msr);
+  if (step.do === 'act') return step.vcpu + actRank(step);
   return step.do === 'init' ? step.vcpu : 0;
+}
+
+function actRank({ act, by, tpr, open, at }: ActStep): number {
+  return actKinds.indexOf(act) + registerWays.indexOf(by) + tpr + Number(open) + waitPoints.indexOf(at);
 }
 
 /** A VP that the machine has is simpler than one that it has not. */

@@ -28,6 +28,8 @@ export const featureWeights = {
   'idle.initReceived': 1,
   'eoi.hvMsr': 3,
   'eoi.apic': 2,
+  'eoi.assist': 2,
+  'eoi.none': 1,
   'mode.long': 5,
   'mode.compat': 3,
   'mode.protected32': 2,
@@ -46,6 +48,13 @@ export const featureWeights = {
   'change.vpIndex': 4,
   'change.apic': 4,
   'change.init': 1,
+  'act.take': 4,
+  'act.enter': 5,
+  'act.leave': 4,
+  'act.setTpr': 3,
+  'act.setCr8': 3,
+  'act.eoi': 3,
+  'act.wait': 4,
   'call.sendIpi': 2,
   'call.sendIpiEx': 3,
   'form.slow': 1,
@@ -89,6 +98,10 @@ export interface Swarm {
   readonly vcpuCountMax: number;
   /** Percentage of cases with `run` steps. */
   readonly countedPercent: number;
+  /** Percentage of steps of counted cases in which a vCPU does something as a receiver. */
+  readonly actPercent: number;
+  /** Percentage of vCPUs whose handlers read PPR. */
+  readonly logsPprPercent: number;
   /** How many of 1000 cases have halted vCPUs; those are slow. */
   readonly haltedPerMille: number;
   /** Percentage of calls that are not made by a bare instruction in 64-bit mode at CPL 0; each costs as much as four. */
@@ -114,6 +127,8 @@ export const usualSwarm: Swarm = {
   stepCountMax: 31,
   vcpuCountMax: caseLimits.vcpus,
   countedPercent: 40,
+  actPercent: 10,
+  logsPprPercent: 10,
   haltedPerMille: 5,
   entryPercent: 8,
   changePercent: 5,
@@ -135,6 +150,8 @@ export const swarmArbitrary: fc.Arbitrary<Swarm> = fc.record(
     stepCountMax: fc.constantFrom(2, 8, 16, 31, 64, 64, 64, 64),
     vcpuCountMax: fc.constantFrom(2, 4, 8, 8),
     countedPercent: fc.constantFrom(0, 40, 40, 80),
+    actPercent: fc.constantFrom(0, 0, 20, 50),
+    logsPprPercent: fc.constantFrom(0, 0, 0, 50),
     haltedPerMille: fc.constantFrom(0, 0, 0, 24),
     entryPercent: fc.constantFrom(0, 0, 0, 0, 0, 8, 40),
     changePercent: fc.constantFrom(0, 0, 8, 30),

@@ -4,7 +4,7 @@
  */
 import { APIC_IRR, APIC_TMR, vectorBit } from '../src/abi/lapic.ts';
 import type { LapicChanges, Observation } from '../src/case/observation.ts';
-import type { Program } from '../src/case/program.ts';
+import type { Program, ProgramStep } from '../src/case/program.ts';
 import { tmrAtSetup } from './machine.ts';
 import type { Outcome } from './outcome.ts';
 
@@ -19,8 +19,12 @@ export class Attribution {
     this.#observation = observation;
   }
 
-  /** The step at or before `until` that made a vector pending at a vCPU, or `until` when none did. */
+  /**
+   * The step at or before `until` that made a vector pending at a vCPU, or `until` when none did. Where a handler ran
+   * that was not to run, the vector was pending, and it is missing because of that step.
+   */
   missing(vcpu: number, vector: number, until: number): number {
+    for (let step = until; step >= 0; step--) if (this.#isTakenTooEarly(step, vcpu, vector)) return step;
     return this.#firstOfStretch(until, (step) => isPending(this.#lapicAfter(step, vcpu), vector));
   }
 
@@ -40,7 +44,7 @@ export class Attribution {
     let bestScore = -1;
     for (let step = until; step >= 0; step--) {
       if (this.#isStuck(step, vcpu, vector)) return step;
-      if (steps[step]!.kind === 'run') {
+      if (isTaking(steps[step]!)) {
         if (step === until) continue;
         break;
       }
@@ -48,6 +52,18 @@ export class Attribution {
       if (score >= bestScore) [best, bestScore] = [step, score];
     }
     return best;
+  }
+
+  /** Whether the handler of a vector ran in a step although the vector was to stay pending over it. */
+  #isTakenTooEarly(step: number, vcpu: number, vector: number): boolean {
+    if (this.#observation.steps[step]?.arrivals[vcpu]?.includes(vector) !== true) return false;
+    return !this.#outcome.steps[step]!.arrivals[vcpu]!.includes(vector) && this.staysPending(step, vcpu, vector);
+  }
+
+  /** Whether a vector is to be pending before a step and after it. */
+  staysPending(step: number, vcpu: number, vector: number): boolean {
+    const before = step === 0 ? this.#outcome.lapics[vcpu]! : this.#lapicAfter(step - 1, vcpu);
+    return isPending(before, vector) && isPending(this.#lapicAfter(step, vcpu), vector);
   }
 
   #isStuck(step: number, vcpu: number, vector: number): boolean {
@@ -70,11 +86,16 @@ export class Attribution {
 
   /** First of the steps up to the last at which the condition holds without a break; a `run` step ends before itself. */
   #firstOfStretch(until: number, holds: (step: number) => boolean): number {
-    let step = this.#program.steps[until]!.kind === 'run' && !holds(until) ? until - 1 : until;
+    let step = isTaking(this.#program.steps[until]!) && !holds(until) ? until - 1 : until;
     if (step < 0 || !holds(step)) return until;
     while (step > 0 && holds(step - 1)) step--;
     return step;
   }
+}
+
+/** Whether a step is one in which pending vectors are taken. */
+function isTaking({ kind }: ProgramStep): boolean {
+  return kind === 'run' || kind === 'act';
 }
 
 /** Whether a vector's IRR bit is set. */

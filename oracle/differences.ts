@@ -20,6 +20,7 @@ export const differenceKinds = [
   'missing-interrupt',
   'extra-interrupt',
   'order',
+  'priority',
   'tmr',
   'lapic',
   'stopped',
@@ -46,6 +47,7 @@ export function collectDifferences(program: Program, outcome: Outcome, observati
   for (let step = 0; step < ran; step++) {
     collector.registers(step);
     collector.arrivals(step);
+    collector.priorities(step);
     collector.lapicsAfter(step);
   }
   collector.stop();
@@ -124,6 +126,20 @@ class Collector implements Differences {
       for (const vector of lost) this.#blameLost(step, vcpu, vector);
       for (const vector of surplus) this.#blameSurplus(step, vcpu, vector, expected.includes(vector));
       if (lost.length + surplus.length === 0) this.blames.push({ step, kind: 'order' });
+    }
+  }
+
+  /** PPR at the beginning of the handlers; where other handlers began, that says nothing more. */
+  priorities(step: number): void {
+    const [expected, observed] = this.#pair(step);
+    for (const vcpu of this.#vcpus) {
+      const texts = {
+        expected: formatVectors(expected.priorities[vcpu]!),
+        observed: formatVectors(observed.priorities[vcpu] ?? []),
+      };
+      if (texts.expected === texts.observed) continue;
+      this.differences.push({ step, vcpu, what: 'PPR of handlers', ...texts });
+      this.blames.push({ step, kind: 'priority' });
     }
   }
 
@@ -222,7 +238,8 @@ class Collector implements Differences {
 
   /** A handler ran too often in this step, or ran for a vector that a call should not have delivered. */
   #blameSurplus(step: number, vcpu: number, vector: number, isExpectedOnce: boolean): void {
-    const exact = isExpectedOnce || this.#observation.steps[step]!.lapics !== null;
+    const isOwn = isExpectedOnce || this.#attribution.staysPending(step, vcpu, vector);
+    const exact = isOwn || this.#observation.steps[step]!.lapics !== null;
     const blamed = exact ? step : this.#attribution.extra(vcpu, vector, step);
     this.blames.push({ step: blamed, kind: 'extra-interrupt' });
   }

@@ -11,15 +11,23 @@ import {
   sendIpiInput,
   vpsPerBank,
 } from '../src/abi/hypercall.ts';
+import { APIC_IRR, APIC_ISR } from '../src/abi/lapic.ts';
 import { describeBits } from '../src/abi/layout.ts';
 import type { VcpuSetup } from '../src/case/case.ts';
-import { type Program, type ProgramCall, type ProgramStep, registerOffset } from '../src/case/program.ts';
+import { describeAct } from '../src/case/act.ts';
+import {
+  type Program,
+  type ProgramAct,
+  type ProgramCall,
+  type ProgramStep,
+  registerOffset,
+} from '../src/case/program.ts';
 import type { TargetFacts } from '../src/executor/executor.ts';
 import { isPending } from './attribution.ts';
 import { isHyperv } from './caller.ts';
 import { type Contract, contractFor } from './contract.ts';
 import { bankHalf, type Call } from './decode.ts';
-import { acceptsInterrupts, type Apic } from './machine.ts';
+import { acceptsInterrupts, type Apic, vectorsOf } from './machine.ts';
 import { predict } from './model.ts';
 import { msrRules } from './msr.ts';
 import { formatException, formatHex, formatResult, formatVectors } from './names.ts';
@@ -190,6 +198,8 @@ function explainChange(step: ProgramStep, program: Program, outcome: Outcome, in
       return { ...bare, what: 'the parked vCPUs run', effects: effectsOfRun(program, outcome, index) };
     case 'call':
       return { ...bare, what: `vCPU ${step.sender} makes no call: the page holds no hypercall instruction` };
+    case 'act':
+      return { ...bare, what: describeAct(step), effects: [effectOfAct(step, outcome, index)] };
     case 'apic':
       return { ...bare, what: `the APIC of vCPU ${step.vcpu} is ${step.apic} from now on` };
     case 'init':
@@ -276,6 +286,20 @@ function effectsOfRun(program: Program, outcome: Outcome, index: number): Explai
     const text = apic.isHardwareEnabled ? handlers : `APIC is ${stateOf(apic)}: takes nothing`;
     return [{ vcpu, vpIndex: vpIndexes[vcpu]!, text }];
   });
+}
+
+function effectOfAct({ vcpu }: ProgramAct, outcome: Outcome, index: number): ExplainedEffect {
+  const { arrivals, lapics, vpIndexes } = outcome.steps[index]!;
+  const vectors = arrivals[vcpu]!;
+  const left = [
+    ['pending', vectorsOf(lapics[vcpu]!, APIC_IRR)],
+    ['in service', vectorsOf(lapics[vcpu]!, APIC_ISR)],
+  ] as const;
+  const text = [
+    vectors.length === 0 ? 'takes nothing' : `the handlers of ${formatVectors(vectors)} begin`,
+    ...left.flatMap(([what, list]) => (list.length === 0 ? [] : [`${formatVectors(list)} ${what} afterwards`])),
+  ].join('; ');
+  return { vcpu, vpIndex: vpIndexes[vcpu]!, text };
 }
 
 function lapicBefore(outcome: Outcome, index: number, vcpu: number) {

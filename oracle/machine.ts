@@ -63,7 +63,7 @@ export function presetLapic({ tpr, irr, isr }: VcpuSetup): LapicChanges {
 }
 
 /** Class of PPR: that of TPR or of the highest vector in service (__apic_update_ppr). TPR has no subclass here. */
-function priorityClass(lapic: LapicChanges): number {
+export function priorityClass(lapic: LapicChanges): number {
   const [inService = 0] = vectorsOf(lapic, APIC_ISR);
   return Math.max((lapic.get(APIC_TASKPRI) ?? 0) >>> 4, inService >>> 4);
 }
@@ -101,6 +101,13 @@ export function takeableVectors(lapic: LapicChanges): number[] {
   if (pending.length === 0) return pending;
   const blocked = priorityClass(lapic);
   return pending.filter((vector) => vector >>> 4 > blocked);
+}
+
+/** The page with one bit of a 256-bit register that starts at byte `base` and is 0 at set-up. */
+export function withBit(lapic: LapicChanges, base: number, vector: number, isSet: boolean): LapicChanges {
+  const { offset, mask } = vectorBit(base, vector);
+  const word = lapic.get(offset) ?? 0;
+  return withWord(lapic, offset, 0, (isSet ? word | mask : word & ~mask) >>> 0);
 }
 
 /** The LAPIC after all of these vectors were taken and acknowledged: their ISR bits are clear again. */
@@ -146,7 +153,7 @@ function spivOf({ isSoftwareEnabled }: Apic): number {
 }
 
 /** The page with one word set; a word that is as at set-up is no change. */
-function withWord(lapic: LapicChanges, offset: number, atSetup: number, value: number): LapicChanges {
+export function withWord(lapic: LapicChanges, offset: number, atSetup: number, value: number): LapicChanges {
   const after = new Map(lapic);
   if (value === atSetup) after.delete(offset);
   else after.set(offset, value);

@@ -2,8 +2,17 @@
  * The model: decode, first rule that applies, targets, what each vCPU does. `predict` walks a program with it. The
  * parts stand in one value so that a mutant replaces one part and the flow stays free of special cases.
  */
-import type { Arrivals, LapicChanges } from '../src/case/observation.ts';
-import type { Program, ProgramApic, ProgramCall, ProgramInit, ProgramMsr, ProgramStep } from '../src/case/program.ts';
+import { actKinds } from '../src/case/limits.ts';
+import type { LapicChanges } from '../src/case/observation.ts';
+import type {
+  Program,
+  ProgramAct,
+  ProgramApic,
+  ProgramCall,
+  ProgramInit,
+  ProgramMsr,
+  ProgramStep,
+} from '../src/case/program.ts';
 import type { TargetFacts } from '../src/executor/executor.ts';
 import { arrive, type Caller, callerOf, pageCode } from './caller.ts';
 import { type Contract, contractFor } from './contract.ts';
@@ -20,16 +29,25 @@ import {
   takeableVectors,
   untouchedLapic,
   withApic,
-  withoutPending,
 } from './machine.ts';
 import { ModelMemory } from './memory.ts';
 import { decideMsr, pageAddress, vpIndexOf } from './msr.ts';
 import type { Outcome, StepOutcome } from './outcome.ts';
+import {
+  acknowledge,
+  idlePosture,
+  isAutoEoi,
+  perform,
+  type Posture,
+  type ReceiverParts,
+  takeAll,
+  type Taken,
+} from './receiver.ts';
 import { decide, kvmRules, type Reach, type Rule } from './rules.ts';
 import { effectiveVpIndexes, selectTargets } from './targets.ts';
 
 /** The parts of the model. A part is pure unless its owner says otherwise. */
-export interface Model {
+export interface Model extends ReceiverParts {
   readonly rules: readonly Rule[];
   readonly vpIndexes: typeof effectiveVpIndexes;
   readonly decode: typeof decodeCall;
@@ -54,11 +72,14 @@ export const kvmModel: Model = {
   accepts: acceptsInterrupts,
   accept: acceptVector,
   handlersFor: (vectors) => vectors,
+  takeable: takeableVectors,
+  acknowledge,
+  isAutoEoi,
   result: (status) => resultOfStatus[status]!,
 };
 
 /** Names of what decides steps that KVM has no choice about; a call that is not made is one of them. */
-export const stepRules = ['run', 'set-apic', 'init', 'no-hypercall-in-page'] as const;
+export const stepRules = ['run', 'set-apic', 'init', 'no-hypercall-in-page', ...actKinds] as const;
 
 /** What KVM does with a program, according to the model. */
 export function predict(program: Program, facts: TargetFacts, model: Model = kvmModel): Outcome {
@@ -77,6 +98,9 @@ const noEffects: Effects = { result: null, exception: null, exit: null, register
 const nobody: readonly number[] = [];
 const noWrites: StepOutcome['writes'] = [];
 
+/** What the handlers of all vCPUs log during a step. */
+type Arriving = Pick<StepOutcome, 'arrivals' | 'priorities'>;
+
 /** The machine between two steps. Arrays that did not change are shared between outcomes. */
 class Walk {
   readonly memory = new ModelMemory();
@@ -85,12 +109,13 @@ class Walk {
   readonly #program: Program;
   readonly #contract: Contract;
   readonly #model: Model;
-  readonly #nothingArrives: Arrivals;
+  readonly #nothingArrives: Arriving;
   /** vCPUs that got INIT: they run no more. */
   readonly #initialized = new Set<number>();
   readonly #isXen: boolean;
   readonly #plainCallers: (Caller | undefined)[] = [];
   #apics: readonly Apic[];
+  #postures: readonly Posture[];
   #guestOsId: bigint;
 
   constructor(program: Program, contract: Contract, model: Model) {
@@ -100,7 +125,9 @@ class Walk {
     this.vpIndexes = model.vpIndexes(program.vcpus, contract);
     this.lapics = program.vcpus.map(presetLapic);
     this.#apics = program.vcpus.map(apicOf);
-    this.#nothingArrives = program.vcpus.map(() => []);
+    this.#postures = program.vcpus.map(() => idlePosture);
+    const nothing = program.vcpus.map(() => []);
+    this.#nothingArrives = { arrivals: nothing, priorities: nothing };
     this.#guestOsId = program.machine.guestOsId;
     this.#isXen = program.machine.xen && contract.interceptsXen;
   }
@@ -111,6 +138,8 @@ class Walk {
         return this.#call(step);
       case 'run':
         return this.#after('run', this.#run());
+      case 'act':
+        return this.#after(step.act, this.#act(step));
       case 'msr':
         return this.#writeMsr(step);
       case 'apic':
@@ -130,7 +159,8 @@ class Walk {
     const rule = decide(this.#model.rules, call, this.#contract);
     const named = this.#model.select(call, rule.reach, this.vpIndexes, step.sender);
     const receivers = named.filter((position) => this.#model.accepts(this.#apics[position]!));
-    const arrivals = this.#deliver(receivers, call.vector);
+    this.#forget(step.sender);
+    const arriving = this.#deliver(receivers, call.vector);
     const { result, exception, exit, registers } = effectsOf(rule, step, arrival, this.#contract, this.#model);
     return {
       rule: rule.name,
@@ -142,9 +172,10 @@ class Walk {
       vpIndexes: this.vpIndexes,
       writes: noWrites,
       receivers,
-      arrivals,
+      ...arriving,
       lapics: this.lapics,
       apics: this.#apics,
+      postures: this.#postures,
     };
   }
 
@@ -155,12 +186,27 @@ class Walk {
   }
 
   /** Parked vCPUs whose LAPIC is not hardware-disabled take what is pending (semantics.md 5.5 and 5.6). */
-  #run(): Arrivals {
+  #run(): Arriving {
     const takers = this.#program.vcpus.flatMap(({ idle }, position) => {
       const runs = idle === 'parked' && !this.#initialized.has(position);
       return runs && this.#apics[position]!.isHardwareEnabled ? [position] : [];
     });
+    for (const position of this.#postures.keys()) this.#forget(position);
     return this.#take(takers);
+  }
+
+  #act(step: ProgramAct): Arriving {
+    const { vcpu } = step;
+    const state = { lapic: this.lapics[vcpu]!, posture: this.#postures[vcpu]!, setup: this.#program.vcpus[vcpu]! };
+    const { posture, ...taken } = perform(step, state, this.#model);
+    this.#postures = this.#postures.with(vcpu, posture);
+    return this.#arriving([[vcpu, taken]]);
+  }
+
+  /** A vCPU that does something else waits no more. */
+  #forget(position: number): void {
+    const posture = this.#postures[position]!;
+    if (posture.waitsAt !== null) this.#postures = this.#postures.with(position, { ...posture, waitsAt: null });
   }
 
   #writeMsr(step: ProgramMsr): StepOutcome {
@@ -195,7 +241,7 @@ class Walk {
   }
 
   /** A step after which everything is as the walk has it now. */
-  #after(rule: string, arrivals: Arrivals = this.#nothingArrives): StepOutcome {
+  #after(rule: string, arriving: Arriving = this.#nothingArrives): StepOutcome {
     return {
       rule,
       ...noEffects,
@@ -203,14 +249,15 @@ class Walk {
       vpIndexes: this.vpIndexes,
       writes: noWrites,
       receivers: nobody,
-      arrivals,
+      ...arriving,
       lapics: this.lapics,
       apics: this.#apics,
+      postures: this.#postures,
     };
   }
 
   /** Accepts a vector at each receiver; halted ones take it before the step ends. */
-  #deliver(receivers: readonly number[], vector: number): Arrivals {
+  #deliver(receivers: readonly number[], vector: number): Arriving {
     if (receivers.length === 0) return this.#nothingArrives;
     const lapics = [...this.lapics];
     let before: LapicChanges | null = null;
@@ -227,17 +274,24 @@ class Walk {
     return this.#take(receivers.filter((position) => this.#program.vcpus[position]!.idle === 'halted'));
   }
 
-  #take(takers: readonly number[]): Arrivals {
+  #take(takers: readonly number[]): Arriving {
     if (takers.length === 0) return this.#nothingArrives;
+    return this.#arriving(
+      takers.map((at) => [at, takeAll(this.lapics[at]!, this.#program.vcpus[at]!, this.#model)] as const),
+    );
+  }
+
+  /** Notes what vCPUs took. */
+  #arriving(taken: readonly (readonly [position: number, taken: Taken])[]): Arriving {
     const lapics = [...this.lapics];
-    const arrivals = [...this.#nothingArrives];
-    for (const position of takers) {
-      const vectors = takeableVectors(lapics[position]!);
-      if (vectors.length === 0) continue;
-      arrivals[position] = this.#model.handlersFor(vectors);
-      lapics[position] = withoutPending(lapics[position]!, vectors);
+    const arrivals = [...this.#nothingArrives.arrivals];
+    const priorities = [...this.#nothingArrives.priorities];
+    for (const [position, each] of taken) {
+      lapics[position] = each.lapic;
+      if (each.vectors.length > 0) arrivals[position] = this.#model.handlersFor(each.vectors);
+      priorities[position] = each.priorities;
     }
     this.lapics = lapics;
-    return arrivals;
+    return { arrivals, priorities };
   }
 }

@@ -3,6 +3,7 @@ import type { Arrivals, CallExit, LapicChanges, MemoryChange, RegisterChange } f
 import type { MemoryWrite } from '../src/case/program.ts';
 import type { Call } from './decode.ts';
 import type { Apic } from './machine.ts';
+import type { Posture } from './receiver.ts';
 
 /** What the model predicts for one step. `rule` is the name of the rule that decided. */
 export interface StepOutcome {
@@ -24,10 +25,14 @@ export interface StepOutcome {
   readonly receivers: readonly number[];
   /** Handlers that run during this step, for each vCPU, in order. */
   readonly arrivals: Arrivals;
+  /** PPR when each of them began; empty for a vCPU that does not log it. */
+  readonly priorities: Arrivals;
   /** LAPIC of each vCPU after the step, as differences from its set-up. */
   readonly lapics: readonly LapicChanges[];
   /** Local APIC of each vCPU after the step. */
   readonly apics: readonly Apic[];
+  /** What each vCPU is in the middle of after the step. */
+  readonly postures: readonly Posture[];
 }
 
 /** What the model predicts for a program. */

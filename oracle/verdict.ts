@@ -58,6 +58,7 @@ function isQuietStep(expected: StepOutcome, observed: StepObservation): boolean 
     expected.exit === observed.exit &&
     areSameRegisters(expected.registers, observed.registers) &&
     areSameArrivals(expected.arrivals, observed.arrivals) &&
+    areSameArrivals(expected.priorities, observed.priorities) &&
     (observed.lapics === null || areSameLapics(expected.lapics, observed.lapics))
   );
 }

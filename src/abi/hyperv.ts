@@ -6,6 +6,14 @@ export const HV_X64_MSR_HYPERCALL = 0x4000_0001;
 export const HV_X64_MSR_HYPERCALL_ENABLE = 1n;
 export const HV_X64_MSR_VP_INDEX = 0x4000_0002;
 export const HV_X64_MSR_EOI = 0x4000_0070;
+export const HV_X64_MSR_TPR = 0x4000_0072;
+/** Bit 0 turns the page on; bit 0 of its first word is the EOI assist field ("No EOI Required"). */
+export const HV_X64_MSR_VP_ASSIST_PAGE = 0x4000_0073;
+export const HV_X64_MSR_VP_ASSIST_PAGE_ENABLE = 1n;
+/** SINT0; the others follow. Bits 7:0 are the vector, bit 16 masks it, bit 17 is auto-EOI. */
+export const HV_X64_MSR_SINT0 = 0x4000_0090;
+export const HV_SYNIC_SINT_MASKED = 1n << 16n;
+export const HV_SYNIC_SINT_AUTO_EOI = 1n << 17n;
 
 /** Leaf whose EAX says that the interface is Hyper-V's ("Hv#1"); KVM looks at nothing else (kvm_cpuid_has_hyperv). */
 export const HYPERV_CPUID_INTERFACE = 0x4000_0001;

@@ -27,8 +27,13 @@ export const APIC_DEFAULT_PHYS_BASE = 0xfee0_0000n;
 /** Delivery modes in an MSI's data. */
 export const APIC_DM_NMI = 0x400;
 export const APIC_DM_INIT = 0x500;
-/** x2APIC MSR of the EOI register. */
-export const X2APIC_MSR_EOI = 0x80b;
+/** Offset of the EOI register. */
+export const APIC_EOI = 0xb0;
+/** x2APIC MSR of the register at a byte offset. */
+export function x2apicMsr(offset: number): number {
+  return 0x800 + (offset >>> 4);
+}
+export const X2APIC_MSR_EOI = x2apicMsr(APIC_EOI);
 
 /** Where a vector's bit is in a 256-bit register (ISR, TMR, IRR) that starts at byte `base` of the page. */
 export function vectorBit(base: number, vector: number): { offset: number; mask: number } {
@@ -41,7 +46,7 @@ const registerNames: Record<number, string> = {
   [APIC_TASKPRI]: 'TPR',
   0x90: 'APR',
   [APIC_PROCPRI]: 'PPR',
-  0xb0: 'EOI',
+  [APIC_EOI]: 'EOI',
   [APIC_LDR]: 'LDR',
   0xe0: 'DFR',
   [APIC_SPIV]: 'SPIV',

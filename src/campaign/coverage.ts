@@ -9,7 +9,7 @@ import { stepRules } from '../../oracle/model.ts';
 import { msrRules } from '../../oracle/msr.ts';
 import type { Outcome, StepOutcome } from '../../oracle/outcome.ts';
 import { kvmRules } from '../../oracle/rules.ts';
-import { callModes, cpuidFeatures, irqchips } from '../case/limits.ts';
+import { callModes, cpuidFeatures, eoiKinds, irqchips, waitPoints } from '../case/limits.ts';
 import { plainEntry, type Program, type ProgramCall } from '../case/program.ts';
 
 /** A call with what the model says of it. */
@@ -38,6 +38,14 @@ const vectorLimits = [0xf, 0x1f, 0xfe, 0xff, Infinity] as const;
 const receiverKinds = ['nobody', 'itself', 'another', 'many'] as const;
 /** States of a vCPU that is reached by a call, the rarest first: the call counts for the first that one of them is in. */
 const receiverStates = ['waiting', 'disabled', 'halted', 'busy', 'xapic', 'plain', 'none'] as const;
+
+/** What a receiver is in the middle of, the rarest first: where it waits, a handler, nothing. */
+const postures = [...waitPoints, 'handler', 'idle', 'none'] as const;
+const eois = [...eoiKinds, 'auto', 'nobody'] as const;
+
+function postureName({ depth, waitsAt }: StepOutcome['postures'][number]): (typeof postures)[number] {
+  return waitsAt ?? (depth > 0 ? 'handler' : 'idle');
+}
 
 export const dimensions: readonly Dimension[] = [
   {
@@ -101,6 +109,23 @@ export const dimensions: readonly Dimension[] = [
     valueOf: ({ outcome: { receivers }, step }) => {
       if (receivers.length > 1) return 'many';
       return receivers.length === 0 ? 'nobody' : receivers[0] === step.sender ? 'itself' : 'another';
+    },
+  },
+  {
+    name: 'posture',
+    values: postures,
+    valueOf: ({ outcome: { receivers, postures: now } }) => {
+      const rank = (position: number): number => postures.indexOf(postureName(now[position]!));
+      return receivers.length === 0 ? 'none' : postures[Math.min(...receivers.map(rank))]!;
+    },
+  },
+  {
+    name: 'eoi',
+    values: eois,
+    valueOf: ({ program: { vcpus }, outcome: { receivers }, call }) => {
+      const first = vcpus[receivers[0] ?? -1];
+      if (first === undefined) return 'nobody';
+      return first.autoEoi.includes(call.vector) ? 'auto' : first.eoi;
     },
   },
   { name: 'receiver', values: receiverStates, valueOf: ({ program, outcome }) => stateOfReceivers(program, outcome) },

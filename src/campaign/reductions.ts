@@ -19,6 +19,7 @@ import {
   withTargets,
   withVcpus,
 } from './edits.ts';
+import { actPasses } from './reductions-acts.ts';
 import { changePasses } from './reductions-changes.ts';
 import { fieldPasses } from './reductions-fields.ts';
 
@@ -75,9 +76,10 @@ function* plainMachine(value: Case): Generator<Case> {
       ...vcpuFields.map((name) => ({ ...vcpu, [name]: plainVcpu[name] })),
       { ...vcpu, apic: 'software-disabled' },
       { ...vcpu, idle: 'uninitialized' },
+      ...(vcpu.eoi === 'none' ? [] : [{ ...vcpu, eoi: 'apic' as const }]),
       ...(vcpu.lacks.length === 0 ? [] : [{ ...vcpu, lacks: ['cluster-ipi' as const] }]),
       ...[...sublists(vcpu.lacks)].map((lacks) => ({ ...vcpu, lacks })),
-      ...(['irr', 'isr'] as const).flatMap((name) =>
+      ...(['irr', 'isr', 'autoEoi'] as const).flatMap((name) =>
         [...sublists(vcpu[name])].map((list) => ({ ...vcpu, [name]: list })),
       ),
       ...[...between(BigInt(vcpu.tpr), 0n)].map((tpr) => ({ ...vcpu, tpr: Number(tpr) })),
@@ -194,6 +196,7 @@ export const passes: readonly Pass[] = [
   fewerVcpus,
   plainMachine,
   parkedMachine,
+  ...actPasses,
   ...changePasses,
   ...fieldPasses,
   plainVpIndexes,

@@ -39,6 +39,7 @@ export function campaignToJson(result: CampaignResult, context: ReportContext): 
     cases: tally.cases,
     corpusCases: tally.corpusCases,
     hypercalls: tally.hypercalls,
+    tiers: { ...tally.byTier },
     seconds: rounded(result.seconds),
     bootSeconds: rounded(result.bootSeconds),
     rules: { hit: [...tally.rulesHit].sort(), total: tally.rules.length },
@@ -76,6 +77,9 @@ export function formatSummary(result: CampaignResult, context: ReportContext): s
     `seed       ${context.seed}`,
     `cases      ${formatCount(tally.cases)}, ${formatCount(tally.corpusCases)} of them from the corpus`,
     `hypercalls ${formatCount(tally.hypercalls)} in ${result.seconds.toFixed(1)} s, ${formatCount(rate)}/s`,
+    `tiers      ${Object.entries(tally.byTier)
+      .map(([tier, calls]) => `${tier} ${formatCount(calls)}`)
+      .join(', ')}`,
     `rules      ${tally.rulesHit.length}/${tally.rules.length}${missed.length === 0 ? '' : `; not met: ${missed.join(', ')}`}`,
     `pairs      ${formatCount(tally.coverage.pairs)} of rule and circumstance${unmet.length === 0 ? '' : `; never ${unmet.join(', ')}`}`,
     ...[...tally.points].map(([name, points]) => `space      ${name}, ${formatCount(points)} points`),

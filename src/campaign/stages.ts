@@ -2,6 +2,7 @@
  * A case stage by stage: for each step what was done, and what was expected against what was observed, per vCPU.
  * Only text; the values come from `view.ts`.
  */
+import { describeAct } from '../case/act.ts';
 import { type CallStep, type Case, makeCase, type Step, toJson } from '../case/case.ts';
 import { isCall } from '../case/checks.ts';
 import { formatList } from '../case/cpulist.ts';
@@ -91,6 +92,8 @@ function describeChange(step: Exclude<Step, CallStep>): string {
   switch (step.do) {
     case 'run':
       return 'the parked vCPUs run until nothing is pending that they can take';
+    case 'act':
+      return describeAct(step);
     case 'write-msr':
       return `the host writes 0x${step.value.toString(16)} to the ${step.msr} MSR of vCPU ${step.vcpu}`;
     case 'set-apic':

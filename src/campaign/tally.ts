@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { Contract } from '../../oracle/contract.ts';
 import { type Case, caseId } from '../case/case.ts';
+import { type Tier, tierOf } from '../case/tier.ts';
 import { Coverage, reachableRules } from './coverage.ts';
 import { hypercallsOf, type Judgement, type Prepared } from './judgement.ts';
 
@@ -9,6 +10,8 @@ export class Tally {
   cases = 0;
   corpusCases = 0;
   hypercalls = 0;
+  /** Hypercalls by the tier of their case. */
+  readonly byTier: Record<Tier, number> = { pending: 0, counted: 0 };
   /** Cases that showed a problem which another case had shown before. */
   repeats = 0;
   /** Points that were checked, by space. */
@@ -41,6 +44,7 @@ export class Tally {
   add({ value, program, outcome }: Prepared, judgement: Judgement, verdict: string): void {
     this.cases++;
     this.hypercalls += hypercallsOf(value);
+    this.byTier[tierOf(value)] += hypercallsOf(value);
     this.coverage.add(program, outcome);
     const signature = judgement.class === 'match' ? '' : ` ${judgement.signature}`;
     this.#hash.update(`${caseId(value)} ${verdict}${signature}\n`);

@@ -9,7 +9,7 @@ import { tmrAtSetup } from '../../oracle/machine.ts';
 import type { Outcome } from '../../oracle/outcome.ts';
 
 export interface VcpuView {
-  /** Vectors whose handlers ran during the step, in order: `0xfe 0x30`. */
+  /** Vectors whose handlers ran during the step, in order: `0xfe 0x30`, or `0xfe@0xf0` with PPR where it was logged. */
   readonly arrivals: string;
   /** What the LAPIC holds: `IRR 0xfe`; null where it was not looked at. */
   readonly lapic: string | null;
@@ -42,13 +42,16 @@ export interface RunView {
 export function viewOutcome({ vpIndexes, steps, memory }: Outcome): RunView {
   return {
     vpIndexes,
-    steps: steps.map(({ rule, result, exception, exit, registers, arrivals, lapics }) => ({
+    steps: steps.map(({ rule, result, exception, exit, registers, arrivals, priorities, lapics }) => ({
       rule,
       ...viewResult(result),
       exception: exception === null ? null : `exception ${exception} at the call`,
       exit,
       registers: registers.map(formatRegister),
-      vcpus: arrivals.map((vectors, vcpu) => ({ arrivals: formatVectors(vectors), lapic: formatLapic(lapics[vcpu]!) })),
+      vcpus: arrivals.map((vectors, vcpu) => ({
+        arrivals: formatHandlers(vectors, priorities[vcpu]!),
+        lapic: formatLapic(lapics[vcpu]!),
+      })),
     })),
     lapics: (steps.at(-1)?.lapics ?? []).map(formatLapic),
     memory: memory.map(formatMemory),
@@ -67,7 +70,8 @@ export function viewObservation({ vpIndexes, steps, lapics, memory, stopped }: O
       registers: step.registers.map(formatRegister),
       vcpus: step.arrivals.map((vectors, vcpu) => {
         const lapic = step.lapics?.[vcpu];
-        return { arrivals: formatVectors(vectors), lapic: lapic === undefined ? null : formatLapic(lapic) };
+        const handlers = formatHandlers(vectors, step.priorities[vcpu] ?? []);
+        return { arrivals: handlers, lapic: lapic === undefined ? null : formatLapic(lapic) };
       }),
     })),
     lapics: lapics.map(formatLapic),
@@ -79,6 +83,12 @@ export function viewObservation({ vpIndexes, steps, lapics, memory, stopped }: O
 /** Vectors in hexadecimal, `-` when there is none. */
 export function formatVectors(vectors: readonly number[]): string {
   return vectors.length === 0 ? '-' : vectors.map(hex).join(' ');
+}
+
+/** Vectors of handlers, each with the PPR that it began with if that is known. */
+function formatHandlers(vectors: readonly number[], priorities: readonly number[]): string {
+  if (priorities.length === 0) return formatVectors(vectors);
+  return vectors.map((vector, place) => `${hex(vector)}@${hex(priorities[place] ?? 0)}`).join(' ');
 }
 
 /** `IRR 0x30 0xfe, TPR 0x10`, or `-` when the LAPIC is as it was set up. */

@@ -1,8 +1,17 @@
 /** Which of two cases is simpler. The order is what a person would prefer to read. */
 import { HV_IPI_HIGH_VECTOR, HV_IPI_LOW_VECTOR } from '../abi/hypercall.ts';
-import { type CallStep, type Case, makeStep, makeVcpu, type Step, type VcpuSetup } from '../case/case.ts';
+import { type ActStep, type CallStep, type Case, makeStep, makeVcpu, type Step, type VcpuSetup } from '../case/case.ts';
 import { isCall } from '../case/checks.ts';
-import { apicChanges, apicStates, callModes, cpuidFeatures, idleKinds } from '../case/limits.ts';
+import {
+  actKinds,
+  apicChanges,
+  apicStates,
+  callModes,
+  cpuidFeatures,
+  idleKinds,
+  registerWays,
+  waitPoints,
+} from '../case/limits.ts';
 import { defaultGuestOsId } from '../case/schema.ts';
 
 /** The vector that a case uses when the vector does not matter. */
@@ -17,6 +26,7 @@ export type Weight = readonly bigint[];
  */
 export function weigh({ machine: { vcpus, irqchip, xen, guestOsId }, steps }: Case): Weight {
   const calls = steps.filter(isCall);
+  const acts = steps.filter((step) => step.do === 'act');
   const sum = <T>(items: readonly T[], of: (item: T, index: number) => bigint | number): bigint =>
     items.reduce((total, item, index) => total + BigInt(of(item, index)), 0n);
   return [
@@ -26,8 +36,9 @@ export function weigh({ machine: { vcpus, irqchip, xen, guestOsId }, steps }: Ca
     BigInt(vcpus.length),
     BigInt(Number(irqchip !== 'kernel') + Number(xen) + Number(guestOsId !== defaultGuestOsId)),
     sum(vcpus, oddVcpuFields),
-    sum(vcpus, ({ lacks, irr, isr }) => lacks.length + irr.length + isr.length),
+    sum(vcpus, ({ lacks, irr, isr, autoEoi }) => lacks.length + irr.length + isr.length + autoEoi.length),
     sum(steps, (step) => Number(step.do !== 'run')),
+    sum(acts, oddActFields),
     sum(calls, (step) => oddFields(step).length + oddSet(step) + Number(isMisaligned(step))),
     sum(calls, listLength),
     sum(calls, runsOf),
@@ -45,11 +56,16 @@ export function weigh({ machine: { vcpus, irqchip, xen, guestOsId }, steps }: Ca
       ({ apic, idle, tpr, vcpuId }) => apicStates.indexOf(apic) + idleKinds.indexOf(idle) + tpr + (vcpuId ?? 0),
     ),
     sum(vcpus, ({ lacks }) => lacks.reduce((total, name) => total + cpuidFeatures.indexOf(name), 0)),
-    sum(vcpus, ({ irr, isr }) => [...irr, ...isr].reduce((total, vector) => total + vectorWeight(vector), 0)),
+    sum(vcpus, ({ irr, isr, autoEoi }) =>
+      [...irr, ...isr, ...autoEoi].reduce((total, vector) => total + vectorWeight(vector), 0),
+    ),
     sum(calls, ({ mode, cpl }) => callModes.indexOf(mode) + cpl),
     sum(steps, (step) =>
       step.do === 'write-msr' ? step.value : step.do === 'set-apic' ? apicChanges.indexOf(step.apic) : 0,
     ),
+    sum(acts, ({ vcpu }) => vcpu),
+    sum(acts, ({ act, by, at }) => actKinds.indexOf(act) + registerWays.indexOf(by) + waitPoints.indexOf(at)),
+    sum(acts, ({ tpr }) => tpr),
     guestOsId,
   ];
 }
@@ -63,6 +79,13 @@ export function isLighter(left: Weight, right: Weight): boolean {
 }
 
 const plainVcpu = makeVcpu({});
+
+const plainAct = makeStep({ do: 'act' });
+
+/** How many fields of an act besides what and who do not have their default. */
+function oddActFields(step: ActStep): number {
+  return (['by', 'tpr', 'open', 'at'] as const).filter((name) => step[name] !== plainAct[name]).length;
+}
 
 /** How many fields of a vCPU, its VP index and its lists excepted, do not have their default. */
 function oddVcpuFields(vcpu: VcpuSetup): number {

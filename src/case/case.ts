@@ -8,6 +8,7 @@ import type { z } from 'zod';
 import { checkCase } from './checks.ts';
 import { formatList } from './cpulist.ts';
 import {
+  actSchema,
   type Case,
   caseSchema,
   caseSchemaName,
@@ -24,7 +25,7 @@ import {
   writeMsrSchema,
 } from './schema.ts';
 
-export type { CallStep, Case, Machine, SendIpiExStep, SendIpiStep, Step, VcpuSetup } from './schema.ts';
+export type { ActStep, CallStep, Case, Machine, SendIpiExStep, SendIpiStep, Step, VcpuSetup } from './schema.ts';
 
 /** A case text that cannot be used; the message names the field. */
 export class CaseError extends Error {
@@ -117,6 +118,7 @@ const plainSteps: { readonly [Kind in Step['do']]: Step } = {
   'send-ipi': sendIpiSchema.parse({ do: 'send-ipi', vector: '0xfe' }),
   'send-ipi-ex': sendIpiExSchema.parse({ do: 'send-ipi-ex', vector: '0xfe' }),
   run: runSchema.parse({ do: 'run' }),
+  act: actSchema.parse({ do: 'act', act: 'take' }),
   'write-msr': writeMsrSchema.parse({ do: 'write-msr', msr: 'guest-os-id', value: '0x0' }),
   'set-apic': setApicSchema.parse({ do: 'set-apic', apic: 'enabled' }),
   init: initSchema.parse({ do: 'init' }),
@@ -147,6 +149,7 @@ const defaultFields = {
     'send-ipi': defaultsOf(sendIpiSchema.shape),
     'send-ipi-ex': defaultsOf(sendIpiExSchema.shape),
     run: defaultsOf(runSchema.shape),
+    act: defaultsOf(actSchema.shape),
     'write-msr': defaultsOf(writeMsrSchema.shape),
     'set-apic': defaultsOf(setApicSchema.shape),
     init: defaultsOf(initSchema.shape),

@@ -2,9 +2,9 @@
 import { HV_X64_MSR_HYPERCALL_ENABLE } from '../abi/hyperv.ts';
 import { HVCALL_SEND_IPI, HVCALL_SEND_IPI_EX } from '../abi/hypercall.ts';
 import { APIC_DEFAULT_PHYS_BASE } from '../abi/lapic.ts';
-import { foreignCallCodes, isRealMode } from './limits.ts';
+import { foreignCallCodes, isRealMode, sintCount } from './limits.ts';
 import { arenaStart, ramEnd } from './memory.ts';
-import type { CallStep, Case, Machine, Step } from './schema.ts';
+import type { ActStep, CallStep, Case, Machine, Step } from './schema.ts';
 
 /** A field that does not fit the rest of its case. */
 interface CaseIssue {
@@ -16,6 +16,7 @@ interface CaseIssue {
 export function* checkCase({ machine, steps }: Pick<Case, 'machine' | 'steps'>): Generator<CaseIssue> {
   yield* checkMachine(machine);
   const initialized = new Set<number>();
+  const hardwareDisabled = new Set(machine.vcpus.flatMap(({ apic }, at) => (apic === 'hardware-disabled' ? [at] : [])));
   for (const [index, step] of steps.entries()) {
     const at = (name: string, message: string): CaseIssue => ({ path: ['steps', index, name], message });
     const { name, vcpu } = actorOf(step);
@@ -25,6 +26,12 @@ export function* checkCase({ machine, steps }: Pick<Case, 'machine' | 'steps'>):
     }
     yield* checkAgainstMachine(step, machine, at);
     if (step.do === 'init') initialized.add(vcpu);
+    if (step.do === 'set-apic') hardwareDisabled[step.apic === 'hardware-disabled' ? 'add' : 'delete'](vcpu);
+    if (step.do === 'act') {
+      yield* checkAct(step, machine, at);
+      if (initialized.has(vcpu)) yield at('vcpu', `vCPU ${vcpu} got INIT and does not run any more`);
+      if (hardwareDisabled.has(vcpu)) yield at('vcpu', `the APIC of vCPU ${vcpu} is hardware-disabled`);
+    }
     if (!isCall(step)) continue;
     if (!canRun(machine, vcpu)) yield at('sender', `vCPU ${vcpu} is ${machine.vcpus[vcpu]!.idle} and does not run`);
     if (initialized.has(vcpu)) yield at('sender', `vCPU ${vcpu} got INIT and does not run any more`);
@@ -100,15 +107,42 @@ function* checkMachine({ irqchip, vcpus }: Machine): Generator<CaseIssue> {
   for (const [position, vcpu] of vcpus.entries()) {
     const at = (name: string, message: string): CaseIssue => ({ path: ['machine', 'vcpus', position, name], message });
     if (ids.indexOf(ids[position]!) !== position) yield at('vcpuId', `${ids[position]} is another vCPU's id already`);
-    for (const name of ['irr', 'isr'] as const) {
+    for (const name of ['irr', 'isr', 'autoEoi'] as const) {
       if (vcpu[name].some((vector) => vector < 16)) yield at(name, 'vectors below 16 are exceptions');
     }
+    yield* checkAutoEoi(vcpu, irqchip, at);
     if (vcpu.idle === 'halted' && !canHalt(vcpu, irqchip)) {
       yield at('idle', 'a halted vCPU needs a LAPIC in the kernel, no vcpuId, and nothing in tpr, irr and isr');
     }
     if (irqchip === 'none' && (vcpu.tpr > 0 || vcpu.irr.length + vcpu.isr.length > 0 || vcpu.idle !== 'parked')) {
       yield at('apic', 'without a LAPIC in the kernel there is no tpr, irr, isr or idle state');
     }
+  }
+}
+
+function* checkAutoEoi(
+  { autoEoi, lacks }: Machine['vcpus'][number],
+  irqchip: Machine['irqchip'],
+  at: (name: string, message: string) => CaseIssue,
+): Generator<CaseIssue> {
+  if (autoEoi.length > sintCount) yield at('autoEoi', `a vCPU has ${sintCount} SINTs, one for each vector`);
+  if (autoEoi.length > 0 && (irqchip === 'none' || lacks.includes('hyperv'))) {
+    yield at('autoEoi', 'SINTs need Hyper-V and a LAPIC in the kernel');
+  }
+}
+
+function* checkAct(
+  step: ActStep,
+  { irqchip, vcpus }: Machine,
+  at: (name: string, message: string) => CaseIssue,
+): Generator<CaseIssue> {
+  const { idle } = vcpus[step.vcpu]!;
+  if (irqchip === 'none') yield at('do', 'act needs a LAPIC in the kernel');
+  if (idle !== 'parked') yield at('vcpu', `vCPU ${step.vcpu} is ${idle} and does not act`);
+  if (vcpus.some((vcpu) => vcpu.idle === 'halted')) yield at('do', 'act and halted vCPUs do not go together');
+  if (step.act === 'eoi' && step.by === 'cr8') yield at('by', 'CR8 is the task priority; there is no EOI by it');
+  if (step.act === 'set-tpr' && step.by === 'cr8' && !step.open) {
+    yield at('open', 'must be true with CR8: QEMU ends when CR8 is written while KVM waits for an interrupt window');
   }
 }
 

@@ -37,6 +37,10 @@ function encodeStep(step: Step, index: number, xen: boolean): ProgramStep {
   switch (step.do) {
     case 'run':
       return { kind: 'run' };
+    case 'act': {
+      const { do: kind, note: _, ...act } = step;
+      return { kind, ...act };
+    }
     case 'write-msr':
       return { kind: 'msr', vcpu: step.vcpu, msr: step.msr, value: step.value };
     case 'set-apic':

@@ -21,8 +21,11 @@ export const foreignCallCodes = [0x02, 0x03, 0x08, 0x13, 0x14, 0x5c, 0x5d, 0x69,
 export const irqchips = ['kernel', 'split', 'none'] as const;
 /** How a vCPU's local APIC is set up. A disabled one is an xAPIC. */
 export const apicStates = ['x2apic', 'xapic', 'software-disabled', 'hardware-disabled'] as const;
-/** How a vCPU's handlers acknowledge: HV_X64_MSR_EOI, or the APIC's own register. */
-export const eoiKinds = ['hv-msr', 'apic'] as const;
+/**
+ * How a vCPU's handlers acknowledge: HV_X64_MSR_EOI; the APIC's own register; the VP assist page, and HV_X64_MSR_EOI
+ * where KVM did not offer that; not at all.
+ */
+export const eoiKinds = ['hv-msr', 'apic', 'assist', 'none'] as const;
 /**
  * What a vCPU does while it is no sender. `parked`: outside of KVM_RUN, takes interrupts only in a `run` step.
  * `halted`: on a thread of its own in `sti; hlt`, takes each interrupt at once. `uninitialized` and `init-received`: it
@@ -45,5 +48,20 @@ export function isRealMode(mode: (typeof callModes)[number]): boolean {
 export const opcodes = ['native', 'other'] as const;
 /** MSRs that a `write-msr` step writes as the host. */
 export const caseMsrs = ['guest-os-id', 'hypercall', 'vp-index'] as const;
+/**
+ * What an `act` step has a parked vCPU do as a receiver. `take`: go on from where it waits, or else open its interrupt
+ * window. `enter`: open the window and stay in the first handler. `leave`: acknowledge in the innermost handler that it
+ * stays in, and return from it. `set-tpr` and `eoi`: write that register. `wait`: stop at a point.
+ */
+export const actKinds = ['take', 'enter', 'leave', 'set-tpr', 'eoi', 'wait'] as const;
+/** Ways to a register of the local APIC: HV_X64_MSR_TPR and HV_X64_MSR_EOI, the APIC's own register, CR8 (TPR alone). */
+export const registerWays = ['hv-msr', 'apic', 'cr8'] as const;
+/**
+ * Points at which a vCPU can wait. `open`: interrupts on, `cli` is next. `sti-shadow` and `mov-ss-shadow`: interrupts on
+ * and the next instruction, a `nop`, in an interrupt shadow, then `cli`. `hlt`: `sti; hlt` is next.
+ */
+export const waitPoints = ['open', 'sti-shadow', 'mov-ss-shadow', 'hlt'] as const;
+/** Synthetic interrupt sources of a vCPU (HV_SYNIC_SINT_COUNT). */
+export const sintCount = 16;
 /** What a `set-apic` step makes of a local APIC; `enabled` is the mode that it was set up in, or xAPIC. */
 export const apicChanges = ['enabled', 'software-disabled', 'hardware-disabled'] as const;

@@ -52,6 +52,8 @@ export interface StepObservation {
   readonly exit: CallExit | null;
   readonly registers: readonly RegisterChange[];
   readonly arrivals: Arrivals;
+  /** PPR when each of these handlers began; empty for a vCPU that does not log it. */
+  readonly priorities: Arrivals;
   /** LAPIC of each vCPU after the step; null where only the end of the program was looked at. */
   readonly lapics: readonly LapicChanges[] | null;
 }

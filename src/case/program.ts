@@ -3,7 +3,7 @@
  * they go from here through the channel into guest memory without another conversion. The oracle reads programs,
  * never cases.
  */
-import type { CallStep, Machine, VcpuSetup } from './case.ts';
+import type { ActStep, CallStep, Machine, VcpuSetup } from './case.ts';
 import type { apicChanges, caseMsrs } from './limits.ts';
 
 /**
@@ -42,6 +42,11 @@ export interface ProgramRun {
   readonly kind: 'run';
 }
 
+/** A parked vCPU does something as a receiver. */
+export interface ProgramAct extends Readonly<Omit<ActStep, 'do' | 'note'>> {
+  readonly kind: 'act';
+}
+
 /** The host writes an MSR (KVM_SET_MSRS). */
 export interface ProgramMsr {
   readonly kind: 'msr';
@@ -63,7 +68,7 @@ export interface ProgramInit {
   readonly vcpu: number;
 }
 
-export type ProgramStep = ProgramCall | ProgramRun | ProgramMsr | ProgramApic | ProgramInit;
+export type ProgramStep = ProgramCall | ProgramRun | ProgramAct | ProgramMsr | ProgramApic | ProgramInit;
 
 export interface Program {
   readonly machine: Omit<Machine, 'vcpus'>;

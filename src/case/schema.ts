@@ -7,6 +7,7 @@ import { bankCountMax, controlWord, vpsPerBank } from '../abi/hypercall.ts';
 import { fieldOf, maxOf } from '../abi/layout.ts';
 import { parseList } from './cpulist.ts';
 import {
+  actKinds,
   apicChanges,
   apicStates,
   callModes,
@@ -17,6 +18,8 @@ import {
   idleKinds,
   irqchips,
   opcodes,
+  registerWays,
+  waitPoints,
 } from './limits.ts';
 
 export const caseSchemaName = 'hvipi/case/1';
@@ -74,6 +77,10 @@ export const vcpuSchema = z.strictObject({
   /** Vectors that are pending, and in service, when the case starts. */
   irr: list(caseLimits.vector).default([]),
   isr: list(caseLimits.vector).default([]),
+  /** Vectors of unmasked SINTs with auto-EOI (KVM_CAP_HYPERV_SYNIC2), one SINT each. */
+  autoEoi: list(caseLimits.vector).default([]),
+  /** Handlers read PPR from the APIC when they begin; each reading is a VM exit. */
+  logsPpr: z.boolean().default(false),
 });
 
 const callFields = {
@@ -131,6 +138,22 @@ export const sendIpiExSchema = z.strictObject({
 /** The parked vCPUs, in order, open their interrupt window until nothing is pending that they can take. */
 export const runSchema = z.strictObject({ do: z.literal('run'), note });
 
+/** A parked vCPU does something as a receiver; what it began may go on in later steps. */
+export const actSchema = z.strictObject({
+  do: z.literal('act'),
+  vcpu: vcpuPosition.default(0),
+  act: z.enum(actKinds),
+  /** Of `set-tpr` and `eoi`: the way to the register. */
+  by: z.enum(registerWays).default('hv-msr'),
+  /** Of `set-tpr`: class of the task priority, bits 7:4 of TPR. */
+  tpr: z.number().int().min(0).max(15).default(0),
+  /** Of `set-tpr` and `eoi`: whether interrupts are on meanwhile. */
+  open: z.boolean().default(false),
+  /** Of `wait`: where. */
+  at: z.enum(waitPoints).default('open'),
+  note,
+});
+
 /** The host writes an MSR of a vCPU; KVM may refuse the value. */
 export const writeMsrSchema = z.strictObject({
   do: z.literal('write-msr'),
@@ -155,6 +178,7 @@ export const stepSchema = z.discriminatedUnion('do', [
   sendIpiSchema,
   sendIpiExSchema,
   runSchema,
+  actSchema,
   writeMsrSchema,
   setApicSchema,
   initSchema,
@@ -190,4 +214,5 @@ export type VcpuSetup = Machine['vcpus'][number];
 export type Step = Case['steps'][number];
 export type SendIpiStep = Extract<Step, { do: 'send-ipi' }>;
 export type SendIpiExStep = Extract<Step, { do: 'send-ipi-ex' }>;
+export type ActStep = Extract<Step, { do: 'act' }>;
 export type CallStep = SendIpiStep | SendIpiExStep;

@@ -4,6 +4,7 @@
  */
 import type { VcpuSetup } from './case.ts';
 import {
+  actKinds,
   apicChanges,
   apicStates,
   callModes,
@@ -13,8 +14,11 @@ import {
   idleKinds,
   irqchips,
   opcodes,
+  registerWays,
+  waitPoints,
 } from './limits.ts';
 import {
+  type Arrivals,
   callExits,
   type GuestException,
   type LapicChanges,
@@ -40,7 +44,7 @@ export interface Batch {
   readonly exact: boolean;
 }
 
-const stepKinds = ['run', 'call', 'msr', 'apic', 'init'] as const;
+const stepKinds = ['run', 'call', 'msr', 'apic', 'init', 'act'] as const;
 
 export function encodeBatch(programs: readonly Program[], options: { readonly exact: boolean }): Buffer {
   const out = new Writer(4096 * (programs.length + 1));
@@ -81,7 +85,8 @@ function encodeVcpu(out: Writer, vcpu: VcpuSetup): void {
   out.u8(cpuidFeatures.reduce((bits, name, bit) => bits | (vcpu.lacks.includes(name) ? 1 << bit : 0), 0));
   out.u8(Number(vcpu.enforced));
   out.u8(vcpu.tpr);
-  for (const vectors of [vcpu.irr, vcpu.isr]) {
+  out.u8(Number(vcpu.logsPpr));
+  for (const vectors of [vcpu.irr, vcpu.isr, vcpu.autoEoi]) {
     out.u8(vectors.length);
     for (const vector of vectors) out.u8(vector);
   }
@@ -102,8 +107,10 @@ function decodeVcpu(input: Reader): VcpuSetup {
     lacks: cpuidFeatures.filter((_, bit) => (lacks >> bit) & 1),
     enforced: input.u8() === 1,
     tpr: input.u8(),
+    logsPpr: input.u8() === 1,
     irr: input.times(input.u8(), () => input.u8()),
     isr: input.times(input.u8(), () => input.u8()),
+    autoEoi: input.times(input.u8(), () => input.u8()),
   };
 }
 
@@ -123,6 +130,14 @@ function encodeStep(out: Writer, step: ProgramStep): void {
       return;
     case 'init':
       out.u8(step.vcpu);
+      return;
+    case 'act':
+      out.u8(step.vcpu);
+      out.u8(actKinds.indexOf(step.act));
+      out.u8(registerWays.indexOf(step.by));
+      out.u8(step.tpr);
+      out.u8(Number(step.open));
+      out.u8(waitPoints.indexOf(step.at));
       return;
     case 'call':
       out.u8(step.sender);
@@ -148,6 +163,16 @@ function decodeStep(input: Reader): ProgramStep {
       return { kind, vcpu: input.u8(), apic: apicChanges[input.u8()]! };
     case 'init':
       return { kind, vcpu: input.u8() };
+    case 'act':
+      return {
+        kind,
+        vcpu: input.u8(),
+        act: actKinds[input.u8()]!,
+        by: registerWays[input.u8()]!,
+        tpr: input.u8(),
+        open: input.u8() === 1,
+        at: waitPoints[input.u8()]!,
+      };
     case 'call': {
       const sender = input.u8();
       const entry = decodeEntry(input);
@@ -211,17 +236,19 @@ export function decodeObservations(bytes: Buffer, programs: readonly Program[]):
 }
 
 /** Which parts a step observation has; what is absent is null or empty. */
-const parts = { result: 1, exception: 2, registers: 4, arrivals: 8, lapics: 16, exit: 32 } as const;
+const parts = { result: 1, exception: 2, registers: 4, arrivals: 8, lapics: 16, exit: 32, priorities: 64 } as const;
 
 function encodeStepObservation(out: Writer, step: StepObservation): void {
   const hasArrivals = step.arrivals.some((vectors) => vectors.length > 0);
+  const hasPriorities = step.priorities.some((priorities) => priorities.length > 0);
   out.u8(
     (step.result === null ? 0 : parts.result) |
       (step.exception === null ? 0 : parts.exception) |
       (step.registers.length === 0 ? 0 : parts.registers) |
       (hasArrivals ? parts.arrivals : 0) |
       (step.lapics === null ? 0 : parts.lapics) |
-      (step.exit === null ? 0 : parts.exit),
+      (step.exit === null ? 0 : parts.exit) |
+      (hasPriorities ? parts.priorities : 0),
   );
   if (step.result !== null) out.u64(step.result);
   if (step.exception !== null) {
@@ -237,12 +264,8 @@ function encodeStepObservation(out: Writer, step: StepObservation): void {
       out.u64(after);
     }
   }
-  if (hasArrivals) {
-    for (const vectors of step.arrivals) {
-      out.u16(vectors.length);
-      out.bytes(Buffer.from(vectors));
-    }
-  }
+  if (hasArrivals) encodeArrivals(out, step.arrivals);
+  if (hasPriorities) encodeArrivals(out, step.priorities);
   if (step.lapics !== null) for (const lapic of step.lapics) encodeLapic(out, lapic);
 }
 
@@ -262,8 +285,16 @@ function decodeStepObservation(input: Reader, vcpuCount: number): StepObservatio
         }))
       : [];
   const arrivals = perVcpu.map(() => (has & parts.arrivals ? [...input.bytes(input.u16())] : []));
+  const priorities = perVcpu.map(() => (has & parts.priorities ? [...input.bytes(input.u16())] : []));
   const lapics = has & parts.lapics ? perVcpu.map(() => decodeLapic(input)) : null;
-  return { result, exception, exit, registers, arrivals, lapics };
+  return { result, exception, exit, registers, arrivals, priorities, lapics };
+}
+
+function encodeArrivals(out: Writer, arrivals: Arrivals): void {
+  for (const bytes of arrivals) {
+    out.u16(bytes.length);
+    out.bytes(Buffer.from(bytes));
+  }
 }
 
 function encodeLapic(out: Writer, changes: LapicChanges): void {

@@ -11,6 +11,7 @@ import {
   callRegisterBytes,
   type MemoryWrite,
   type Program,
+  type ProgramAct,
   type ProgramApic,
   type ProgramCall,
   type ProgramInit,
@@ -19,13 +20,14 @@ import {
 import { writeImage } from '../guest/image.ts';
 import * as map from '../guest/memory-map.ts';
 import { area } from '../guest/memory-map.ts';
-import { eoiMsr, type GuestCode } from '../guest/program.ts';
+import type { GuestCode } from '../guest/program.ts';
 import type { Kvm, Vm } from '../kvm/kvm.ts';
 import * as uapi from '../kvm/uapi.ts';
 import { EntryCaller } from './entry-caller.ts';
 import { GuestVcpu } from './guest-vcpu.ts';
 import { MemoryWatch } from './memory-watch.ts';
 import { type HypervCpuid, setUpVm } from './platform.ts';
+import { LostWakeUp, Receiver } from './receiver.ts';
 import { registerChanges } from './register-changes.ts';
 
 /** What one call did to its sender. */
@@ -48,9 +50,12 @@ export class UnexpectedExit extends Error {
   }
 }
 
+const noLog = { vectors: [], priorities: [] } as const;
+
 /** A vCPU and where its area of guest memory begins. */
 interface Member {
   readonly guest: GuestVcpu;
+  readonly receiver: Receiver;
   readonly base: number;
 }
 
@@ -80,7 +85,7 @@ export class GuestMachine implements Disposable {
       const parts = { cpuid, hasLapic: machine.irqchip !== 'none', home: code.entry };
       for (const [position, setup] of vcpus.entries()) {
         const guest = new GuestVcpu(this.#vm, position, setup, parts);
-        this.#members.push({ guest, base: map.vcpuArea(position) });
+        this.#members.push(this.#memberOf(guest, map.vcpuArea(position)));
       }
     } catch (error) {
       this[Symbol.dispose]();
@@ -106,9 +111,8 @@ export class GuestMachine implements Disposable {
     }
     return vcpus.map((setup, position) => {
       const member = this.#members[position]!;
+      member.receiver.setUp(setup);
       member.guest.setUp(setup);
-      this.#put(member, area.eoiMsr, BigInt(eoiMsr(setup)));
-      this.#put(member, area.logLength, 0n);
       return member.guest.vpIndex;
     });
   }
@@ -144,6 +148,7 @@ export class GuestMachine implements Disposable {
    */
   call(sender: number, calls: readonly ProgramCall[]): CallResult[] {
     const member = this.#members[sender]!;
+    member.receiver.forget();
     member.guest.goHome();
     const input = member.base + area.input;
     for (let index = 0; index < calls.length; index++) {
@@ -166,7 +171,8 @@ export class GuestMachine implements Disposable {
    * @throws UnexpectedExit
    */
   enter(sender: number, entry: CallEntry, registers: Buffer): CallResult {
-    const { guest } = this.#members[sender]!;
+    const { guest, receiver } = this.#members[sender]!;
+    receiver.forget();
     guest.leaveHome();
     const result = this.#entries.call(guest.vcpu, entry, registers);
     if (typeof result !== 'string') return result;
@@ -176,12 +182,18 @@ export class GuestMachine implements Disposable {
 
   /** Lets a vCPU take what is pending. */
   openWindow(position: number): void {
-    const member = this.#members[position]!;
-    member.guest.goHome();
-    this.#command(member, map.commands.window);
-    member.guest.vcpu.run();
-    const exit = this.describeUnexpectedExit(position);
-    if (exit !== null) throw new UnexpectedExit(exit);
+    this.#members[position]!.receiver.openWindow();
+    this.#refuseUnexpectedExit(position);
+  }
+
+  /** Lets a vCPU go on from where it waits, or take what is pending. */
+  goOn(position: number): Promise<void> {
+    return this.#receive(position, (receiver) => receiver.goOn());
+  }
+
+  /** Has a vCPU do something as a receiver. */
+  act(step: ProgramAct): Promise<void> {
+    return this.#receive(step.vcpu, (receiver) => receiver.act(step));
   }
 
   /** Starts a vCPU on a thread of its own, where it halts with interrupts on; the promise ends with its next exit. */
@@ -204,13 +216,14 @@ export class GuestMachine implements Disposable {
     this.#vm.signalMsi(this.#members[position]!.guest.id, APIC_DM_NMI);
   }
 
-  /** Vectors whose handlers ran on a vCPU since the last call of this, in order. */
-  takeLog(position: number): number[] {
+  /** Vectors whose handlers ran on a vCPU since the last call of this, in order; and PPR at their beginning if logged. */
+  takeLog(position: number, { logsPpr }: VcpuSetup): { vectors: readonly number[]; priorities: readonly number[] } {
     const member = this.#members[position]!;
     const length = Math.min(this.#memory.readUInt32LE(member.base + area.logLength), map.logBytesMax);
-    if (length === 0) return [];
+    if (length === 0) return noLog;
     this.#put(member, area.logLength, 0n);
-    return [...this.#memory.subarray(member.base + area.log, member.base + area.log + length)];
+    const bytesAt = (offset: number) => [...this.#memory.subarray(member.base + offset, member.base + offset + length)];
+    return { vectors: bytesAt(area.log), priorities: logsPpr ? bytesAt(area.priorities) : [] };
   }
 
   /** Words of a vCPU's LAPIC page that differ from its set-up. */
@@ -246,6 +259,33 @@ export class GuestMachine implements Disposable {
     if (this.#isGivenUp) return;
     for (const { guest } of this.#members.toReversed()) guest[Symbol.dispose]();
     this.#vm[Symbol.dispose]();
+  }
+
+  #memberOf(guest: GuestVcpu, base: number): Member {
+    const words = this.#words;
+    const vcpuArea = {
+      base,
+      put: (offset: number, value: bigint) => void (words[(base + offset) >>> 3] = value),
+      get: (offset: number) => words[(base + offset) >>> 3]!,
+    };
+    return { guest, base, receiver: new Receiver(guest, vcpuArea, this.#code) };
+  }
+
+  async #receive(position: number, action: (receiver: Receiver) => Promise<boolean>): Promise<void> {
+    let ran = false;
+    try {
+      ran = await action(this.#members[position]!.receiver);
+    } catch (error) {
+      if (!(error instanceof LostWakeUp)) throw error;
+      this.giveUp();
+      throw new UnexpectedExit(`vCPU ${position} does not wake up from hlt`);
+    }
+    if (ran) this.#refuseUnexpectedExit(position);
+  }
+
+  #refuseUnexpectedExit(position: number): void {
+    const exit = this.describeUnexpectedExit(position);
+    if (exit !== null) throw new UnexpectedExit(exit);
   }
 
   #command(member: Member, command: bigint): void {

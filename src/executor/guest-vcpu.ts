@@ -1,15 +1,20 @@
 /** One vCPU of a machine: what it must be brought back to before a program, and what steps change about it. */
-import { HV_X64_MSR_VP_INDEX } from '../abi/hyperv.ts';
+import * as hyperv from '../abi/hyperv.ts';
 import * as lapic from '../abi/lapic.ts';
 import type { VcpuSetup } from '../case/case.ts';
 import type { LapicChanges } from '../case/observation.ts';
 import type { ProgramApic } from '../case/program.ts';
 import { setSpecialRegisters } from '../guest/image.ts';
+import { area, vcpuArea } from '../guest/memory-map.ts';
 import { Overlay } from '../guest/overlay.ts';
 import type { Vcpu, Vm } from '../kvm/kvm.ts';
 import * as uapi from '../kvm/uapi.ts';
 import { apicBase, hasPreset, type LapicPage, presetLapic, setUpLapicPage, spurious, wordsOf } from './lapic-setup.ts';
 import { createVcpu, type HypervCpuid, vcpuIdOf } from './platform.ts';
+
+/** Bit 1, which is always set, and the interrupt flag. */
+const RFLAGS_FIXED = 0x2n;
+const RFLAGS_IF = 0x200n;
 
 const noChanges: LapicChanges = new Map();
 
@@ -28,6 +33,8 @@ export class GuestVcpu implements Disposable {
   readonly vcpu: Vcpu;
   /** Argument of KVM_CREATE_VCPU, and the APIC ID. */
   readonly id: number;
+  /** Whether the program may leave a vector in service that a handler took. */
+  mayBeInService = false;
   readonly #position: number;
   readonly #hasLapic: boolean;
   /** Registers of the guest program at its entry. */
@@ -45,6 +52,9 @@ export class GuestVcpu implements Disposable {
   #vpIndex: number;
   #mpState = -1;
   #isAtHome = false;
+  /** Whether the VP assist page is enabled, and how many SINTs are unmasked. */
+  #hasAssistPage = false;
+  #sints = 0;
 
   constructor(
     vm: Vm,
@@ -58,10 +68,10 @@ export class GuestVcpu implements Disposable {
     this.#hasLapic = parts.hasLapic;
     this.#special = homeRegisters(position);
     this.#general.writeBigUInt64LE(BigInt(parts.home), uapi.regs.rip);
-    this.#general.writeBigUInt64LE(2n, uapi.regs.rflags);
+    this.#general.writeBigUInt64LE(RFLAGS_FIXED, uapi.regs.rflags);
     // A vCPU without Hyper-V gets a Hyper-V context when the host asks for its VP index (kvm_hv_get_msr_common), so it
     // is not asked.
-    this.#vpIndex = setup.lacks.includes('hyperv') ? position : Number(this.vcpu.getMsr(HV_X64_MSR_VP_INDEX));
+    this.#vpIndex = setup.lacks.includes('hyperv') ? position : Number(this.vcpu.getMsr(hyperv.HV_X64_MSR_VP_INDEX));
     this.#vpIndexWritten = this.#vpIndex;
   }
 
@@ -74,6 +84,8 @@ export class GuestVcpu implements Disposable {
     this.#setVpIndex(setup.vpIndex);
     if (!this.#hasLapic) return;
     this.#setApic(setup);
+    this.#setAssistPage(setup);
+    this.#setSints(setup);
     const mpState = mpStates[setup.idle];
     if (this.#mpState !== mpState) this.vcpu.setMpState(mpState);
     this.#mpState = mpState;
@@ -92,14 +104,38 @@ export class GuestVcpu implements Disposable {
     this.#isAtHome = true;
   }
 
-  /** Somebody else sets its registers from here on. */
+  /** Somebody else sets its registers from here on, or it stands where the guest program does not wait for a command. */
   leaveHome(): void {
     this.#isAtHome = false;
   }
 
-  /** Writes HV_X64_MSR_VP_INDEX as a step of a program; whether KVM took the value. */
+  /** Puts it in front of an instruction that is in an interrupt shadow, with interrupts on; only right before it runs. */
+  standInShadow(shadow: 'sti' | 'mov-ss', place: { readonly rip: number; readonly rsp: number }): void {
+    this.#isAtHome = false;
+    this.goHome();
+    const { regs } = this.vcpu;
+    regs.writeBigUInt64LE(BigInt(place.rip), uapi.regs.rip);
+    regs.writeBigUInt64LE(BigInt(place.rsp), uapi.regs.rsp);
+    regs.writeBigUInt64LE(RFLAGS_FIXED | RFLAGS_IF, uapi.regs.rflags);
+    this.vcpu.setInterruptShadow(shadow === 'sti' ? uapi.KVM_X86_SHADOW_INT_STI : uapi.KVM_X86_SHADOW_INT_MOV_SS);
+    this.#isAtHome = false;
+  }
+
+  /** Whether it would take an interrupt now if interrupts were on: IRR above PPR in an APIC that is enabled. */
+  hasDeliverable(): boolean {
+    if ((this.vcpu.getMsr(lapic.MSR_IA32_APICBASE) & lapic.MSR_IA32_APICBASE_ENABLE) === 0n) return false;
+    this.vcpu.getLapic(scratch);
+    const priority = scratch.readUInt32LE(lapic.APIC_PROCPRI) >>> 4;
+    for (let vector = 0xff; vector >>> 4 > priority; vector--) {
+      const { offset, mask } = lapic.vectorBit(lapic.APIC_IRR, vector);
+      if ((scratch.readUInt32LE(offset) & mask) !== 0) return true;
+    }
+    return false;
+  }
+
+  /** Writes hyperv.HV_X64_MSR_VP_INDEX as a step of a program; whether KVM took the value. */
   writeVpIndex(value: bigint): boolean {
-    const isTaken = this.vcpu.trySetMsr(HV_X64_MSR_VP_INDEX, value);
+    const isTaken = this.vcpu.trySetMsr(hyperv.HV_X64_MSR_VP_INDEX, value);
     if (isTaken) this.#vpIndexWritten = null;
     return isTaken;
   }
@@ -119,7 +155,7 @@ export class GuestVcpu implements Disposable {
   /** Lets KVM act on an INIT that was sent. */
   takeInit(): void {
     this.#apic = null;
-    this.#isAtHome = false;
+    this.leaveHome();
     this.#mpState = this.vcpu.getMpState();
   }
 
@@ -142,13 +178,30 @@ export class GuestVcpu implements Disposable {
     this.vcpu[Symbol.dispose]();
   }
 
+  #setAssistPage({ eoi, lacks }: VcpuSetup): void {
+    const isWanted = eoi === 'assist' && !lacks.includes('hyperv');
+    if (isWanted === this.#hasAssistPage) return;
+    const page = BigInt(vcpuArea(this.#position) + area.assist);
+    this.vcpu.setMsr(hyperv.HV_X64_MSR_VP_ASSIST_PAGE, isWanted ? page | hyperv.HV_X64_MSR_VP_ASSIST_PAGE_ENABLE : 0n);
+    this.#hasAssistPage = isWanted;
+  }
+
+  #setSints({ autoEoi }: VcpuSetup): void {
+    for (let sint = 0; sint < Math.max(autoEoi.length, this.#sints); sint++) {
+      const vector = autoEoi[sint];
+      const value = vector === undefined ? hyperv.HV_SYNIC_SINT_MASKED : hyperv.HV_SYNIC_SINT_AUTO_EOI | BigInt(vector);
+      this.vcpu.setMsr(hyperv.HV_X64_MSR_SINT0 + sint, value);
+    }
+    this.#sints = autoEoi.length;
+  }
+
   #setVpIndex(requested: number): void {
     if (this.#vpIndexWritten === requested) return;
     // KVM may refuse the value; the index is then that of a fresh vCPU, its position.
-    const isTaken = this.vcpu.trySetMsr(HV_X64_MSR_VP_INDEX, BigInt(requested));
-    if (!isTaken) this.vcpu.setMsr(HV_X64_MSR_VP_INDEX, BigInt(this.#position));
+    const isTaken = this.vcpu.trySetMsr(hyperv.HV_X64_MSR_VP_INDEX, BigInt(requested));
+    if (!isTaken) this.vcpu.setMsr(hyperv.HV_X64_MSR_VP_INDEX, BigInt(this.#position));
     this.#vpIndexWritten = requested;
-    this.#vpIndex = Number(this.vcpu.getMsr(HV_X64_MSR_VP_INDEX));
+    this.#vpIndex = Number(this.vcpu.getMsr(hyperv.HV_X64_MSR_VP_INDEX));
   }
 
   #setApic(setup: VcpuSetup): void {
@@ -164,7 +217,10 @@ export class GuestVcpu implements Disposable {
       this.#pages.set(apic, page);
     }
     // What a program did not touch needs no setting: most vCPUs are nobody's target.
-    if (!this.#isUntouched || page !== this.#page || hasPreset(setup)) presetLapic(this.vcpu, page, setup);
+    if (!this.#isUntouched || page !== this.#page || hasPreset(setup)) {
+      presetLapic(this.vcpu, page, setup, this.mayBeInService);
+    }
+    this.mayBeInService = setup.eoi === 'none';
     this.#isUntouched = false;
     this.#page = page;
   }

@@ -47,6 +47,8 @@ export function setUpLapicPage(vcpu: Vcpu, vcpuId: number, apic: ApicState): Lap
     page.writeUInt32LE(0, lapic.APIC_ISR + 0x10 * word);
     page.writeUInt32LE(0xffff_ffff, lapic.APIC_TMR + 0x10 * word);
   }
+  // Twice, as in `presetLapic`.
+  vcpu.setLapic(page);
   vcpu.setLapic(page);
   vcpu.getLapic(page);
   return { bytes: page, words: wordsOf(page) };
@@ -57,13 +59,17 @@ export function hasPreset({ tpr, irr, isr }: VcpuSetup): boolean {
   return tpr !== 0 || irr.length > 0 || isr.length > 0;
 }
 
-/** Sets a LAPIC to its page, with what is pending, in service and of what priority when a case starts. */
-export function presetLapic(vcpu: Vcpu, page: LapicPage, setup: VcpuSetup): void {
-  if (!hasPreset(setup)) return vcpu.setLapic(page.bytes);
-  const bytes = presetPage(page, setup);
+/**
+ * Sets a LAPIC to its page, with what is pending, in service and of what priority when a case starts.
+ *
+ * @param wasInService whether the program before may have left a vector in service.
+ */
+export function presetLapic(vcpu: Vcpu, page: LapicPage, setup: VcpuSetup, wasInService: boolean): void {
+  const isPlain = !hasPreset(setup);
+  const bytes = isPlain ? page.bytes : presetPage(page, setup);
   vcpu.setLapic(bytes);
-  // KVM computes PPR before it has counted what is in service (kvm_apic_set_state); the second time it has.
-  vcpu.setLapic(bytes);
+  // KVM computes PPR from what it had counted as in service before (kvm_apic_set_state); the second time it is right.
+  if (!isPlain || wasInService) vcpu.setLapic(bytes);
 }
 
 function presetPage({ bytes }: LapicPage, { tpr, irr, isr }: VcpuSetup): Buffer {

@@ -40,14 +40,17 @@ export function openModelExecutor(mutant?: string): Executor {
 
 /** What an executor sees that observes exactly the outcome. */
 export function observationOf(outcome: Outcome, { exact }: RunOptions): Observation {
-  const steps = outcome.steps.map(({ result, exception, exit, registers, arrivals, lapics }): StepObservation => ({
-    result,
-    exception: exception === null ? null : { vector: exception, ripOffset: 0 },
-    exit,
-    registers,
-    arrivals,
-    lapics: exact ? lapics : null,
-  }));
+  const steps = outcome.steps.map(
+    ({ result, exception, exit, registers, arrivals, priorities, lapics }): StepObservation => ({
+      result,
+      exception: exception === null ? null : { vector: exception, ripOffset: 0 },
+      exit,
+      registers,
+      arrivals,
+      priorities,
+      lapics: exact ? lapics : null,
+    }),
+  );
   const lapics = outcome.steps.at(-1)?.lapics ?? [];
   return { vpIndexes: outcome.vpIndexes, steps, lapics, memory: outcome.memory, stopped: null };
 }

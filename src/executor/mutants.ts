@@ -6,8 +6,9 @@ import type { Mutant } from './mutant-parts.ts';
 import { callerMutants } from './mutants-of-caller.ts';
 import { deliveryMutants } from './mutants-of-delivery.ts';
 import { inputMutants } from './mutants-of-input.ts';
+import { receiverMutants } from './mutants-of-receivers.ts';
 
-export const mutants: readonly Mutant[] = [...inputMutants, ...deliveryMutants, ...callerMutants];
+export const mutants: readonly Mutant[] = [...inputMutants, ...deliveryMutants, ...callerMutants, ...receiverMutants];
 
 /** The mutant of that name. */
 export function findMutant(name: string): Mutant | undefined {

@@ -10,7 +10,10 @@ export const xenMsr = 0x4000_0200;
 
 /** Text that is equal for programs that can share a VM. */
 export function platformKey({ machine, vcpus }: Program): string {
-  const parts = vcpus.map(({ vcpuId, lacks, enforced }) => `${vcpuId ?? ''}:${lacks.join('+')}:${Number(enforced)}`);
+  const parts = vcpus.map(
+    ({ vcpuId, lacks, enforced, autoEoi }) =>
+      `${vcpuId ?? ''}:${lacks.join('+')}:${Number(enforced)}:${Number(autoEoi.length > 0)}`,
+  );
   return `${machine.irqchip} ${Number(machine.xen)} ${parts.join(' ')}`;
 }
 
@@ -32,6 +35,7 @@ export function createVcpu(vm: Vm, position: number, setup: VcpuSetup, cpuid: Hy
   try {
     if (setup.enforced) vcpu.enforceHypervCpuid();
     vcpu.setCpuid(cpuid.without(setup.lacks));
+    if (setup.autoEoi.length > 0) vcpu.enableSynic();
     return vcpu;
   } catch (error) {
     vcpu[Symbol.dispose]();

@@ -2,13 +2,17 @@
  * Runs one program on a machine. Calls that follow each other from one sender go into one KVM_RUN, unless the run is
  * exact, a vCPU halts meanwhile, or a later input block would overwrite an earlier one.
  */
-import type { Program, ProgramCall, ProgramRun, ProgramStep } from '../case/program.ts';
-import type { Arrivals, LapicChanges, Observation, StepObservation } from '../case/observation.ts';
+import type { Program, ProgramAct, ProgramCall, ProgramRun, ProgramStep } from '../case/program.ts';
+import type { LapicChanges, Observation, StepObservation } from '../case/observation.ts';
 import { type CallResult, type GuestMachine, UnexpectedExit } from './guest-machine.ts';
 import { HaltedVcpus } from './halted.ts';
 
 /** KVM reads at most this much of an input block: 24 bytes and 64 banks. */
 const blockBytesMax = 24 + 8 * 64;
+/** A step that the host makes while no vCPU runs. */
+type Change = Exclude<ProgramStep, ProgramCall | ProgramRun | ProgramAct>;
+/** What the handlers of all vCPUs logged during a step. */
+type Logs = Pick<StepObservation, 'arrivals' | 'priorities'>;
 /** What a step that is no call has of a call's results. */
 const noCall: CallResult = { result: null, exception: null, exit: null, registers: [] };
 
@@ -21,7 +25,7 @@ export class ProgramRunner {
   readonly #steps: StepObservation[] = [];
   /** vCPUs that got INIT: they run no more. */
   readonly #initialized = new Set<number>();
-  readonly #noArrivals: Arrivals;
+  readonly #noLogs: Logs;
 
   constructor(machine: GuestMachine, program: Program, isExact: boolean) {
     this.#machine = machine;
@@ -32,7 +36,8 @@ export class ProgramRunner {
       idle === 'halted' && apic !== 'hardware-disabled' ? [position] : [],
     );
     this.#threads = new HaltedVcpus(machine);
-    this.#noArrivals = program.vcpus.map(() => []);
+    const nothing = program.vcpus.map(() => []);
+    this.#noLogs = { arrivals: nothing, priorities: nothing };
   }
 
   /** The observation, without changes of memory. */
@@ -45,7 +50,7 @@ export class ProgramRunner {
       await this.#threads.stop(this.#halted);
     } catch (error) {
       if (!(error instanceof UnexpectedExit)) throw error;
-      for (const call of error.completed) this.#record(call, this.#noArrivals);
+      for (const call of error.completed) this.#record(call, this.#noLogs);
       stopped = error.message;
     }
     return { vpIndexes, steps: this.#steps, lapics: stopped === null ? this.#lapics() : [], memory: [], stopped };
@@ -55,27 +60,28 @@ export class ProgramRunner {
   async #runFrom(index: number): Promise<number> {
     const { steps } = this.#program;
     const step = steps[index]!;
-    if (this.#halted.length > 0 && step.kind !== 'run') {
+    if (this.#halted.length > 0 && step.kind !== 'run' && step.kind !== 'act') {
       await this.#stepFenced(step);
       return 1;
     }
     if (step.kind !== 'call') {
-      this.#recordChange(step);
+      await this.#recordChange(step);
       return 1;
     }
     const calls = this.#isExact ? [step] : groupFrom(steps, index);
-    for (const result of this.#make(calls)) this.#record(result, this.#noArrivals);
+    for (const result of this.#make(calls)) this.#record(result, this.#noLogs);
     return calls.length;
   }
 
   /** A step that is no call. */
-  #recordChange(step: Exclude<ProgramStep, ProgramCall>): void {
-    if (step.kind !== 'run') return this.#record(this.#change(step), this.#noArrivals);
-    this.#openWindows();
+  async #recordChange(step: Exclude<ProgramStep, ProgramCall>): Promise<void> {
+    if (step.kind !== 'run' && step.kind !== 'act') return this.#record(this.#change(step), this.#noLogs);
+    if (step.kind === 'act') await this.#machine.act(step);
+    else await this.#goOn();
     this.#record(null, this.#takeLogs());
   }
 
-  #change(step: Exclude<ProgramStep, ProgramCall | ProgramRun>): CallResult | null {
+  #change(step: Change): CallResult | null {
     switch (step.kind) {
       case 'msr':
         return { ...noCall, result: this.#machine.writeMsr(step) ? 1n : 0n };
@@ -97,7 +103,7 @@ export class ProgramRunner {
   }
 
   /** One step while others halt: its vCPU comes out of its own halt, and everybody is fenced behind it. */
-  async #stepFenced(step: Exclude<ProgramStep, ProgramRun>): Promise<void> {
+  async #stepFenced(step: ProgramCall | Change): Promise<void> {
     const actor = step.kind === 'call' ? step.sender : step.vcpu;
     const actorHalts = this.#halted.includes(actor);
     if (actorHalts) await this.#threads.stop([actor]);
@@ -108,23 +114,29 @@ export class ProgramRunner {
     await this.#threads.start(this.#halted);
   }
 
-  #openWindows(): void {
-    this.#program.vcpus.forEach((vcpu, position) => {
-      if (vcpu.idle === 'parked' && !this.#initialized.has(position)) this.#machine.openWindow(position);
-    });
+  /** The parked vCPUs go on, one after the other. */
+  async #goOn(): Promise<void> {
+    for (const [position, { idle }] of this.#program.vcpus.entries()) {
+      if (idle === 'parked' && !this.#initialized.has(position)) await this.#machine.goOn(position);
+    }
   }
 
-  #takeLogs(): Arrivals {
-    return this.#program.vcpus.map((_, position) => this.#machine.takeLog(position));
+  #takeLogs(): Logs {
+    const logs = this.#program.vcpus.map((setup, position) => this.#machine.takeLog(position, setup));
+    return {
+      arrivals: logs.map(({ vectors }) => vectors),
+      priorities: logs.map(({ priorities }) => priorities),
+    };
   }
 
-  #record(call: CallResult | null, arrivals: Arrivals): void {
+  #record(call: CallResult | null, { arrivals, priorities }: Logs): void {
     this.#steps.push({
       result: call?.result ?? null,
       exception: call?.exception ?? null,
       exit: call?.exit ?? null,
       registers: call?.registers ?? [],
       arrivals,
+      priorities,
       lapics: this.#isExact && this.#halted.length === 0 ? this.#lapics() : null,
     });
   }

@@ -65,6 +65,8 @@ function changeLines(step: Exclude<Step, CallStep>, value: Case, outcome: StepOu
       const enabled = setUpAs === 'x2apic' ? setUpAs : 'xapic';
       return `\tchange_apic(${step.vcpu}, ${apicName(step.apic === 'enabled' ? enabled : step.apic)});\n`;
     }
+    case 'act':
+      throw new RangeError('no C program shows an act');
     case 'init':
       return `\tsend_init(${step.vcpu});\n`;
   }

@@ -12,13 +12,14 @@ export type Register = (typeof registers)[number];
 /** A memory operand: `[base+offset]`, relative to GS or not; without a base, an address relative to GS. */
 export interface Operand {
   readonly isGs: boolean;
-  readonly base: 'rsp' | 'rax' | null;
+  readonly base: 'rsp' | 'rax' | 'rcx' | null;
   readonly offset: number;
 }
 
 export const gs = (offset: number): Operand => ({ isGs: true, base: null, offset });
 export const gsAtRax = (offset: number): Operand => ({ isGs: true, base: 'rax', offset });
-export const at = (base: 'rsp' | 'rax', offset: number): Operand => ({ isGs: false, base, offset });
+export const gsAtRcx = (offset: number): Operand => ({ isGs: true, base: 'rcx', offset });
+export const at = (base: 'rsp' | 'rax' | 'rcx', offset: number): Operand => ({ isGs: false, base, offset });
 
 const REX_W = 0x48;
 const REX_R = 0x04;
@@ -72,9 +73,24 @@ export class Assembler {
     return this.#withOperand(0, [0x88], 'rcx', operand);
   }
 
-  /** `mov dword memory, ecx`. */
-  storeEcx(operand: Operand): this {
-    return this.#withOperand(0, [0x89], 'rcx', operand);
+  /** `mov byte memory, al`. */
+  storeAl(operand: Operand): this {
+    return this.#withOperand(0, [0x88], 'rax', operand);
+  }
+
+  /** `mov dword memory, register32`. */
+  store32(operand: Operand, register: 'rax' | 'rcx'): this {
+    return this.#withOperand(0, [0x89], register, operand);
+  }
+
+  /** `mov eax, memory`. */
+  loadEax(operand: Operand): this {
+    return this.#withOperand(0, [0x8b], 'rax', operand);
+  }
+
+  /** `btr dword memory, bit`: the bit goes to CF and is cleared. */
+  testAndClear(operand: Operand, bit: number): this {
+    return this.#withOperand(0, [0x0f, 0xba], 'rsi', operand).#emit(bit);
   }
 
   /** `mov qword memory, immediate`, sign-extended from 32 bits. */
@@ -182,6 +198,14 @@ export class Assembler {
     return this.#emit(0x0f, 0x83).#relative(label);
   }
 
+  jumpIfSign(label: string): this {
+    return this.#emit(0x0f, 0x88).#relative(label);
+  }
+
+  jumpIfCarry(label: string): this {
+    return this.#emit(0x0f, 0x82).#relative(label);
+  }
+
   /** Jumps to an address outside of this code. */
   jumpTo(address: number): this {
     const next = this.#origin + this.#bytes.length + 5;
@@ -201,6 +225,9 @@ export class Assembler {
   cli = (): this => this.#emit(0xfa);
   hlt = (): this => this.#emit(0xf4);
   nop = (): this => this.#emit(0x90);
+  rdmsr = (): this => this.#emit(0x0f, 0x32);
+  /** `mov cr8, rax`. */
+  moveToCr8 = (): this => this.#emit(0x44, 0x0f, 0x22, 0xc0);
   wrmsr = (): this => this.#emit(0x0f, 0x30);
   vmcall = (): this => this.#emit(0x0f, 0x01, 0xc1);
   vmmcall = (): this => this.#emit(0x0f, 0x01, 0xd9);

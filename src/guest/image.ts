@@ -51,8 +51,8 @@ function writeDescriptors(memory: Buffer): void {
     const handler = shared.stubs + map.stubBytes * vector;
     memory.writeUInt16LE(handler & 0xffff, gate);
     memory.writeUInt16LE(selectors.code, gate + 2);
-    // IST 1 for interrupts, 2 for exceptions and NMI, which may hit inside of a handler.
-    memory.writeUInt8(vector >= 0x10 ? 1 : 2, gate + 4);
+    // Interrupts nest on the stack that the guest program has; exceptions and NMI have one of their own (IST 1).
+    memory.writeUInt8(vector >= 0x10 ? 0 : 1, gate + 4);
     memory.writeUInt8(0x8e, gate + 5);
     memory.writeUInt16LE(handler >>> 16, gate + 6);
   }
@@ -69,8 +69,8 @@ function writeArea(memory: Buffer, base: number): void {
     put(quietXmmBefore(xmm) + 8, registerPattern(2 * xmm + 0x11));
   }
   const tss = area.tss;
-  put(tss + 0x24, BigInt(base + area.interruptStackTop));
-  put(tss + 0x2c, BigInt(base + area.exceptionStackTop));
+  put(tss + 0x24, BigInt(base + area.exceptionStackTop));
+  put(area.stack, BigInt(base + area.interruptStackTop));
 }
 
 /** RFLAGS before a call: CF, PF, AF, ZF, SF and OF set, interrupts off. */

@@ -55,7 +55,7 @@ export const area = {
   /** Address of the current entry of the input ring, and of the entry at which to stop. */
   cursor: 0x08,
   end: 0x10,
-  /** MSR to write for EOI, or 0 for the xAPIC's register. */
+  /** MSR that handlers write for EOI, 0 for the xAPIC's register, or -1 for none. */
   eoiMsr: 0x18,
   /** Number of bytes in the log. */
   logLength: 0x20,
@@ -77,13 +77,26 @@ export const area = {
   /** Addresses that `mov rsp` takes its value from. */
   flagsBeforeAddress: 0x78,
   flagsStackTopAddress: 0x80,
+  /** Top of the stack on which interrupts nest: the frame of the innermost handler that the vCPU stays in. */
+  stack: 0x1b0,
+  /** Number of handlers that it stays in. */
+  depth: 0x1b8,
+  /** Set when the next handler is to be stayed in. */
+  enter: 0x1c0,
+  /** Register that a command writes: MSR, 0 for CR8, or -1 for one in the APIC's page, whose address is `registerPage`. */
+  registerAt: 0x1c8,
+  registerPage: 0x1d0,
+  registerValue: 0x1d8,
+  /** Set when interrupts are on around that write. */
+  opens: 0x1e0,
+  /** MSR from which handlers read PPR, -1 for the xAPIC's register, or 0 when they do not read it. */
+  pprMsr: 0x1e8,
   /** Before each call: the registers that no call uses, then XMM6..XMM15. */
   registersBefore: 0x90,
   xmmBefore: 0x100,
   /** Vectors in the order of their handlers, one byte each. */
   log: 0x1000,
   tss: 0x2000,
-  interruptStackTop: 0x3000,
   exceptionStackTop: 0x4000,
   /** Input ring, and rings of what the registers were afterwards; entries are `callRegisterBytes` apart. */
   input: 0x4000,
@@ -91,7 +104,11 @@ export const area = {
   outputRegisters: 0x4000 + 2 * ringBytes,
   outputXmm: 0x4000 + 3 * ringBytes,
   results: 0x4000 + 4 * ringBytes,
-  areaEnd: 0x4000 + 5 * ringBytes,
+  /** The VP assist page. */
+  assist: 0x4000 + 5 * ringBytes,
+  /** PPR at the start of each handler of the log, one byte each. */
+  priorities: 0x5000 + 5 * ringBytes,
+  interruptStackTop: 0x9000 + 5 * ringBytes,
 } as const;
 export const logBytesMax = 0xf00;
 
@@ -105,7 +122,7 @@ export const quietXmm = { first: 6, last: 15, lastInOutputXmm: 13 } as const;
 export const resultEntry = { rax: 0, rsp: 8, exception: 16, exceptionRip: 24 } as const;
 
 /** Values of `command`. */
-export const commands = { calls: 1n, window: 2n, halt: 3n } as const;
+export const commands = { calls: 1n, window: 2n, halt: 3n, write: 4n, leave: 5n, open: 6n, haltOnce: 7n } as const;
 /** Ports of the guest program's exits: it waits for a command; its log is full; a call returned; it raised an exception. */
 export const ports = { idle: 0x10, logFull: 0x11, returned: 0x12, exception: 0x13 } as const;
 
@@ -151,8 +168,10 @@ refuseOverlap('guest memory', [
 ]);
 refuseOverlap('vCPU area', [
   { start: 0, end: area.xmmBefore + 16 * 10 },
+  { start: area.stack, end: area.pprMsr + 8 },
   { start: area.log, end: area.log + page },
   { start: area.tss, end: area.tss + 104 },
-  { start: area.input, end: area.areaEnd },
+  { start: area.input, end: area.assist },
+  { start: area.assist, end: area.interruptStackTop },
   { start: vcpuBytes, end: vcpuBytes },
 ]);

@@ -1,15 +1,16 @@
 /**
  * What runs inside the VM. Every vCPU runs the same program: it waits for a command, and either issues the calls of
- * its input ring, opens its interrupt window, or halts with interrupts on.
+ * its input ring, opens its interrupt window, does something else as a receiver, or halts with interrupts on. A handler
+ * that is stayed in waits for commands as well, so that whatever a vCPU can do it can also do inside of a handler.
  *
  * All registers are loaded before a call and stored after it; the pushed RIP of an exception is kept. That a call
  * returns behind its 3-byte instruction needs no check: the next instruction is the first of the store sequence.
  */
 import { HV_X64_MSR_EOI } from '../abi/hyperv.ts';
-import { APIC_DEFAULT_PHYS_BASE, X2APIC_MSR_EOI } from '../abi/lapic.ts';
+import { APIC_DEFAULT_PHYS_BASE, APIC_EOI, APIC_PROCPRI, X2APIC_MSR_EOI, x2apicMsr } from '../abi/lapic.ts';
 import type { VcpuSetup } from '../case/case.ts';
 import { callRegisterBytes, registerOffset } from '../case/program.ts';
-import { Assembler, at, gs, gsAtRax } from './asm.ts';
+import { Assembler, at, gs, gsAtRax, gsAtRcx } from './asm.ts';
 import * as map from './memory-map.ts';
 import { area } from './memory-map.ts';
 
@@ -26,9 +27,11 @@ export interface GuestCode {
   readonly entry: number;
   /** The hypercall instruction. */
   readonly hypercall: number;
+  /** `nop; cli` with which an interrupt window ends: where a vCPU waits in an interrupt shadow. */
+  readonly closing: number;
 }
 
-const xapicEoi = Number(APIC_DEFAULT_PHYS_BASE) + 0xb0;
+const xapicRegister = (offset: number): number => Number(APIC_DEFAULT_PHYS_BASE) + offset;
 const RFLAGS_RF = 0x10000;
 /** Exceptions that push an error code (Intel SDM volume 3, table 6-1), below the vectors that IPIs may have. */
 export const withErrorCode: ReadonlySet<number> = new Set([8, 10, 11, 12, 13, 14]);
@@ -42,6 +45,7 @@ export function assembleGuest(instruction: HypercallInstruction): GuestCode {
   emitCalls(code, instruction);
   emitStoreRegisters(code);
   emitWindow(code);
+  emitActs(code);
   emitHandlers(code);
   return {
     instruction,
@@ -49,21 +53,27 @@ export function assembleGuest(instruction: HypercallInstruction): GuestCode {
     stubs: assembleStubs(code),
     entry: code.addressOf('dispatch'),
     hypercall: code.addressOf('hypercall'),
+    closing: code.addressOf('closing nop'),
   };
 }
 
-/** The EOI register that a vCPU's handlers write: an MSR, or 0 for the xAPIC's page. Without Hyper-V it is the APIC's. */
+/** The value of `area.eoiMsr`. Without Hyper-V the handlers write the APIC's register. */
 export function eoiMsr({ eoi, lacks, apic }: VcpuSetup): number {
-  if (eoi === 'hv-msr' && !lacks.includes('hyperv')) return HV_X64_MSR_EOI;
+  if (eoi === 'none') return -1;
+  if (eoi !== 'apic' && !lacks.includes('hyperv')) return HV_X64_MSR_EOI;
   return apic === 'x2apic' ? X2APIC_MSR_EOI : 0;
+}
+
+/** The value of `area.pprMsr`. */
+export function pprMsr({ logsPpr, apic }: VcpuSetup): number {
+  if (!logsPpr) return 0;
+  return apic === 'x2apic' ? x2apicMsr(APIC_PROCPRI) : -1;
 }
 
 function emitCommands(code: Assembler): void {
   code.label('idle').out(map.ports.idle);
   code.label('dispatch').load('rax', gs(area.command));
-  code.compareRax(Number(map.commands.calls)).jumpIfEqual('calls');
-  code.compareRax(Number(map.commands.window)).jumpIfEqual('window');
-  code.compareRax(Number(map.commands.halt)).jumpIfEqual('halt');
+  for (const [name, command] of Object.entries(map.commands)) code.compareRax(Number(command)).jumpIfEqual(name);
   code.jump('idle');
 }
 
@@ -122,10 +132,29 @@ function emitStoreRegisters(code: Assembler): void {
 function emitWindow(code: Assembler): void {
   // Whatever is pending and not blocked by PPR is taken before `cli` retires: the architecture recognises interrupts
   // at the first instruction boundary behind the shadow of `sti`, and every handler's `iretq` is such a boundary.
-  code.label('window').sti().nop().nop().cli().jump('idle');
-  code.label('halt').storeImmediate(gs(area.halting), 1).sti().hlt().cli();
+  code.label('window').load('rsp', gs(area.stack)).sti().nop();
+  code.label('closing nop').nop().label('closing cli').cli().jump('idle');
+  code.label('halt').load('rsp', gs(area.stack)).storeImmediate(gs(area.halting), 1).sti().hlt().cli();
   // An interrupt that became pending between `cli` and the NMI is taken in the window on the way out.
   code.compareImmediate(gs(area.stop), 0).jumpIfNotEqual('window').jump('halt');
+}
+
+function emitActs(code: Assembler): void {
+  // Waits with interrupts on: what comes meanwhile is taken when the vCPU is entered, before `cli`.
+  code.label('open').load('rsp', gs(area.stack)).sti().nop().out(map.ports.idle).jump('closing cli');
+  code.label('haltOnce').load('rsp', gs(area.stack)).sti().hlt().cli().jump('idle');
+
+  code.label('write').load('rsp', gs(area.stack)).compareImmediate(gs(area.opens), 0).jumpIfEqual('closed write');
+  code.sti().nop();
+  code.label('closed write').load('rcx', gs(area.registerAt)).load('rax', gs(area.registerValue)).clear('rdx');
+  code.testRcx().jumpIfEqual('write cr8').jumpIfSign('write page');
+  code.wrmsr().nop().jump('closing cli');
+  code.label('write cr8').moveToCr8().nop().jump('closing cli');
+  code.label('write page').load('rcx', gs(area.registerPage)).store32(at('rcx', 0), 'rax').nop().jump('closing cli');
+
+  // The handler that is stayed in returns into the window in which it began, or into one of a handler around it.
+  code.label('leave').compareImmediate(gs(area.depth), 0).jumpIfEqual('idle').addImmediate(gs(area.depth), -1);
+  code.load('rsp', gs(area.stack)).pop('rax').store(gs(area.stack), 'rax').jump('acknowledge');
 }
 
 function emitHandlers(code: Assembler): void {
@@ -142,11 +171,24 @@ function emitHandlers(code: Assembler): void {
   // Stack: RDX, RCX, RAX, vector, RIP, ...
   code.label('interrupt').push('rax').push('rcx').push('rdx');
   code.load('rax', gs(area.logLength)).compareRax(map.logBytesMax).jumpIfAboveOrEqual('log full');
-  code.load('rcx', at('rsp', 24)).storeCl(gsAtRax(area.log)).increment(gs(area.logLength));
-  code.load('rcx', gs(area.eoiMsr)).clear('rax').clear('rdx').testRcx().jumpIfEqual('xapic eoi');
+  code.load('rcx', at('rsp', 24)).storeCl(gsAtRax(area.log));
+  code.load('rcx', gs(area.pprMsr)).testRcx().jumpIfNotEqual('read ppr');
+  code.label('logged').increment(gs(area.logLength)).compareImmediate(gs(area.enter), 0).jumpIfNotEqual('stay');
+  // Without an assist page, or where KVM did not offer to do without EOI, the bit is clear.
+  code.label('acknowledge').testAndClear(gs(area.assist), 0).jumpIfCarry('interrupt return');
+  code.load('rcx', gs(area.eoiMsr)).clear('rax').clear('rdx');
+  code.testRcx().jumpIfEqual('xapic eoi').jumpIfSign('interrupt return');
   code.wrmsr().label('interrupt return').pop('rdx').pop('rcx').pop('rax').addRsp(8).iretq();
-  code.label('xapic eoi').moveImmediate('rax', xapicEoi).storeEcx(at('rax', 0)).jump('interrupt return');
+  code.label('xapic eoi').moveImmediate('rax', xapicRegister(APIC_EOI)).store32(at('rax', 0), 'rcx');
+  code.jump('interrupt return');
   code.label('log full').out(map.ports.logFull).jump('log full');
+
+  code.label('read ppr').jumpIfSign('read xapic ppr').rdmsr();
+  code.label('log ppr').load('rcx', gs(area.logLength)).storeAl(gsAtRcx(area.priorities)).jump('logged');
+  code.label('read xapic ppr').moveImmediate('rax', xapicRegister(APIC_PROCPRI)).loadEax(at('rax', 0)).jump('log ppr');
+
+  code.label('stay').storeImmediate(gs(area.enter), 0).load('rax', gs(area.stack)).push('rax');
+  code.store(gs(area.stack), 'rsp').increment(gs(area.depth)).jump('idle');
 }
 
 function assembleStubs(code: Assembler): Buffer {

@@ -159,6 +159,20 @@ export class Vcpu implements Disposable {
     enableCap(this.#fd, uapi.KVM_CAP.HYPERV_ENFORCE_CPUID, 1);
   }
 
+  /** Turns the synthetic interrupt controller on; its pages are the host's business (KVM_CAP_HYPERV_SYNIC2). */
+  enableSynic(): void {
+    enableCap(this.#fd, uapi.KVM_CAP.HYPERV_SYNIC2, 0);
+  }
+
+  /** Puts the vCPU into an interrupt shadow (KVM_X86_SHADOW_INT_*). */
+  setInterruptShadow(shadow: number): void {
+    const events = Buffer.alloc(uapi.sizes.kvm_vcpu_events);
+    ioctl(this.#fd, uapi.KVM_GET_VCPU_EVENTS, events, 'KVM_GET_VCPU_EVENTS');
+    events.writeUInt8(shadow, uapi.vcpuEvents.interruptShadow);
+    events.writeUInt32LE(uapi.KVM_VCPUEVENT_VALID_SHADOW, uapi.vcpuEvents.flags);
+    ioctl(this.#fd, uapi.KVM_SET_VCPU_EVENTS, events, 'KVM_SET_VCPU_EVENTS');
+  }
+
   /** Reads the special registers into `sregs`. */
   getSregs(): void {
     ioctl(this.#fd, uapi.KVM_GET_SREGS, this.sregs, 'KVM_GET_SREGS');

@@ -19,6 +19,7 @@ export const sizes = {
   kvm_cpuid2: 8,
   kvm_cpuid_entry2: 40,
   kvm_mp_state: 4,
+  kvm_vcpu_events: 64,
   kvm_msi: 32,
   kvm_enable_cap: 104,
   kvm_xen_hvm_config: 56,
@@ -45,6 +46,8 @@ export const KVM_SET_LAPIC = sized(write, 0x8f, sizes.kvm_lapic_state);
 export const KVM_SET_CPUID2 = sized(write, 0x90, sizes.kvm_cpuid2);
 export const KVM_GET_MP_STATE = sized(read, 0x98, sizes.kvm_mp_state);
 export const KVM_SET_MP_STATE = sized(write, 0x99, sizes.kvm_mp_state);
+export const KVM_GET_VCPU_EVENTS = sized(read, 0x9f, sizes.kvm_vcpu_events);
+export const KVM_SET_VCPU_EVENTS = sized(write, 0xa0, sizes.kvm_vcpu_events);
 export const KVM_ENABLE_CAP = sized(write, 0xa3, sizes.kvm_enable_cap);
 export const KVM_GET_XSAVE = sized(read, 0xa4, sizes.kvm_xsave);
 export const KVM_SET_XSAVE = sized(write, 0xa5, sizes.kvm_xsave);
@@ -54,6 +57,12 @@ export const KVM_SIGNAL_MSI = sized(write, 0xa5, sizes.kvm_msi);
 export const KVM_MP_STATE_RUNNABLE = 0;
 export const KVM_MP_STATE_UNINITIALIZED = 1;
 export const KVM_MP_STATE_INIT_RECEIVED = 2;
+
+/** kvm_vcpu_events: byte offsets; a bit of flags and the values of interrupt.shadow. */
+export const vcpuEvents = { interruptShadow: 11, flags: 20 } as const;
+export const KVM_VCPUEVENT_VALID_SHADOW = 4;
+export const KVM_X86_SHADOW_INT_MOV_SS = 1;
+export const KVM_X86_SHADOW_INT_STI = 2;
 
 /** kvm_userspace_memory_region.flags. */
 export const KVM_MEM_READONLY = 2;
@@ -67,6 +76,7 @@ export const KVM_CAP = {
   MAX_VCPUS: 66,
   READONLY_MEM: 81,
   SPLIT_IRQCHIP: 121,
+  HYPERV_SYNIC2: 148,
   HYPERV_VP_INDEX: 149,
   HYPERV_SEND_IPI: 161,
   HYPERV_CPUID: 167,

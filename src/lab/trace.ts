@@ -79,6 +79,9 @@ export function eventsByStep(program: Program, { observation, events }: Traced):
         const runners = program.vcpus.filter(({ idle }, vcpu) => idle === 'parked' && !initialized.has(vcpu));
         return runs.splice(0, runners.length).flat();
       }
+      case 'act':
+        // To most points the host brings the vCPU, which runs from there later.
+        return step.act === 'wait' && step.at !== 'open' ? [] : (runs.shift() ?? []);
       case 'init':
         initialized.add(step.vcpu);
         return takeUntilEntry(runs[0]);

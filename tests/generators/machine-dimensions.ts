@@ -1,7 +1,7 @@
 /** What machines and their changes must occur among a campaign's cases: name, predicate, and how often in 5000 cases. */
 import type { Case, Step, VcpuSetup } from '../../src/case/case.ts';
 import { isCall } from '../../src/case/checks.ts';
-import { apicChanges, caseMsrs, cpuidFeatures } from '../../src/case/limits.ts';
+import { actKinds, apicChanges, caseMsrs, cpuidFeatures } from '../../src/case/limits.ts';
 import { hasBit31 } from './call-dimensions.ts';
 
 const ramEnd = 0x100000n;
@@ -127,6 +127,15 @@ export const machineDimensions: [name: string, is: (value: Case) => boolean, lea
     (value) => value.machine.xen && value.steps.some((step) => isCall(step) && step.page !== null),
     2,
   ],
+  ['EOI by the VP assist page', (value) => value.machine.vcpus.some((vcpu) => vcpu.eoi === 'assist'), 1000],
+  ['no EOI', (value) => value.machine.vcpus.some((vcpu) => vcpu.eoi === 'none'), 500],
+  ['auto-EOI SINTs', (value) => value.machine.vcpus.some((vcpu) => vcpu.autoEoi.length > 0), 300],
+  ['PPR logged', (value) => value.machine.vcpus.some((vcpu) => vcpu.logsPpr), 300],
+  ...actKinds.map((kind): [string, (value: Case) => boolean, number] => [
+    `act ${kind}`,
+    (value) => value.steps.some((step) => step.do === 'act' && step.act === kind),
+    200,
+  ]),
   ['halted vCPUs', (value) => value.machine.vcpus.some((vcpu) => vcpu.idle === 'halted'), 2],
   ['one step', (value) => value.steps.length === 1, 50],
   ['64 steps', (value) => value.steps.length === 64, 5],

@@ -12,6 +12,8 @@ const planOf = (...indexes: number[]) => ({
     eoi: 'hv-msr' as const,
     idle: 'parked' as const,
     preset: noPreset,
+    logsPpr: false,
+    autoEoi: [0x40],
   })),
   halted: 0,
   hasGuestOsId: true,
@@ -41,27 +43,36 @@ describe('buildMachine', () => {
 describe('buildMachine, of a platform', () => {
   const odd = { tpr: 5, irr: [0x40], isr: [0x51] };
   const plan: MachinePlan = {
-    vcpus: [0, 1, 2].map(() => ({ index: -1, apic: 'xapic', eoi: 'apic', idle: 'uninitialized', preset: odd })),
+    vcpus: [0, 1, 2].map(() => ({
+      index: -1,
+      apic: 'xapic',
+      eoi: 'apic',
+      idle: 'uninitialized',
+      preset: odd,
+      logsPpr: true,
+      autoEoi: [0x40],
+    })),
     halted: 0,
     hasGuestOsId: false,
   };
   const vcpus: PlatformPlan['vcpus'] = [
-    { vcpuId: 2, lacks: [], enforced: false },
-    { vcpuId: 1, lacks: ['ex-masks'], enforced: true },
-    { vcpuId: 0, lacks: ['hyperv'], enforced: false },
+    { vcpuId: 2, lacks: [], enforced: false, hasSints: false },
+    { vcpuId: 1, lacks: ['ex-masks'], enforced: true, hasSints: true },
+    { vcpuId: 0, lacks: ['hyperv'], enforced: false, hasSints: true },
   ];
 
   it('should have what the platform says, and the presets and idle states of the plan but for the sender', () => {
     const machine = buildMachine(plan, { irqchip: 'split', xen: true, vcpus }, 4);
-    const common = { apic: 'xapic', eoi: 'apic', ...odd } as const;
+    const common = { apic: 'xapic', eoi: 'apic', logsPpr: true, ...odd } as const;
+    const own = vcpus.map(({ vcpuId, lacks, enforced }) => ({ vcpuId, lacks, enforced }));
     expect(machine).toEqual({
       irqchip: 'split',
       xen: true,
       guestOsId: 0n,
       vcpus: [
-        { vpIndex: 0, idle: 'uninitialized', ...common, ...vcpus[0] },
-        { vpIndex: 1, idle: 'parked', ...common, ...vcpus[1] },
-        { vpIndex: 2, idle: 'uninitialized', ...common, ...vcpus[2] },
+        { vpIndex: 0, idle: 'uninitialized', ...common, ...own[0], autoEoi: [] },
+        { vpIndex: 1, idle: 'parked', ...common, ...own[1], autoEoi: [0x40] },
+        { vpIndex: 2, idle: 'uninitialized', ...common, ...own[2], autoEoi: [] },
       ],
     });
   });
@@ -122,7 +133,7 @@ describe('machinePlan', () => {
   });
 
   it('should have as many vCPUs as its platform', () => {
-    const one = { vcpuId: null, lacks: [], enforced: true };
+    const one = { vcpuId: null, lacks: [], enforced: true, hasSints: false };
     const platform: PlatformPlan = { irqchip: 'kernel', xen: false, vcpus: [one, one, one] };
     const plans = fc.sample(machinePlan({ ...usualSwarm, platform }), { seed: 42, numRuns: 100 });
     expect(new Set(plans.map(({ vcpus }) => vcpus.length))).toEqual(new Set([3]));

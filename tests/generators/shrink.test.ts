@@ -99,7 +99,7 @@ const bugs: [name: string, bug: Bug, minimum: Case][] = [
     (value) =>
       calls(value).some(
         (step, place) =>
-          banksOf(step).size >= 4 &&
+          new Set(step.targets.map((vp) => vp >> 6)).size >= 4 &&
           calls(value)
             .slice(place + 1)
             .some((later) => banksOf(later).size === 1),
@@ -152,6 +152,11 @@ const bugs: [name: string, bug: Bug, minimum: Case][] = [
       return place !== -1 && steps.slice(place).some(isCall);
     },
     makeCase(oneVcpu, [makeStep({ do: 'set-apic', apic: 'hardware-disabled' }), plain]),
+  ],
+  [
+    'a priority that is raised by CR8',
+    ({ steps }) => steps.some((step) => step.do === 'act' && step.act === 'set-tpr' && step.by === 'cr8'),
+    makeCase(oneVcpu, [makeStep({ do: 'act', act: 'set-tpr', by: 'cr8', open: true })]),
   ],
   ['INIT', ({ steps }) => steps.some((step) => step.do === 'init'), makeCase(oneVcpu, [makeStep({ do: 'init' })])],
 ];

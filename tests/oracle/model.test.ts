@@ -6,6 +6,7 @@ import { encodeCase } from '../../src/case/encode.ts';
 import { arenaStart } from '../../src/case/memory.ts';
 import type { Program } from '../../src/case/program.ts';
 import { predict } from '../../oracle/model.ts';
+import { idlePosture } from '../../oracle/receiver.ts';
 import type { Outcome } from '../../oracle/outcome.ts';
 import { anyProgram, facts, literalCall, programOf, registerSoup } from './programs.ts';
 
@@ -33,6 +34,8 @@ describe('predict', () => {
         writes: [],
         receivers: [1],
         arrivals: [[], []],
+        priorities: [[], []],
+        postures: [idlePosture, idlePosture],
         lapics: [
           new Map(),
           new Map([

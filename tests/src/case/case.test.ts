@@ -50,6 +50,8 @@ describe('parseCase', () => {
             tpr: 0,
             irr: [],
             isr: [],
+            autoEoi: [],
+            logsPpr: false,
           },
         ],
       },

@@ -22,6 +22,7 @@ const example = makeCase(
 const everything = makeCase(
   [
     { vpIndex: 2 ** 32 - 1, vcpuId: 254, lacks: ['ex-masks'], enforced: true, tpr: 15, irr: [16, 255], isr: [17] },
+    { vpIndex: 9, eoi: 'assist', autoEoi: [16, 64, 255], logsPpr: true },
     { vpIndex: 1, vcpuId: 0, lacks: ['hyperv', 'cluster-ipi', 'ex-masks', 'xmm-input'], idle: 'init-received' },
     { vpIndex: 2, irr: Array.from({ length: 240 }, (_, place) => 16 + place), idle: 'uninitialized' },
   ],
@@ -33,6 +34,8 @@ const everything = makeCase(
     makeStep({ do: 'set-apic', vcpu: 1, apic: 'hardware-disabled' }),
     makeStep({ do: 'run' }),
     makeStep({ do: 'init', vcpu: 1 }),
+    makeStep({ do: 'act', vcpu: 1, act: 'set-tpr', by: 'cr8', tpr: 9, open: true }),
+    makeStep({ do: 'act', act: 'wait', at: 'hlt' }),
   ],
   { irqchip: 'split', xen: true, guestOsId: 0xfedc_ba98_7654_3210n },
 );
@@ -50,6 +53,7 @@ const stepObservation = fc.record({
     maxLength: 4,
   }),
   arrivals: fc.tuple(vectors, vectors),
+  priorities: fc.tuple(vectors, vectors),
   lapics: fc.option(fc.tuple(lapic, lapic)),
 });
 const word = fc.uint8Array({ minLength: 8, maxLength: 8 }).map((bytes) => Buffer.from(bytes));
@@ -72,7 +76,9 @@ describe('decodeBatch', () => {
 
   it('should give back machines, vCPUs, entries and steps of every kind', () => {
     const program = encodeCase(everything);
-    expect(new Set(program.steps.map(({ kind }) => kind))).toEqual(new Set(['call', 'run', 'msr', 'apic', 'init']));
+    expect(new Set(program.steps.map(({ kind }) => kind))).toEqual(
+      new Set(['call', 'run', 'msr', 'apic', 'init', 'act']),
+    );
 
     expect(decodeBatch(encodeBatch([program], { exact: false }))).toEqual({ programs: [program], exact: false });
   });

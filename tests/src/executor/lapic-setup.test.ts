@@ -56,14 +56,20 @@ describe('presetLapic', () => {
 
   it('should set the page as it is where nothing is preset', () => {
     const { vcpu, writes } = fakeVcpu();
-    presetLapic(vcpu, page, makeVcpu({}));
+    presetLapic(vcpu, page, makeVcpu({}), false);
     expect(writes.map((write) => write.equals(bytes))).toEqual([true]);
+  });
+
+  it('should set the page twice where something may have been left in service', () => {
+    const { vcpu, writes } = fakeVcpu();
+    presetLapic(vcpu, page, makeVcpu({}), true);
+    expect(writes.map((write) => write.equals(bytes))).toEqual([true, true]);
   });
 
   it('should set what is pending, in service and the priority, twice, and leave the page itself alone', () => {
     const before = Buffer.from(bytes);
     const { vcpu, writes } = fakeVcpu();
-    presetLapic(vcpu, page, makeVcpu({ tpr: 15, irr: [16, 31, 255], isr: [64] }));
+    presetLapic(vcpu, page, makeVcpu({ tpr: 15, irr: [16, 31, 255], isr: [64] }), false);
 
     const wanted = Buffer.from(bytes);
     wanted.writeUInt32LE(0xf0, 0x80);

@@ -17,6 +17,7 @@ describe('platformKey', () => {
     ['one more vCPU', keyOf([{}, {}])],
     ['a vCPU id', keyOf([{ vcpuId: 1 }])],
     ['a feature that is missing', keyOf([{ lacks: ['ex-masks'] }])],
+    ['auto-EOI SINTs', keyOf([{ autoEoi: [0x40] }])],
     ['CPUID enforced', keyOf([{ enforced: true }])],
   ])('should not be the same with %s', (_, key) => {
     expect(key).not.toBe(keyOf([{}]));
@@ -36,12 +37,15 @@ describe('platformKey', () => {
 
   it('should be the same for whatever can be set anew', () => {
     const kinds = { apic: 'xapic', eoi: 'apic', idle: 'uninitialized' } as const;
-    const other = { ...kinds, vpIndex: 65, tpr: 3, irr: [16], isr: [17] };
+    const other = { ...kinds, vpIndex: 65, tpr: 3, irr: [16], isr: [17], logsPpr: true };
     expect(keyOf([{}, other], { guestOsId: 0n })).toBe(keyOf([{}, {}]));
   });
 
   it('should be equal for two platforms only when they are', () => {
-    const key = ({ vcpus, ...machine }: PlatformPlan) => keyOf([...vcpus], machine);
+    const key = ({ vcpus, ...machine }: PlatformPlan) => {
+      const setups = vcpus.map(({ hasSints, ...own }) => ({ ...own, autoEoi: hasSints ? [0x40] : [] }));
+      return keyOf(setups, machine);
+    };
     fc.assert(
       fc.property(platformPlan, platformPlan, (one, other) => {
         expect(key(one) === key(other)).toBe(JSON.stringify(one) === JSON.stringify(other));

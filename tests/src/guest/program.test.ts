@@ -63,9 +63,9 @@ describe('eoiMsr', () => {
 describe('memory map', () => {
   it('should give the places that saved cases and the executor rely on', () => {
     expect(map.vcpuArea(0)).toBe(0x20000);
-    expect(map.vcpuArea(7) + map.area.areaEnd).toBeLessThanOrEqual(0xe0000);
+    expect(map.vcpuArea(7) + map.area.interruptStackTop).toBeLessThanOrEqual(0xe0000);
     expect(map.ringEntries).toBe(64);
-    expect(map.area.areaEnd - map.area.input).toBe(5 * 64 * 128);
+    expect(map.area.assist - map.area.input).toBe(5 * 64 * 128);
     expect(map.entryStack).toEqual({ start: 0xc000, top: 0xd000 });
     expect(map.memslots).toEqual([
       { gpa: 0n, bytes: 0x100000, readOnly: false },
