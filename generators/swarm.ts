@@ -127,7 +127,7 @@ export const usualSwarm: Swarm = {
   stepCountMax: 31,
   vcpuCountMax: caseLimits.vcpus,
   countedPercent: 40,
-  actPercent: 10,
+  actPercent: 6,
   logsPprPercent: 10,
   haltedPerMille: 5,
   entryPercent: 8,
