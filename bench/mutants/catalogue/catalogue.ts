@@ -4,6 +4,7 @@ import { bankReaderMutants } from './bank-reader.ts';
 import { checkMutants } from './checks.ts';
 import { decodeMutants } from './decode.ts';
 import { deliveryMutants } from './delivery.ts';
+import { runningDeliveryMutants } from './delivery-running.ts';
 import { dispatchMutants } from './dispatch.ts';
 import { equivalentMutants } from './equivalent.ts';
 import { failureMutants } from './failures.ts';
@@ -24,6 +25,7 @@ export const catalogue: readonly Mutant[] = [
   ...deliveryMutants,
   ...vpIndexMutants,
   ...lapicMutants,
+  ...runningDeliveryMutants,
   ...failureMutants,
   ...equivalentMutants,
 ];
