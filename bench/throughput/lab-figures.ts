@@ -8,6 +8,9 @@ import { type Clock, type Figure, labRate, type Series } from './figure.ts';
 import { bankCase, callsOf, drawnBatches, rawCase, repeated, type Tier } from './workload.ts';
 
 const callsPerRound = 2000;
+/** A call while vCPUs halt costs tens of milliseconds. */
+const haltingCallsPerRound = 100;
+const callsOfRound = (tier: Tier): number => (tier === 'halting' ? haltingCallsPerRound : callsPerRound);
 const never = new AbortController().signal;
 
 /** Runs batches, two on their way, and looks at nothing. */
@@ -24,7 +27,7 @@ export function rawLoop(executor: Executor, clock: Clock, name = 'raw guest loop
 
 /** Programs of a tier that are made beforehand and not judged. */
 export function runAlone(executor: Executor, clock: Clock, tier: Tier): Promise<Figure[]> {
-  const batches = [...drawnBatches(tier, callsPerRound)].map(({ cases }) => cases.map(encodeCase));
+  const batches = [...drawnBatches(tier, callsOfRound(tier))].map(({ cases }) => cases.map(encodeCase));
   return labRate(`${tier}, run alone`, clock, () => runOnly(executor, batches));
 }
 
@@ -54,7 +57,7 @@ export function endToEnd(
     warn: () => undefined,
   } as const;
   return labRate(name, clock, async () => {
-    const batches = drawnBatches(tier, callsPerRound * (executor.lanes ?? 1));
+    const batches = drawnBatches(tier, callsOfRound(tier) * (executor.lanes ?? 1));
     const { tally, findings } = await runCampaign(target, { ...options, batches }, never);
     if (findings.length > 0) throw new Error(`a finding in the bench: ${findings[0]!.signature}`);
     return tally.hypercalls;

@@ -15,6 +15,11 @@ export interface Measured {
   readonly series: readonly Series[];
 }
 
+/** A figure in a line, for whoever waits for the others. */
+export function formatFigure(figure: Figure): string {
+  return `${figure.name}: ${value(figure, median(figure.rounds))} ${figure.unit}`;
+}
+
 /** A table: median, slowest and fastest round, and the ratio to the raw guest loop. */
 export function formatMeasured({ kernel, load, figures, series }: Measured): string {
   const floorOf = ({ unit }: Figure) => figures.find((each) => each.name === 'raw guest loop' && each.unit === unit);

@@ -16,7 +16,7 @@ import { type Lab, openLab } from '../../src/lab/lab.ts';
 import type { Figure, Series } from './figure.ts';
 import { hostFigures, shrinkFigures } from './host-figures.ts';
 import { endToEnd, rawLoop, runAlone, seriesOf } from './lab-figures.ts';
-import { formatMeasured, pageOf } from './page.ts';
+import { formatFigure, formatMeasured, pageOf } from './page.ts';
 import { startFigures } from './start-figures.ts';
 import type { Tier } from './workload.ts';
 
@@ -43,7 +43,7 @@ async function main(): Promise<void> {
   const series: Series[] = [];
   const note = (...more: readonly (readonly Figure[])[]): void => {
     figures.push(...more.flat());
-    for (const [figure] of more) say(`measured: ${figure!.name}`);
+    for (const figure of more.flat()) say(formatFigure(figure));
   };
   let release = kernel;
   if (has('lab') || has('series') || has('jobs')) {
