@@ -15,6 +15,15 @@ export interface Batch {
   readonly cases: Case[];
 }
 
+/** Of so many batches, one has concurrent cases, from an early one on: they cost several times as much. */
+const concurrentOf = 16;
+const firstConcurrent = 3;
+
+/** Whether the cases of a batch are concurrent ones. */
+export function isConcurrentBatch(batch: number): boolean {
+  return batch % concurrentOf === firstConcurrent;
+}
+
 /** The seed of a batch: 32 bits, signed as fast-check wants it. */
 export function batchSeed(campaignSeed: string, batch: number): number {
   return seedrandom(`${campaignSeed}/${batch}`).int32();
@@ -26,7 +35,8 @@ export function batchArbitrary(
   batch: number,
   variant = 0,
 ): { arbitrary: fc.Arbitrary<Case>; seed: number; swarm: Swarm } {
-  const swarm = drawSwarm(seedrandom(`${campaignSeed}/${batch}/swarm${variant === 0 ? '' : variant}`).int32());
+  const usual = drawSwarm(seedrandom(`${campaignSeed}/${batch}/swarm${variant === 0 ? '' : variant}`).int32());
+  const swarm = { ...usual, isConcurrent: isConcurrentBatch(batch) };
   return { arbitrary: caseArbitrary(swarm), seed: batchSeed(campaignSeed, batch), swarm };
 }
 

@@ -7,6 +7,7 @@ import { caseSchemaName } from '../src/case/schema.ts';
 import { type ActPlan, actPlan } from './act.ts';
 import { buildCall, type CallPlan, callPlan } from './call.ts';
 import { type ChangePlan, changePlan, enablePage, pageOf } from './change.ts';
+import { buildConcurrent, concurrentPlan } from './concurrent.ts';
 import { drawn } from './drawn.ts';
 import { wantsPage } from './entry.ts';
 import { buildMachine, effectiveVpIndexes, type MachinePlan, machinePlan } from './machine.ts';
@@ -33,6 +34,7 @@ const callsOfTen = 9;
 
 /** Cases as a swarm draws them. Any case, generated or saved, shrinks without context. */
 export function caseArbitrary(swarm: Swarm): fc.Arbitrary<Case> {
+  if (swarm.isConcurrent) return drawn({ ...shrinking, plan: concurrentPlan(swarm), build: buildConcurrent });
   const call = callPlan(swarm);
   const step = fc.oneof(
     { weight: 100 - swarm.changePercent, arbitrary: call },
@@ -58,15 +60,19 @@ export function caseArbitrary(swarm: Swarm): fc.Arbitrary<Case> {
   return drawn({
     plan,
     build: (drawnPlan) => buildCase(drawnPlan, swarm.platform),
-    shape: caseShape,
-    shapesOf,
-    leapsFrom,
-    ofShape: shapeToCase,
-    isValid: isWellFormed,
-    isSimpler,
-    keyOf: formatCase,
+    ...shrinking,
   });
 }
+
+const shrinking = {
+  shape: caseShape,
+  shapesOf,
+  leapsFrom,
+  ofShape: shapeToCase,
+  isValid: isWellFormed,
+  isSimpler,
+  keyOf: formatCase,
+};
 
 function buildCase(plan: CasePlan, platform: PlatformPlan | null): Case {
   const machine = buildMachine(plan.machine, platform, plan.sender);

@@ -39,6 +39,18 @@ const guestOsIdValue = fc.oneof(
   { weight: 1, arbitrary: fc.oneof(fc.constantFrom(1n, 1n << 32n), anyWord) },
 );
 
+/** A vCPU gets another VP index; its vCPU is modulo those that can. */
+export type MoveVpPlan = Extract<Step, { do: 'write-msr' }>;
+
+/** Draws changes of VP indexes. */
+export const moveVpPlan: fc.Arbitrary<MoveVpPlan> = record({
+  do: fc.constant('write-msr' as const),
+  vcpu: fc.nat(caseLimits.vcpus - 1),
+  msr: fc.constant('vp-index' as const),
+  value: vpIndexValue,
+  note: fc.constant(''),
+});
+
 /** Draws changes. */
 export function changePlan(swarm: Swarm): fc.Arbitrary<ChangePlan> {
   const vcpu = fc.nat(caseLimits.vcpus - 1);

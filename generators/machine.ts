@@ -37,8 +37,8 @@ export interface MachinePlan {
 /** First VP index that every kernel refuses. */
 const vpIndexEnd = 4096;
 
-/** Draws machines; with a platform they have as many vCPUs as that. */
-export function machinePlan(swarm: Swarm): fc.Arbitrary<MachinePlan> {
+/** Draws machines of at least so many vCPUs; with a platform they have as many as that. */
+export function machinePlan(swarm: Swarm, vcpuCountMin = 1): fc.Arbitrary<MachinePlan> {
   const apic = oneofFeatures<VcpuSetup['apic']>(swarm, {
     'apic.x2apic': fc.constant('x2apic'),
     'apic.xapic': fc.constant('xapic'),
@@ -58,7 +58,7 @@ export function machinePlan(swarm: Swarm): fc.Arbitrary<MachinePlan> {
   });
   const preset = presetPlan(swarm);
   const logsPpr = sometimes(swarm.logsPprPercent, 100, fc.constant(true), false);
-  const { minLength, maxLength } = vcpuCounts(swarm);
+  const { minLength, maxLength } = vcpuCounts(swarm, vcpuCountMin);
   const vcpus = (index: fc.Arbitrary<number>) =>
     fc.array(fc.record({ index, apic, eoi, idle, preset, logsPpr, autoEoi: sintVectors }, { noNullPrototype: true }), {
       minLength,
@@ -104,11 +104,11 @@ export function buildMachine(plan: MachinePlan, platform: PlatformPlan | null, s
     if ((plan.halted >> position) & 1 && canHalt(vcpu, irqchip)) return { ...vcpu, idle: 'halted' };
     return position === sender % plan.vcpus.length ? { ...vcpu, idle: 'parked' } : vcpu;
   });
-  return { irqchip, xen, guestOsId: plan.hasGuestOsId ? defaultGuestOsId : 0n, vcpus };
+  return { irqchip, xen, guestOsId: plan.hasGuestOsId ? defaultGuestOsId : 0n, schedule: null, vcpus };
 }
 
-function vcpuCounts({ platform, vcpuCountMax }: Swarm): { minLength: number; maxLength: number } {
-  if (platform === null) return { minLength: 1, maxLength: vcpuCountMax };
+function vcpuCounts({ platform, vcpuCountMax }: Swarm, vcpuCountMin: number): { minLength: number; maxLength: number } {
+  if (platform === null) return { minLength: vcpuCountMin, maxLength: vcpuCountMax };
   return { minLength: platform.vcpus.length, maxLength: platform.vcpus.length };
 }
 

@@ -175,6 +175,7 @@ export const caseShape: fc.Arbitrary<CaseShape> = fc.record(
         irqchip: simplestFirst<Machine['irqchip']>(irqchips.slice(0, -1), fc.constantFrom(irqchips.at(-1)!)),
         xen: fc.boolean(),
         guestOsId: simplestFirst([defaultGuestOsId, 0n], anyWord),
+        schedule: simplestFirst<number | null>([null, 0, 1, 2, 3], fc.nat(2 ** 32 - 1)),
       },
       { noNullPrototype },
     ),
@@ -203,11 +204,16 @@ function vcpuToShape({ vpIndex, ...rest }: VcpuSetup, position: number): VcpuSha
   return { ...rest, name: position, index: vpIndex === position ? null : vpIndex };
 }
 
-/** The same with all VP indexes in order, and with the first sender in front: changes of several vCPUs at once. */
+/**
+ * The same step by step instead of concurrent, with all VP indexes in order, and with the first sender in front: changes of
+ * several vCPUs at once.
+ */
 export function leapsFrom({ steps, vcpus, machine }: CaseShape): CaseShape[] {
   const call = steps.find((step): step is CallShape => 'isEx' in step);
   const isFirst = ({ name }: VcpuShape) => name === call?.sender;
+  const ordered = vcpus.map((vcpu) => (vcpu.idle === 'spinning' ? { ...vcpu, idle: 'parked' as const } : vcpu));
   return [
+    ...(machine.schedule === null ? [] : [{ steps, machine: { ...machine, schedule: null }, vcpus: ordered }]),
     { steps, machine, vcpus: vcpus.map((vcpu) => ({ ...vcpu, index: null })) },
     { steps, machine, vcpus: [...vcpus.filter(isFirst), ...vcpus.filter((other) => !isFirst(other))] },
   ];

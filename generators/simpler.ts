@@ -33,13 +33,14 @@ export function isSimpler(a: Case, b: Case): boolean {
 
 /** Numbers that are compared one after the other. */
 function complexityOf({ machine, steps }: Case): (number | bigint)[] {
-  const { vcpus, irqchip, xen, guestOsId } = machine;
+  const { vcpus, irqchip, xen, guestOsId, schedule } = machine;
   const calls = steps.filter(isCall);
   const vpIndexes = effectiveVpIndexes(machine);
   const overCalls = (part: (step: CallStep) => number) => sum(calls.map(part));
   const overCallWords = (part: (step: CallStep) => bigint) => calls.reduce((total, step) => total + part(step), 0n);
   return [
     irqchips.indexOf(irqchip) + Number(xen),
+    schedule === null ? 0 : 1 + schedule,
     guestOsId === defaultGuestOsId ? 0n : 1n + guestOsId,
     vcpus.length,
     sum(vcpus.map(({ vpIndex }, position) => (vpIndex === position ? 0 : 1 + vpIndex))),

@@ -120,6 +120,8 @@ export interface Swarm {
   /** Weights of steps that break no rule, one, and two. */
   readonly breakCounts: readonly [none: number, one: number, two: number];
   readonly weights: Readonly<Record<Feature, number>>;
+  /** Whether all cases of the round are concurrent ones: those run in a lab of their own. */
+  readonly isConcurrent: boolean;
 }
 
 /** Everything on at its usual weight. */
@@ -137,6 +139,7 @@ export const usualSwarm: Swarm = {
   otherSenderPercent: 10,
   breakCounts: [5, 4, 1],
   weights: featureWeights,
+  isConcurrent: false,
 };
 
 const multiplier = fc.constantFrom<number[]>(0, 1, 1, 1, 2, 4);
@@ -162,6 +165,7 @@ export const swarmArbitrary: fc.Arbitrary<Swarm> = fc.record(
     weights: fc
       .tuple(...Object.keys(featureWeights).map(() => multiplier))
       .map(multipliersToWeights, weightsToMultipliers),
+    isConcurrent: fc.constant(false),
   },
   { noNullPrototype: true },
 );

@@ -104,7 +104,8 @@ export function isPending(lapic: LapicChanges, vector: number): boolean {
   return ((lapic.get(offset) ?? 0) & mask) !== 0;
 }
 
-function isEdge(lapic: LapicChanges, vector: number): boolean {
+/** Whether a vector's TMR bit is clear. */
+export function isEdge(lapic: LapicChanges, vector: number): boolean {
   const { offset, mask } = vectorBit(APIC_TMR, vector);
   return ((lapic.get(offset) ?? tmrAtSetup) & mask) === 0;
 }

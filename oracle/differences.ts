@@ -6,6 +6,7 @@ import type { MemoryChange, Observation, StepObservation } from '../src/case/obs
 import type { Program } from '../src/case/program.ts';
 import { Attribution, isPending } from './attribution.ts';
 import { type LapicPair, lapicDifferences } from './lapic-differences.ts';
+import { leftoverDifferences } from './leftover-differences.ts';
 import { untouchedLapic } from './machine.ts';
 import { formatException, formatHex, formatResult, formatVectors } from './names.ts';
 import type { Difference, Outcome, StepOutcome } from './outcome.ts';
@@ -17,6 +18,9 @@ export const differenceKinds = [
   'exit',
   'result',
   'register',
+  'lost-wake-up',
+  'lost-kick',
+  'stuck',
   'missing-interrupt',
   'extra-interrupt',
   'order',
@@ -46,6 +50,7 @@ export function collectDifferences(program: Program, outcome: Outcome, observati
   const ran = Math.min(outcome.steps.length, observation.steps.length);
   for (let step = 0; step < ran; step++) {
     collector.registers(step);
+    collector.leftovers(step);
     collector.arrivals(step);
     collector.priorities(step);
     collector.lapicsAfter(step);
@@ -140,6 +145,14 @@ class Collector implements Differences {
       if (texts.expected === texts.observed) continue;
       this.differences.push({ step, vcpu, what: 'PPR of handlers', ...texts });
       this.blames.push({ step, kind: 'priority' });
+    }
+  }
+
+  /** Who had at a fence what it should have taken by itself. */
+  leftovers(step: number): void {
+    for (const { kind, difference } of leftoverDifferences(step, this.#observation.steps[step]!.leftovers)) {
+      this.differences.push(difference);
+      this.blames.push({ step, kind });
     }
   }
 

@@ -104,7 +104,8 @@ function otherDifferences(now: LapicPair, before: LapicPair): LapicDifference[] 
     }));
 }
 
-function clearedInTmr(lapic: LapicChanges): number[] {
+/** Vectors whose TMR bit was cleared, by accepting them. */
+export function clearedInTmr(lapic: LapicChanges): number[] {
   const inverse = new Map<number, number>();
   for (let offset = APIC_TMR; offset < APIC_TMR + 0x80; offset += 0x10) {
     inverse.set(offset, ~(lapic.get(offset) ?? tmrAtSetup) >>> 0);

@@ -62,6 +62,11 @@ export function presetLapic({ tpr, irr, isr }: VcpuSetup): LapicChanges {
   return lapic;
 }
 
+/** Whether a vector's class is above PPR's, so that a vCPU takes it when it is pending. */
+export function canTake(lapic: LapicChanges, vector: number): boolean {
+  return vector >>> 4 > priorityClass(lapic);
+}
+
 /** Class of PPR: that of TPR or of the highest vector in service (__apic_update_ppr). TPR has no subclass here. */
 export function priorityClass(lapic: LapicChanges): number {
   const [inService = 0] = vectorsOf(lapic, APIC_ISR);

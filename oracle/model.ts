@@ -2,6 +2,7 @@
  * The model: decode, first rule that applies, targets, what each vCPU does. `predict` walks a program with it. The
  * parts stand in one value so that a mutant replaces one part and the flow stays free of special cases.
  */
+import { APIC_IRR } from '../src/abi/lapic.ts';
 import { actKinds } from '../src/case/limits.ts';
 import type { LapicChanges } from '../src/case/observation.ts';
 import type {
@@ -23,16 +24,19 @@ import {
   acceptVector,
   type Apic,
   apicOf,
+  canTake,
   changedApic,
   initializedLapic,
   presetLapic,
   takeableVectors,
   untouchedLapic,
+  vectorsOf,
   withApic,
 } from './machine.ts';
 import { ModelMemory } from './memory.ts';
 import { decideMsr, pageAddress, vpIndexOf } from './msr.ts';
 import type { Outcome, StepOutcome } from './outcome.ts';
+import { Phase, runsMeanwhile } from './phase.ts';
 import {
   acknowledge,
   idlePosture,
@@ -90,7 +94,7 @@ export function predict(program: Program, facts: TargetFacts, model: Model = kvm
 export function predictUnder(program: Program, contract: Contract, model: Model = kvmModel): Outcome {
   const walk = new Walk(program, contract, model);
   const { vpIndexes, lapics } = walk;
-  const steps = program.steps.map((step) => walk.step(step));
+  const steps = program.steps.map((step, index) => walk.step(step, index));
   return { vpIndexes, lapics, steps, memory: walk.memory.changes() };
 }
 
@@ -113,6 +117,9 @@ class Walk {
   /** vCPUs that got INIT: they run no more. */
   readonly #initialized = new Set<number>();
   readonly #isXen: boolean;
+  readonly #isConcurrent: boolean;
+  /** The phase that the walk is in; null between phases and in a program whose steps follow each other. */
+  #phase: Phase | null = null;
   readonly #plainCallers: (Caller | undefined)[] = [];
   #apics: readonly Apic[];
   #postures: readonly Posture[];
@@ -129,15 +136,17 @@ class Walk {
     const nothing = program.vcpus.map(() => []);
     this.#nothingArrives = { arrivals: nothing, priorities: nothing };
     this.#guestOsId = program.machine.guestOsId;
+    this.#isConcurrent = program.machine.schedule !== null;
     this.#isXen = program.machine.xen && contract.interceptsXen;
   }
 
-  step(step: ProgramStep): StepOutcome {
+  step(step: ProgramStep, index: number): StepOutcome {
+    if (this.#isConcurrent && this.#phase === null) this.#beginPhase(index);
     switch (step.kind) {
       case 'call':
         return this.#call(step);
       case 'run':
-        return this.#after('run', this.#run());
+        return this.#runAll();
       case 'act':
         return this.#after(step.act, this.#act(step));
       case 'msr':
@@ -157,8 +166,11 @@ class Walk {
     if (arrival === null) return { ...this.#after('no-hypercall-in-page'), ...notMade };
     const call = this.#model.decode(arrival.registers, this.memory, this.#contract, this.#callerOf(step));
     const rule = decide(this.#model.rules, call, this.#contract);
-    const named = this.#model.select(call, rule.reach, this.vpIndexes, step.sender);
-    const receivers = named.filter((position) => this.#model.accepts(this.#apics[position]!));
+    const select = (vpIndexes: readonly number[]) =>
+      this.#model
+        .select(call, rule.reach, vpIndexes, step.sender)
+        .filter((position) => this.#model.accepts(this.#apics[position]!));
+    const receivers = this.#phase === null ? select(this.vpIndexes) : this.#phase.send(call.vector & 0xff, select);
     this.#forget(step.sender);
     const arriving = this.#deliver(receivers, call.vector);
     const { result, exception, exit, registers } = effectsOf(rule, step, arrival, this.#contract, this.#model);
@@ -173,6 +185,7 @@ class Walk {
       writes: noWrites,
       receivers,
       ...arriving,
+      leeway: null,
       lapics: this.lapics,
       apics: this.#apics,
       postures: this.#postures,
@@ -185,14 +198,31 @@ class Walk {
     return (this.#plainCallers[sender] ??= callerOf(this.#program, sender, null, this.#guestOsId, this.#contract));
   }
 
-  /** Parked vCPUs whose LAPIC is not hardware-disabled take what is pending (semantics.md 5.5 and 5.6). */
-  #run(): Arriving {
-    const takers = this.#program.vcpus.flatMap(({ idle }, position) => {
-      const runs = idle === 'parked' && !this.#initialized.has(position);
-      return runs && this.#apics[position]!.isHardwareEnabled ? [position] : [];
-    });
+  #beginPhase(first: number): void {
+    const state = { guestOsId: this.#guestOsId, contract: this.#contract };
+    const pending = this.lapics.map((lapic) => vectorsOf(lapic, APIC_IRR));
+    this.#phase = new Phase(this.#program, first, this.vpIndexes, state, pending);
+  }
+
+  /** A `run` step, which in a concurrent program is the fence of its phase. */
+  #runAll(): StepOutcome {
+    const before = this.lapics;
+    const takers = this.#takers();
     for (const position of this.#postures.keys()) this.#forget(position);
-    return this.#take(takers);
+    const outcome = this.#after('run', this.#take(takers));
+    const leeway = this.#phase?.leeway((position, vector) => {
+      return takers.includes(position) && canTake(before[position]!, vector);
+    });
+    this.#phase = null;
+    return { ...outcome, leeway: leeway ?? null };
+  }
+
+  /** Parked vCPUs whose LAPIC is not hardware-disabled take what is pending (semantics.md 5.5 and 5.6). */
+  #takers(): number[] {
+    return this.#program.vcpus.flatMap((vcpu, position) => {
+      const runs = vcpu.idle === 'parked' || (this.#isConcurrent && runsMeanwhile(vcpu));
+      return runs && !this.#initialized.has(position) && this.#apics[position]!.isHardwareEnabled ? [position] : [];
+    });
   }
 
   #act(step: ProgramAct): Arriving {
@@ -250,6 +280,7 @@ class Walk {
       writes: noWrites,
       receivers: nobody,
       ...arriving,
+      leeway: null,
       lapics: this.lapics,
       apics: this.#apics,
       postures: this.#postures,
@@ -271,6 +302,8 @@ class Walk {
       lapics[position] = after;
     }
     this.lapics = lapics;
+    // In a concurrent program nothing is known to have been taken before the fence.
+    if (this.#isConcurrent) return this.#nothingArrives;
     return this.#take(receivers.filter((position) => this.#program.vcpus[position]!.idle === 'halted'));
   }
 

@@ -5,6 +5,21 @@ import type { Call } from './decode.ts';
 import type { Apic } from './machine.ts';
 import type { Posture } from './receiver.ts';
 
+/**
+ * What an interleaving may do beyond the fewest deliveries, which are the `arrivals` of the same step: each vector at
+ * least once and at most as often as it was sent, and nothing that was not sent.
+ */
+export interface Leeway {
+  /** How often a vector's handler runs at most; 0 for those that are not here. */
+  readonly most: ReadonlyMap<number, number>;
+  /** Vectors that may not have been sent to this vCPU at all, because its VP index changed meanwhile. */
+  readonly maybe: readonly number[];
+  /** Those of which one was pending already, so that it arrives whether or not it was sent again. */
+  readonly maybeAgain: readonly number[];
+  /** Whether the handlers run in the order of their priority, because all was pending before the first ran. */
+  readonly isOrdered: boolean;
+}
+
 /** What the model predicts for one step. `rule` is the name of the rule that decided. */
 export interface StepOutcome {
   readonly rule: string;
@@ -27,6 +42,8 @@ export interface StepOutcome {
   readonly arrivals: Arrivals;
   /** PPR when each of them began; empty for a vCPU that does not log it. */
   readonly priorities: Arrivals;
+  /** Of the `run` step of a concurrent program, what else is permitted of each vCPU; null where `arrivals` is exact. */
+  readonly leeway: readonly Leeway[] | null;
   /** LAPIC of each vCPU after the step, as differences from its set-up. */
   readonly lapics: readonly LapicChanges[];
   /** Local APIC of each vCPU after the step. */

@@ -71,8 +71,12 @@ export interface JudgedCall {
   readonly violations: readonly Violation[];
 }
 
-/** Every call of a program that KVM answered as `outcome` says, with what TLFS permits and where the two part. */
+/**
+ * Every call of a program that KVM answered as `outcome` says, with what TLFS permits and where the two part; none of a
+ * concurrent program, in which nobody knows which VP indexes a call saw.
+ */
 export function judgeByTlfs(program: Program, outcome: Outcome, facts: TargetFacts): JudgedCall[] {
+  if (program.machine.schedule !== null) return [];
   const memory = new ModelMemory();
   const contract = contractFor(facts);
   let page: bigint | null = null;

@@ -59,6 +59,7 @@ function isQuietStep(expected: StepOutcome, observed: StepObservation): boolean 
     areSameRegisters(expected.registers, observed.registers) &&
     areSameArrivals(expected.arrivals, observed.arrivals) &&
     areSameArrivals(expected.priorities, observed.priorities) &&
+    observed.leftovers.length === 0 &&
     (observed.lapics === null || areSameLapics(expected.lapics, observed.lapics))
   );
 }

@@ -2,7 +2,7 @@
  * The stream of cases: the corpus first, then a space that is walked completely, or else generated batches, each drawn
  * from the campaign's seed and its number.
  */
-import { drawBatch } from '../../generators/batch.ts';
+import { drawBatch, isConcurrentBatch } from '../../generators/batch.ts';
 import { casesOf, type Space } from '../../generators/spaces.ts';
 import type { Case } from '../case/case.ts';
 import type { CorpusEntry } from './corpus.ts';
@@ -30,26 +30,43 @@ export interface Batch {
   placeOf(index: number): Place;
 }
 
+/** Which batches of a stream are wanted: all, those whose steps follow each other, or those whose calls race. */
+export const tiers = ['all', 'ordered', 'concurrent'] as const;
+export type Tier = (typeof tiers)[number];
+
 export interface StreamOptions {
   readonly seed: string;
   readonly fromBatch: number;
   readonly corpus: readonly CorpusEntry[];
   /** How many generated cases there are; infinity when only time ends the stream. */
   readonly runs: number;
+  /** Default all. */
+  readonly tier?: Tier;
   /** Spaces that are walked instead of drawing cases. */
   readonly spaces?: readonly Space[];
 }
 
 /** The batches of a campaign, in order. The same options give the same batches. */
-export function* batchesOf({ seed, fromBatch, corpus, runs, spaces = [] }: StreamOptions): Generator<Batch> {
-  for (let start = 0; start < corpus.length; start += corpusBatchSize)
-    yield corpusBatch(corpus.slice(start, start + corpusBatchSize));
+export function* batchesOf({
+  seed,
+  fromBatch,
+  corpus,
+  runs,
+  tier = 'all',
+  spaces = [],
+}: StreamOptions): Generator<Batch> {
+  const isConcurrent = ({ value }: CorpusEntry): boolean => value.machine.schedule !== null;
+  const ordered = corpus.filter((entry) => tier !== 'concurrent' && !isConcurrent(entry));
+  yield* corpusBatches(ordered);
+  // Behind the others: their lab has yet to boot.
+  yield* corpusBatches(corpus.filter((entry) => tier !== 'ordered' && isConcurrent(entry)));
   if (spaces.length > 0) {
     for (const space of spaces) yield* spaceBatches(space);
     return;
   }
   let left = runs;
   for (let number = fromBatch; left > 0; number++) {
+    if (tier !== 'all' && isConcurrentBatch(number) !== (tier === 'concurrent')) continue;
     const batch = generatedBatch(seed, number, Math.min(left, batchSize));
     left -= batch.cases.length;
     yield batch;
@@ -72,6 +89,11 @@ export function generatedBatch(seed: string, number: number, size: number): Batc
     cases,
     placeOf: (index) => ({ path: `${number}:${index}`, drawn: { batch: number, index } }),
   };
+}
+
+function* corpusBatches(corpus: readonly CorpusEntry[]): Generator<Batch> {
+  for (let start = 0; start < corpus.length; start += corpusBatchSize)
+    yield corpusBatch(corpus.slice(start, start + corpusBatchSize));
 }
 
 function* spaceBatches(space: Space): Generator<Batch> {

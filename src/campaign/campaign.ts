@@ -22,6 +22,9 @@ import type { Finding } from './finding.ts';
 /** Batches that are with each lane of the executor: it always has the next one while this side judges the last one. */
 const flightsPerLane = 2;
 
+/** So many cases of a concurrent batch are compared between the tiers. */
+const comparedOfBatch = 2;
+
 /** A batch on its way. Its answer never rejects, so that nobody needs to be waiting for it. */
 interface Flight {
   readonly batch: Batch;
@@ -70,7 +73,9 @@ class Campaign {
     this.#options = options;
     this.#hooks = hooks;
     this.tally = new Tally(contractFor(session.facts));
-    this.#batches = (options.batches ?? batchesOf(options))[Symbol.iterator]();
+    // TLFS says nothing of an order that nobody knows.
+    const tier = options.contract === 'tlfs' ? 'ordered' : (options.tier ?? 'all');
+    this.#batches = (options.batches ?? batchesOf({ ...options, tier }))[Symbol.iterator]();
     this.#pursuit = new Pursuit(session, this.tally, options, (finding, isSaved) =>
       hooks.onFinding?.(finding, isSaved),
     );
@@ -145,7 +150,7 @@ class Campaign {
       !isSameMemory(flight.cases[index]!.outcome.memory, memory);
     if (observations.some(isStray)) return this.#findWriter(flight, observations);
     for (const [index, prepared] of flight.cases.entries()) {
-      const judgement = judgeObservation(prepared, observations[index]!);
+      const judgement = await this.#judge(prepared, observations[index]!, index);
       if (isProblem(judgement)) await this.#concludeSuspect(flight, index, judgement);
       else await this.#conclude(flight, index, judgement);
       if (this.#isStopped) return;
@@ -153,12 +158,19 @@ class Campaign {
     await this.#finish(flight);
   }
 
+  /** Of a concurrent batch the first cases run once more, alone and in the other tiers: those must agree. */
+  async #judge(prepared: Prepared, observation: Observation, index: number): Promise<Judgement> {
+    const judgement = judgeObservation(prepared, observation);
+    const isCompared = index < comparedOfBatch && prepared.program.machine.schedule !== null;
+    return isCompared && judgement.class === 'match' ? this.#session.probePrepared(prepared) : judgement;
+  }
+
   /** Runs a suspect alone; only what it shows alone counts as a finding for certain. */
   async #concludeSuspect(flight: Flight, index: number, suspicion: Problem): Promise<void> {
     const prepared = flight.cases[index]!;
     if (this.#options.probesKnown !== true && this.#pursuit.isKnown(suspicion))
       return this.#conclude(flight, index, suspicion);
-    const alone = await this.#session.probePrepared(prepared);
+    const alone = await this.#session.probePatiently(prepared, isProblem);
     if (isProblem(alone)) return this.#conclude(flight, index, alone);
     this.#count(flight, index, suspicion, 'unstable');
     const cameBefore = flight.cases.slice(0, index + 1);

@@ -37,7 +37,7 @@ const vectorRanges = ['0x0-0xf', '0x10-0x1f', '0x20-0xfe', '0xff', 'above'] as c
 const vectorLimits = [0xf, 0x1f, 0xfe, 0xff, Infinity] as const;
 const receiverKinds = ['nobody', 'itself', 'another', 'many'] as const;
 /** States of a vCPU that is reached by a call, the rarest first: the call counts for the first that one of them is in. */
-const receiverStates = ['waiting', 'disabled', 'halted', 'busy', 'xapic', 'plain', 'none'] as const;
+const receiverStates = ['waiting', 'disabled', 'spinning', 'halted', 'busy', 'xapic', 'plain', 'none'] as const;
 
 /** What a receiver is in the middle of, the rarest first: where it waits, a handler, nothing. */
 const postures = [...waitPoints, 'handler', 'idle', 'none'] as const;
@@ -90,6 +90,11 @@ export const dimensions: readonly Dimension[] = [
     valueOf: ({ call: { caller } }) => (caller.isOtherOpcode ? 'other-opcode' : caller.page === null ? 'bare' : 'page'),
   },
   { name: 'irqchip', values: irqchips, valueOf: ({ program }) => program.machine.irqchip },
+  {
+    name: 'tier',
+    values: ['ordered', 'concurrent'],
+    valueOf: ({ program }) => (program.machine.schedule === null ? 'ordered' : 'concurrent'),
+  },
   { name: 'xen', values: yesNo, valueOf: ({ program }) => isYes(program.machine.xen) },
   { name: 'guest-os-id', values: yesNo, valueOf: ({ call }) => isYes(call.caller.hasGuestOsId) },
   { name: 'enforced', values: yesNo, valueOf: ({ call }) => isYes(call.caller.isEnforced) },
@@ -138,6 +143,7 @@ function stateOfReceivers({ vcpus }: Program, { receivers, apics }: StepOutcome)
     return isDisabled ? 'disabled' : 'none';
   }
   if (some(({ idle }) => idle === 'uninitialized' || idle === 'init-received')) return 'waiting';
+  if (some(({ idle }) => idle === 'spinning')) return 'spinning';
   if (some(({ idle }) => idle === 'halted')) return 'halted';
   if (some(({ tpr, irr, isr }) => tpr > 0 || irr.length + isr.length > 0)) return 'busy';
   return some(({ apic }) => apic === 'xapic') ? 'xapic' : 'plain';

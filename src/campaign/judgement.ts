@@ -3,6 +3,7 @@ import { deviations, explainViolations } from '../../oracle/deviations.ts';
 import { predict } from '../../oracle/model.ts';
 import { type JudgedCall, judgeByTlfs } from '../../oracle/tlfs.ts';
 import { unlistedDifference, unlistedSignature } from '../../oracle/tlfs-text.ts';
+import { settle } from '../../oracle/settle.ts';
 import { judge } from '../../oracle/verdict.ts';
 import type { Difference, Outcome } from '../../oracle/outcome.ts';
 import type { Case } from '../case/case.ts';
@@ -69,9 +70,10 @@ export function prepare(value: Case, facts: TargetFacts, contract: ContractName 
 
 /** A divergence from the `kvm` model comes first: after it nobody knows what state TLFS would be asked about. */
 export function judgeObservation(
-  { program, outcome, tlfs }: Prepared,
+  { program, outcome: predicted, tlfs }: Prepared,
   observation: Observation,
 ): Match | Deviating | Divergence {
+  const outcome = settle(predicted, observation);
   const verdict = judge(program, outcome, observation);
   if (verdict.kind === 'match') return judgePredicted(tlfs ?? [], outcome, observation);
   const { signature, differences } = verdict;

@@ -63,7 +63,9 @@ const vcpuFields = (Object.keys(plainVcpu) as (keyof VcpuSetup)[]).filter((name)
 function* plainMachine(value: Case): Generator<Case> {
   const { vcpus, ...machine } = value.machine;
   const plain = { irqchip: 'kernel', xen: false, guestOsId: defaultGuestOsId } as const;
-  for (const change of [plain, { irqchip: plain.irqchip }, { xen: plain.xen }, { guestOsId: plain.guestOsId }]) {
+  const schedules = machine.schedule === null ? [] : [null, 0, 1, 2, 3].map((schedule) => ({ schedule }));
+  const parts = [{ irqchip: plain.irqchip }, { xen: plain.xen }, { guestOsId: plain.guestOsId }];
+  for (const change of [plain, ...parts, ...schedules]) {
     yield { ...value, machine: { ...machine, ...change, vcpus } };
   }
   yield withVcpus(
@@ -77,6 +79,7 @@ function* plainMachine(value: Case): Generator<Case> {
       { ...vcpu, apic: 'software-disabled' },
       { ...vcpu, idle: 'uninitialized' },
       ...(vcpu.eoi === 'none' ? [] : [{ ...vcpu, eoi: 'apic' as const }]),
+      { ...vcpu, idle: 'halted' },
       ...(vcpu.lacks.length === 0 ? [] : [{ ...vcpu, lacks: ['cluster-ipi' as const] }]),
       ...[...sublists(vcpu.lacks)].map((lacks) => ({ ...vcpu, lacks })),
       ...(['irr', 'isr', 'autoEoi'] as const).flatMap((name) =>

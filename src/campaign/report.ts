@@ -73,7 +73,7 @@ export function formatSummary(result: CampaignResult, context: ReportContext): s
   const missed = tally.rules.filter((name) => !tally.rulesHit.includes(name));
   const unmet = tally.coverage.unmetValues;
   const lines = [
-    `target     ${context.target}, kernel ${facts.kernelRelease}, cpu ${facts.cpu}, booted in ${result.bootSeconds.toFixed(1)} s`,
+    `target     ${context.target}, kernel ${facts.kernelRelease}${facts.kvmOptions === '' ? '' : ` with ${facts.kvmOptions}`}, cpu ${facts.cpu}, booted in ${result.bootSeconds.toFixed(1)} s`,
     `seed       ${context.seed}`,
     `cases      ${formatCount(tally.cases)}, ${formatCount(tally.corpusCases)} of them from the corpus`,
     `hypercalls ${formatCount(tally.hypercalls)} in ${result.seconds.toFixed(1)} s, ${formatCount(rate)}/s`,

@@ -4,6 +4,7 @@
  */
 import { type Executor, InfrastructureError, KernelFailure, type TargetFacts } from '../executor/executor.ts';
 import type { Case } from '../case/case.ts';
+import { encodeCase } from '../case/encode.ts';
 import type { Observation } from '../case/observation.ts';
 import { interruptible } from './interrupt.ts';
 import {
@@ -15,9 +16,13 @@ import {
   type Prepared,
 } from './judgement.ts';
 import type { Target } from './target.ts';
+import { disagreements, twinsOf } from './tiers.ts';
 
 /** A target that dies more often than this is not worth another boot. */
 const restartsMaxDefault = 50;
+
+/** How often a race is run before it counts as one that does not show what another one showed. */
+const raceAttempts = 4;
 
 /** How the problem of a case begins that the agent does not survive: our own failure, not the kernel's. */
 export const agentDeath = 'agent died: ';
@@ -106,6 +111,15 @@ export class Session implements AsyncDisposable {
     return (await this.observe(prepared)).judgement;
   }
 
+  /** As `probe`, again and again where the case is a race, until it shows what is wanted. */
+  async probePatiently(prepared: Prepared, isWanted: (judgement: Judgement) => boolean): Promise<Judgement> {
+    const attempts = prepared.program.machine.schedule === null ? 1 : raceAttempts;
+    for (let attempt = 1; ; attempt++) {
+      const judgement = await this.probePrepared(prepared);
+      if (attempt >= attempts || isWanted(judgement)) return judgement;
+    }
+  }
+
   /** As `probe`, with what was seen; null when the kernel or the agent failed. */
   async observe(prepared: Prepared): Promise<{ judgement: Judgement; observation: Observation | null }> {
     const { program, outcome } = prepared;
@@ -114,7 +128,9 @@ export class Session implements AsyncDisposable {
       try {
         const [observation] = await interruptible(executor.run([program], { exact: true }), this.#signal);
         if (observation === undefined) throw new InfrastructureError('the executor gave no observation');
-        return { judgement: judgeObservation(prepared, observation), observation };
+        const judgement = judgeObservation(prepared, observation);
+        if (judgement.class !== 'match') return { judgement, observation };
+        return { judgement: await this.#compareTiers(prepared, observation, executor), observation };
       } catch (error) {
         if (error instanceof KernelFailure) {
           await this.discard();
@@ -127,6 +143,17 @@ export class Session implements AsyncDisposable {
         return { judgement: { class: 'hang', signature, console: error.message, outcome }, observation: null };
       }
     }
+  }
+
+  /** A concurrent case that is as predicted must agree with its twins of the other tiers as well. */
+  async #compareTiers(prepared: Prepared, observation: Observation, executor: Executor): Promise<Judgement> {
+    const twins = twinsOf(prepared.value);
+    if (twins === null) return { class: 'match' };
+    const programs = [twins.counted, ...(twins.pending === null ? [] : [twins.pending])].map(encodeCase);
+    const [counted, pending] = await interruptible(executor.run(programs, { exact: true }), this.#signal);
+    const differences = disagreements(prepared.value, observation, counted!, pending ?? null);
+    if (differences.length === 0) return { class: 'match' };
+    return { class: 'divergence', signature: 'tiers/disagree', differences, outcome: prepared.outcome, observation };
   }
 
   /** Runs cases as a pooled batch and judges the last one, which is how an unstable problem was seen. */

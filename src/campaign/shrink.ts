@@ -6,7 +6,7 @@
 import fc from 'fast-check';
 import { batchArbitrary } from '../../generators/batch.ts';
 import { type Case, caseId } from '../case/case.ts';
-import { isProblem, type Problem, sameProblem } from './judgement.ts';
+import { isProblem, type Judgement, type Problem, sameProblem } from './judgement.ts';
 import type { Place } from './batches.ts';
 import { reduce } from './reduce.ts';
 import type { Session } from './session.ts';
@@ -102,10 +102,13 @@ export class Shrinker {
     const id = caseId(candidate);
     const known = this.#known.get(id);
     if (known !== undefined) return known;
-    const judgement = await this.#session.probe(candidate).catch((error: unknown) => {
-      this.#error = error;
-      throw error;
-    });
+    const isSame = (judgement: Judgement): boolean => sameProblem(judgement, this.problem);
+    const judgement = await this.#session
+      .probePatiently(this.#session.prepare(candidate), isSame)
+      .catch((error: unknown) => {
+        this.#error = error;
+        throw error;
+      });
     this.executions++;
     const same = sameProblem(judgement, this.problem);
     this.#known.set(id, same);

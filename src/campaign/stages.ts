@@ -32,10 +32,11 @@ export function formatMachine(value: Case): string {
 }
 
 /** What is special about the VM. */
-export function oddMachineWords({ machine: { irqchip, xen, guestOsId } }: Case): string[] {
+export function oddMachineWords({ machine: { irqchip, xen, guestOsId, schedule } }: Case): string[] {
   return [
     ...(irqchip === 'kernel' ? [] : [`irqchip ${irqchip}`]),
     ...(xen ? ['Xen hypercalls intercepted'] : []),
+    ...(schedule === null ? [] : [`concurrent, schedule ${schedule}`]),
     ...(guestOsId === defaultGuestOsId ? [] : [`GUEST_OS_ID 0x${guestOsId.toString(16)}`]),
   ];
 }
@@ -67,6 +68,7 @@ export function formatStages(value: Case, expected: RunView, observed: RunView |
       ...stepRows(value, isCall(step), expected.steps[index]!, seen, totals),
     ];
     text += formatTable(rows, '  ');
+    for (const line of seen?.leftovers ?? []) text += `  ${line}\n`;
   }
   return text + formatRest(value, expected, observed);
 }

@@ -26,6 +26,7 @@ const assumed: TargetFacts = {
   kvmMaxVcpus: 4096,
   irqchips: [],
   xen: true,
+  kvmOptions: '',
 };
 
 /** The epoch that was looked at last. */

@@ -12,6 +12,8 @@ export interface TargetOptions {
   readonly target: string;
   readonly kernel: string;
   readonly kvmModules: string | null;
+  /** Parameters of KVM's modules, or null. */
+  readonly kvmOptions?: string | null;
   /** Whether missing programs and kernels may be installed. */
   readonly install: 'auto' | 'refuse';
   /** Takes one line about what is being done: installing, booting. */
@@ -63,13 +65,14 @@ function modelTarget(mutant: string | undefined): Target {
   return { name, replayArguments: ['--target', name], open };
 }
 
-function labTarget({ kernel, kvmModules, install, say }: TargetOptions): Target {
+function labTarget({ kernel, kvmModules, kvmOptions = null, install, say }: TargetOptions): Target {
   const modules = kvmModules === null ? [] : ['--kvm-modules', kvmModules];
+  const options = kvmOptions === null ? [] : ['--kvm-options', kvmOptions];
   const open = async (signal: AbortSignal): Promise<Executor> => {
-    const { openLab } = await import('../lab/lab.ts');
-    return openLab({ kernel, kvmModules, install, say, signal });
+    const { openTwoLabs } = await import('../lab/two-labs.ts');
+    return openTwoLabs({ kernel, kvmModules, kvmOptions, install, say, signal });
   };
-  return { name: 'lab', replayArguments: ['--kernel', kernel, ...modules], open };
+  return { name: 'lab', replayArguments: ['--kernel', kernel, ...modules, ...options], open };
 }
 
 function hostTarget(): Target {

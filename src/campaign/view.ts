@@ -4,7 +4,7 @@
  */
 import { hvStatusName } from '../abi/hypercall.ts';
 import { APIC_IRR, APIC_ISR, APIC_TMR, lapicRegisterName } from '../abi/lapic.ts';
-import type { LapicChanges, MemoryChange, Observation, RegisterChange } from '../case/observation.ts';
+import type { LapicChanges, Leftover, MemoryChange, Observation, RegisterChange } from '../case/observation.ts';
 import { tmrAtSetup } from '../../oracle/machine.ts';
 import type { Outcome } from '../../oracle/outcome.ts';
 
@@ -27,6 +27,8 @@ export interface StepView {
   /** Registers besides the result register that change or changed. */
   readonly registers: readonly string[];
   readonly vcpus: readonly VcpuView[];
+  /** At a fence that found something left: of each vCPU its activity, LAPIC and registers. */
+  readonly leftovers: readonly string[];
 }
 
 export interface RunView {
@@ -52,6 +54,7 @@ export function viewOutcome({ vpIndexes, steps, memory }: Outcome): RunView {
         arrivals: formatHandlers(vectors, priorities[vcpu]!),
         lapic: formatLapic(lapics[vcpu]!),
       })),
+      leftovers: [],
     })),
     lapics: (steps.at(-1)?.lapics ?? []).map(formatLapic),
     memory: memory.map(formatMemory),
@@ -73,6 +76,7 @@ export function viewObservation({ vpIndexes, steps, lapics, memory, stopped }: O
         const handlers = formatHandlers(vectors, step.priorities[vcpu] ?? []);
         return { arrivals: handlers, lapic: lapic === undefined ? null : formatLapic(lapic) };
       }),
+      leftovers: step.leftovers.flatMap(formatLeftover),
     })),
     lapics: lapics.map(formatLapic),
     memory: memory.map(formatMemory),
@@ -122,6 +126,27 @@ function bitmapAt(offset: number): { name: string; base: number } | null {
     if (offset >= base && offset < base + 0x80) return { name, base };
   }
   return null;
+}
+
+const waitNames = {
+  asleep: 'sleeps in hlt',
+  spinning: 'goes round with interrupts on',
+  stuck: 'does not come to the fence',
+} as const;
+
+/** KVM_MP_STATE_*. */
+const mpStateNames = ['runnable', 'uninitialized', 'init-received', 'halted', 'sipi-received'];
+/** struct kvm_regs. */
+const kvmRegs = 'rax rbx rcx rdx rsi rdi rsp rbp r8 r9 r10 r11 r12 r13 r14 r15 rip rflags'.split(' ');
+
+function formatLeftover({ vcpu, wait, states }: Leftover): string[] {
+  return [
+    `vCPU ${vcpu} ${waitNames[wait]}; every vCPU at that moment:`,
+    ...states.map(({ mpState, registers, lapic }, position) => {
+      const values = registers.map((value, index) => `${kvmRegs[index]} ${hex(value)}`).join(' ');
+      return `vCPU ${position} ${mpStateNames[mpState] ?? mpState}; ${formatLapic(lapic)}; ${values}`;
+    }),
+  ];
 }
 
 function formatRegister({ register, before, after }: RegisterChange): string {

@@ -21,16 +21,17 @@ export const plainVector = 0xfe;
 export type Weight = readonly bigint[];
 
 /**
- * No thread of its own for a vCPU, then a call at all, then fewer steps, then fewer vCPUs, then fewer things that are not at their
+ * One step after the other, then no thread of its own for a vCPU, then a call at all, then fewer steps, then fewer vCPUs, then fewer things that are not at their
  * default, then fewer bits, then plainer vectors and VP indexes, then smaller numbers.
  */
-export function weigh({ machine: { vcpus, irqchip, xen, guestOsId }, steps }: Case): Weight {
+export function weigh({ machine: { vcpus, irqchip, xen, guestOsId, schedule }, steps }: Case): Weight {
   const calls = steps.filter(isCall);
   const acts = steps.filter((step) => step.do === 'act');
   const sum = <T>(items: readonly T[], of: (item: T, index: number) => bigint | number): bigint =>
     items.reduce((total, item, index) => total + BigInt(of(item, index)), 0n);
   return [
-    sum(vcpus, ({ idle }) => Number(idle === 'halted')),
+    BigInt(Number(schedule !== null)),
+    sum(vcpus, ({ idle }) => Number(idle === 'halted' || idle === 'spinning')),
     BigInt(Number(calls.length === 0)),
     BigInt(steps.length),
     BigInt(vcpus.length),
@@ -67,6 +68,7 @@ export function weigh({ machine: { vcpus, irqchip, xen, guestOsId }, steps }: Ca
     sum(acts, ({ act, by, at }) => actKinds.indexOf(act) + registerWays.indexOf(by) + waitPoints.indexOf(at)),
     sum(acts, ({ tpr }) => tpr),
     guestOsId,
+    BigInt(schedule ?? 0),
   ];
 }
 

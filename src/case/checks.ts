@@ -3,11 +3,12 @@ import { HV_X64_MSR_HYPERCALL_ENABLE } from '../abi/hyperv.ts';
 import { HVCALL_SEND_IPI, HVCALL_SEND_IPI_EX } from '../abi/hypercall.ts';
 import { APIC_DEFAULT_PHYS_BASE } from '../abi/lapic.ts';
 import { foreignCallCodes, isRealMode, sintCount } from './limits.ts';
+import { checkConcurrentMachine, checkConcurrentStep } from './checks-concurrent.ts';
 import { arenaStart, ramEnd } from './memory.ts';
 import type { ActStep, CallStep, Case, Machine, Step } from './schema.ts';
 
 /** A field that does not fit the rest of its case. */
-interface CaseIssue {
+export interface CaseIssue {
   readonly path: readonly (string | number)[];
   readonly message: string;
 }
@@ -17,6 +18,7 @@ export function* checkCase({ machine, steps }: Pick<Case, 'machine' | 'steps'>):
   yield* checkMachine(machine);
   const initialized = new Set<number>();
   const hardwareDisabled = new Set(machine.vcpus.flatMap(({ apic }, at) => (apic === 'hardware-disabled' ? [at] : [])));
+  const senders = new Set(steps.filter(isCall).map(({ sender }) => sender));
   for (const [index, step] of steps.entries()) {
     const at = (name: string, message: string): CaseIssue => ({ path: ['steps', index, name], message });
     const { name, vcpu } = actorOf(step);
@@ -25,6 +27,7 @@ export function* checkCase({ machine, steps }: Pick<Case, 'machine' | 'steps'>):
       continue;
     }
     yield* checkAgainstMachine(step, machine, at);
+    if (machine.schedule !== null) yield* checkConcurrentStep(step, machine, senders, at);
     if (step.do === 'init') initialized.add(vcpu);
     if (step.do === 'set-apic') hardwareDisabled[step.apic === 'hardware-disabled' ? 'add' : 'delete'](vcpu);
     if (step.do === 'act') {
@@ -36,6 +39,9 @@ export function* checkCase({ machine, steps }: Pick<Case, 'machine' | 'steps'>):
     if (!canRun(machine, vcpu)) yield at('sender', `vCPU ${vcpu} is ${machine.vcpus[vcpu]!.idle} and does not run`);
     if (initialized.has(vcpu)) yield at('sender', `vCPU ${vcpu} got INIT and does not run any more`);
     yield* checkCall(step, at);
+  }
+  if (machine.schedule !== null && steps.at(-1)?.do !== 'run') {
+    yield { path: ['steps', steps.length - 1, 'do'], message: 'a concurrent case ends with a run step' };
   }
 }
 
@@ -102,7 +108,9 @@ function actorOf(step: Step): { name: string; vcpu: number } {
   return isCall(step) ? { name: 'sender', vcpu: step.sender } : { name: 'vcpu', vcpu: step.vcpu };
 }
 
-function* checkMachine({ irqchip, vcpus }: Machine): Generator<CaseIssue> {
+function* checkMachine(machine: Machine): Generator<CaseIssue> {
+  const { irqchip, vcpus } = machine;
+  yield* checkConcurrentMachine(machine);
   const ids = vcpus.map(({ vcpuId }, position) => vcpuId ?? position);
   for (const [position, vcpu] of vcpus.entries()) {
     const at = (name: string, message: string): CaseIssue => ({ path: ['machine', 'vcpus', position, name], message });

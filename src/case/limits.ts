@@ -30,8 +30,9 @@ export const eoiKinds = ['hv-msr', 'apic', 'assist', 'none'] as const;
  * What a vCPU does while it is no sender. `parked`: outside of KVM_RUN, takes interrupts only in a `run` step.
  * `halted`: on a thread of its own in `sti; hlt`, takes each interrupt at once. `uninitialized` and `init-received`: it
  * waits for INIT or for SIPI (KVM_MP_STATE_UNINITIALIZED, KVM_MP_STATE_INIT_RECEIVED) and never runs.
+ * `spinning`, in a concurrent case: on a thread of its own it goes round with interrupts on until all senders are done.
  */
-export const idleKinds = ['parked', 'halted', 'uninitialized', 'init-received'] as const;
+export const idleKinds = ['parked', 'halted', 'uninitialized', 'init-received', 'spinning'] as const;
 /** What a vCPU's CPUID can lack: Hyper-V as a whole, or one of the features that gate the calls. */
 export const cpuidFeatures = ['hyperv', 'cluster-ipi', 'ex-masks', 'xmm-input'] as const;
 /**

@@ -43,6 +43,28 @@ export type LapicChanges = ReadonlyMap<number, number>;
 export const callExits = ['xen', 'hyperv', 'no-code'] as const;
 export type CallExit = (typeof callExits)[number];
 
+/** The state of a vCPU when a fence found something left. */
+export interface VcpuState {
+  /** KVM_MP_STATE_*. */
+  readonly mpState: number;
+  /** struct kvm_regs: 18 registers in its order. */
+  readonly registers: readonly bigint[];
+  readonly lapic: LapicChanges;
+}
+
+/** How a vCPU waited in a concurrent case; `stuck`: it did not come to the fence at all. */
+export const waits = ['asleep', 'spinning', 'stuck'] as const;
+
+/**
+ * A vCPU that had something pending at a fence, before anybody did anything about it. All senders were done by then; it
+ * was asleep in KVM_RUN without having been woken, or had gone round for long enough to be kicked out of the guest.
+ */
+export interface Leftover {
+  readonly vcpu: number;
+  readonly wait: (typeof waits)[number];
+  readonly states: readonly VcpuState[];
+}
+
 export interface StepObservation {
   /**
    * RAX after a call, null after an exception; how many MSRs KVM took (0 or 1) for an MSR write; null for other steps.
@@ -54,6 +76,8 @@ export interface StepObservation {
   readonly arrivals: Arrivals;
   /** PPR when each of these handlers began; empty for a vCPU that does not log it. */
   readonly priorities: Arrivals;
+  /** Of the `run` step of a concurrent case, who had something pending; empty for other steps. */
+  readonly leftovers: readonly Leftover[];
   /** LAPIC of each vCPU after the step; null where only the end of the program was looked at. */
   readonly lapics: readonly LapicChanges[] | null;
 }

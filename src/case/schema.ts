@@ -135,7 +135,10 @@ export const sendIpiExSchema = z.strictObject({
   maskFlips: list(bankCountMax).default([]),
 });
 
-/** The parked vCPUs, in order, open their interrupt window until nothing is pending that they can take. */
+/**
+ * The parked vCPUs, in order, open their interrupt window until nothing is pending that they can take. In a concurrent
+ * case it is the fence as well: what was sent before has arrived by itself at whoever was halted or spinning.
+ */
 export const runSchema = z.strictObject({ do: z.literal('run'), note });
 
 /** A parked vCPU does something as a receiver; what it began may go on in later steps. */
@@ -197,6 +200,17 @@ export const machineSchema = z.strictObject({
   xen: z.boolean().default(false),
   /** HV_X64_MSR_GUEST_OS_ID when the case starts. */
   guestOsId: u64.default(defaultGuestOsId),
+  /**
+   * Makes the case a concurrent one: the calls up to each `run` step are made by their senders at the same time, and this
+   * is the seed of who starts first and who waits how long before a call. Null: step by step.
+   */
+  schedule: z
+    .number()
+    .int()
+    .min(0)
+    .max(2 ** 32 - 1)
+    .nullable()
+    .default(null),
   vcpus: z.array(vcpuSchema).min(1).max(caseLimits.vcpus),
 });
 

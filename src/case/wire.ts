@@ -21,7 +21,6 @@ import {
   type Arrivals,
   callExits,
   type GuestException,
-  type LapicChanges,
   type MemoryChange,
   type Observation,
   type RegisterChange,
@@ -37,6 +36,7 @@ import {
   type ProgramStep,
 } from './program.ts';
 import { Reader, Writer } from './bytes.ts';
+import { decodeLapic, decodeLeftovers, encodeLapic, encodeLeftovers } from './wire-state.ts';
 
 /** Programs and how to run them. */
 export interface Batch {
@@ -54,6 +54,8 @@ export function encodeBatch(programs: readonly Program[], options: { readonly ex
     out.u8(irqchips.indexOf(program.machine.irqchip));
     out.u8(Number(program.machine.xen));
     out.u64(program.machine.guestOsId);
+    out.u8(Number(program.machine.schedule !== null));
+    out.u32(program.machine.schedule ?? 0);
     out.u8(program.vcpus.length);
     for (const vcpu of program.vcpus) encodeVcpu(out, vcpu);
     out.u8(program.steps.length);
@@ -66,11 +68,17 @@ export function decodeBatch(bytes: Buffer): Batch {
   const input = new Reader(bytes);
   const exact = input.u8() === 1;
   const programs = input.times(input.u32(), () => ({
-    machine: { irqchip: irqchips[input.u8()]!, xen: input.u8() === 1, guestOsId: input.u64() },
+    machine: decodeMachine(input),
     vcpus: input.times(input.u8(), () => decodeVcpu(input)),
     steps: input.times(input.u8(), () => decodeStep(input)),
   }));
   return { programs, exact };
+}
+
+function decodeMachine(input: Reader): Program['machine'] {
+  const machine = { irqchip: irqchips[input.u8()]!, xen: input.u8() === 1, guestOsId: input.u64() };
+  const [isConcurrent, schedule] = [input.u8() === 1, input.u32()];
+  return { ...machine, schedule: isConcurrent ? schedule : null };
 }
 
 /** Position 255 is none: a vCPU's id is at most 254. */
@@ -236,7 +244,16 @@ export function decodeObservations(bytes: Buffer, programs: readonly Program[]):
 }
 
 /** Which parts a step observation has; what is absent is null or empty. */
-const parts = { result: 1, exception: 2, registers: 4, arrivals: 8, lapics: 16, exit: 32, priorities: 64 } as const;
+const parts = {
+  result: 1,
+  exception: 2,
+  registers: 4,
+  arrivals: 8,
+  lapics: 16,
+  exit: 32,
+  priorities: 64,
+  leftovers: 128,
+} as const;
 
 function encodeStepObservation(out: Writer, step: StepObservation): void {
   const hasArrivals = step.arrivals.some((vectors) => vectors.length > 0);
@@ -248,7 +265,8 @@ function encodeStepObservation(out: Writer, step: StepObservation): void {
       (hasArrivals ? parts.arrivals : 0) |
       (step.lapics === null ? 0 : parts.lapics) |
       (step.exit === null ? 0 : parts.exit) |
-      (hasPriorities ? parts.priorities : 0),
+      (hasPriorities ? parts.priorities : 0) |
+      (step.leftovers.length === 0 ? 0 : parts.leftovers),
   );
   if (step.result !== null) out.u64(step.result);
   if (step.exception !== null) {
@@ -267,6 +285,7 @@ function encodeStepObservation(out: Writer, step: StepObservation): void {
   if (hasArrivals) encodeArrivals(out, step.arrivals);
   if (hasPriorities) encodeArrivals(out, step.priorities);
   if (step.lapics !== null) for (const lapic of step.lapics) encodeLapic(out, lapic);
+  if (step.leftovers.length > 0) encodeLeftovers(out, step.leftovers);
 }
 
 function decodeStepObservation(input: Reader, vcpuCount: number): StepObservation {
@@ -287,7 +306,8 @@ function decodeStepObservation(input: Reader, vcpuCount: number): StepObservatio
   const arrivals = perVcpu.map(() => (has & parts.arrivals ? [...input.bytes(input.u16())] : []));
   const priorities = perVcpu.map(() => (has & parts.priorities ? [...input.bytes(input.u16())] : []));
   const lapics = has & parts.lapics ? perVcpu.map(() => decodeLapic(input)) : null;
-  return { result, exception, exit, registers, arrivals, priorities, lapics };
+  const leftovers = has & parts.leftovers ? decodeLeftovers(input, vcpuCount) : [];
+  return { result, exception, exit, registers, arrivals, priorities, leftovers, lapics };
 }
 
 function encodeArrivals(out: Writer, arrivals: Arrivals): void {
@@ -295,21 +315,4 @@ function encodeArrivals(out: Writer, arrivals: Arrivals): void {
     out.u16(bytes.length);
     out.bytes(Buffer.from(bytes));
   }
-}
-
-function encodeLapic(out: Writer, changes: LapicChanges): void {
-  out.u8(changes.size);
-  for (const [offset, value] of changes) {
-    out.u16(offset);
-    out.u32(value);
-  }
-}
-
-function decodeLapic(input: Reader): LapicChanges {
-  const changes = new Map<number, number>();
-  for (let count = input.u8(); count > 0; count--) {
-    const offset = input.u16();
-    changes.set(offset, input.u32());
-  }
-  return changes;
 }

@@ -15,5 +15,5 @@ export function assumedFacts(spec: string): TargetFacts {
   if (kernel === undefined) {
     throw new UsageError(`--kernel ${spec}: known without running it are ${assumedKernels.join(' and ')}`);
   }
-  return { target: 'model', cpu: 'model', irqchips: ['kernel'], ...kernel };
+  return { target: 'model', cpu: 'model', irqchips: ['kernel'], kvmOptions: '', ...kernel };
 }

@@ -20,7 +20,7 @@ import type { KnownFinding } from '../durable/known.ts';
 import { UsageError } from '../lab/errors.ts';
 import { type CommandContext, exitCodes, formatJson } from './command.ts';
 import { knownOf, limitsOf, type RunOptions } from './campaign-options.ts';
-import { contractOf, type RawTargetOptions, targetOf } from './options.ts';
+import { contractOf, formatKvmOptions, type RawTargetOptions, targetOf } from './options.ts';
 import { campaignValue } from '../report/value.ts';
 
 export interface StartOptions extends RunOptions, RawTargetOptions {
@@ -43,6 +43,7 @@ export async function startCampaign(folder: string, options: StartOptions, conte
     kernel: target.name === 'lab' ? options.kernel : null,
     kvmModules,
     kvmModulesHash: modulesHashOf(kvmModules),
+    kvmOptions: options.kvmOptions === undefined ? null : formatKvmOptions(options.kvmOptions),
     corpusHash: corpusHashOf(corpus),
     runs: options.runs ?? null,
     shard: shardOf(options.shard, process.env),
@@ -123,7 +124,7 @@ interface Run {
 
 async function run({ store, tornBytes, options, limits, known, corpus, context, screen }: Run): Promise<number> {
   const { folder, state } = store;
-  const { seed, target: where, kernel, kvmModules, contract, shard } = state.campaign;
+  const { seed, target: where, kernel, kvmModules, kvmOptions, contract, shard } = state.campaign;
   const say = (line: string): void => screen.line(`hvipi: ${line}`);
   const target = targetOf(
     {
@@ -133,6 +134,7 @@ async function run({ store, tornBytes, options, limits, known, corpus, context, 
       install: options.install,
       ...(options.jobs === undefined ? {} : { jobs: options.jobs }),
       ...(kvmModules === null ? {} : { kvmModules }),
+      ...(kvmOptions === null ? {} : { kvmOptions }),
     },
     say,
   );

@@ -65,7 +65,7 @@ async function compare(options: CompareOptions, context: CommandContext): Promis
       kernel: sideB,
       install: options.install ? 'auto' : 'refuse',
       say,
-      batches: batchesOf({ seed, fromBatch: 0, corpus, runs }),
+      batches: batchesOf({ seed, fromBatch: 0, corpus, runs, tier: 'ordered' }),
       seconds: time,
     },
     context.signal,

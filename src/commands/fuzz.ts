@@ -1,6 +1,7 @@
 /** `fuzz`: the main job. */
 import { randomBytes } from 'node:crypto';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
+import { type Tier, tiers } from '../campaign/batches.ts';
 import { runCampaign } from '../campaign/campaign.ts';
 import type { CampaignResult } from '../campaign/campaign-terms.ts';
 import { type CorpusEntry, loadCorpus, ownCorpusFolder } from '../campaign/corpus.ts';
@@ -33,6 +34,7 @@ interface FuzzOptions extends RawTargetOptions {
   readonly keepGoing?: true;
   readonly corpus: boolean;
   readonly exhaustive?: string;
+  readonly tier: Tier;
   readonly fromBatch: number;
   readonly out: string;
   readonly json?: true;
@@ -52,6 +54,11 @@ export function addFuzz(program: Command, context: CommandContext, finish: (exit
     .option('--keep-going', 'go on after a finding: one finding per signature')
     .option('--no-corpus', 'do not run the saved cases first; with --contract tlfs they never are')
     .option('--exhaustive <SPACE>', `walk a space completely instead of drawing cases: all, ${spaceNames.join(', ')}`)
+    .addOption(
+      new Option('--tier <TIER>', 'only cases whose steps follow each other, or whose calls race')
+        .choices(tiers)
+        .default('all'),
+    )
     .option('--from-batch <N>', 'go on with this batch of the seed', parseCount, 0)
     .option('--out <DIR>', 'folder for findings', 'findings')
     .option('--json', 'one JSON object on stdout')
@@ -68,9 +75,10 @@ async function fuzz(options: FuzzOptions, context: CommandContext): Promise<numb
   const corpus = options.corpus && isDrawn && contract === 'kvm' ? await loadCorpus(ownCorpusFolder()) : [];
   const seed = options.seed ?? randomBytes(6).toString('hex');
   say(`seed ${seed}, target ${target.name}`);
+  const tier = options.tier === 'all' ? [] : ['--tier', options.tier];
   const resume = (batch: number): string =>
     options.exhaustive === undefined
-      ? hvipiCommand('fuzz', '--seed', seed, '--from-batch', `${batch}`, ...target.replayArguments)
+      ? hvipiCommand('fuzz', '--seed', seed, ...tier, '--from-batch', `${batch}`, ...target.replayArguments)
       : hvipiCommand('fuzz', '--exhaustive', options.exhaustive, ...target.replayArguments);
   let result: CampaignResult;
   try {
@@ -126,6 +134,7 @@ async function runFuzz({ options, context, progress, target, corpus, seed }: Fuz
       fromBatch,
       corpus,
       runs,
+      tier: options.tier,
       spaces: walked,
       out,
       seconds: time,

@@ -14,6 +14,7 @@ import { defaultKernel } from './options.ts';
 interface BootOptions {
   readonly kernel: string;
   readonly kvmModules?: string;
+  readonly kvmOptions?: string;
   readonly install: boolean;
 }
 
@@ -41,6 +42,7 @@ export function addLab(program: Command, context: CommandContext, finish: (exitC
     booting
       .option('--kernel <SPEC>', 'debian:6.12, debian:6.1, a bzImage, a kernel build folder', defaultKernel)
       .option('--kvm-modules <DIR>', 'take kvm.ko, kvm-amd.ko and kvm-intel.ko from there')
+      .option('--kvm-options <TEXT>', 'parameters of kvm.ko and kvm-amd.ko, like "halt_poll_ns=0 npt=0"')
       .option('--no-install', 'install nothing; say what is missing');
   }
 }
@@ -91,6 +93,7 @@ function labOptions(options: BootOptions, { stderr, signal }: CommandContext): L
   return {
     kernel: options.kernel,
     kvmModules: options.kvmModules ?? null,
+    kvmOptions: options.kvmOptions,
     install: options.install ? 'auto' : 'refuse',
     say: (line) => progress.line(`hvipi: ${line}`),
     signal,
@@ -103,6 +106,7 @@ function describeLab({ facts, bootSeconds }: Lab): string {
     ['cpu', facts.cpu],
     ['irqchips', facts.irqchips.join(', ')],
     ['KVM_MAX_VCPUS', `${facts.kvmMaxVcpus}`],
+    ...(facts.kvmOptions === '' ? [] : [['options', facts.kvmOptions]]),
     ['boot', `${bootSeconds.toFixed(1)} s`],
   ]);
 }

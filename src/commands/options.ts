@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type ContractName, contractNames } from '../campaign/judgement.ts';
 import { parseTarget, type Target, withJobs } from '../campaign/target.ts';
 import { UsageError } from '../lab/errors.ts';
+import { parseKvmOptions } from '../lab/kvm-options.ts';
 
 export const defaultKernel = 'debian:6.12';
 
@@ -11,6 +12,7 @@ export interface RawTargetOptions {
   readonly target: string;
   readonly kernel: string;
   readonly kvmModules?: string;
+  readonly kvmOptions?: string;
   readonly contract: string;
   readonly install: boolean;
   /** Of the verbs that have `--jobs`. */
@@ -26,6 +28,7 @@ export function addTargetOptions(command: Command): Command {
       defaultKernel,
     )
     .option('--kvm-modules <DIR>', 'take kvm.ko, kvm-amd.ko and kvm-intel.ko from there')
+    .option('--kvm-options <TEXT>', 'parameters of kvm.ko and kvm-amd.ko, like "halt_poll_ns=0 npt=0"')
     .addOption(new Option('--contract <NAME>', 'whose word the model speaks for: kvm or tlfs').default('kvm'))
     .option('--no-install', 'install nothing; say what is missing');
 }
@@ -49,13 +52,27 @@ function parseJobs(text: string): number {
  * @throws UsageError
  */
 export function targetOf(options: RawTargetOptions, say: (line: string) => void): Target {
-  const { target, kernel, kvmModules, jobs = 1 } = options;
+  const { target, kernel, kvmModules, kvmOptions, jobs = 1 } = options;
   if (jobs > 1 && target === 'host') throw new UsageError('--jobs goes with --target lab and model; there is one host');
   if (kvmModules !== undefined && target !== 'lab') throw new UsageError('--kvm-modules goes with --target lab only');
+  if (kvmOptions !== undefined && target !== 'lab') throw new UsageError('--kvm-options goes with --target lab only');
   const contract = contractOf(options.contract);
   const install = options.install ? 'auto' : 'refuse';
-  const parsed = withJobs(parseTarget({ target, kernel, say, kvmModules: kvmModules ?? null, install }), jobs);
+  const parameters = kvmOptions === undefined ? null : formatKvmOptions(kvmOptions);
+  const modules = { kvmModules: kvmModules ?? null, kvmOptions: parameters };
+  const parsed = withJobs(parseTarget({ target, kernel, say, ...modules, install }), jobs);
   return contract === 'kvm' ? parsed : withReplayArguments(parsed, ['--contract', contract]);
+}
+
+/**
+ * The parameters with one space between them; which module has them shows when the lab is built.
+ *
+ * @throws UsageError
+ */
+export function formatKvmOptions(text: string): string {
+  return parseKvmOptions(text)
+    .map((option) => option.text)
+    .join(' ');
 }
 
 /** @throws UsageError */

@@ -23,10 +23,14 @@ export async function replayTraced(
   if (cases.some(({ before }) => before.length > 0)) {
     throw new UsageError('--trace: the finding shows only behind other cases, which are not traced');
   }
+  if (cases.some(({ value }) => value.machine.schedule !== null)) {
+    throw new UsageError('--trace: the steps of a concurrent case have no order by which events could be told apart');
+  }
   const progress = new Progress(stderr);
   await using lab = await openLab({
     kernel: options.kernel,
     kvmModules: options.kvmModules ?? null,
+    kvmOptions: options.kvmOptions,
     install: options.install ? 'auto' : 'refuse',
     say: (line) => progress.line(`hvipi: ${line}`),
     signal,

@@ -37,6 +37,7 @@ export function factsFor({ kvmMaxVcpus }: Deviation): TargetFacts {
     kvmMaxVcpus: kvmMaxVcpus ?? 4096,
     irqchips: ['kernel'],
     xen: true,
+    kvmOptions: '',
   };
 }
 

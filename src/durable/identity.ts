@@ -35,6 +35,7 @@ export function differences(left: CampaignIdentity, right: CampaignIdentity, opt
     'target',
     'kernel',
     'kvmModulesHash',
+    'kvmOptions',
     'corpusHash',
     'runs',
   ] as const satisfies readonly (keyof CampaignIdentity)[];

@@ -25,6 +25,8 @@ const campaignSchema = z.strictObject({
   kvmModules: z.string().nullable(),
   /** Hash over the modules of `kvmModules`. */
   kvmModulesHash: z.string().nullable(),
+  /** Parameters of KVM's modules, or null; journals of older versions do not say. */
+  kvmOptions: z.string().nullable().default(null),
   /** Hash over the saved cases that run first, or null when none do. */
   corpusHash: z.string().nullable(),
   /** Generated cases of all shards together, or null when only other limits end the campaign. */

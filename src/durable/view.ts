@@ -92,7 +92,8 @@ export function rulesHit(state: Pick<JournalState, 'pairs'>): string[] {
 export function targetText({ campaign, kernelRelease }: Pick<JournalState, 'campaign' | 'kernelRelease'>): string {
   const kernel = kernelRelease === null || kernelRelease === campaign.target ? '' : ` ${kernelRelease}`;
   const modules = campaign.kvmModules === null ? '' : ` with ${campaign.kvmModules}`;
-  return `${campaign.target}${kernel}${modules}`;
+  const options = campaign.kvmOptions === null ? '' : ` with ${campaign.kvmOptions}`;
+  return `${campaign.target}${kernel}${modules}${options}`;
 }
 
 /** `45 s`, `12 m 03 s`, `5 h 07 m`, `2 d 03 h`. */

@@ -26,7 +26,7 @@ import { Overlay } from '../guest/overlay.ts';
 import { type HypercallInstruction, withErrorCode } from '../guest/program.ts';
 import type { Vcpu } from '../kvm/kvm.ts';
 import * as uapi from '../kvm/uapi.ts';
-import type { CallResult } from './guest-machine.ts';
+import type { CallResult } from './call-result.ts';
 
 const pageHeadBytes = 16;
 const xmmCount = 16;

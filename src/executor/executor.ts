@@ -15,6 +15,8 @@ export interface TargetFacts {
   readonly irqchips: readonly string[];
   /** Whether Xen hypercalls can be intercepted (KVM_CAP_XEN_HVM with KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL). */
   readonly xen: boolean;
+  /** Parameters that KVM's modules were asked to have, as the kernel has them now: `halt_poll_ns=0 npt=N`. */
+  readonly kvmOptions: string;
 }
 
 export interface RunOptions {

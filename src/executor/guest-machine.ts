@@ -5,7 +5,7 @@
 import { HV_X64_MSR_GUEST_OS_ID, HV_X64_MSR_HYPERCALL } from '../abi/hyperv.ts';
 import { APIC_DM_INIT, APIC_DM_NMI } from '../abi/lapic.ts';
 import type { VcpuSetup } from '../case/case.ts';
-import type { CallExit, GuestException, LapicChanges, RegisterChange } from '../case/observation.ts';
+import type { LapicChanges } from '../case/observation.ts';
 import {
   type CallEntry,
   callRegisterBytes,
@@ -23,32 +23,13 @@ import { area } from '../guest/memory-map.ts';
 import type { GuestCode } from '../guest/program.ts';
 import type { Kvm, Vm } from '../kvm/kvm.ts';
 import * as uapi from '../kvm/uapi.ts';
+import { type CallResult, UnexpectedExit } from './call-result.ts';
 import { EntryCaller } from './entry-caller.ts';
 import { GuestVcpu } from './guest-vcpu.ts';
 import { MemoryWatch } from './memory-watch.ts';
 import { type HypervCpuid, setUpVm } from './platform.ts';
 import { LostWakeUp, Receiver } from './receiver.ts';
 import { registerChanges } from './register-changes.ts';
-
-/** What one call did to its sender. */
-export interface CallResult {
-  readonly result: bigint | null;
-  readonly exception: GuestException | null;
-  readonly exit: CallExit | null;
-  readonly registers: readonly RegisterChange[];
-}
-
-/** The guest made an exit that its program does not make; the machine must not be used any more. */
-export class UnexpectedExit extends Error {
-  override name = 'UnexpectedExit';
-  /** Results of the calls that completed before. */
-  readonly completed: readonly CallResult[];
-
-  constructor(description: string, completed: readonly CallResult[] = []) {
-    super(description);
-    this.completed = completed;
-  }
-}
 
 const noLog = { vectors: [], priorities: [] } as const;
 
@@ -148,6 +129,18 @@ export class GuestMachine implements Disposable {
    */
   call(sender: number, calls: readonly ProgramCall[]): CallResult[] {
     const member = this.#members[sender]!;
+    this.putCalls(sender, calls);
+    this.#command(member, map.commands.calls);
+    member.guest.vcpu.run();
+    const results = this.resultsOf(sender, calls.length);
+    const exit = this.describeUnexpectedExit(sender);
+    if (exit !== null) throw new UnexpectedExit(exit, results);
+    return results;
+  }
+
+  /** Puts calls into a vCPU's ring. */
+  putCalls(sender: number, calls: readonly ProgramCall[]): void {
+    const member = this.#members[sender]!;
     member.receiver.forget();
     member.guest.goHome();
     const input = member.base + area.input;
@@ -156,13 +149,46 @@ export class GuestMachine implements Disposable {
     }
     this.#put(member, area.cursor, BigInt(input));
     this.#put(member, area.end, BigInt(input + calls.length * callRegisterBytes));
-    this.#command(member, map.commands.calls);
-    member.guest.vcpu.run();
-    const done = Number(this.#get(member, area.cursor) - BigInt(input)) / callRegisterBytes;
-    const results = this.#readResults(member, Math.max(0, Math.min(calls.length, Math.floor(done))));
-    const exit = this.describeUnexpectedExit(sender);
-    if (exit !== null) throw new UnexpectedExit(exit, results);
-    return results;
+  }
+
+  /** What came of the calls in a vCPU's ring, of which there were `count`; fewer when it was stopped. */
+  resultsOf(sender: number, count: number): CallResult[] {
+    const member = this.#members[sender]!;
+    const done = Number(this.#get(member, area.cursor) - BigInt(member.base + area.input)) / callRegisterBytes;
+    return this.#readResults(member, Math.max(0, Math.min(count, Math.floor(done))));
+  }
+
+  /**
+   * Starts a vCPU on a thread of its own with a command and words of its area; whether its next exit is one to us, or
+   * it was asked to exit.
+   */
+  start(
+    position: number,
+    command: keyof typeof map.commands,
+    words: readonly (readonly [offset: number, value: bigint])[],
+  ): Promise<boolean> {
+    const member = this.#members[position]!;
+    member.guest.goHome();
+    for (const [offset, value] of words) this.#put(member, offset, value);
+    this.#command(member, map.commands[command]);
+    return member.guest.vcpu.runInterruptibly();
+  }
+
+  /** How many rounds a vCPU goes before each call of its ring; they stay until they are set anew. */
+  putSpins(sender: number, spins: readonly number[]): void {
+    const member = this.#members[sender]!;
+    for (const [index, count] of spins.entries()) {
+      this.#put(member, area.results + index * callRegisterBytes + map.resultEntry.spins, BigInt(count));
+    }
+  }
+
+  /** Sets a word that all vCPUs share. */
+  share(address: number, value: bigint): void {
+    this.#words[address >>> 3] = value;
+  }
+
+  guestAt(position: number): GuestVcpu {
+    return this.#members[position]!.guest;
   }
 
   /**
@@ -246,6 +272,11 @@ export class GuestMachine implements Disposable {
     const rip = vcpu.regs.readBigUInt64LE(uapi.regs.rip);
     const name = uapi.exitReasonNames[reason] ?? `exit ${reason}`;
     return `vCPU ${position}: ${name} at hypercall instruction ${signed(Number(rip) - this.#code.hypercall)}`;
+  }
+
+  /** The machine is in a state that no program starts from. */
+  spoil(): void {
+    this.#isUsable = false;
   }
 
   /** Gives the machine up: one of its vCPUs does not come back from KVM_RUN. */

@@ -2,7 +2,7 @@
 import * as hyperv from '../abi/hyperv.ts';
 import * as lapic from '../abi/lapic.ts';
 import type { VcpuSetup } from '../case/case.ts';
-import type { LapicChanges } from '../case/observation.ts';
+import type { LapicChanges, VcpuState } from '../case/observation.ts';
 import type { ProgramApic } from '../case/program.ts';
 import { setSpecialRegisters } from '../guest/image.ts';
 import { area, vcpuArea } from '../guest/memory-map.ts';
@@ -21,6 +21,7 @@ const noChanges: LapicChanges = new Map();
 const mpStates: Readonly<Record<VcpuSetup['idle'], number>> = {
   parked: uapi.KVM_MP_STATE_RUNNABLE,
   halted: uapi.KVM_MP_STATE_RUNNABLE,
+  spinning: uapi.KVM_MP_STATE_RUNNABLE,
   uninitialized: uapi.KVM_MP_STATE_UNINITIALIZED,
   'init-received': uapi.KVM_MP_STATE_INIT_RECEIVED,
 };
@@ -102,6 +103,23 @@ export class GuestVcpu implements Disposable {
     this.#general.copy(this.vcpu.regs);
     this.vcpu.setAllRegs();
     this.#isAtHome = true;
+  }
+
+  /** Brings it back from `hlt` or from wherever it was asked to exit. */
+  wakeUp(): void {
+    this.#isAtHome = false;
+    this.#mpState = uapi.KVM_MP_STATE_RUNNABLE;
+    this.vcpu.setMpState(this.#mpState);
+  }
+
+  /** Registers as of its last exit, activity and LAPIC; of a vCPU that runs this would wait. */
+  state(): VcpuState {
+    const { regs } = this.vcpu;
+    return {
+      mpState: this.vcpu.getMpState(),
+      registers: Array.from({ length: uapi.sizes.kvm_regs / 8 }, (_, index) => regs.readBigUInt64LE(8 * index)),
+      lapic: this.lapicChanges(),
+    };
   }
 
   /** Somebody else sets its registers from here on, or it stands where the guest program does not wait for a command. */

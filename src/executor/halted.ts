@@ -4,7 +4,8 @@
  * whichever vector it has and whatever the sender is about to do.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type GuestMachine, UnexpectedExit } from './guest-machine.ts';
+import { UnexpectedExit } from './call-result.ts';
+import type { GuestMachine } from './guest-machine.ts';
 
 const pollMs = 1;
 /** An NMI that arrives just before `hlt` wakes nobody, so it is sent again; after this the vCPU counts as lost. */

@@ -11,8 +11,10 @@ import { MSR_IA32_APICBASE } from '../abi/lapic.ts';
 import { assembleGuest, type GuestCode } from '../guest/program.ts';
 import { Kvm, type Vm } from '../kvm/kvm.ts';
 import { KvmError } from '../kvm/libc.ts';
+import { currentParameters } from '../kvm/module-parameters.ts';
 import { KVM_CAP } from '../kvm/uapi.ts';
 import { type Executor, type RunOptions, SkippedError, type TargetFacts } from './executor.ts';
+import { ConcurrentRunner } from './concurrent-runner.ts';
 import { GuestMachine } from './guest-machine.ts';
 import { canInterceptXen, HypervCpuid, platformKey, xenMsr } from './platform.ts';
 import { ProgramRunner } from './program-runner.ts';
@@ -29,11 +31,12 @@ const neededCapabilities = ['HYPERV', 'HYPERV_VP_INDEX', 'HYPERV_SEND_IPI', 'HYP
 /**
  * Opens /dev/kvm.
  *
+ * @param parameters those that KVM's modules were loaded with.
  * @throws SkippedError when it is absent, may not be opened, or has no Hyper-V; the message says which.
  */
-export function openKvmExecutor(target: 'lab' | 'host'): KvmExecutor {
+export function openKvmExecutor(target: 'lab' | 'host', parameters = ''): KvmExecutor {
   process.env['UV_THREADPOOL_SIZE'] ??= poolThreads;
-  return new KvmExecutor(target, openKvm());
+  return new KvmExecutor(target, openKvm(), parameters);
 }
 
 /** /dev/kvm with everything that a test needs; throws as `openKvmExecutor` does. */
@@ -69,7 +72,7 @@ export class KvmExecutor implements Executor {
   /** Changes of memory that no program is known to have made. */
   #strayMemory: MemoryChange[] = [];
 
-  constructor(target: 'lab' | 'host', kvm: Kvm) {
+  constructor(target: 'lab' | 'host', kvm: Kvm, parameters: string) {
     this.#kvm = kvm;
     this.#cpuid = new HypervCpuid(kvm);
     const cpu = cpuVendor(this.#cpuid.entries);
@@ -80,6 +83,7 @@ export class KvmExecutor implements Executor {
       kvmMaxVcpus: kvm.check(KVM_CAP.MAX_VCPUS),
       irqchips: ['kernel', ...(kvm.check(KVM_CAP.SPLIT_IRQCHIP) > 0 ? ['split'] : []), 'none'],
       xen: canInterceptXen(kvm),
+      kvmOptions: currentParameters(parameters),
     };
     this.#code = assembleGuest(cpu === 'AuthenticAMD' || cpu === 'HygonGenuine' ? 'vmmcall' : 'vmcall');
     this.#spare = openSpareVm(kvm);
@@ -107,14 +111,14 @@ export class KvmExecutor implements Executor {
   async #runOne(program: Program, exact: boolean): Promise<Observation> {
     if (exact) {
       using machine = new GuestMachine(this.#kvm, this.#code, this.#cpuid, program);
-      const observation = await new ProgramRunner(machine, program, true).run();
+      const observation = await runOn(machine, program, true);
       return { ...observation, memory: machine.memory.takeChanges() };
     }
     const key = platformKey(program);
     const machine = this.#machineFor(key, program);
     const pages = hypercallPages(program);
     this.#strayMemory.push(...machine.memory.takeChangesOf(pages));
-    const observation = await new ProgramRunner(machine, program, false).run();
+    const observation = await runOn(machine, program, false);
     const memory = machine.memory.takeChangesOf(pages);
     if (!machine.isUsable) {
       this.#used.delete(machine);
@@ -152,6 +156,12 @@ export class KvmExecutor implements Executor {
   }
 }
 
+function runOn(machine: GuestMachine, program: Program, isExact: boolean): Promise<Observation> {
+  const { schedule } = program.machine;
+  if (schedule !== null) return new ConcurrentRunner(machine, program, schedule).run();
+  return new ProgramRunner(machine, program, isExact).run();
+}
+
 /** Pages of RAM that KVM may be asked to write: hypercall pages, ascending. Nothing else is for KVM to write. */
 function hypercallPages({ steps }: Program): bigint[] {
   const pages = new Set<bigint>();
@@ -176,6 +186,8 @@ function openSpareVm(kvm: Kvm): Vm {
   // A fresh vCPU's APIC is software-disabled. The handles stay open until the process ends.
   vm.createVcpu(0);
   vm.createVcpu(1).setMsr(MSR_IA32_APICBASE, 0n);
+  // One without a LAPIC in the kernel (kvm_has_noapic_vcpu); its handles stay open as well.
+  kvm.createVm().createVcpu(0);
   return vm;
 }
 

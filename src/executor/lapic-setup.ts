@@ -1,6 +1,7 @@
 /** The state of a local APIC in which programs start. */
 import * as lapic from '../abi/lapic.ts';
 import type { VcpuSetup } from '../case/case.ts';
+import type { LapicChanges } from '../case/observation.ts';
 import type { Vcpu } from '../kvm/kvm.ts';
 
 type ApicState = VcpuSetup['apic'];
@@ -85,4 +86,12 @@ function presetPage({ bytes }: LapicPage, { tpr, irr, isr }: VcpuSetup): Buffer 
     }
   }
   return page;
+}
+
+/** Whether anything is pending; IRR is all zero at set-up. */
+export function hasPending(changes: LapicChanges): boolean {
+  for (let offset = lapic.APIC_IRR; offset < lapic.APIC_IRR + 0x80; offset += 0x10) {
+    if ((changes.get(offset) ?? 0) !== 0) return true;
+  }
+  return false;
 }

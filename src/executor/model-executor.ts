@@ -17,6 +17,7 @@ export const modelFacts: TargetFacts = {
   kvmMaxVcpus: 4096,
   irqchips: ['kernel', 'split', 'none'],
   xen: true,
+  kvmOptions: '',
 };
 
 /**
@@ -40,6 +41,7 @@ export function openModelExecutor(mutant?: string): Executor {
 
 /** What an executor sees that observes exactly the outcome. */
 export function observationOf(outcome: Outcome, { exact }: RunOptions): Observation {
+  const isConcurrent = outcome.steps.some(({ leeway }) => leeway !== null);
   const steps = outcome.steps.map(
     ({ result, exception, exit, registers, arrivals, priorities, lapics }): StepObservation => ({
       result,
@@ -48,7 +50,8 @@ export function observationOf(outcome: Outcome, { exact }: RunOptions): Observat
       registers,
       arrivals,
       priorities,
-      lapics: exact ? lapics : null,
+      leftovers: [],
+      lapics: exact && !isConcurrent ? lapics : null,
     }),
   );
   const lapics = outcome.steps.at(-1)?.lapics ?? [];
@@ -69,5 +72,5 @@ function runAll(programs: readonly Program[], options: RunOptions, mutant: Mutan
 function runOne(program: Program, options: RunOptions, mutant: Mutant | null): Observation {
   const outcome = predict(program, modelFacts, { ...kvmModel, ...mutant?.createParts?.() });
   const observation = observationOf(outcome, options);
-  return mutant?.observe?.(observation, outcome) ?? observation;
+  return mutant?.observe?.(observation, outcome, program) ?? observation;
 }

@@ -2,7 +2,7 @@
 import { HVCALL_SEND_IPI_EX, vpsPerBank, xmmRegisterCount } from '../abi/hypercall.ts';
 import { type Case, makeCase, makeStep, type SendIpiExStep, type SendIpiStep } from '../case/case.ts';
 import type { Observation, StepObservation } from '../case/observation.ts';
-import { registerOffset } from '../case/program.ts';
+import { type Program, registerOffset } from '../case/program.ts';
 import { type Call, decodeCall } from '../../oracle/decode.ts';
 import type { Model } from '../../oracle/model.ts';
 import type { Outcome } from '../../oracle/outcome.ts';
@@ -22,7 +22,7 @@ export interface Mutant {
   /** The model's parts that are wrong; called once for each program, because a wrong part may remember. */
   createParts?(): Parts;
   /** What the wrong KVM shows besides what the outcome says. */
-  observe?(observation: Observation, outcome: Outcome): Observation;
+  observe?(observation: Observation, outcome: Outcome, program: Program): Observation;
 }
 
 export const isEx = (call: Call): boolean => call.code === HVCALL_SEND_IPI_EX;

@@ -7,8 +7,15 @@ import { callerMutants } from './mutants-of-caller.ts';
 import { deliveryMutants } from './mutants-of-delivery.ts';
 import { inputMutants } from './mutants-of-input.ts';
 import { receiverMutants } from './mutants-of-receivers.ts';
+import { runningMutants } from './mutants-of-running.ts';
 
-export const mutants: readonly Mutant[] = [...inputMutants, ...deliveryMutants, ...callerMutants, ...receiverMutants];
+export const mutants: readonly Mutant[] = [
+  ...inputMutants,
+  ...deliveryMutants,
+  ...callerMutants,
+  ...receiverMutants,
+  ...runningMutants,
+];
 
 /** The mutant of that name. */
 export function findMutant(name: string): Mutant | undefined {

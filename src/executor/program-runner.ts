@@ -4,7 +4,8 @@
  */
 import type { Program, ProgramAct, ProgramCall, ProgramRun, ProgramStep } from '../case/program.ts';
 import type { LapicChanges, Observation, StepObservation } from '../case/observation.ts';
-import { type CallResult, type GuestMachine, UnexpectedExit } from './guest-machine.ts';
+import { type CallResult, noCall, UnexpectedExit } from './call-result.ts';
+import type { GuestMachine } from './guest-machine.ts';
 import { HaltedVcpus } from './halted.ts';
 
 /** KVM reads at most this much of an input block: 24 bytes and 64 banks. */
@@ -13,8 +14,6 @@ const blockBytesMax = 24 + 8 * 64;
 type Change = Exclude<ProgramStep, ProgramCall | ProgramRun | ProgramAct>;
 /** What the handlers of all vCPUs logged during a step. */
 type Logs = Pick<StepObservation, 'arrivals' | 'priorities'>;
-/** What a step that is no call has of a call's results. */
-const noCall: CallResult = { result: null, exception: null, exit: null, registers: [] };
 
 export class ProgramRunner {
   readonly #machine: GuestMachine;
@@ -137,6 +136,7 @@ export class ProgramRunner {
       registers: call?.registers ?? [],
       arrivals,
       priorities,
+      leftovers: [],
       lapics: this.#isExact && this.#halted.length === 0 ? this.#lapics() : null,
     });
   }

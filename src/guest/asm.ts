@@ -19,6 +19,7 @@ export interface Operand {
 export const gs = (offset: number): Operand => ({ isGs: true, base: null, offset });
 export const gsAtRax = (offset: number): Operand => ({ isGs: true, base: 'rax', offset });
 export const gsAtRcx = (offset: number): Operand => ({ isGs: true, base: 'rcx', offset });
+export const absolute = (address: number): Operand => ({ isGs: false, base: null, offset: address });
 export const at = (base: 'rsp' | 'rax' | 'rcx', offset: number): Operand => ({ isGs: false, base, offset });
 
 const REX_W = 0x48;
@@ -99,7 +100,7 @@ export class Assembler {
   }
 
   /** `mov register32, immediate`: clears the upper half. */
-  moveImmediate(register: 'rax', value: number): this {
+  moveImmediate(register: 'rax' | 'rcx', value: number): this {
     return this.#emit(0xb8 + registers.indexOf(register)).#dword(value);
   }
 
@@ -126,6 +127,21 @@ export class Assembler {
   /** `inc qword memory`. */
   increment(operand: Operand): this {
     return this.#withOperand(REX_W, [0xff], 'rax', operand);
+  }
+
+  /** `lock inc qword memory`. */
+  lockIncrement(operand: Operand): this {
+    return this.#emit(0xf0).#withOperand(REX_W, [0xff], 'rax', operand);
+  }
+
+  /** `dec rcx`. */
+  decrementRcx(): this {
+    return this.#emit(REX_W, 0xff, 0xc9);
+  }
+
+  /** `mov cr8, rax`. */
+  moveRaxToCr8(): this {
+    return this.#emit(REX_R | 0x40, 0x0f, 0x22, 0xc0);
   }
 
   /** `add rsp, immediate` of 8 bits. */

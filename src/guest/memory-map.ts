@@ -37,6 +37,9 @@ export const selectors = { code: 0x08, data: 0x10, tss: 0x18, code32: 0x28 } as 
 /** Stack of a call with an entry of its own; one such call runs at a time. */
 export const entryStack = { start: 0xc000, top: 0xd000 } as const;
 
+/** What racing vCPUs share, each word in a cache line of its own: how many have come to the start, and how many senders are done. */
+export const race = { start: 0xd000, arrived: 0xd000, done: 0xd040, end: 0xd080 } as const;
+
 /** A region for each vCPU, `vcpuBytes` apart. GS base points to its start. */
 const vcpuStart = 0x20000;
 const vcpuBytes = 0x18000;
@@ -94,6 +97,12 @@ export const area = {
   /** Before each call: the registers that no call uses, then XMM6..XMM15. */
   registersBefore: 0x90,
   xmmBefore: 0x100,
+  /** Of a racing vCPU: how many start together, and how many of them send. */
+  parties: 0x200,
+  senders: 0x208,
+  /** Of a spinning one: whether it raises its TPR all the time, and the class to which it lowers it again. */
+  flickers: 0x210,
+  tprClass: 0x218,
   /** Vectors in the order of their handlers, one byte each. */
   log: 0x1000,
   tss: 0x2000,
@@ -118,11 +127,21 @@ export const outputFlagsOffset = 8 * quietRegisters.length;
 export const outputHighXmmOffset = outputFlagsOffset + 8;
 /** Entry of `outputXmm`: XMM6..XMM13. */
 export const quietXmm = { first: 6, last: 15, lastInOutputXmm: 13 } as const;
-/** Entry of `results`. */
-export const resultEntry = { rax: 0, rsp: 8, exception: 16, exceptionRip: 24 } as const;
+/** Entry of `results`; `spins` is how often the guest goes round in a circle before the call. */
+export const resultEntry = { rax: 0, rsp: 8, exception: 16, exceptionRip: 24, spins: 32 } as const;
 
 /** Values of `command`. */
-export const commands = { calls: 1n, window: 2n, halt: 3n, write: 4n, leave: 5n, open: 6n, haltOnce: 7n } as const;
+export const commands = {
+  calls: 1n,
+  window: 2n,
+  halt: 3n,
+  write: 4n,
+  leave: 5n,
+  open: 6n,
+  haltOnce: 7n,
+  race: 8n,
+  spin: 9n,
+} as const;
 /** Ports of the guest program's exits: it waits for a command; its log is full; a call returned; it raised an exception. */
 export const ports = { idle: 0x10, logFull: 0x11, returned: 0x12, exception: 0x13 } as const;
 
@@ -163,12 +182,14 @@ refuseOverlap('guest memory', [
   { start: shared.stubs, end: shared.stubs + 256 * stubBytes },
   ...[shared.directory32, shared.entryTables, shared.entryCode].map((start) => ({ start, end: start + page })),
   { start: entryStack.start, end: entryStack.top },
+  { start: race.start, end: race.end },
   ...Array.from({ length: caseLimits.vcpus }, (_, i) => ({ start: vcpuArea(i), end: vcpuArea(i) + vcpuBytes })),
   { start: Number(arenaStart), end: Number(ramEnd) },
 ]);
 refuseOverlap('vCPU area', [
   { start: 0, end: area.xmmBefore + 16 * 10 },
   { start: area.stack, end: area.pprMsr + 8 },
+  { start: area.parties, end: area.tprClass + 8 },
   { start: area.log, end: area.log + page },
   { start: area.tss, end: area.tss + 104 },
   { start: area.input, end: area.assist },

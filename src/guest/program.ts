@@ -10,7 +10,7 @@ import { HV_X64_MSR_EOI } from '../abi/hyperv.ts';
 import { APIC_DEFAULT_PHYS_BASE, APIC_EOI, APIC_PROCPRI, X2APIC_MSR_EOI, x2apicMsr } from '../abi/lapic.ts';
 import type { VcpuSetup } from '../case/case.ts';
 import { callRegisterBytes, registerOffset } from '../case/program.ts';
-import { Assembler, at, gs, gsAtRax, gsAtRcx } from './asm.ts';
+import { absolute, Assembler, at, gs, gsAtRax, gsAtRcx } from './asm.ts';
 import * as map from './memory-map.ts';
 import { area } from './memory-map.ts';
 
@@ -46,6 +46,7 @@ export function assembleGuest(instruction: HypercallInstruction): GuestCode {
   emitStoreRegisters(code);
   emitWindow(code);
   emitActs(code);
+  emitRace(code);
   emitHandlers(code);
   return {
     instruction,
@@ -78,7 +79,12 @@ function emitCommands(code: Assembler): void {
 }
 
 function emitCalls(code: Assembler, instruction: HypercallInstruction): void {
-  code.label('calls').load('rax', gs(area.cursor)).compare('rax', gs(area.end)).jumpIfEqual('idle');
+  code.label('calls').load('rax', gs(area.cursor)).compare('rax', gs(area.end)).jumpIfEqual('calls done');
+  code
+    .load('rcx', at('rax', area.results - area.input + map.resultEntry.spins))
+    .testRcx()
+    .jumpIfEqual('next call');
+  code.label('spin before call').decrementRcx().jumpIfNotEqual('spin before call').label('next call');
   code.storeImmediate(gs(area.exception), 0);
   code.load('rsp', gs(area.flagsBeforeAddress)).popfq().load('rsp', gs(area.cursor));
   map.quietRegisters.forEach((register, index) => code.load(register, gs(area.registersBefore + 8 * index)));
@@ -155,6 +161,35 @@ function emitActs(code: Assembler): void {
   // The handler that is stayed in returns into the window in which it began, or into one of a handler around it.
   code.label('leave').compareImmediate(gs(area.depth), 0).jumpIfEqual('idle').addImmediate(gs(area.depth), -1);
   code.load('rsp', gs(area.stack)).pop('rax').store(gs(area.stack), 'rax').jump('acknowledge');
+}
+
+/**
+ * How often a racing vCPU looks whether the others have come before it goes ahead without them: 1 to 2 ms under TCG.
+ */
+const startLooksMax = 200_000;
+/**
+ * Rounds in which a spinning receiver must have taken everything once all senders are done. A kick that was sent is in
+ * flight by then, so a few rounds would do; all of them are some 0.1 ms under TCG, where the tick that would make up for
+ * a lost kick comes every 4 ms.
+ */
+const settleRounds = 20_000;
+/** A class of TPR that blocks every vector. */
+const tprClassMax = 15;
+
+function emitRace(code: Assembler): void {
+  const [arrived, done] = [absolute(map.race.arrived), absolute(map.race.done)];
+  code.label('calls done').lockIncrement(done).jump('idle');
+
+  code.label('race').lockIncrement(arrived).moveImmediate('rcx', startLooksMax);
+  code.label('race start').load('rax', arrived).compare('rax', gs(area.parties)).jumpIfAboveOrEqual('calls');
+  code.decrementRcx().jumpIfNotEqual('race start').jump('calls');
+
+  code.label('spin').load('rsp', gs(area.stack)).lockIncrement(arrived).sti();
+  code.label('spin round').compareImmediate(gs(area.flickers), 0).jumpIfEqual('spin look');
+  code.moveImmediate('rax', tprClassMax).moveToCr8().load('rax', gs(area.tprClass)).moveToCr8();
+  code.label('spin look').load('rax', done).compare('rax', gs(area.senders)).jumpIfNotEqual('spin round');
+  code.moveImmediate('rcx', settleRounds);
+  code.label('settle').decrementRcx().jumpIfNotEqual('settle').cli().jump('idle');
 }
 
 function emitHandlers(code: Assembler): void {

@@ -4,6 +4,7 @@
  */
 import { APIC_DEFAULT_PHYS_BASE, lapicPageBytes } from '../abi/lapic.ts';
 import { closeFile, EAGAIN, EINTR, ioctl, ioctlOnThread, KvmError, Mapping, openFile, tryIoctl } from './libc.ts';
+import { type SleepingCall, SYS_ioctl } from './threads.ts';
 import * as uapi from './uapi.ts';
 
 /** The system descriptor. */
@@ -250,6 +251,31 @@ export class Vcpu implements Disposable {
       if (result >= 0) return;
       Vcpu.#retryable(-result);
     }
+  }
+
+  /**
+   * The same until `askToExit`; whether there was an exit to us. When there was none, the guest stands where it was
+   * when it was asked: KVM looks for signals before it enters the guest (vcpu_run).
+   */
+  async runInterruptibly(): Promise<boolean> {
+    for (;;) {
+      const result = await ioctlOnThread(this.#fd, uapi.KVM_RUN, 0);
+      const wasAsked = this.#run.bytes[uapi.kvmRun.immediateExit] === 1;
+      this.#run.bytes[uapi.kvmRun.immediateExit] = 0;
+      if (result >= 0) return true;
+      if (wasAsked && -result === EINTR) return false;
+      Vcpu.#retryable(-result);
+    }
+  }
+
+  /** Makes `runInterruptibly` return; a thread that is in KVM_RUN already must be signalled besides. */
+  askToExit(): void {
+    this.#run.bytes[uapi.kvmRun.immediateExit] = 1;
+  }
+
+  /** Whether a thread that sleeps in this system call does so in this vCPU's KVM_RUN. */
+  isRun({ number, first, second }: SleepingCall): boolean {
+    return number === SYS_ioctl && first === this.#fd && second === uapi.KVM_RUN;
   }
 
   /** Reason of the last exit (KVM_EXIT_*). */

@@ -12,6 +12,7 @@ const ioctlBuffer = libc.func('ioctl', 'int', ['int', 'unsigned long', 'void *']
 const ioctlNumber = libc.func('ioctl', 'int', ['int', 'unsigned long', 'long']);
 const mmapFn = libc.func('void *mmap(void *addr, size_t length, int prot, int flags, int fd, long offset)');
 const munmapFn = libc.func('int munmap(void *addr, size_t length)');
+const syscallFn = libc.func('long syscall(long number, int first, int second, int third)');
 const initModuleFn = libc.func('syscall', 'long', ['long', 'void *', 'unsigned long', 'const char *']);
 
 export const EINTR = 4;
@@ -90,6 +91,16 @@ export function ioctlOnThread(fd: number, request: number, argument: number): Pr
       else resolve(result < 0 ? -koffi.errno() : result);
     });
   });
+}
+
+const SYS_tgkill = 234;
+/** What `signalThread` sends: nobody else uses it, and its default action would end the process. */
+export const wakingSignal = 'SIGUSR2';
+const wakingSignalNumber = 12;
+
+/** Sends `wakingSignal`, for which there must be a handler, to a thread of this process; one that is gone gets nothing. */
+export function signalThread(tid: number): void {
+  syscallFn(SYS_tgkill, process.pid, tid, wakingSignalNumber);
 }
 
 const PROT_READ_WRITE = 3;

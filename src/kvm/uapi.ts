@@ -85,6 +85,7 @@ export const KVM_CAP = {
 
 /** kvm_run: offsets, and exit reasons by number. */
 export const kvmRun = {
+  immediateExit: 1,
   exitReason: 8,
   ioPort: 34,
   hypervResult: 48,

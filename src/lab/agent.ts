@@ -3,7 +3,7 @@
  * them executed by that KVM, and sends back what was seen. Reads and writes block: nothing else goes on here.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, openSync, readdirSync, readFileSync, readSync, writeSync } from 'node:fs';
+import { existsSync, openSync, readdirSync, readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { type KvmExecutor, openKvmExecutor } from '../executor/kvm-executor.ts';
 import { loadKernelModule } from '../kvm/libc.ts';
@@ -29,12 +29,13 @@ async function main(): Promise<void> {
       continue;
     }
     if (frame.kind !== 'modules') return fail(`the agent got ${frame.kind} before its modules`);
-    loadModules(frame.payload);
+    const parameters = loadModules(frame.payload);
     try {
-      executor = openKvmExecutor('lab');
+      executor = openKvmExecutor('lab', parameters);
     } catch (error) {
       return sendError(send, error);
     }
+    bringCpusOnline();
     send('ready', JSON.stringify(executor.facts));
   }
 }
@@ -52,20 +53,25 @@ function* readFrames(port: number): Generator<Frame> {
   }
 }
 
-/** Loads the modules of the KVM under test; ends this process when there is no /dev/kvm then. */
-function loadModules(payload: Buffer): void {
+/**
+ * Loads the modules of the KVM under test, and returns the parameters that they were given; ends this process when there is
+ * no /dev/kvm then.
+ */
+function loadModules(payload: Buffer): string {
   const isIntel = readFileSync('/proc/cpuinfo', 'latin1').includes('GenuineIntel');
   const foreign = isIntel ? 'kvm-amd.ko' : 'kvm-intel.ko';
   let complaint: string | null = null;
+  const given = new Set<string>();
   for (const { file, parameters, bytes } of decodeModules(payload)) {
     if (file === foreign) continue;
+    for (const parameter of parameters.split(' ')) given.add(parameter);
     try {
       loadKernelModule(bytes, parameters);
     } catch (error) {
       complaint ??= `${file}: ${(error as Error).message}${wordsOfKernel(file)}`;
     }
   }
-  if (existsSync('/dev/kvm')) return;
+  if (existsSync('/dev/kvm')) return [...given].join(' ').trim();
   fail(`no /dev/kvm: ${complaint ?? 'the kernel has no KVM for this CPU, and no module was given'}`);
 }
 
@@ -110,6 +116,19 @@ function runProgram(argv: string[], send: Send): Promise<ExecEnd> {
     child.on('error', reject);
     child.on('close', (code, signal) => resolve({ exitCode: code ?? 128 + constants.signals[signal!] }));
   });
+}
+
+/**
+ * The kernel boots with one CPU (`maxcpus=1`); the others come now, when the executor holds everything whose first and last
+ * user makes KVM patch the kernel's code. Emulated CPUs that meet a half-patched instruction panic.
+ */
+function bringCpusOnline(): void {
+  const folder = '/sys/devices/system/cpu';
+  for (const name of listFolder(folder)) {
+    const file = `${folder}/${name}/online`;
+    if (/^cpu\d+$/.test(name) && existsSync(file) && readFileSync(file, 'latin1').trim() === '0')
+      writeFileSync(file, '1');
+  }
 }
 
 /** Opens the virtio-serial port; its number depends on the kernel, its name does not. */

@@ -16,9 +16,11 @@ export interface BootOptions {
   readonly qemu: string;
   readonly kernel: Kernel;
   readonly accel: 'tcg' | 'kvm';
+  readonly cpus: 1 | 2;
   readonly initramfs: Initramfs;
-  /** Modules of the KVM under test, and what they need. */
+  /** Modules of the KVM under test, and what they need; and their parameters, by their files. */
   readonly modules: readonly Module[];
+  readonly parameters: ReadonlyMap<string, string>;
   /** See `Channel`. */
   readonly silenceMs: number;
   readonly say: Say;
@@ -57,9 +59,9 @@ function boot({ initramfs }: BootOptions, memory: string | null): Origin {
 
 /** Null when there is no state to start from, and none can be made. */
 async function bootFromState(options: BootOptions): Promise<Started | null> {
-  const { qemu, kernel, accel, initramfs, say, signal } = options;
+  const { qemu, kernel, accel, cpus, initramfs, say, signal } = options;
   if (accel === 'kvm') return null;
-  const folder = stateFolder({ qemu, bzImage: kernel.bzImage, initramfsKey: initramfs.key });
+  const folder = stateFolder({ qemu, bzImage: kernel.bzImage, cpus, initramfsKey: initramfs.key });
   const isThere = await useState(folder);
   try {
     if (!isThere) await makeState(folder, (files) => saveBooted(options, files));
@@ -90,7 +92,11 @@ async function bootFrom(options: BootOptions, origin: Origin): Promise<Started> 
   const { machine, channel, result, warning } = await start(options, origin, async (started) => {
     if (origin.kind === 'boot') await started.channel.waiting;
     else await started.machine.load(origin.files).catch(throwStateError);
-    started.channel.handOver(encodeModules(options.modules.map((module) => ({ ...module, parameters: '' }))));
+    started.channel.handOver(
+      encodeModules(
+        options.modules.map((module) => ({ ...module, parameters: options.parameters.get(module.file) ?? '' })),
+      ),
+    );
     return started.channel.ready;
   });
   if (warning !== null) options.say(`${options.kernel.spec} warned while it booted: ${warning.fingerprint}`);
@@ -112,10 +118,10 @@ async function start<T>(
   origin: Origin,
   wait: (opened: Opened) => Promise<T>,
 ): Promise<Opened & { readonly result: T; readonly warning: KernelFailure | null }> {
-  const { qemu, kernel, accel, silenceMs, signal } = options;
+  const { qemu, kernel, accel, cpus, silenceMs, signal } = options;
   signal?.throwIfAborted();
   const channel = new Channel(silenceMs);
-  const machine = await Machine.start({ qemu, bzImage: kernel.bzImage, accel, origin, listener: channel });
+  const machine = await Machine.start({ qemu, bzImage: kernel.bzImage, accel, cpus, origin, listener: channel });
   channel.attach(machine);
   const timer = setTimeout(() => channel.close(new BootTimeout()), bootSecondsMax * 1000);
   const onAbort = (): void => channel.close(new InfrastructureError('the boot was interrupted'));

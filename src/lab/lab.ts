@@ -13,6 +13,7 @@ import { prepareInitramfs } from './initramfs.ts';
 import { ensureTools } from './install.ts';
 import { resolveKernel } from './kernels.ts';
 import type { Machine } from './machine.ts';
+import { parametersOf, parseKvmOptions } from './kvm-options.ts';
 import { collectModules } from './modules.ts';
 import type { ExecEnd } from './protocol.ts';
 
@@ -21,6 +22,8 @@ export interface LabOptions {
   readonly kernel: string;
   /** Folder of kvm*.ko that go before the kernel's own. */
   readonly kvmModules?: string | null | undefined;
+  /** Parameters of KVM's modules, like `halt_poll_ns=0 npt=0`. */
+  readonly kvmOptions?: string | null | undefined;
   /** Whether missing programs and kernels may be installed. */
   readonly install: 'auto' | 'refuse';
   /** Takes one line about what is being done. */
@@ -29,6 +32,8 @@ export interface LabOptions {
   readonly signal?: AbortSignal | undefined;
   /** `kvm` only where the host offers nested virtualization; default `tcg`. */
   readonly accel?: 'tcg' | 'kvm' | undefined;
+  /** Emulated CPUs; default 1. With two, vCPUs on threads of their own run at the same time. */
+  readonly cpus?: 1 | 2 | undefined;
   /** Seconds without an answer after which the kernel counts as hung; default 20. */
   readonly silenceSeconds?: number | undefined;
 }
@@ -55,9 +60,11 @@ export async function openLab(options: LabOptions): Promise<Lab> {
     qemu: tools['qemu-system-x86_64'],
     kernel,
     accel,
+    cpus: options.cpus ?? 1,
     initramfs: await prepareInitramfs(tools.busybox, modules.channel),
     // QEMU emulates SVM and no VMX.
     modules: modules.kvm.filter(({ name }) => accel === 'kvm' || name !== 'kvm_intel'),
+    parameters: parametersOf(parseKvmOptions(options.kvmOptions ?? ''), modules.kvm),
     silenceMs: (options.silenceSeconds ?? silenceSecondsDefault) * 1000,
     say: options.say,
     signal: options.signal,

@@ -23,6 +23,7 @@ export interface MachineOptions {
   readonly qemu: string;
   readonly bzImage: string;
   readonly accel: 'tcg' | 'kvm';
+  readonly cpus: 1 | 2;
   readonly origin: Origin;
   readonly listener: MachineListener;
 }
@@ -208,7 +209,7 @@ export class Machine implements AsyncDisposable {
 }
 
 function spawnQemu(options: MachineOptions, folder: string): ChildProcess {
-  const { bzImage, accel, origin } = options;
+  const { bzImage, accel, cpus, origin } = options;
   const path = origin.kind === 'boot' ? origin.memory : origin.files.memory;
   const args = qemuArguments({
     bzImage,
@@ -216,6 +217,7 @@ function spawnQemu(options: MachineOptions, folder: string): ChildProcess {
     memory: path === null ? null : { path, isWritten: origin.kind === 'boot' },
     sockets: { agent: join(folder, 'agent.sock'), control: join(folder, 'control.sock') },
     accel,
+    cpus,
   });
   const [command, ...first] = dyingWithUs(options.qemu);
   // Detached: Ctrl-C in the terminal goes to us alone, and we end QEMU when we are through with it.

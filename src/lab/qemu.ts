@@ -1,4 +1,4 @@
-/** The command line of QEMU: a computer with one CPU, memory, a serial console and one channel; no disk, no network. */
+/** The command line of QEMU: a computer with one CPU or two, memory, a serial console and one channel; no disk, no network. */
 
 export interface QemuOptions {
   readonly bzImage: string;
@@ -10,6 +10,8 @@ export interface QemuOptions {
   readonly sockets: Sockets | null;
   /** `tcg` emulates and needs nothing of the host; `kvm` needs a host that nests. */
   readonly accel: 'tcg' | 'kvm';
+  /** Emulated CPUs; the kernel boots with one of them, the agent brings the other one online. */
+  readonly cpus: 1 | 2;
 }
 
 export interface Sockets {
@@ -53,13 +55,17 @@ const kernelParameters = [
 export function qemuArguments(options: QemuOptions): string[] {
   const cpu = options.accel === 'kvm' ? 'host' : 'max';
   // One thread: as fast as several for one guest CPU, and the other core stays free.
-  const accel = options.accel === 'kvm' ? 'kvm' : 'tcg,thread=single';
-  const append = [...kernelParameters, ...(options.sockets === null ? ['hvipi.shell'] : [])].join(' ');
+  const accel = options.accel === 'kvm' ? 'kvm' : `tcg,thread=${options.cpus === 1 ? 'single' : 'multi'}`;
+  const append = [
+    ...kernelParameters,
+    ...(options.cpus === 1 ? [] : ['maxcpus=1']),
+    ...(options.sockets === null ? ['hvipi.shell'] : []),
+  ].join(' ');
   const { initrd, memory = null } = options;
   const backend = memory === null ? '' : ',memory-backend=memory';
   const rows = [
     ['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none', '-name', 'hvipi-lab'],
-    ['-machine', `pc${backend}`, '-accel', accel, '-cpu', cpu, '-smp', '1', '-m', String(memoryMib)],
+    ['-machine', `pc${backend}`, '-accel', accel, '-cpu', cpu, '-smp', String(options.cpus), '-m', String(memoryMib)],
     ...(memory === null ? [] : [memoryArguments(memory.path, memory.isWritten)]),
     [
       '-kernel',

@@ -16,20 +16,21 @@ export interface StateParts {
   /** Path of QEMU. */
   readonly qemu: string;
   readonly bzImage: string;
+  readonly cpus: 1 | 2;
   /** Of the initramfs. */
   readonly initramfsKey: string;
 }
 
 /** Raise it when the form of a saved state changes. */
 const stateFormat = 1;
-/** Each has some 300 MB on disk; one is used by every lab of a kernel. */
+/** Each has some 300 MB on disk; one is used by every lab of a kernel and a number of CPUs. */
 const statesMax = 4;
 
 /** Where the state is that this lab would start from. */
-export function stateFolder({ qemu, bzImage, initramfsKey }: StateParts): string {
+export function stateFolder({ qemu, bzImage, cpus, initramfsKey }: StateParts): string {
   const sockets = { agent: '', control: '' };
   const memory = { path: '', isWritten: false };
-  const args = qemuArguments({ bzImage, initrd: null, memory, sockets, accel: 'tcg' });
+  const args = qemuArguments({ bzImage, initrd: null, memory, sockets, accel: 'tcg', cpus });
   const stamps = [qemu, bzImage].map((path) => {
     const { size, mtimeMs } = statSync(path);
     return [path, size, mtimeMs];

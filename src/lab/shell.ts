@@ -29,7 +29,7 @@ export async function runLabShell(options: Omit<LabOptions, 'silenceSeconds'>): 
     const initramfs = await prepareInitramfs(tools.busybox, [...channel, ...kvm]);
     await initramfs.write(initrd);
     const accel = options.accel ?? 'tcg';
-    const args = qemuArguments({ bzImage: kernel.bzImage, initrd, sockets: null, accel });
+    const args = qemuArguments({ bzImage: kernel.bzImage, initrd, sockets: null, accel, cpus: 1 });
     const [command, ...first] = dyingWithUs(tools['qemu-system-x86_64']);
     options.say('booting; "exit" or Ctrl-D switches the lab off');
     await new Promise<void>((resolve, reject) => {

@@ -19,16 +19,17 @@ export interface BucketText {
 export function bucketText({ campaign }: CampaignValue, bucket: ReportBucket): BucketText | null {
   if (bucket.finding === null || bucket.file === null) return null;
   const finding = parseFinding(bucket.finding);
-  const { contract, kernel, kvmModules, target } = campaign;
+  const { contract, kernel, kvmModules, kvmOptions, target } = campaign;
   // Written anew: the directory may have been copied or merged since the finding was saved.
   const where = target === 'lab' ? ['--kernel', kernel ?? ''] : ['--target', target];
   const modules = kvmModules === null ? [] : ['--kvm-modules', kvmModules];
+  const options = kvmOptions === null ? [] : ['--kvm-options', kvmOptions];
   const words = contract === 'kvm' ? [] : ['--contract', contract];
   return {
     finding,
     case: formatCase(finding.case),
     stages: formatStages(finding.case, finding.expected, finding.observed),
-    replay: hvipiCommand('replay', bucket.file, ...where, ...modules, ...words),
+    replay: hvipiCommand('replay', bucket.file, ...where, ...modules, ...options, ...words),
     console: finding.console,
   };
 }

@@ -69,6 +69,7 @@ describe('buildMachine, of a platform', () => {
       irqchip: 'split',
       xen: true,
       guestOsId: 0n,
+      schedule: null,
       vcpus: [
         { vpIndex: 0, idle: 'uninitialized', ...common, ...own[0], autoEoi: [] },
         { vpIndex: 1, idle: 'parked', ...common, ...own[1], autoEoi: [0x40] },

@@ -1,21 +1,24 @@
 /** What a campaign's cases are made of: each dimension must occur, and the mix must keep its proportions. */
 import { beforeAll, describe, expect, it } from 'vitest';
-import { drawBatch } from '../../generators/batch.ts';
+import { drawBatch, isConcurrentBatch } from '../../generators/batch.ts';
 import type { CallStep, Case } from '../../src/case/case.ts';
 import { isCall } from '../../src/case/checks.ts';
 import { brokenRules } from './broken-rules.ts';
 import { callDimensions } from './call-dimensions.ts';
 import { indexes, machineDimensions } from './machine-dimensions.ts';
 
-const batchCount = 50;
+const batchCount = 54;
 const batchSize = 100;
 
 let cases: Case[] = [];
 let steps: CallStep[] = [];
+let concurrent: Case[] = [];
 
 beforeAll(() => {
-  const batches = Array.from({ length: batchCount }, (_, batch) => drawBatch('statistics', batch, batchSize).cases);
-  cases = batches.flat();
+  const numbers = Array.from({ length: batchCount }, (_, batch) => batch);
+  const draw = (batch: number): Case[] => drawBatch('statistics', batch, batchSize).cases;
+  cases = numbers.filter((batch) => !isConcurrentBatch(batch)).flatMap(draw);
+  concurrent = numbers.filter(isConcurrentBatch).flatMap(draw);
   steps = cases.flatMap((value) => value.steps.filter(isCall));
 });
 
@@ -31,7 +34,7 @@ describe('drawBatch, over 5000 cases', () => {
   it('should break no rule in about half of the steps, and one rule in most of the others', () => {
     const counts = steps.map((step) => brokenRules(step).length);
     const share = (is: (count: number) => boolean) => counts.filter(is).length / counts.length;
-    expect(share((count) => count === 0)).toSatisfy((value: number) => value > 0.42 && value < 0.58);
+    expect(share((count) => count === 0)).toSatisfy((value: number) => value > 0.42 && value < 0.62);
     expect(share((count) => count === 1)).toSatisfy((value: number) => value > 0.3 && value < 0.5);
     expect(share((count) => count > 1)).toSatisfy((value: number) => value > 0.03 && value < 0.2);
   });
@@ -69,5 +72,33 @@ describe('drawBatch, over 5000 cases', () => {
   it('should have halted vCPUs in at most 2 % of cases, as they are slow', () => {
     const halted = cases.filter((value) => value.machine.vcpus.some((vcpu) => vcpu.idle === 'halted'));
     expect(halted.length / cases.length).toBeLessThan(0.02);
+  });
+});
+
+const senders = (value: Case): Set<number> => new Set(value.steps.filter(isCall).map(({ sender }) => sender));
+const hasIdle = (value: Case, idle: string): boolean => value.machine.vcpus.some((vcpu) => vcpu.idle === idle);
+/** Whether a call names the VP of a vCPU that does that. */
+const reaches = (value: Case, idle: string): boolean =>
+  value.steps.filter(isCall).some(({ targets }) => {
+    return value.machine.vcpus.some((vcpu) => vcpu.idle === idle && targets.includes(vcpu.vpIndex));
+  });
+
+describe('drawBatch, over 400 concurrent cases', () => {
+  it('should draw concurrent cases in those batches and nowhere else', () => {
+    expect(concurrent.length).toBe(4 * batchSize);
+    expect(concurrent.every(({ machine }) => machine.schedule !== null)).toBe(true);
+    expect(cases.every(({ machine }) => machine.schedule === null)).toBe(true);
+  });
+
+  it.each<[string, (value: Case) => boolean, number]>([
+    ['a halted receiver that is meant', (value) => reaches(value, 'halted'), 120],
+    ['a spinning receiver that is meant', (value) => reaches(value, 'spinning'), 60],
+    ['one sender', (value) => senders(value).size === 1, 100],
+    ['several senders', (value) => senders(value).size > 1, 80],
+    ['several phases', ({ steps: all }) => all.filter((step) => step.do === 'run').length > 1, 100],
+    ['a VP index that changes meanwhile', ({ steps: all }) => all.some((step) => step.do === 'write-msr'), 50],
+    ['nobody who takes part but senders', (value) => !hasIdle(value, 'halted') && !hasIdle(value, 'spinning'), 5],
+  ])('should draw cases with %s', (_, is, least) => {
+    expect(concurrent.filter(is).length).toBeGreaterThanOrEqual(least);
   });
 });

@@ -21,14 +21,16 @@ import { isLabMissing, openTestLab } from './support.ts';
 const corpusFolder = join(import.meta.dirname, '..', '..', 'corpus');
 const corpus = readdirSync(corpusFolder, { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.json'))
-  .map((name) => ({ name, program: encodeCase(parseCase(readFileSync(join(corpusFolder, name), 'utf8'))) }));
+  .map((name) => ({ name, program: encodeCase(parseCase(readFileSync(join(corpusFolder, name), 'utf8'))) }))
+  // Concurrent ones are those of concurrent.test.ts.
+  .filter(({ program }) => program.machine.schedule === null);
 
 /** Programs of some batches of a fixed seed, without those that are slow because vCPUs halt. */
 function drawPrograms(seed: string, batches: number, size: number): Program[] {
   return Array.from({ length: batches }, (_, batch) => drawBatch(seed, batch, size).cases)
     .flat()
     .map(encodeCase)
-    .filter((program) => program.vcpus.every((vcpu) => vcpu.idle !== 'halted'));
+    .filter(({ machine, vcpus }) => machine.schedule === null && vcpus.every((vcpu) => vcpu.idle !== 'halted'));
 }
 
 /** Programs of several platforms, mixed, with calls from every mode, pages that move and APICs that change. */

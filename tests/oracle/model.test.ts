@@ -36,6 +36,7 @@ describe('predict', () => {
         arrivals: [[], []],
         priorities: [[], []],
         postures: [idlePosture, idlePosture],
+        leeway: null,
         lapics: [
           new Map(),
           new Map([

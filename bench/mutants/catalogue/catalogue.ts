@@ -9,6 +9,7 @@ import { dispatchMutants } from './dispatch.ts';
 import { equivalentMutants } from './equivalent.ts';
 import { failureMutants } from './failures.ts';
 import { lapicMutants } from './lapic.ts';
+import { runningMutants } from './running.ts';
 import { sendIpiExMutants } from './send-ipi-ex.ts';
 import { sendIpiMutants } from './send-ipi.ts';
 import { vpIndexMutants } from './vp-index.ts';
@@ -26,6 +27,7 @@ export const catalogue: readonly Mutant[] = [
   ...vpIndexMutants,
   ...lapicMutants,
   ...runningDeliveryMutants,
+  ...runningMutants,
   ...failureMutants,
   ...equivalentMutants,
 ];

@@ -37,6 +37,7 @@ describe('parseCase', () => {
       machine: {
         irqchip: 'kernel',
         xen: false,
+        schedule: null,
         guestOsId: 0x8100_0000_0000_0000n,
         vcpus: [
           {

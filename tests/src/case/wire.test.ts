@@ -6,7 +6,7 @@ import { usualSwarm } from '../../../generators/swarm.ts';
 import { encodeCase } from '../../../src/case/encode.ts';
 import { makeCase, makeStep } from '../../../src/case/case.ts';
 import { callModes, opcodes } from '../../../src/case/limits.ts';
-import { callExits, type Observation, registerNames } from '../../../src/case/observation.ts';
+import { callExits, type Observation, registerNames, waits } from '../../../src/case/observation.ts';
 import { decodeBatch, decodeObservations, encodeBatch, encodeObservations } from '../../../src/case/wire.ts';
 
 const example = makeCase(
@@ -45,6 +45,11 @@ const lapic = fc
   .dictionary(fc.integer({ min: 0, max: 255 }).map(String), fc.integer({ min: 0, max: 2 ** 32 - 1 }), { maxKeys: 20 })
   .map((words) => new Map(Object.entries(words).map(([word, value]) => [4 * Number(word), value])));
 const vectors = fc.array(fc.integer({ min: 0, max: 255 }), { maxLength: 6 });
+const state = fc.record({
+  mpState: fc.nat(4),
+  registers: fc.array(u64, { minLength: 18, maxLength: 18 }),
+  lapic,
+});
 const stepObservation = fc.record({
   result: fc.option(u64),
   exception: fc.option(fc.record({ vector: fc.integer({ min: 0, max: 31 }), ripOffset: fc.integer() })),
@@ -54,6 +59,9 @@ const stepObservation = fc.record({
   }),
   arrivals: fc.tuple(vectors, vectors),
   priorities: fc.tuple(vectors, vectors),
+  leftovers: fc.array(fc.record({ vcpu: fc.nat(1), wait: fc.constantFrom(...waits), states: fc.tuple(state, state) }), {
+    maxLength: 2,
+  }),
   lapics: fc.option(fc.tuple(lapic, lapic)),
 });
 const word = fc.uint8Array({ minLength: 8, maxLength: 8 }).map((bytes) => Buffer.from(bytes));

@@ -24,6 +24,7 @@ export function identity(changes: Partial<CampaignIdentity> = {}): CampaignIdent
     kernel: null,
     kvmModules: null,
     kvmModulesHash: null,
+    kvmOptions: null,
     corpusHash: corpusHashOf([]),
     runs: 576,
     shard: { index: 0, count: 1 },

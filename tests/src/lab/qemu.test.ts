@@ -6,6 +6,7 @@ const options: QemuOptions = {
   initrd: '/t/initrd',
   sockets: { agent: '/t/a,b/agent.sock', control: '/t/control.sock' },
   accel: 'tcg',
+  cpus: 1,
 };
 
 describe('qemuArguments', () => {
@@ -21,6 +22,13 @@ describe('qemuArguments', () => {
     });
     expect(emulated).toContain('-accel tcg,thread=single -cpu max -smp 1');
     expect(nested).toContain('-accel kvm -cpu host -smp 1');
+  });
+
+  it('should boot two CPUs with one of them', () => {
+    const text = qemuArguments({ ...options, cpus: 2 }).join(' ');
+    expect(text).toContain('-accel tcg,thread=multi -cpu max -smp 2');
+    expect(text).toContain(' maxcpus=1');
+    expect(qemuArguments(options).join(' ')).not.toContain('maxcpus');
   });
 
   it('should keep the memory in a file that it shares, or start from one that it leaves alone', () => {

@@ -15,17 +15,18 @@ afterEach(() => {
 });
 
 describe('stateFolder', () => {
-  it('should change with QEMU, the kernel and the initramfs', () => {
+  it('should change with QEMU, the kernel, the number of CPUs and the initramfs', () => {
     const [qemu, bzImage] = [join(cache, 'qemu'), join(cache, 'bzImage')];
     for (const path of [qemu, bzImage]) writeFileSync(path, 'x');
-    const parts = { qemu, bzImage, initramfsKey: 'a' };
+    const parts = { qemu, bzImage, cpus: 1, initramfsKey: 'a' } as const;
     const folders = [stateFolder(parts), stateFolder(parts), stateFolder({ ...parts, initramfsKey: 'b' })];
+    folders.push(stateFolder({ ...parts, cpus: 2 }));
     writeFileSync(bzImage, 'another');
     folders.push(stateFolder(parts));
     writeFileSync(qemu, 'another');
     folders.push(stateFolder(parts));
     expect(folders[1]).toBe(folders[0]);
-    expect(new Set(folders).size).toBe(4);
+    expect(new Set(folders).size).toBe(5);
   });
 });
 

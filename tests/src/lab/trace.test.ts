@@ -64,7 +64,15 @@ describe('eventsByStep', () => {
 
 /** An observation that has nothing but how each call left. */
 function ran(exits: readonly Observation['steps'][number]['exit'][] = []): Observation {
-  const nothing = { result: null, exception: null, registers: [], arrivals: [], priorities: [], lapics: null };
+  const nothing = {
+    result: null,
+    exception: null,
+    registers: [],
+    arrivals: [],
+    priorities: [],
+    leftovers: [],
+    lapics: null,
+  };
   return { vpIndexes: [], steps: exits.map((exit) => ({ ...nothing, exit })), lapics: [], memory: [], stopped: null };
 }
 

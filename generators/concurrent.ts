@@ -1,0 +1,134 @@
+/**
+ * Concurrent cases: bursts of plain calls by up to three senders at once, to vCPUs that sleep, spin or are parked, with
+ * a fence behind each burst. The lab has two CPUs, so that most machines have no more than two vCPUs that go round.
+ */
+import fc from 'fast-check';
+import { type Case, type Machine, makeStep, type Step, type VcpuSetup } from '../src/case/case.ts';
+import { canHalt, isWellFormed } from '../src/case/checks.ts';
+import { caseLimits } from '../src/case/limits.ts';
+import { caseSchemaName } from '../src/case/schema.ts';
+import { buildCall, type CallPlan, callPlan } from './call.ts';
+import { type MoveVpPlan, moveVpPlan } from './change.ts';
+import { buildMachine, effectiveVpIndexes, type MachinePlan, machinePlan } from './machine.ts';
+import { type Feature, featureWeights, type Swarm } from './swarm.ts';
+
+type Role = Extract<VcpuSetup['idle'], 'parked' | 'halted' | 'spinning'> | 'as-drawn';
+
+export interface ConcurrentPlan {
+  readonly machine: MachinePlan;
+  readonly schedule: number;
+  /** What each vCPU does that does not send. */
+  readonly roles: readonly Role[];
+  /** How many vCPUs send, from which position on. */
+  readonly senders: number;
+  readonly firstSender: number;
+  readonly first: CallPlan;
+  /** Null is a `run` step. */
+  readonly rest: readonly (CallPlan | MoveVpPlan | null)[];
+}
+
+const scheduleMax = 2 ** 32 - 1;
+/** Beside a sender one vCPU can spin without taking turns with it. */
+const spinningMax = 2;
+/** With bit 15 of the call code the VMM may get the call. */
+const extendedCallBit = 15;
+
+/** What a swarm is for concurrent cases: bare calls on plain platforms, and vectors that repeat more often. */
+function calmed(swarm: Swarm): Swarm {
+  const weights: Record<Feature, number> = { ...swarm.weights, 'break.address': 0, 'odd.address': 0 };
+  weights['vector.repeated'] = Math.max(weights['vector.repeated'], weights['vector.distinct'] / 2);
+  weights['set.vcpu'] = 3 * Math.max(weights['set.vcpu'], featureWeights['set.vcpu']);
+  weights['apic.hardwareDisabled'] = 0;
+  return {
+    ...swarm,
+    weights,
+    stepCountMax: Math.max(swarm.stepCountMax, 32),
+    platform: null,
+    entryPercent: 0,
+    noGuestOsIdPercent: 0,
+    haltedPerMille: 0,
+    breakCounts: [12, 1, 0],
+  };
+}
+
+/** Draws plans. */
+export function concurrentPlan(drawnSwarm: Swarm): fc.Arbitrary<ConcurrentPlan> {
+  const swarm = calmed(drawnSwarm);
+  const call = callPlan(swarm);
+  const role = fc.oneof<fc.WeightedArbitrary<Role>[]>(
+    { weight: 6, arbitrary: fc.constant('halted') },
+    { weight: 3, arbitrary: fc.constant('spinning') },
+    { weight: 2, arbitrary: fc.constant('parked') },
+    { weight: 1, arbitrary: fc.constant('as-drawn') },
+  );
+  const step = fc.oneof<fc.WeightedArbitrary<CallPlan | MoveVpPlan | null>[]>(
+    { weight: 20, arbitrary: call },
+    { weight: 1, arbitrary: fc.constant(null) },
+    { weight: 1, arbitrary: moveVpPlan },
+  );
+  return fc.record(
+    {
+      machine: machinePlan(swarm, 2),
+      schedule: fc.integer({ min: 0, max: scheduleMax }),
+      roles: fc.array(role, { minLength: caseLimits.vcpus, maxLength: caseLimits.vcpus }),
+      senders: fc.constantFrom(1, 1, 1, 2, 2, 3),
+      firstSender: fc.nat(caseLimits.vcpus - 1),
+      first: call,
+      rest: fc.array(step, { maxLength: swarm.stepCountMax - 1, size: 'max' }),
+    },
+    { noNullPrototype: true },
+  );
+}
+
+/** The case of a plan. */
+export function buildConcurrent(plan: ConcurrentPlan): Case {
+  const drawn = buildMachine(plan.machine, null, plan.firstSender);
+  const senders = sendersOf(plan, drawn.vcpus.length);
+  const machine = withRoles(drawn, plan, senders);
+  const vpIndexes = effectiveVpIndexes(machine);
+  const usedVectors = new Set<number>();
+  const movable = [...machine.vcpus.keys()].filter((position) => {
+    const { idle } = machine.vcpus[position]!;
+    return !senders.includes(position) && idle !== 'halted' && idle !== 'spinning';
+  });
+  const steps: Step[] = [];
+  for (const step of [plan.first, ...plan.rest].slice(0, caseLimits.steps - 1)) {
+    if (step === null) {
+      if (steps.at(-1)?.do !== 'run') steps.push(makeStep({ do: 'run' }));
+    } else if ('vcpu' in step) {
+      if (movable.length === 0) continue;
+      const vcpu = movable[step.vcpu % movable.length]!;
+      steps.push({ ...step, vcpu });
+      vpIndexes[vcpu] = Number(step.value & 0xfffn);
+    } else {
+      const index = steps.length;
+      const sender = senders[(step.sender ?? index) % senders.length]!;
+      const call = buildCall(step, { index, sender, vpIndexes, usedVectors, pages: [] });
+      steps.push({ ...call, gpa: null, controlBits: call.controlBits.filter((bit) => bit !== extendedCallBit) });
+    }
+  }
+  steps.push(makeStep({ do: 'run' }));
+  const value: Case = { schema: caseSchemaName, why: '', origin: null, machine, steps };
+  if (!isWellFormed(value)) throw new Error('a concurrent case that does not fit together was built');
+  return value;
+}
+
+function sendersOf({ senders, firstSender }: ConcurrentPlan, count: number): number[] {
+  // One vCPU is left to receive, where there is more than one.
+  const most = Math.max(1, Math.min(senders, count - 1));
+  return Array.from({ length: most }, (_, place) => (firstSender + place) % count);
+}
+
+function withRoles(machine: Machine, { roles, schedule }: ConcurrentPlan, senders: readonly number[]): Machine {
+  let spinning = senders.length;
+  const vcpus = machine.vcpus.map((drawnVcpu, position): VcpuSetup => {
+    const eoi = drawnVcpu.eoi === 'apic' ? 'apic' : 'hv-msr';
+    const vcpu = { ...drawnVcpu, eoi, autoEoi: [], logsPpr: false } as const satisfies VcpuSetup;
+    if (senders.includes(position)) return { ...vcpu, idle: 'parked' };
+    const role = roles[position]!;
+    if (role === 'halted' && canHalt(vcpu, machine.irqchip)) return { ...vcpu, idle: 'halted' };
+    if (role === 'spinning' && spinning++ < spinningMax) return { ...vcpu, idle: 'spinning' };
+    return role === 'as-drawn' ? vcpu : { ...vcpu, idle: 'parked' };
+  });
+  return { ...machine, schedule, vcpus };
+}

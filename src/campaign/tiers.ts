@@ -1,0 +1,83 @@
+/**
+ * The same case under all three ways to observe delivery: concurrent as it is, counted with every vCPU parked, and
+ * pending without anybody taking anything. Who accepts which vectors, and what the calls return, must not depend on the
+ * way; this is compared between the observations, whatever the model says of each.
+ */
+import { APIC_IRR } from '../abi/lapic.ts';
+import type { Case, Step } from '../case/case.ts';
+import { isCall } from '../case/checks.ts';
+import type { LapicChanges, Observation } from '../case/observation.ts';
+import { clearedInTmr } from '../../oracle/lapic-differences.ts';
+import { vectorsOf } from '../../oracle/machine.ts';
+import { formatResult, formatVectors } from '../../oracle/names.ts';
+import type { Difference } from '../../oracle/outcome.ts';
+
+/** A case with each step after the other, in the counted and in the pending tier. */
+export interface Twins {
+  readonly counted: Case;
+  /** Null for a case that has nothing but `run` steps. */
+  readonly pending: Case | null;
+}
+
+/** The twins of a concurrent case; null where the order of its steps decides who is meant. */
+export function twinsOf(value: Case): Twins | null {
+  const { machine, steps } = value;
+  if (machine.schedule === null || steps.some(({ do: kind }) => kind === 'write-msr')) return null;
+  const vcpus = machine.vcpus.map((vcpu) => {
+    return vcpu.idle === 'halted' || vcpu.idle === 'spinning' ? { ...vcpu, idle: 'parked' as const } : vcpu;
+  });
+  const twin = (own: Step[]): Case => ({ ...value, machine: { ...machine, schedule: null, vcpus }, steps: own });
+  const calls = steps.filter(isCall);
+  return { counted: twin(steps), pending: calls.length === 0 ? null : twin(calls) };
+}
+
+/** In what the observations of a case and of its twins disagree; empty when the tiers are compatible. */
+export function disagreements(
+  { steps }: Case,
+  concurrent: Observation,
+  counted: Observation,
+  pending: Observation | null,
+): Difference[] {
+  return [
+    ...resultDifferences(steps, concurrent, counted, 'counted'),
+    ...lapicDisagreements(concurrent, counted, 'counted'),
+    ...(pending === null ? [] : resultDifferences(steps, concurrent, pending, 'pending')),
+    ...(pending === null ? [] : lapicDisagreements(concurrent, pending, 'pending')),
+  ];
+}
+
+function resultDifferences(steps: readonly Step[], left: Observation, right: Observation, name: string): Difference[] {
+  const calls = steps.flatMap((step, index) => (isCall(step) ? [index] : []));
+  return calls.flatMap((step, place): Difference[] => {
+    const [seen, other] = [left.steps[step], right.steps[name === 'pending' ? place : step]];
+    const isSame = seen?.result === other?.result && seen?.exception?.vector === other?.exception?.vector;
+    if (isSame) return [];
+    const texts = { expected: formatResult(other?.result ?? null), observed: formatResult(seen?.result ?? null) };
+    return [{ step, vcpu: null, what: `result of the ${name} tier against the concurrent one`, ...texts }];
+  });
+}
+
+/** Vectors that arrived or are pending, and those that were accepted. */
+function lapicDisagreements(left: Observation, right: Observation, name: string): Difference[] {
+  return left.lapics.flatMap((lapic, vcpu): Difference[] => {
+    const other = right.lapics[vcpu];
+    const pairs = [
+      ['interrupts', got(left, vcpu, lapic), got(right, vcpu, other)],
+      ['TMR', accepted(lapic), accepted(other)],
+    ] as const;
+    return pairs.flatMap(([what, observed, expected]) => {
+      if (observed === expected) return [];
+      return [{ step: null, vcpu, what: `${what} of the ${name} tier against the concurrent one`, expected, observed }];
+    });
+  });
+}
+
+function got({ steps }: Observation, vcpu: number, lapic: LapicChanges | undefined): string {
+  const arrived = steps.flatMap(({ arrivals }) => arrivals[vcpu] ?? []);
+  const pending = lapic === undefined ? [] : vectorsOf(lapic, APIC_IRR);
+  return formatVectors([...new Set([...arrived, ...pending])].sort((a, b) => b - a));
+}
+
+function accepted(lapic: LapicChanges | undefined): string {
+  return lapic === undefined ? 'not looked at' : formatVectors(clearedInTmr(lapic));
+}

@@ -1,0 +1,51 @@
+/**
+ * Two labs as one executor. Most programs run in a lab with one CPU, which costs one core of the host; concurrent ones run
+ * in a lab with two, which is booted when the first of them comes: where there is one CPU, a sender only runs while no
+ * receiver is in the guest, and no kick is ever needed.
+ */
+import type { Observation } from '../case/observation.ts';
+import type { Program } from '../case/program.ts';
+import type { Executor, RunOptions, TargetFacts } from '../executor/executor.ts';
+import { type Lab, type LabOptions, openLab } from './lab.ts';
+
+/** Boots the lab with one CPU; throws as `openLab` does. */
+export async function openTwoLabs(options: LabOptions): Promise<TwoLabs> {
+  return new TwoLabs(await openLab(options), () => openLab({ ...options, cpus: 2 }));
+}
+
+export class TwoLabs implements Executor {
+  readonly facts: TargetFacts;
+  readonly bootSeconds: number;
+  readonly #lab: Lab;
+  readonly #openConcurrent: () => Promise<Lab>;
+  #concurrent: Promise<Lab> | null = null;
+
+  constructor(lab: Lab, openConcurrent: () => Promise<Lab>) {
+    this.#lab = lab;
+    this.#openConcurrent = openConcurrent;
+    this.facts = lab.facts;
+    this.bootSeconds = lab.bootSeconds;
+  }
+
+  /** @throws as `Lab.run` and, with concurrent programs, as `openLab`. */
+  async run(programs: readonly Program[], options: RunOptions): Promise<Observation[]> {
+    const isConcurrent = ({ machine }: Program): boolean => machine.schedule !== null;
+    const concurrent = programs.filter(isConcurrent);
+    if (concurrent.length === 0) return this.#lab.run(programs, options);
+    const others = programs.filter((program) => !isConcurrent(program));
+    const [raced, ordered] = await Promise.all([
+      this.#concurrentLab().then((lab) => lab.run(concurrent, options)),
+      this.#lab.run(others, options),
+    ]);
+    return programs.map((program) => (isConcurrent(program) ? raced : ordered).shift()!);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const second = this.#concurrent?.then((lab) => lab[Symbol.asyncDispose]()).catch(() => undefined);
+    await Promise.all([this.#lab[Symbol.asyncDispose](), second]);
+  }
+
+  #concurrentLab(): Promise<Lab> {
+    return (this.#concurrent ??= this.#openConcurrent());
+  }
+}
