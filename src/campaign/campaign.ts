@@ -173,6 +173,11 @@ class Campaign {
     const alone = await this.#session.probePatiently(prepared, isProblem);
     if (isProblem(alone)) return this.#conclude(flight, index, alone);
     this.#count(flight, index, suspicion, 'unstable');
+    // Everything else about a race is told by order. What only a clock says counts when it repeats.
+    if (prepared.program.machine.schedule !== null && /\/(?:stuck|stopped)$/.test(suspicion.signature)) {
+      const place = flight.batch.placeOf(index).path;
+      return this.#options.warn(`race ${place} was not over in time once (${suspicion.signature}), and then it was`);
+    }
     const cameBefore = flight.cases.slice(0, index + 1);
     await this.#pursuit.recordUnstable(prepared.value, suspicion, flight.batch.placeOf(index), cameBefore);
   }
