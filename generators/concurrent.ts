@@ -125,7 +125,7 @@ function withRoles(machine: Machine, { roles, schedule }: ConcurrentPlan, sender
     const eoi = drawnVcpu.eoi === 'apic' ? 'apic' : 'hv-msr';
     const vcpu = { ...drawnVcpu, eoi, autoEoi: [], logsPpr: false } as const satisfies VcpuSetup;
     if (senders.includes(position)) return { ...vcpu, idle: 'parked' };
-    const role = roles[position]!;
+    const role = vcpu.apic === 'hardware-disabled' ? 'parked' : roles[position]!;
     if (role === 'halted' && canHalt(vcpu, machine.irqchip)) return { ...vcpu, idle: 'halted' };
     if (role === 'spinning' && spinning++ < spinningMax) return { ...vcpu, idle: 'spinning' };
     return role === 'as-drawn' ? vcpu : { ...vcpu, idle: 'parked' };
