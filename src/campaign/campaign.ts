@@ -171,10 +171,13 @@ class Campaign {
     if (this.#options.probesKnown !== true && this.#pursuit.isKnown(suspicion))
       return this.#conclude(flight, index, suspicion);
     const alone = await this.#session.probePatiently(prepared, isProblem);
-    if (isProblem(alone)) return this.#conclude(flight, index, alone);
+    // Everything else about a race is told by order; what only a clock says must be said again.
+    const isTimed = ({ signature }: Problem): boolean =>
+      prepared.program.machine.schedule !== null && /\/(?:stuck|stopped)$/.test(signature);
+    const again = isProblem(alone) && isTimed(alone) ? await this.#session.probePrepared(prepared) : alone;
+    if (isProblem(again)) return this.#conclude(flight, index, again);
     this.#count(flight, index, suspicion, 'unstable');
-    // Everything else about a race is told by order. What only a clock says counts when it repeats.
-    if (prepared.program.machine.schedule !== null && /\/(?:stuck|stopped)$/.test(suspicion.signature)) {
+    if (isTimed(suspicion)) {
       const place = flight.batch.placeOf(index).path;
       return this.#options.warn(`race ${place} was not over in time once (${suspicion.signature}), and then it was`);
     }
