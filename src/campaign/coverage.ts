@@ -11,6 +11,7 @@ import type { Outcome, StepOutcome } from '../../oracle/outcome.ts';
 import { kvmRules } from '../../oracle/rules.ts';
 import { callModes, cpuidFeatures, eoiKinds, irqchips, waitPoints } from '../case/limits.ts';
 import { plainEntry, type Program, type ProgramCall } from '../case/program.ts';
+import { tierOf, tiers } from '../case/tier.ts';
 
 /** A call with what the model says of it. */
 interface Circumstances {
@@ -90,11 +91,7 @@ export const dimensions: readonly Dimension[] = [
     valueOf: ({ call: { caller } }) => (caller.isOtherOpcode ? 'other-opcode' : caller.page === null ? 'bare' : 'page'),
   },
   { name: 'irqchip', values: irqchips, valueOf: ({ program }) => program.machine.irqchip },
-  {
-    name: 'tier',
-    values: ['ordered', 'concurrent'],
-    valueOf: ({ program }) => (program.machine.schedule === null ? 'ordered' : 'concurrent'),
-  },
+  { name: 'tier', values: tiers, valueOf: ({ program }) => tierOf(program) },
   { name: 'xen', values: yesNo, valueOf: ({ program }) => isYes(program.machine.xen) },
   { name: 'guest-os-id', values: yesNo, valueOf: ({ call }) => isYes(call.caller.hasGuestOsId) },
   { name: 'enforced', values: yesNo, valueOf: ({ call }) => isYes(call.caller.isEnforced) },

@@ -11,7 +11,7 @@ export class Tally {
   corpusCases = 0;
   hypercalls = 0;
   /** Hypercalls by the tier of their case. */
-  readonly byTier: Record<Tier, number> = { pending: 0, counted: 0 };
+  readonly byTier: Record<Tier, number> = { pending: 0, counted: 0, concurrent: 0 };
   /** Cases that showed a problem which another case had shown before. */
   repeats = 0;
   /** Points that were checked, by space. */
@@ -44,7 +44,7 @@ export class Tally {
   add({ value, program, outcome }: Prepared, judgement: Judgement, verdict: string): void {
     this.cases++;
     this.hypercalls += hypercallsOf(value);
-    this.byTier[tierOf(value)] += hypercallsOf(value);
+    this.byTier[tierOf(program)] += hypercallsOf(value);
     this.coverage.add(program, outcome);
     const signature = judgement.class === 'match' ? '' : ` ${judgement.signature}`;
     this.#hash.update(`${caseId(value)} ${verdict}${signature}\n`);

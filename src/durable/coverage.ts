@@ -4,6 +4,7 @@
  */
 import { circumstancesOf, dimensions } from '../campaign/coverage.ts';
 import type { Prepared } from '../campaign/judgement.ts';
+import { type Tier, tiers } from '../case/tier.ts';
 
 /** The key of a (rule, dimension) pair in journals. */
 export function pairKey(rule: string, dimension: string, value: string): string {
@@ -29,6 +30,16 @@ export function pairsOf(prepared: Prepared): ReadonlySet<string> {
   const pairs = new Map<string, number>();
   addCoverage(prepared, pairs, new Map());
   return new Set(pairs.keys());
+}
+
+/** Calls by tier. */
+export function callsByTier(pairs: ReadonlyMap<string, number>): Readonly<Record<Tier, number>> {
+  const sums = { pending: 0, counted: 0, concurrent: 0 };
+  for (const [key, count] of pairs) {
+    const tier = tiers.find((one) => key.endsWith(pairKey('', 'tier', one)));
+    if (tier !== undefined) sums[tier] += count;
+  }
+  return sums;
 }
 
 export function increment(counts: Map<string, number>, key: string, by = 1): void {

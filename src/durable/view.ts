@@ -2,6 +2,7 @@
 import { kvmRules } from '../../oracle/rules.ts';
 import { formatCount, formatTable } from '../campaign/table.ts';
 import { bucketKind, type BucketKind } from './bucket.ts';
+import { callsByTier } from './coverage.ts';
 import { findKnown, type KnownFinding } from './known.ts';
 import type { Limits } from './record.ts';
 import type { Bucket, JournalState } from './state.ts';
@@ -65,8 +66,14 @@ export function screenLines(figures: Figures, columns: number): string[] {
       `${formatCount(rate)} hypercalls/s now, ${formatCount(average)} on average; ${formatCount(hypercalls)} in all`,
     ],
     [
+      'cases',
+      `corpus ${formatCount(state.corpusCases)}, generated ${formatCount(state.cases - state.corpusCases)} in ${formatCount(state.batches)} batches`,
+    ],
+    [
       'tiers',
-      `corpus ${formatCount(state.corpusCases)} cases, generated ${formatCount(state.cases - state.corpusCases)} cases in ${formatCount(state.batches)} batches`,
+      Object.entries(callsByTier(state.pairs))
+        .map(([tier, calls]) => `${tier} ${formatCount(calls)} calls`)
+        .join(', '),
     ],
     [
       'coverage',

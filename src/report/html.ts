@@ -57,6 +57,7 @@ function tiles(value: CampaignValue): Markup {
     ['hypercalls', formatCount(value.hypercalls)],
     ['hypercalls a second', formatCount(value.hypercallsPerSecond)],
     ['cases', formatCount(value.cases)],
+    ...Object.entries(value.tiers).map(([tier, calls]): [string, string] => [`calls, ${tier}`, formatCount(calls)]),
     ['work of all shards', formatSpan(value.seconds)],
     ['rules met', `${value.rules.hit.length} of ${value.rules.total}`],
     ['(rule, dimension) pairs', formatCount(value.coverage.pairs)],

@@ -12,6 +12,7 @@ export function formatMarkdown(value: CampaignValue): string {
     ['work', `${formatSpan(value.seconds)} in ${value.shards.length} of ${campaign.shards} shards`],
     ['cases', formatCount(value.cases)],
     ['hypercalls', `${formatCount(value.hypercalls)}, ${formatCount(value.hypercallsPerSecond)}/s`],
+    ...Object.entries(value.tiers).map(([tier, calls]) => [`calls, ${tier}`, formatCount(calls)]),
     ['rules', `${rules.hit.length} of ${rules.total}`],
     ['coverage', `${coverage.pairs} (rule, dimension) pairs, last grew at ${formatSpan(coverage.grewAt)}`],
     ['restarts', `${failures} after failures of the kernel, ${deaths.infrastructure} after failures of our own`],

@@ -4,7 +4,8 @@ import { type Finding, findingToJson } from '../campaign/finding.ts';
 import { bucketKind, type BucketKind } from '../durable/bucket.ts';
 import { type CampaignBucket, combineJournals, type CurvePoint } from '../durable/combine.ts';
 import { dimensions } from '../campaign/coverage.ts';
-import { pairKey } from '../durable/coverage.ts';
+import type { Tier } from '../case/tier.ts';
+import { callsByTier, pairKey } from '../durable/coverage.ts';
 import { readJournals } from '../durable/folder.ts';
 import { findKnown, type KnownFinding } from '../durable/known.ts';
 import type { CampaignIdentity } from '../durable/record.ts';
@@ -71,6 +72,8 @@ export interface CampaignValue {
     readonly last: readonly JournalState['deaths'][number][];
   };
   readonly troubles: readonly { readonly at: string; readonly what: string; readonly message: string }[];
+  /** Calls by the tier of their case. */
+  readonly tiers: Readonly<Record<Tier, number>>;
   readonly rules: { readonly hit: readonly string[]; readonly total: number };
   readonly coverage: {
     readonly pairs: number;
@@ -126,6 +129,7 @@ export function campaignValue(folder: string, known: readonly KnownFinding[]): C
     troubles: combined.journals.flatMap(({ troubles }) =>
       troubles.map(({ at, what, message }) => ({ at, what, message })),
     ),
+    tiers: callsByTier(combined.pairs),
     rules: rulesValue(combined.pairs),
     coverage: {
       pairs: combined.pairs.size,
