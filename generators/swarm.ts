@@ -129,7 +129,7 @@ export const usualSwarm: Swarm = {
   stepCountMax: 31,
   vcpuCountMax: caseLimits.vcpus,
   countedPercent: 40,
-  actPercent: 6,
+  actPercent: 10,
   logsPprPercent: 10,
   haltedPerMille: 5,
   entryPercent: 8,
