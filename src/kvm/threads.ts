@@ -27,11 +27,24 @@ export function otherThreads(): number[] {
  * that runs, is about to, waits for the kernel's own work, or is gone.
  */
 export function sleepingCall(tid: number): SleepingCall | null {
-  const [number, first, second] = read(tid, 'syscall').split(' ');
+  return parseSleepingCall(read(tid, 'syscall'), read(tid, 'stat'));
+}
+
+/**
+ * PF_USER_WORKER (include/linux/sched.h). Since 6.2 the kernel's own workers can be threads of a process. They begin as a
+ * copy of whoever asked for them, registers and all, so `syscall` shows them in that call for ever: KVM makes one for each
+ * VM in the first KVM_RUN (kvm_mmu_post_init_vm, vhost_task_create), which looks like a vCPU that no signal wakes.
+ */
+const PF_USER_WORKER = 0x4000;
+
+/** @param syscall and @param stat are the texts of the two files in proc(5). */
+export function parseSleepingCall(syscall: string, stat: string): SleepingCall | null {
+  const [number, first, second] = syscall.split(' ');
   if (number === undefined || !/^\d+$/.test(number)) return null;
-  // What is in parentheses is the name, which may have spaces.
-  const state = /\) (\S)/.exec(read(tid, 'stat'))?.[1];
-  return state === 'S' ? { number: Number(number), first: Number(first), second: Number(second) } : null;
+  // What is in parentheses is the name, which may have spaces; behind it: state, parent, group, session, tty, its group, flags.
+  const [state, , , , , , flags] = stat.slice(stat.lastIndexOf(') ') + 2).split(' ');
+  if (state !== 'S' || (Number(flags) & PF_USER_WORKER) !== 0) return null;
+  return { number: Number(number), first: Number(first), second: Number(second) };
 }
 
 function read(tid: number, file: string): string {
