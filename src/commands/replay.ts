@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { JudgedCall } from '../../oracle/tlfs.ts';
 import { formatDone, formatPermitted, formatVerdict } from '../../oracle/tlfs-text.ts';
 import { hvipiCommand } from '../campaign/finding.ts';
-import type { Judgement, Prepared } from '../campaign/judgement.ts';
+import { isProblem, type Judgement, type Prepared } from '../campaign/judgement.ts';
 import { Progress } from '../campaign/progress.ts';
 import { Session } from '../campaign/session.ts';
 import { formatMachine, formatStages } from '../campaign/stages.ts';
@@ -92,7 +92,7 @@ async function runCase(session: Session, loaded: LoadedCase): Promise<Replayed> 
     const isBatch = before.length > 0;
     const { judgement, observation } = await (isBatch
       ? session.observeLast([...before, prepared])
-      : session.observe(prepared));
+      : session.observePatiently(prepared, isProblem));
     return { loaded, prepared, observation, judgement };
   } catch (error) {
     if (!(error instanceof SkippedError)) throw error;
