@@ -90,7 +90,7 @@ export const machineDimensions: [name: string, is: (value: Case) => boolean, lea
   [
     'a page that is refused',
     (value) => hypercallValues(value).some((word) => (word & 1n) === 1n && word >= ramEnd),
-    60,
+    80,
   ],
   [
     'input in the hypercall page',

@@ -7,8 +7,12 @@ import { brokenRules } from './broken-rules.ts';
 import { callDimensions } from './call-dimensions.ts';
 import { indexes, machineDimensions } from './machine-dimensions.ts';
 
-const batchCount = 54;
-const batchSize = 100;
+/**
+ * What a round draws holds for all of its cases (how many rules are broken, which changes and acts there are), so figures
+ * are as certain as there are many rounds, not many cases: 200 step by step and 14 concurrent ones.
+ */
+const batchCount = 214;
+const batchSize = 25;
 
 let cases: Case[] = [];
 let steps: CallStep[] = [];
@@ -32,9 +36,10 @@ describe('drawBatch, over 5000 cases', () => {
   });
 
   it('should break no rule in about half of the steps, and one rule in most of the others', () => {
+    // One round in five breaks none, the others about half: 56 % in the long run.
     const counts = steps.map((step) => brokenRules(step).length);
     const share = (is: (count: number) => boolean) => counts.filter(is).length / counts.length;
-    expect(share((count) => count === 0)).toSatisfy((value: number) => value > 0.42 && value < 0.62);
+    expect(share((count) => count === 0)).toSatisfy((value: number) => value > 0.5 && value < 0.6);
     expect(share((count) => count === 1)).toSatisfy((value: number) => value > 0.3 && value < 0.5);
     expect(share((count) => count > 1)).toSatisfy((value: number) => value > 0.03 && value < 0.2);
   });
@@ -83,9 +88,10 @@ const reaches = (value: Case, idle: string): boolean =>
     return value.machine.vcpus.some((vcpu) => vcpu.idle === idle && targets.includes(vcpu.vpIndex));
   });
 
-describe('drawBatch, over 400 concurrent cases', () => {
+describe('drawBatch, over 350 concurrent cases', () => {
   it('should draw concurrent cases in those batches and nowhere else', () => {
-    expect(concurrent.length).toBe(4 * batchSize);
+    expect(concurrent.length).toBe(14 * batchSize);
+    expect(cases.length).toBe(200 * batchSize);
     expect(concurrent.every(({ machine }) => machine.schedule !== null)).toBe(true);
     expect(cases.every(({ machine }) => machine.schedule === null)).toBe(true);
   });
