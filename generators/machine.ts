@@ -133,9 +133,11 @@ function presetPlan(swarm: Swarm): fc.Arbitrary<Preset> {
   });
 }
 
-/** Vectors of auto-EOI SINTs: some, or all of a priority class. */
+/** Vectors of auto-EOI SINTs: some, among them those that calls often have, or all of a priority class. */
 const sintVectors: fc.Arbitrary<readonly number[]> = fc.oneof(
-  fc.array(legalVector, { minLength: 1, maxLength: sintCount, size: 'max' }).map(ascending, asList),
+  fc
+    .array(fc.oneof(legalVector, legalVectorEdge), { minLength: 1, maxLength: sintCount, size: 'max' })
+    .map(ascending, asList),
   fc.integer({ min: 1, max: 15 }).map(classVectors, firstClass),
 );
 

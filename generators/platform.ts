@@ -44,7 +44,7 @@ export const platformPlan: fc.Arbitrary<PlatformPlan> = fc.record(
       .tuple(
         sometimes(1, 4, fc.integer({ min: 1, max: idLists.length - 1 }), 0),
         fc.array(
-          fc.tuple(lacks, sometimes(2, 3, fc.constant(true), false), sometimes(1, 3, fc.constant(true), false)),
+          fc.tuple(lacks, sometimes(2, 3, fc.constant(true), false), sometimes(1, 2, fc.constant(true), false)),
           {
             minLength: 1,
             maxLength: idLists[0]!.length,

@@ -30,7 +30,7 @@ describe('platformPlan', () => {
     ['Xen', ({ xen }) => xen, 0.15, 0.3],
     ['vCPU ids that are no positions', ({ vcpus }) => vcpus.some(({ vcpuId }) => vcpuId !== null), 0.15, 0.35],
     ['auto-EOI SINTs', ({ vcpus }) => vcpus.some(({ hasSints }) => hasSints), 0.3, 0.9],
-    // Rounds without a platform, six in ten, have nothing but this; 0.9 % of platforms have it in the long run.
+    // Rounds without a platform, six in ten, have nothing but this; 0.6 % of platforms have it in the long run.
     ['nothing special on any vCPU', ({ vcpus }) => vcpus.every(isPlain), 0.005, 0.3],
     ...cpuidFeatures.map((name): [string, (plan: PlatformPlan) => boolean, number, number] => [
       `${name} missing somewhere`,
