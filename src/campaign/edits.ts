@@ -1,10 +1,13 @@
 /** Small changes to a case, of which the reducer's proposals are made. None touches the case it is given. */
-import { bankCountMax, vpsPerBank } from '../abi/hypercall.ts';
+import { bankCountMax, HV_IPI_HIGH_VECTOR, HV_IPI_LOW_VECTOR, vpsPerBank } from '../abi/hypercall.ts';
 import type { CallStep, Case, Step, VcpuSetup } from '../case/case.ts';
 import { isCall } from '../case/checks.ts';
 
 /** Proposes whole cases, simpler in one respect; a proposal may be heavier in others, and the reducer drops it. */
 export type Pass = (value: Case) => Generator<Case>;
+
+/** Of RAX, only this bit says something to KVM (kvm_xen_hypercall). */
+export const xenHypervBit = 0x8000_0000n;
 
 /** Proposals for lists: one member alone, then without ever smaller runs of members. */
 export function* sublists<T>(list: readonly T[]): Generator<T[]> {
@@ -72,4 +75,9 @@ export function withTargets(value: Case, rename: ReadonlyMap<number, number>): C
 
 export function ascending(numbers: readonly number[]): number[] {
   return [...new Set(numbers)].sort((a, b) => a - b);
+}
+
+/** Whether both calls take the vector. */
+export function isLegalVector(vector: number): boolean {
+  return vector >= HV_IPI_LOW_VECTOR && vector <= HV_IPI_HIGH_VECTOR;
 }

@@ -1,8 +1,7 @@
 /** Ways to make what vCPUs do as receivers simpler. */
-import { HV_IPI_HIGH_VECTOR, HV_IPI_LOW_VECTOR } from '../abi/hypercall.ts';
-import { type ActStep, type Case, makeStep, type Step } from '../case/case.ts';
+import { type ActStep, type Case, makeStep, type Step, type VcpuSetup } from '../case/case.ts';
 import { caseLimits } from '../case/limits.ts';
-import { ascending, between, callsOf, type Pass, withSteps, withVcpus } from './edits.ts';
+import { ascending, between, callsOf, isLegalVector, type Pass, withSteps, withVcpus } from './edits.ts';
 
 const run = makeStep({ do: 'run' });
 
@@ -41,12 +40,29 @@ function* inServiceFromTheStart(value: Case): Generator<Case> {
         value.steps.filter((_, index) => index !== sent && index !== taken),
       );
       for (const [position, vcpu] of vcpus.entries()) {
-        if (!call.targets.includes(vcpu.vpIndex) || call.vector < HV_IPI_LOW_VECTOR || call.vector > HV_IPI_HIGH_VECTOR)
-          continue;
+        if (!call.targets.includes(vcpu.vpIndex) || !isLegalVector(call.vector)) continue;
         const isr = ascending([...vcpu.isr, call.vector]);
         yield withVcpus(rest, vcpus.with(position, { ...vcpu, isr, eoi: 'hv-msr' }));
         yield withVcpus(rest, vcpus.with(position, { ...vcpu, isr }));
       }
+    }
+  }
+}
+
+/** What is pending, or sent to one vCPU alone, is in service or pending there from the start. */
+function* heldFromTheStart(value: Case): Generator<Case> {
+  const { vcpus } = value.machine;
+  for (const [position, vcpu] of vcpus.entries()) {
+    const hold = (from: Case, lists: Partial<VcpuSetup>): Case =>
+      withVcpus(from, vcpus.with(position, { ...vcpu, ...lists }));
+    for (const vector of vcpu.irr) {
+      const irr = vcpu.irr.filter((other) => other !== vector);
+      yield hold(value, { irr, isr: ascending([...vcpu.isr, vector]), eoi: 'hv-msr' });
+    }
+    for (const [sent, { targets, vector }] of callsOf(value)) {
+      if (value.steps.length === 1 || !targets.includes(vcpu.vpIndex) || !isLegalVector(vector)) continue;
+      const rest = withSteps(value, value.steps.toSpliced(sent, 1));
+      yield hold(rest, { irr: ascending([...vcpu.irr, vector]) });
     }
   }
 }
@@ -69,4 +85,4 @@ function actOf({ vcpu }: ActStep, act: ActStep['act']): ActStep {
   return { ...plain, vcpu, act };
 }
 
-export const actPasses: readonly Pass[] = [runInstead, inServiceFromTheStart, plainerActs];
+export const actPasses: readonly Pass[] = [runInstead, inServiceFromTheStart, heldFromTheStart, plainerActs];

@@ -4,7 +4,7 @@ import { type Case, makeStep, type Step } from '../case/case.ts';
 import { canRun, isCall } from '../case/checks.ts';
 import { caseLimits } from '../case/limits.ts';
 import { arenaStart } from '../case/memory.ts';
-import { between, type Pass, withSteps, withVcpus } from './edits.ts';
+import { between, type Pass, withSteps, withVcpus, xenHypervBit } from './edits.ts';
 
 /** The machine is from the start what a step makes of it. */
 function* changedFromTheStart(value: Case): Generator<Case> {
@@ -52,7 +52,7 @@ function* sentPresets(value: Case): Generator<Case> {
   }
 }
 
-/** A hypercall page lies where the arena begins, for all steps that speak of it. */
+/** A hypercall page lies where the arena begins, for all steps that speak of it, or there is none. */
 function* plainPages(value: Case): Generator<Case> {
   const pages = new Set(value.steps.flatMap((step) => (isCall(step) && step.page !== null ? [step.page] : [])));
   for (const page of pages) {
@@ -62,7 +62,19 @@ function* plainPages(value: Case): Generator<Case> {
       return isItsPage ? { ...step, value: step.value - page + arenaStart } : step;
     });
     yield withSteps(value, moved);
+    yield withoutPage(value, page);
   }
+}
+
+/** Where Xen is intercepted, the page sets a bit of EAX and calls (kvm_hv_set_msr_pw): a bare call says as much. */
+function withoutPage(value: Case, page: bigint): Case {
+  const others = value.steps.filter(
+    (step) => step.do !== 'write-msr' || step.msr !== 'hypercall' || pageOf(step.value) !== page,
+  );
+  const bare = others.map((step): Step =>
+    isCall(step) && step.page === page ? { ...step, page: null, rax: xenHypervBit } : step,
+  );
+  return withSteps(value, bare);
 }
 
 function pageOf(value: bigint): bigint {

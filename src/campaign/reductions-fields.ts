@@ -1,15 +1,13 @@
 /** Ways to make the fields of single calls simpler. */
-import { HV_IPI_HIGH_VECTOR, HV_IPI_LOW_VECTOR, vpsPerBank } from '../abi/hypercall.ts';
+import { vpsPerBank } from '../abi/hypercall.ts';
 import { maxOf } from '../abi/layout.ts';
 import { type CallStep, type Case, makeStep, type SendIpiExStep, type Step } from '../case/case.ts';
-import { isAllowedGpa, isCall } from '../case/checks.ts';
+import { isAllowedGpa } from '../case/checks.ts';
 import { callModes } from '../case/limits.ts';
-import { ascending, between, callsOf, type Pass, sublists, withCall, withSteps } from './edits.ts';
+import { ascending, between, callsOf, type Pass, sublists, withCall, xenHypervBit } from './edits.ts';
 import { plainerAddresses } from './reductions-address.ts';
-import { oddFields, plainVector } from './weight.ts';
-
-/** Of RAX, only this bit says something to KVM (kvm_xen_hypercall). */
-const xenHypervBit = 0x8000_0000n;
+import { vectorPasses } from './reductions-vectors.ts';
+import { oddFields } from './weight.ts';
 
 /** Lists that are fields like others when it comes to what a call needs at all. */
 const listFields = ['targets', 'emptyBanks', 'maskFlips', 'controlBits'] as const;
@@ -39,11 +37,11 @@ function fitsMask({ targets }: CallStep): boolean {
   return targets.every((vp) => vp < vpsPerBank);
 }
 
-/** The older call says the same as the newer one where all VP indexes are in its mask. */
+/** The older call says the same as the newer one where all VP indexes are in its mask; who is meant may be everybody. */
 function* plainCall(value: Case): Generator<Case> {
   for (const [index, step] of callsOf(value)) {
     const everybody = ascending(value.machine.vcpus.map(({ vpIndex }) => vpIndex)).filter((vp) => vp < vpsPerBank);
-    if (step.do === 'send-ipi-ex' && step.format !== 0n) {
+    if (step.do === 'send-ipi-ex') {
       const { sender, vector } = step;
       yield withCall(value, index, () => makeStep({ do: 'send-ipi', sender, vector, targets: everybody }));
     }
@@ -100,39 +98,6 @@ function banksOf({ targets, emptyBanks }: SendIpiExStep): number[] {
   return ascending([...emptyBanks, ...targets.map((vp) => Math.floor(vp / vpsPerBank))]);
 }
 
-/** Plainer vectors, in one call or in all calls that share a vector. */
-function* plainVectors(value: Case): Generator<Case> {
-  const vectors = new Set([...callsOf(value)].map(([, step]) => step.vector));
-  for (const vector of vectors) {
-    for (const other of plainerVectors(vector)) {
-      const rename = (step: Step): Step => (isCall(step) && step.vector === vector ? { ...step, vector: other } : step);
-      yield withSteps(value, value.steps.map(rename));
-    }
-  }
-  for (const [index, step] of callsOf(value)) {
-    for (const vector of plainerVectors(step.vector)) yield withCall(value, index, (call) => ({ ...call, vector }));
-  }
-}
-
-function* plainerVectors(vector: number): Generator<number> {
-  const isLegal = vector >= HV_IPI_LOW_VECTOR && vector <= HV_IPI_HIGH_VECTOR;
-  const border = isLegal ? plainVector : vector < HV_IPI_LOW_VECTOR ? HV_IPI_LOW_VECTOR - 1 : HV_IPI_HIGH_VECTOR + 1;
-  if (!isLegal) yield* [plainVector, HV_IPI_LOW_VECTOR, HV_IPI_LOW_VECTOR - 1];
-  for (const other of between(BigInt(vector), BigInt(border))) yield Number(other);
-}
-
-/** Two vectors change places. */
-function* swappedVectors(value: Case): Generator<Case> {
-  const vectors = [...new Set([...callsOf(value)].map(([, step]) => step.vector))];
-  for (const [index, one] of vectors.entries()) {
-    for (const other of vectors.slice(index + 1)) {
-      const swap = (vector: number): number => (vector === one ? other : vector === other ? one : vector);
-      const steps = value.steps.map((step) => (isCall(step) ? { ...step, vector: swap(step.vector) } : step));
-      yield withSteps(value, steps);
-    }
-  }
-}
-
 /** Members of lists become smaller, numbers of control word bits larger; nothing is said about who has these VP indexes. */
 function* smallerMembers(value: Case): Generator<Case> {
   for (const [index, step] of callsOf(value)) {
@@ -187,8 +152,10 @@ function* plainerSets(value: Case, index: number, step: SendIpiExStep): Generato
     const targets = step.targets.map((vp) => moved(Math.floor(vp / vpsPerBank)) * vpsPerBank + (vp % vpsPerBank));
     yield change({ targets: ascending(targets), emptyBanks: ascending(step.emptyBanks.map(moved)), maskFlips: [] });
     yield change({ maskFlips: [], variableHeader: banks.length + 1 });
-    yield change({ targets: [], emptyBanks: [], maskFlips: [], variableHeader: 1 });
   }
+  // A header that disagrees does so without banks as well.
+  const disagrees = step.variableHeader !== null || step.maskFlips.length > 0;
+  if (disagrees) yield change({ targets: [], emptyBanks: [], maskFlips: [], variableHeader: 1 });
   const firsts = step.emptyBanks.map((bank) => bank * vpsPerBank);
   yield change({ targets: ascending([...step.targets, ...firsts]), emptyBanks: [] });
   yield change({ targets: [], emptyBanks: banks });
@@ -229,8 +196,7 @@ export const fieldPasses: readonly Pass[] = [
   fewerFields,
   plainCall,
   fewerBits,
-  plainVectors,
-  swappedVectors,
+  ...vectorPasses,
   plainerPlaces,
   smallerMembers,
   plainerAddresses,

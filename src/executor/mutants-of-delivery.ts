@@ -115,7 +115,7 @@ export const deliveryMutants: readonly parts.Mutant[] = [
   {
     name: 'lowest-first',
     description: 'takes the lowest pending vector first',
-    minimal: parts.alone(0, parts.sendIpi({ targets: [0] }), parts.sendIpi({ vector: 0xfd, targets: [0] }), parts.run),
+    minimal: makeCase([{ vpIndex: 0, irr: [0xfd] }], [parts.sendIpi({ targets: [0] }), parts.run]),
     createParts: () => ({ handlersFor: (vectors) => [...vectors].reverse() }),
   },
 ];

@@ -111,6 +111,69 @@ describe('reduce', () => {
   });
 });
 
+/** What belongs together moves together: each start is minimal field by field. */
+describe('reduce, of priorities', () => {
+  const pending = ({ machine }: Case): number => Math.max(0, ...machine.vcpus[0]!.irr);
+  const received = ({ steps }: Case): number[] =>
+    steps.filter(isCall).flatMap(({ targets, vector }) => (targets.includes(0) ? [vector] : []));
+  const sent = (value: Case): number => received(value)[0] ?? 0;
+  const sendAndRun = (vector: number): Step[] => [
+    makeStep({ do: 'send-ipi', vector, targets: [0] }),
+    makeStep({ do: 'run' }),
+  ];
+
+  it.each<[name: string, holds: (value: Case) => boolean, start: Case, minimum: Case]>([
+    [
+      'a task priority of the class that is sent',
+      (value) => value.machine.vcpus[0]!.tpr > 0 && value.machine.vcpus[0]!.tpr === sent(value) >>> 4,
+      makeCase([{ vpIndex: 0, tpr: 1 }], sendAndRun(0x1f)),
+      makeCase([{ vpIndex: 0, tpr: 15 }], sendAndRun(0xfe)),
+    ],
+    [
+      'a vector in service of the class that is sent',
+      (value) => value.machine.vcpus[0]!.isr.some((vector) => vector >>> 4 === sent(value) >>> 4),
+      makeCase([{ vpIndex: 0, isr: [0x11] }], sendAndRun(0x1f)),
+      makeCase([{ vpIndex: 0, isr: [0xfe] }], sendAndRun(0xfe)),
+    ],
+    [
+      'an auto-EOI vector that is sent',
+      (value) => value.machine.vcpus[0]!.autoEoi.includes(sent(value)),
+      makeCase([{ vpIndex: 0, autoEoi: [0x31] }], sendAndRun(0x31)),
+      makeCase([{ vpIndex: 0, autoEoi: [0xfe] }], sendAndRun(0xfe)),
+    ],
+    [
+      'two vectors that are pending at once',
+      (value) => new Set([...received(value), ...value.machine.vcpus[0]!.irr]).size > 1,
+      makeCase([{ vpIndex: 0 }], [...sendAndRun(0x31).slice(0, 1), ...sendAndRun(0xfe)]),
+      makeCase([{ vpIndex: 0, irr: [0xfd] }], sendAndRun(0xfe)),
+    ],
+    [
+      'two vectors of which the pending one is lower',
+      (value) => pending(value) > 0 && pending(value) < sent(value),
+      makeCase([{ vpIndex: 0, irr: [0x10] }], sendAndRun(0xfe)),
+      makeCase([{ vpIndex: 0, irr: [0xfd] }], sendAndRun(0xfe)),
+    ],
+  ])('should bring %s to the plain vector', async (_, holds, start, minimum) => {
+    const fails = (value: Case) => Promise.resolve(holds(value) && value.steps.some(({ do: kind }) => kind === 'run'));
+    expect(await fails(start)).toBe(true);
+    const { value } = await reduce(start, fails, plenty);
+    expect(formatCase(value)).toBe(formatCase(minimum));
+  });
+
+  it('should say by RAX what a hypercall page says where Xen is intercepted', async () => {
+    const isXenCall = ({ page, rax }: CallStep, steps: readonly Step[]): boolean =>
+      page === null
+        ? (rax & 0x8000_0000n) !== 0n
+        : steps.some((step) => step.do === 'write-msr' && step.value === (page | 1n));
+    const page = makeStep({ do: 'write-msr', msr: 'hypercall', value: 0xf1001n });
+    const start = makeCase([{ vpIndex: 0 }], [page, makeStep({ do: 'send-ipi', page: 0xf1000n })], { xen: true });
+    const fails = ({ machine, steps }: Case) =>
+      Promise.resolve(machine.xen && steps.filter(isCall).some((step) => isXenCall(step, steps)));
+    const { value } = await reduce(start, fails, plenty);
+    expect(formatCase(value)).toBe(formatCase(oneCall({ rax: 0x8000_0000n }, {}, { xen: true })));
+  });
+});
+
 function anyCall(is: (step: CallStep) => boolean): (value: Case) => boolean {
   return ({ steps }) => steps.filter(isCall).some(is);
 }
