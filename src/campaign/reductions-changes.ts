@@ -1,12 +1,13 @@
 /** Ways to make steps that change the machine simpler, or to have the machine be so from the start. */
 import { vpsPerBank } from '../abi/hypercall.ts';
+import { maxOf } from '../abi/layout.ts';
 import { type Case, makeStep, type Step } from '../case/case.ts';
 import { canRun, isCall } from '../case/checks.ts';
 import { caseLimits } from '../case/limits.ts';
 import { arenaStart } from '../case/memory.ts';
 import { between, type Pass, withSteps, withVcpus, xenHypervBit } from './edits.ts';
 
-/** The machine is from the start what a step makes of it. */
+/** The machine is from the start what a step makes of it; of a VP index KVM takes 32 bits (kvm_hv_set_msr). */
 function* changedFromTheStart(value: Case): Generator<Case> {
   const { vcpus } = value.machine;
   for (const [index, step] of value.steps.entries()) {
@@ -18,8 +19,9 @@ function* changedFromTheStart(value: Case): Generator<Case> {
     }
     if (step.do !== 'write-msr') continue;
     if (step.msr === 'guest-os-id') yield { ...without, machine: { ...value.machine, guestOsId: step.value } };
-    if (step.msr === 'vp-index' && step.value <= BigInt(caseLimits.vpIndex)) {
-      yield withVcpus(without, vcpus.with(step.vcpu, { ...vcpus[step.vcpu]!, vpIndex: Number(step.value) }));
+    const vpIndex = step.value & maxOf(32);
+    if (step.msr === 'vp-index' && vpIndex <= BigInt(caseLimits.vpIndex)) {
+      yield withVcpus(without, vcpus.with(step.vcpu, { ...vcpus[step.vcpu]!, vpIndex: Number(vpIndex) }));
     }
   }
 }
@@ -30,6 +32,8 @@ function* plainerChanges(value: Case): Generator<Case> {
     const change = (other: Step): Case => withSteps(value, value.steps.with(index, other));
     if (step.do === 'write-msr') {
       yield change({ ...step, vcpu: 0 });
+      // Between the page's address and the enable bit, everything is reserved and ignored.
+      if (step.msr === 'hypercall') yield change({ ...step, value: pageOf(step.value) + (step.value & 1n) });
       for (const smaller of between(step.value, 0n)) yield change({ ...step, value: smaller });
     } else if (step.do === 'set-apic') {
       for (const apic of ['enabled', 'software-disabled'] as const) yield change(makeStep({ ...step, apic }));

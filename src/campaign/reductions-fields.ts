@@ -3,7 +3,7 @@ import { vpsPerBank } from '../abi/hypercall.ts';
 import { maxOf } from '../abi/layout.ts';
 import { type CallStep, type Case, makeStep, type SendIpiExStep, type Step } from '../case/case.ts';
 import { isAllowedGpa } from '../case/checks.ts';
-import { callModes } from '../case/limits.ts';
+import { callModes, isRealMode } from '../case/limits.ts';
 import { ascending, between, callsOf, type Pass, sublists, withCall, xenHypervBit } from './edits.ts';
 import { plainerAddresses } from './reductions-address.ts';
 import { vectorPasses } from './reductions-vectors.ts';
@@ -185,6 +185,8 @@ function* smallerNumbers(value: Case): Generator<Case> {
     for (const mode of callModes.slice(0, callModes.indexOf(step.mode))) {
       yield withCall(value, index, (call) => ({ ...call, mode }));
     }
+    // Real mode and a CPL are the two environments that calls are refused in.
+    if (isRealMode(step.mode)) yield withCall(value, index, (call) => ({ ...call, mode: 'long', cpl: 1 }));
     if (step.do !== 'send-ipi-ex') continue;
     for (const format of between(step.format, 0n)) {
       yield withCall(value, index, (call) => ({ ...call, format }) as SendIpiExStep);

@@ -72,6 +72,9 @@ function* plainMachine(value: Case): Generator<Case> {
     value,
     vcpus.map(({ vpIndex }) => makeVcpu({ vpIndex })),
   );
+  // Without GUEST_OS_ID nobody has Hyper-V.
+  const withHyperv = vcpus.map((vcpu) => ({ ...vcpu, lacks: vcpu.lacks.filter((name) => name !== 'hyperv') }));
+  yield { ...value, machine: { ...machine, guestOsId: 0n, vcpus: withHyperv } };
   for (const [position, vcpu] of vcpus.entries()) {
     const changed: VcpuSetup[] = [
       makeVcpu({ vpIndex: vcpu.vpIndex }),

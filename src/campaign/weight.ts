@@ -35,7 +35,9 @@ export function weigh({ machine: { vcpus, irqchip, xen, guestOsId, schedule }, s
     BigInt(Number(calls.length === 0)),
     BigInt(steps.length),
     BigInt(vcpus.length),
-    BigInt(Number(irqchip !== 'kernel') + Number(xen) + Number(guestOsId !== defaultGuestOsId)),
+    BigInt(Number(irqchip !== 'kernel') + Number(xen) + Number(guestOsId !== defaultGuestOsId)) +
+      // A vCPU without Hyper-V is odder than a machine that has not said who it is.
+      sum(vcpus, ({ lacks }) => 2 * Number(lacks.includes('hyperv'))),
     sum(vcpus, oddVcpuFields),
     sum(vcpus, ({ lacks, irr, isr, autoEoi }) => lacks.length + irr.length + isr.length + autoEoi.length),
     sum(steps, (step) => Number(step.do !== 'run')),

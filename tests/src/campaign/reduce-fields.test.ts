@@ -160,6 +160,41 @@ describe('reduce, of priorities', () => {
     expect(formatCase(value)).toBe(formatCase(minimum));
   });
 
+  it.each<[name: string, holds: (value: Case) => boolean, start: Case, minimum: Case]>([
+    [
+      'a refused environment',
+      anyCall(({ mode, cpl }) => mode === 'real' || cpl > 0),
+      oneCall({ mode: 'real' }),
+      oneCall({ cpl: 1 }),
+    ],
+    [
+      'a caller that KVM has no Hyper-V for',
+      ({ machine }) => machine.guestOsId === 0n || machine.vcpus[0]!.lacks.includes('hyperv'),
+      oneCall({}, { lacks: ['hyperv'] }),
+      oneCall({}, {}, { guestOsId: 0n }),
+    ],
+    [
+      'a page',
+      ({ steps }) => steps.some((step) => step.do === 'write-msr' && (step.value & 1n) === 1n && step.value > 0xe0000n),
+      withPage(0xe0005n),
+      withPage(0xe0001n),
+    ],
+  ])('should say %s in the plainer way', async (_, holds, start, minimum) => {
+    const fails = (value: Case) => Promise.resolve(holds(value) && value.steps.some(isCall));
+    expect(await fails(start)).toBe(true);
+    const { value } = await reduce(start, fails, plenty);
+    expect(formatCase(value)).toBe(formatCase(minimum));
+  });
+
+  it('should have from the start a VP index that is written with more than 32 bits', async () => {
+    const write = makeStep({ do: 'write-msr', msr: 'vp-index', value: 0x1_0000_0003n });
+    const start = makeCase([{ vpIndex: 0 }], [write, makeStep({ do: 'send-ipi' })]);
+    const isThree = ({ machine, steps }: Case): boolean =>
+      machine.vcpus[0]!.vpIndex === 3 || steps.some((step) => step.do === 'write-msr' && (step.value & 0xfffn) === 3n);
+    const { value } = await reduce(start, (one) => Promise.resolve(isThree(one) && one.steps.some(isCall)), plenty);
+    expect(formatCase(value)).toBe(formatCase(oneCall({}, { vpIndex: 3 })));
+  });
+
   it('should say by RAX what a hypercall page says where Xen is intercepted', async () => {
     const isXenCall = ({ page, rax }: CallStep, steps: readonly Step[]): boolean =>
       page === null
@@ -184,6 +219,14 @@ function oneCall(
   machine: Partial<Omit<Case['machine'], 'vcpus'>> = {},
 ): Case {
   return makeCase([{ vpIndex: 0, ...vcpu }], [makeStep({ do: 'send-ipi', ...call })], machine);
+}
+
+/** A page, and a call that does not need it. */
+function withPage(value: bigint): Case {
+  return makeCase(
+    [{ vpIndex: 0 }],
+    [makeStep({ do: 'write-msr', msr: 'hypercall', value }), makeStep({ do: 'send-ipi' })],
+  );
 }
 
 /** A call between two changes. */
