@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { caseShape, shapesOf } from '../../generators/shape.ts';
+import { type CaseShape, caseShape, shapesOf } from '../../generators/shape.ts';
 import { settled } from '../../generators/settled.ts';
 import { makeCase, makeStep } from '../../src/case/case.ts';
 import { itKeepsTheLaws } from './laws.ts';
@@ -40,9 +40,7 @@ describe('caseShape', () => {
   it('should forget the targets that a call of the older form cannot name', () => {
     const call = makeStep({ do: 'send-ipi-ex', format: 7n, targets: everyVp, emptyBanks: [3], maskFlips: [1, 2] });
     const [shape] = shapesOf(makeCase([{ vpIndex: 0 }], [call]));
-    const older = [...caseShape.shrink(shape!, undefined)]
-      .flatMap(({ value }) => value.steps)
-      .find((step) => 'isEx' in step && !step.isEx && step.targets.length > 0);
+    const older = firstShrunk(shape!, (step) => 'isEx' in step && !step.isEx && step.targets.length > 0);
     expect(older).toMatchObject({ format: 0n, emptyBanks: [], maskFlips: [] });
     expect((older as { readonly targets: readonly unknown[] }).targets).toHaveLength(64);
   });
@@ -50,9 +48,16 @@ describe('caseShape', () => {
   it('should forget the fields of a change that became another one', () => {
     const write = makeStep({ do: 'write-msr', vcpu: 5, msr: 'vp-index', value: 77n });
     const [shape] = shapesOf(makeCase([{ vpIndex: 0 }], [write]));
-    const run = [...caseShape.shrink(shape!, undefined)]
-      .flatMap(({ value }) => value.steps)
-      .find((step) => 'change' in step && step.change === 'run');
+    const run = firstShrunk(shape!, (step) => 'change' in step && step.change === 'run');
     expect(run).toMatchObject({ vcpu: 0, msr: 'guest-os-id', value: 0n });
   });
 });
+
+/** The first such step that the shape shrinks to; there are too many to look at all. */
+function firstShrunk(shape: CaseShape, is: (step: CaseShape['steps'][number]) => boolean): unknown {
+  for (const { value } of caseShape.shrink(shape, undefined)) {
+    const step = value.steps.find(is);
+    if (step !== undefined) return step;
+  }
+  return undefined;
+}
