@@ -93,7 +93,7 @@ export interface CampaignValue {
 const lastDeaths = 20;
 const vpsPerBank = 64;
 /** More points than this are no better to look at. */
-const curvePoints = 400;
+const curvePoints = 100;
 
 /**
  * Reads a campaign directory.
@@ -194,8 +194,15 @@ function heatMap(pairs: ReadonlyMap<string, number>): Pick<CampaignValue['covera
   return { columns, rows };
 }
 
-/** Every n-th point and the last one. */
-function thinned(curve: readonly CurvePoint[]): CurvePoint[] {
-  const step = Math.ceil(curve.length / curvePoints);
-  return curve.filter((_, index) => index % step === 0 || index === curve.length - 1);
+/**
+ * Points that are far enough from each other, and the last one. A shard tells of a span at its end: between two points
+ * that stand close together, of two shards, lies all that one of them did in half a minute.
+ */
+export function thinned(curve: readonly CurvePoint[]): CurvePoint[] {
+  const apart = (curve.at(-1)?.seconds ?? 0) / curvePoints;
+  const kept: CurvePoint[] = [];
+  for (const point of curve) if (point.seconds - (kept.at(-1)?.seconds ?? 0) >= apart) kept.push(point);
+  const last = curve.at(-1);
+  if (last !== undefined && kept.at(-1) !== last) kept.splice(-1, 1, last);
+  return kept;
 }
