@@ -104,6 +104,8 @@ class StepBuilder {
   readonly #runs: boolean[];
   /** Whether a vCPU can do something as a receiver. */
   readonly #acts: boolean[];
+  /** Whether its APIC is enabled in software as well: writes of CR8 need that (`checkCase`). */
+  readonly #isEnabled: boolean[];
   readonly #vpIndexes: number[];
 
   constructor(machine: Machine, sender: number) {
@@ -112,6 +114,7 @@ class StepBuilder {
     this.#runs = machine.vcpus.map((_, position) => canRun(machine, position));
     const isHalting = machine.vcpus.some(({ idle }) => idle === 'halted');
     this.#acts = machine.vcpus.map(({ idle, apic }) => idle === 'parked' && apic !== 'hardware-disabled' && !isHalting);
+    this.#isEnabled = machine.vcpus.map(({ apic }) => apic === 'x2apic' || apic === 'xapic');
     this.#vpIndexes = effectiveVpIndexes(machine);
   }
 
@@ -135,7 +138,9 @@ class StepBuilder {
 
   act(plan: ActPlan): void {
     if (this.steps.length >= caseLimits.steps || !this.#acts.includes(true)) return;
-    this.steps.push({ ...plan, vcpu: firstFrom(plan.vcpu, this.#acts) });
+    const vcpu = firstFrom(plan.vcpu, this.#acts);
+    const by = plan.by === 'cr8' && !this.#isEnabled[vcpu]! ? 'apic' : plan.by;
+    this.steps.push({ ...plan, by, vcpu });
   }
 
   change(plan: ChangePlan): void {
@@ -150,6 +155,7 @@ class StepBuilder {
       this.#runs[vcpu] = false;
     }
     if (step.do !== 'write-msr') this.#acts[vcpu] = this.#canActAfter(step);
+    if (step.do === 'set-apic') this.#isEnabled[vcpu] = step.apic === 'enabled';
     const page = pageOf(step);
     if (page !== null) this.#pages.push(page);
     if (step.do === 'write-msr' && step.msr === 'vp-index') this.#vpIndexes[vcpu] = Number(step.value & 0xfffn);

@@ -17,7 +17,7 @@ export interface CaseIssue {
 export function* checkCase({ machine, steps }: Pick<Case, 'machine' | 'steps'>): Generator<CaseIssue> {
   yield* checkMachine(machine);
   const initialized = new Set<number>();
-  const hardwareDisabled = new Set(machine.vcpus.flatMap(({ apic }, at) => (apic === 'hardware-disabled' ? [at] : [])));
+  const apics = machine.vcpus.map(({ apic }) => (apic === 'x2apic' || apic === 'xapic' ? 'enabled' : apic));
   const senders = new Set(steps.filter(isCall).map(({ sender }) => sender));
   for (const [index, step] of steps.entries()) {
     const at = (name: string, message: string): CaseIssue => ({ path: ['steps', index, name], message });
@@ -29,11 +29,17 @@ export function* checkCase({ machine, steps }: Pick<Case, 'machine' | 'steps'>):
     yield* checkAgainstMachine(step, machine, at);
     if (machine.schedule !== null) yield* checkConcurrentStep(step, machine, senders, at);
     if (step.do === 'init') initialized.add(vcpu);
-    if (step.do === 'set-apic') hardwareDisabled[step.apic === 'hardware-disabled' ? 'add' : 'delete'](vcpu);
+    if (step.do === 'set-apic') apics[vcpu] = step.apic;
     if (step.do === 'act') {
       yield* checkAct(step, machine, at);
       if (initialized.has(vcpu)) yield at('vcpu', `vCPU ${vcpu} got INIT and does not run any more`);
-      if (hardwareDisabled.has(vcpu)) yield at('vcpu', `the APIC of vCPU ${vcpu} is hardware-disabled`);
+      if (apics[vcpu] === 'hardware-disabled') yield at('vcpu', `the APIC of vCPU ${vcpu} is hardware-disabled`);
+      if (step.act === 'set-tpr' && step.by === 'cr8' && apics[vcpu] === 'software-disabled') {
+        yield at(
+          'by',
+          `the APIC of vCPU ${vcpu} is software-disabled: whether KVM sees CR8 then depends on what was before`,
+        );
+      }
     }
     if (!isCall(step)) continue;
     if (!canRun(machine, vcpu)) yield at('sender', `vCPU ${vcpu} is ${machine.vcpus[vcpu]!.idle} and does not run`);
