@@ -222,14 +222,12 @@ export class GuestMachine implements Disposable {
     return this.#receive(step.vcpu, (receiver) => receiver.act(step));
   }
 
-  /** Starts a vCPU on a thread of its own, where it halts with interrupts on; the promise ends with its next exit. */
-  halt(position: number): Promise<void> {
-    const member = this.#members[position]!;
-    member.guest.goHome();
-    this.#put(member, area.stop, 0n);
-    this.#put(member, area.halting, 0n);
-    this.#command(member, map.commands.halt);
-    return member.guest.vcpu.runOnThread();
+  /** Starts a vCPU as `start` does, where it halts with interrupts on: nobody has asked it to stop, and it is on its way. */
+  halt(position: number): Promise<boolean> {
+    return this.start(position, 'halt', [
+      [area.stop, 0n],
+      [area.halting, 0n],
+    ]);
   }
 
   /** Whether a vCPU that was started with `halt` has come to its `sti; hlt`. */

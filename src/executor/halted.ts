@@ -13,7 +13,7 @@ const lostAfterMs = 5_000;
 
 export class HaltedVcpus {
   readonly #machine: GuestMachine;
-  readonly #running = new Map<number, Promise<void>>();
+  readonly #running = new Map<number, Promise<boolean>>();
 
   constructor(machine: GuestMachine) {
     this.#machine = machine;

@@ -15,11 +15,6 @@ import type { GuestMachine } from './guest-machine.ts';
 import { hasPending } from './lapic-setup.ts';
 import { ThreadedVcpu } from './threaded-vcpu.ts';
 
-/** A vCPU that goes to sleep: nobody has asked it to stop, and it has not come to its `hlt`. */
-const restWords = [
-  [area.stop, 0n],
-  [area.halting, 0n],
-] as const;
 const pollMs = 1;
 /** The longest race takes well below a second; the lab's own watchdogs come later. */
 const stuckAfterMs = 10_000;
@@ -53,7 +48,9 @@ export class Race {
 
   /** @throws UnexpectedExit when a vCPU does not come back at all, or makes an exit that its program does not make. */
   async run(steps: RaceSteps): Promise<RaceResult> {
-    const sleepers = this.#positionsOf('halted').map((position) => this.#start(position, 'halt', restWords));
+    const sleepers = this.#positionsOf('halted').map((position) =>
+      this.#onThread(position, this.#machine.halt(position)),
+    );
     if (this.#schedule.waitsForSleep[steps.first]!) await until(() => sleepers.every((one) => this.#rests(one)));
     for (const { writes } of steps.calls) this.#machine.write(writes);
     const runners = this.#startRunners(steps);
@@ -103,7 +100,11 @@ export class Race {
   }
 
   #start(position: number, ...how: Parameters<GuestMachine['start']> extends [number, ...infer Rest] ? Rest : never) {
-    return new ThreadedVcpu(position, this.#machine.guestAt(position), this.#machine.start(position, ...how));
+    return this.#onThread(position, this.#machine.start(position, ...how));
+  }
+
+  #onThread(position: number, exit: Promise<boolean>): ThreadedVcpu {
+    return new ThreadedVcpu(position, this.#machine.guestAt(position), exit);
   }
 
   /** Whether a halted vCPU has come to its `hlt` and sleeps there. */

@@ -244,17 +244,8 @@ export class Vcpu implements Disposable {
     }
   }
 
-  /** The same on a thread of libuv's pool. */
-  async runOnThread(): Promise<void> {
-    for (;;) {
-      const result = await ioctlOnThread(this.#fd, uapi.KVM_RUN, 0);
-      if (result >= 0) return;
-      Vcpu.#retryable(-result);
-    }
-  }
-
   /**
-   * The same until `askToExit`; whether there was an exit to us. When there was none, the guest stands where it was
+   * The same on a thread of libuv's pool, until `askToExit`; whether there was an exit to us. When there was none, the guest stands where it was
    * when it was asked: KVM looks for signals before it enters the guest (vcpu_run).
    */
   async runInterruptibly(): Promise<boolean> {
