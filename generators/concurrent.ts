@@ -3,6 +3,7 @@
  * a fence behind each burst. The lab has two CPUs, so that most machines have no more than two vCPUs that go round.
  */
 import fc from 'fast-check';
+import { extendedCallBit } from '../src/abi/hypercall.ts';
 import { type Case, type Machine, makeStep, type Step, type VcpuSetup } from '../src/case/case.ts';
 import { canHalt, isWellFormed } from '../src/case/checks.ts';
 import { caseLimits } from '../src/case/limits.ts';
@@ -30,8 +31,6 @@ export interface ConcurrentPlan {
 const scheduleMax = 2 ** 32 - 1;
 /** Beside a sender one vCPU can spin without taking turns with it. */
 const spinningMax = 2;
-/** With bit 15 of the call code the VMM may get the call. */
-const extendedCallBit = 15;
 
 /** What a swarm is for concurrent cases: bare calls on plain platforms, and vectors that repeat more often. */
 function calmed(swarm: Swarm): Swarm {

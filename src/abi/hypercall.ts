@@ -68,6 +68,9 @@ export const hvStatus = {
   HV_STATUS_INVALID_VP_INDEX: 0xe,
 } as const;
 
+/** With this bit of the call code set it may be an extended hypercall, which is the VMM's to answer (HV_EXT_CALL_*). */
+export const extendedCallBit = 15;
+
 /** Name of a status code, or its number in hex. */
 export function hvStatusName(status: bigint): string {
   const found = Object.entries(hvStatus).find(([, code]) => BigInt(code) === status);

@@ -2,11 +2,9 @@
  * What a concurrent case may hold: calls that need nothing but their sender's ring, made by vCPUs that do nothing else,
  * and changes that KVM makes while others run.
  */
+import { extendedCallBit } from '../abi/hypercall.ts';
 import type { CaseIssue } from './checks.ts';
 import type { CallStep, Machine, Step } from './schema.ts';
-
-/** With bit 15 of the call code KVM may hand the call to the VMM (HV_EXT_CALL_*). */
-const extendedCallBit = 15;
 
 export function* checkConcurrentMachine({ irqchip, xen, schedule, vcpus }: Machine): Generator<CaseIssue> {
   if (schedule !== null && (irqchip !== 'kernel' || xen)) {

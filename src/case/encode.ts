@@ -2,6 +2,7 @@
 import {
   bankCountMax,
   controlWord,
+  extendedCallBit,
   HVCALL_SEND_IPI,
   HVCALL_SEND_IPI_EX,
   sendIpiExInput,
@@ -24,8 +25,6 @@ import {
 } from './program.ts';
 import { defaultRax } from './schema.ts';
 
-/** With bit 15 of the call code it may be an extended hypercall, which is the VMM's to answer (HV_EXT_CALL_*). */
-const extendedCallBit = 15;
 /** How many words of the tail follow the input in memory. */
 const tailWordCount = 8;
 
