@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { extendedCallBit } from '../src/abi/hypercall.ts';
 import { type Case, type Machine, makeStep, type Step, type VcpuSetup } from '../src/case/case.ts';
 import { canHalt, isWellFormed } from '../src/case/checks.ts';
-import { caseLimits } from '../src/case/limits.ts';
+import { caseLimits, runsMeanwhile } from '../src/case/limits.ts';
 import { caseSchemaName } from '../src/case/schema.ts';
 import { buildCall, type CallPlan, callPlan } from './call.ts';
 import { type MoveVpPlan, moveVpPlan } from './change.ts';
@@ -86,10 +86,9 @@ export function buildConcurrent(plan: ConcurrentPlan): Case {
   const machine = withRoles(drawn, plan, senders);
   const vpIndexes = effectiveVpIndexes(machine);
   const usedVectors = new Set<number>();
-  const movable = [...machine.vcpus.keys()].filter((position) => {
-    const { idle } = machine.vcpus[position]!;
-    return !senders.includes(position) && idle !== 'halted' && idle !== 'spinning';
-  });
+  const movable = [...machine.vcpus.keys()].filter(
+    (position) => !senders.includes(position) && !runsMeanwhile(machine.vcpus[position]!),
+  );
   const steps: Step[] = [];
   for (const step of [plan.first, ...plan.rest].slice(0, caseLimits.steps - 1)) {
     if (step === null) {

@@ -3,7 +3,7 @@
  * parts stand in one value so that a mutant replaces one part and the flow stays free of special cases.
  */
 import { APIC_IRR } from '../src/abi/lapic.ts';
-import { actKinds } from '../src/case/limits.ts';
+import { actKinds, runsMeanwhile } from '../src/case/limits.ts';
 import type { LapicChanges } from '../src/case/observation.ts';
 import type {
   Program,
@@ -36,7 +36,7 @@ import {
 import { ModelMemory } from './memory.ts';
 import { decideMsr, pageAddress, vpIndexOf } from './msr.ts';
 import type { Outcome, StepOutcome } from './outcome.ts';
-import { Phase, runsMeanwhile } from './phase.ts';
+import { Phase } from './phase.ts';
 import {
   acknowledge,
   idlePosture,

@@ -2,14 +2,10 @@
  * What the calls of one phase of a concurrent program, which its senders make at the same time, send to each vCPU in any
  * interleaving.
  */
+import { runsMeanwhile } from '../src/case/limits.ts';
 import type { Program, ProgramMsr } from '../src/case/program.ts';
 import { decideMsr, type MsrState, vpIndexOf } from './msr.ts';
 import type { Leeway } from './outcome.ts';
-
-/** Whether a vCPU takes interrupts while others send. */
-export function runsMeanwhile({ idle }: Program['vcpus'][number]): boolean {
-  return idle === 'halted' || idle === 'spinning';
-}
 
 export class Phase {
   /** VP indexes that the vCPUs may have during the phase: as it begins, and each as a write makes it. */

@@ -6,6 +6,7 @@
 import { APIC_IRR } from '../abi/lapic.ts';
 import type { Case, Step } from '../case/case.ts';
 import { isCall } from '../case/checks.ts';
+import { runsMeanwhile } from '../case/limits.ts';
 import type { LapicChanges, Observation } from '../case/observation.ts';
 import { clearedInTmr } from '../../oracle/lapic-differences.ts';
 import { vectorsOf } from '../../oracle/machine.ts';
@@ -24,7 +25,7 @@ export function twinsOf(value: Case): Twins | null {
   const { machine, steps } = value;
   if (machine.schedule === null || steps.some(({ do: kind }) => kind === 'write-msr')) return null;
   const vcpus = machine.vcpus.map((vcpu) => {
-    return vcpu.idle === 'halted' || vcpu.idle === 'spinning' ? { ...vcpu, idle: 'parked' as const } : vcpu;
+    return runsMeanwhile(vcpu) ? { ...vcpu, idle: 'parked' as const } : vcpu;
   });
   const twin = (own: Step[]): Case => ({ ...value, machine: { ...machine, schedule: null, vcpus }, steps: own });
   const calls = steps.filter(isCall);

@@ -11,6 +11,7 @@ import {
   idleKinds,
   registerWays,
   waitPoints,
+  runsMeanwhile,
 } from '../case/limits.ts';
 import { defaultGuestOsId } from '../case/schema.ts';
 
@@ -31,7 +32,7 @@ export function weigh({ machine: { vcpus, irqchip, xen, guestOsId, schedule }, s
     items.reduce((total, item, index) => total + BigInt(of(item, index)), 0n);
   return [
     BigInt(Number(schedule !== null)),
-    sum(vcpus, ({ idle }) => Number(idle === 'halted' || idle === 'spinning')),
+    sum(vcpus, (vcpu) => Number(runsMeanwhile(vcpu))),
     BigInt(Number(calls.length === 0)),
     BigInt(steps.length),
     BigInt(vcpus.length),

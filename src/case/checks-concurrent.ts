@@ -4,13 +4,15 @@
  */
 import { extendedCallBit } from '../abi/hypercall.ts';
 import type { CaseIssue } from './checks.ts';
+import { runsMeanwhile } from './limits.ts';
 import type { CallStep, Machine, Step } from './schema.ts';
 
 export function* checkConcurrentMachine({ irqchip, xen, schedule, vcpus }: Machine): Generator<CaseIssue> {
   if (schedule !== null && (irqchip !== 'kernel' || xen)) {
     yield { path: ['machine', 'schedule'], message: 'a concurrent case has irqchip kernel and no xen' };
   }
-  for (const [position, { idle, vcpuId, apic, eoi, autoEoi, logsPpr }] of vcpus.entries()) {
+  for (const [position, vcpu] of vcpus.entries()) {
+    const { idle, vcpuId, apic, eoi, autoEoi, logsPpr } = vcpu;
     const at = (name: string, message: string): CaseIssue => ({ path: ['machine', 'vcpus', position, name], message });
     if (idle === 'spinning' && schedule === null) yield at('idle', 'only a concurrent case has spinning vCPUs');
     if (idle === 'spinning' && vcpuId !== null) yield at('vcpuId', 'a spinning vCPU has none of its own');
@@ -18,8 +20,7 @@ export function* checkConcurrentMachine({ irqchip, xen, schedule, vcpus }: Machi
     if (schedule !== null && !isAcknowledged) {
       yield at('eoi', 'handlers of a concurrent case acknowledge by MSR or APIC, without auto-EOI and logsPpr');
     }
-    const runs = idle === 'spinning' || idle === 'halted';
-    if (schedule !== null && runs && apic === 'hardware-disabled') {
+    if (schedule !== null && runsMeanwhile(vcpu) && apic === 'hardware-disabled') {
       yield at('apic', `a vCPU that is ${idle} in a concurrent case has an APIC`);
     }
   }
@@ -41,7 +42,7 @@ export function* checkConcurrentStep(
   }
   if (step.do !== 'write-msr' || step.msr !== 'vp-index') yield at('do', 'a concurrent case has no such step');
   // KVM_SET_MSRS would wait for the vCPU's KVM_RUN to end.
-  else if (vcpus[step.vcpu]!.idle === 'halted' || vcpus[step.vcpu]!.idle === 'spinning' || senders.has(step.vcpu)) {
+  else if (runsMeanwhile(vcpus[step.vcpu]!) || senders.has(step.vcpu)) {
     yield at('vcpu', 'in a concurrent case the VP index changes only of vCPUs that do not run');
   }
 }

@@ -33,6 +33,11 @@ export const eoiKinds = ['hv-msr', 'apic', 'assist', 'none'] as const;
  * `spinning`, in a concurrent case: on a thread of its own it goes round with interrupts on until all senders are done.
  */
 export const idleKinds = ['parked', 'halted', 'uninitialized', 'init-received', 'spinning'] as const;
+/** Whether a vCPU, in a concurrent case, takes interrupts while others send. */
+export function runsMeanwhile({ idle }: { readonly idle: (typeof idleKinds)[number] }): boolean {
+  return idle === 'halted' || idle === 'spinning';
+}
+
 /** What a vCPU's CPUID can lack: Hyper-V as a whole, or one of the features that gate the calls. */
 export const cpuidFeatures = ['hyperv', 'cluster-ipi', 'ex-masks', 'xmm-input'] as const;
 /**

@@ -3,6 +3,7 @@
  * something left takes it, so that handlers can be counted.
  */
 import type { Arrivals, Leftover, Observation, StepObservation } from '../case/observation.ts';
+import { runsMeanwhile } from '../case/limits.ts';
 import type { Program, ProgramCall, ProgramMsr } from '../case/program.ts';
 import { type Schedule, scheduleOf } from '../case/schedule.ts';
 import { type CallResult, noCall, UnexpectedExit } from './call-result.ts';
@@ -60,9 +61,9 @@ export class ConcurrentRunner {
   }
 
   #takeRest(): void {
-    for (const [position, { idle }] of this.#program.vcpus.entries()) {
-      if (idle === 'halted') this.#machine.guestAt(position).wakeUp();
-      const takes = idle === 'parked' || idle === 'halted' || idle === 'spinning';
+    for (const [position, vcpu] of this.#program.vcpus.entries()) {
+      if (vcpu.idle === 'halted') this.#machine.guestAt(position).wakeUp();
+      const takes = vcpu.idle === 'parked' || runsMeanwhile(vcpu);
       if (takes && hasPending(this.#machine.lapicChanges(position))) this.#machine.openWindow(position);
     }
   }
