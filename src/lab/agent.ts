@@ -8,10 +8,16 @@ import { constants } from 'node:os';
 import { type KvmExecutor, openKvmExecutor } from '../executor/kvm-executor.ts';
 import { loadKernelModule } from '../kvm/libc.ts';
 import { noteMark } from './note-mark.ts';
-import { decodeModules, encodeFrame, type ExecEnd, type Frame, FrameDecoder, type FrameKind } from './protocol.ts';
+import {
+  decodeModules,
+  encodeFrame,
+  type ExecEnd,
+  type Frame,
+  FrameDecoder,
+  type FrameKind,
+  portName,
+} from './protocol.ts';
 
-/** As in qemu.ts, which belongs to the host side. */
-const portName = 'hvipi';
 /** Buffers that reads share; a read of the port gives a page at most. */
 const bufferBytes = 256 * 1024;
 const readBytesMin = 4096;

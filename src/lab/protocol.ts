@@ -28,6 +28,9 @@ export const frameTypes = {
   modules: 10,
 } as const;
 
+/** Name of the virtio-serial port in the lab. */
+export const portName = 'hvipi';
+
 export type FrameKind = keyof typeof frameTypes;
 
 export interface Frame {

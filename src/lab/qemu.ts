@@ -1,4 +1,5 @@
 /** The command line of QEMU: a computer with one CPU or two, memory, a serial console and one channel; no disk, no network. */
+import { portName } from './protocol.ts';
 
 export interface QemuOptions {
   readonly bzImage: string;
@@ -20,9 +21,6 @@ export interface Sockets {
   /** QEMU's own control channel (QMP). */
   readonly control: string;
 }
-
-/** Name of the virtio-serial port in the guest. */
-export const portName = 'hvipi';
 
 /**
  * The Debian kernel runs in far less; what counts is the initramfs, which is in memory twice while it is unpacked.
