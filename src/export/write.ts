@@ -37,7 +37,9 @@ export function exportCase(value: Case, facts: TargetFacts, form: ExportForm): E
     `Written by hvipi; what is expected is what KVM does with KVM_MAX_VCPUS ${facts.kvmMaxVcpus}.`,
   ];
   const uses = usesOf(value, steps);
-  const whole = template(form).replace('/*@entry@*/\n', () => (uses.has('enter') ? `${template('entry')}\n` : ''));
+  const whole = template(form)
+    .replace('/*@lapic@*/\n', () => template('lapic'))
+    .replace('/*@entry@*/\n', () => (uses.has('enter') ? `${template('entry')}\n` : ''));
   const text = chooseParts(whole, uses)
     .replaceAll(' * @title@\n', () => commentLines(title))
     .replaceAll('@name@', name)
@@ -90,6 +92,6 @@ function chooseParts(text: string, uses: ReadonlySet<string>): string {
 }
 
 /** They are C files beside this one; a build has them in its package's `src`. */
-function template(name: ExportForm | 'entry'): string {
+function template(name: ExportForm | 'entry' | 'lapic'): string {
   return readFileSync(join(dirname(ownCorpusFolder()), 'src/export', `${name}.c`), 'utf8');
 }
