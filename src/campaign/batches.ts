@@ -31,8 +31,8 @@ export interface Batch {
 }
 
 /** Which batches of a stream are wanted: all, those whose steps follow each other, or those whose calls race. */
-export const tiers = ['all', 'ordered', 'concurrent'] as const;
-export type Tier = (typeof tiers)[number];
+export const tierChoices = ['all', 'ordered', 'concurrent'] as const;
+export type TierChoice = (typeof tierChoices)[number];
 
 export interface StreamOptions {
   readonly seed: string;
@@ -41,7 +41,7 @@ export interface StreamOptions {
   /** How many generated cases there are; infinity when only time ends the stream. */
   readonly runs: number;
   /** Default all. */
-  readonly tier?: Tier;
+  readonly tier?: TierChoice;
   /** Spaces that are walked instead of drawing cases. */
   readonly spaces?: readonly Space[];
 }

@@ -1,7 +1,7 @@
 /** `fuzz`: the main job. */
 import { randomBytes } from 'node:crypto';
 import { type Command, Option } from 'commander';
-import { type Tier, tiers } from '../campaign/batches.ts';
+import { type TierChoice, tierChoices } from '../campaign/batches.ts';
 import { runCampaign } from '../campaign/campaign.ts';
 import type { CampaignResult } from '../campaign/campaign-terms.ts';
 import { type CorpusEntry, loadCorpus, ownCorpusFolder } from '../campaign/corpus.ts';
@@ -34,7 +34,7 @@ interface FuzzOptions extends RawTargetOptions {
   readonly keepGoing?: true;
   readonly corpus: boolean;
   readonly exhaustive?: string;
-  readonly tier: Tier;
+  readonly tier: TierChoice;
   readonly fromBatch: number;
   readonly out: string;
   readonly json?: true;
@@ -56,7 +56,7 @@ export function addFuzz(program: Command, context: CommandContext, finish: (exit
     .option('--exhaustive <SPACE>', `walk a space completely instead of drawing cases: all, ${spaceNames.join(', ')}`)
     .addOption(
       new Option('--tier <TIER>', 'only cases whose steps follow each other, or whose calls race')
-        .choices(tiers)
+        .choices(tierChoices)
         .default('all'),
     )
     .option('--from-batch <N>', 'go on with this batch of the seed', parseCount, 0)
