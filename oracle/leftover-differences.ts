@@ -16,12 +16,13 @@ export interface LeftoverDifference {
 export function leftoverDifferences(step: number, leftovers: readonly Leftover[]): LeftoverDifference[] {
   return leftovers.flatMap(({ vcpu, wait, states }): LeftoverDifference[] => {
     const place = { step, vcpu };
-    const pending = formatVectors(takeableVectors(states[vcpu]!.lapic));
+    const takeable = takeableVectors(states[vcpu]!.lapic);
+    const pending = formatVectors(takeable);
     if (wait === 'stuck') {
       const texts = { expected: 'it comes to the fence', observed: `it does not, with ${pending} to take` };
       return [{ kind: 'stuck', difference: { ...place, what: 'fence', ...texts } }];
     }
-    if (takeableVectors(states[vcpu]!.lapic).length === 0) return [];
+    if (takeable.length === 0) return [];
     if (wait === 'asleep') {
       const texts = { expected: `woken by ${pending}`, observed: `sleeps in hlt with ${pending} pending` };
       return [{ kind: 'lost-wake-up', difference: { ...place, what: 'wake-up', ...texts } }];

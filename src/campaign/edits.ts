@@ -47,12 +47,6 @@ export function withVcpus(value: Case, vcpus: readonly VcpuSetup[]): Case {
   return { ...value, machine: { ...value.machine, vcpus: [...vcpus] } };
 }
 
-/** Position of the vCPU that a step is about; null for a step that is about all. */
-export function actorOf(step: Step): number | null {
-  if (step.do === 'run') return null;
-  return isCall(step) ? step.sender : step.vcpu;
-}
-
 /** The step about another vCPU. */
 export function withActor(step: Step, position: number): Step {
   if (step.do === 'run') return step;

@@ -4,11 +4,10 @@
  */
 import { vpsPerBank } from '../abi/hypercall.ts';
 import { type Case, makeStep, makeVcpu, type Step, type VcpuSetup } from '../case/case.ts';
-import { isCall } from '../case/checks.ts';
+import { actorOf, isCall } from '../case/checks.ts';
 import { caseLimits } from '../case/limits.ts';
 import { defaultGuestOsId } from '../case/schema.ts';
 import {
-  actorOf,
   ascending,
   between,
   type Pass,

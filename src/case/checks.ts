@@ -21,9 +21,12 @@ export function* checkCase({ machine, steps }: Pick<Case, 'machine' | 'steps'>):
   const senders = new Set(steps.filter(isCall).map(({ sender }) => sender));
   for (const [index, step] of steps.entries()) {
     const at = (name: string, message: string): CaseIssue => ({ path: ['steps', index, name], message });
-    const { name, vcpu } = actorOf(step);
+    const vcpu = actorOf(step) ?? 0;
     if (vcpu >= machine.vcpus.length) {
-      yield at(name, `vCPU ${vcpu} is not in the machine, which has ${machine.vcpus.length}`);
+      yield at(
+        isCall(step) ? 'sender' : 'vcpu',
+        `vCPU ${vcpu} is not in the machine, which has ${machine.vcpus.length}`,
+      );
       continue;
     }
     yield* checkAgainstMachine(step, machine, at);
@@ -108,10 +111,10 @@ export function modeHasPage(mode: CallStep['mode']): boolean {
   return !isRealMode(mode) && mode !== 'protected16';
 }
 
-/** The field of a step that names a vCPU, and the vCPU's position. */
-function actorOf(step: Step): { name: string; vcpu: number } {
-  if (step.do === 'run') return { name: 'do', vcpu: 0 };
-  return isCall(step) ? { name: 'sender', vcpu: step.sender } : { name: 'vcpu', vcpu: step.vcpu };
+/** Position of the vCPU that a step is about; null for a step that is about all. */
+export function actorOf(step: Step): number | null {
+  if (step.do === 'run') return null;
+  return isCall(step) ? step.sender : step.vcpu;
 }
 
 function* checkMachine(machine: Machine): Generator<CaseIssue> {
