@@ -3,7 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Difference } from '../../oracle/outcome.ts';
-import { type Case, CaseError, caseId, parseCase, toJson } from '../case/case.ts';
+import { type Case, CaseError, caseId, readCase, toJson } from '../case/case.ts';
 import type { TargetFacts } from '../executor/executor.ts';
 import type { FindingClass, Problem } from './judgement.ts';
 import { type RunView, viewObservation, viewOutcome } from './view.ts';
@@ -116,6 +116,7 @@ const fields = z.looseObject({
 
 /**
  * Reads a finding from a parsed JSON value. What this tool acts on is checked; the rest is a record of what was seen.
+ * Whether its cases may still be run is for whoever runs them (`fittingCase`): a report shows them all the same.
  *
  * @throws CaseError that names the field.
  */
@@ -128,11 +129,11 @@ export function parseFinding(input: unknown): Finding {
   const { batch, met, ...rest } = result.data;
   return {
     ...(rest as unknown as Finding),
-    case: within('case', () => parseCase(rest['case'])),
-    batch: batch.map((value, index) => within(`batch[${index}]`, () => parseCase(value))),
+    case: within('case', () => readCase(rest['case'])),
+    batch: batch.map((value, index) => within(`batch[${index}]`, () => readCase(value))),
     met: met.map((one, index) => ({
       signature: one.signature,
-      case: within(`met[${index}].case`, () => parseCase(one.case)),
+      case: within(`met[${index}].case`, () => readCase(one.case)),
     })),
   };
 }

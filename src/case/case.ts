@@ -38,6 +38,15 @@ export class CaseError extends Error {
  * @throws CaseError with the path of the first wrong field.
  */
 export function parseCase(input: unknown): Case {
+  return fittingCase(readCase(input));
+}
+
+/**
+ * Reads a case of a record, whose fields may not fit together any more: what is refused grows with what is known.
+ *
+ * @throws CaseError with the path of the first wrong field.
+ */
+export function readCase(input: unknown): Case {
   const value = typeof input === 'string' ? parseJson(input) : input;
   const schema = (value as { schema?: unknown } | null)?.schema;
   if (schema !== caseSchemaName) {
@@ -46,9 +55,19 @@ export function parseCase(input: unknown): Case {
     throw new CaseError(`schema: ${shown}, this hvipi reads "${caseSchemaName}"${hint}`);
   }
   const result = caseSchema.safeParse(value);
-  const issue = result.success ? checkCase(result.data).next().value : result.error.issues[0];
-  if (issue) throw new CaseError(`${formatPath(issue.path)}: ${issue.message}`);
-  return result.data!;
+  if (!result.success) throw caseError(result.error.issues[0]!);
+  return result.data;
+}
+
+/**
+ * The case itself.
+ *
+ * @throws CaseError where its fields do not fit together (`checkCase`).
+ */
+export function fittingCase(value: Case): Case {
+  const issue = checkCase(value).next().value;
+  if (issue) throw caseError(issue);
+  return value;
 }
 
 /** The canonical text of a case: fixed key order, defaults left out, a line for each vCPU and each step. */
@@ -181,6 +200,10 @@ function fieldToJson(key: string, value: unknown): unknown {
   if (Array.isArray(value)) return typeof value[0] === 'string' ? value.join(' ') : formatList(value as number[]);
   if (typeof value === 'bigint' || (typeof value === 'number' && hexFields.has(key))) return `0x${value.toString(16)}`;
   return value;
+}
+
+function caseError({ path, message }: { readonly path: readonly PropertyKey[]; readonly message: string }): CaseError {
+  return new CaseError(`${formatPath(path)}: ${message}`);
 }
 
 function parseJson(text: string): unknown {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { caseAt } from '../campaign/batches.ts';
 import { findingSchemaName, parseFinding } from '../campaign/finding.ts';
-import { type Case, CaseError, parseCase } from '../case/case.ts';
+import { type Case, CaseError, fittingCase, parseCase } from '../case/case.ts';
 import type { TargetFacts } from '../executor/executor.ts';
 import { UsageError } from '../lab/errors.ts';
 
@@ -55,7 +55,8 @@ function loadText(file: string, text: string): LoadedCase {
       throw new CaseError(`schema: is ${JSON.stringify(schema)}, this hvipi reads "${findingSchemaName}"`);
     }
     const finding = parseFinding(json);
-    return { name: file, value: finding.case, before: finding.batch.slice(0, -1), facts: finding.target ?? null };
+    const before = finding.batch.slice(0, -1).map(fittingCase);
+    return { name: file, value: fittingCase(finding.case), before, facts: finding.target ?? null };
   }
   if (schema === undefined && typeof json === 'object' && json !== null && ('path' in json || 'seed' in json)) {
     const result = drawnFields.safeParse(json);

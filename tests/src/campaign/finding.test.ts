@@ -4,6 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { runCampaign } from '../../../src/campaign/campaign.ts';
 import { type Finding, formatFinding, hvipiCommand, parseFinding } from '../../../src/campaign/finding.ts';
 import { formatFindingReport } from '../../../src/campaign/report.ts';
+import type { Step } from '../../../src/case/case.ts';
+import { loadCases } from '../../../src/commands/case-files.ts';
 import { campaignOptions, modelTarget, never, temporaryFolder } from './helpers.ts';
 
 describe('finding', () => {
@@ -68,6 +70,17 @@ describe('finding', () => {
     const json = JSON.parse(formatFinding(await findOne())) as Record<string, unknown>;
     expect(() => parseFinding({ ...json, signature: 7 })).toThrow(/^signature: /);
     expect(() => parseFinding({ ...json, case: { ...(json['case'] as object), steps: [] } })).toThrow(/^case\.steps: /);
+  });
+
+  it('should be read, and not be run, when its case is one that is refused by now', async () => {
+    const finding = await findOne();
+    const [first, ...rest] = finding.case.steps;
+    const refused = { ...finding, case: { ...finding.case, steps: [{ ...first!, sender: 7 } as Step, ...rest] } };
+    const text = formatFinding(refused);
+    expect(parseFinding(JSON.parse(text))).toEqual(refused);
+    const file = join(temporaryFolder(), 'refused.json');
+    writeFileSync(file, text);
+    expect(() => loadCases([file])).toThrow(/refused\.json: steps\[0\]\.sender: vCPU 7 is not in the machine/);
   });
 });
 
