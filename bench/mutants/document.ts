@@ -3,7 +3,7 @@ import { laterMutants } from './catalogue/later.ts';
 import { explanations } from './explanations.ts';
 import type { Mutant } from './mutant.ts';
 import { type Method, methods, type Row } from './row.ts';
-import { easySeconds, type Share, type Summary, summarize } from './summary.ts';
+import { compareSeeds, easySeconds, mainSeed, rowsOf, type Share, type Summary, summarize } from './summary.ts';
 
 const names: Record<Method, string> = {
   hvipi: 'hvipi fuzz',
@@ -11,10 +11,16 @@ const names: Record<Method, string> = {
   selftests: "the kernel's selftests",
 };
 
-export function formatDocument(rows: readonly Row[], catalogue: readonly Mutant[]): string {
+export function formatDocument(all: readonly Row[], catalogue: readonly Mutant[]): string {
+  const rows = methods.flatMap((method) => rowsOf(method, all, catalogue));
   const wrong = catalogue.filter(({ expect }) => expect !== 'equivalent').length;
+  // One seed is that over all mutants; the others are for a part of them, and stand in a table of their own.
+  const main = methods.flatMap((method) => {
+    const own = rows.filter((row) => row.method === method);
+    return own.filter(({ seed }) => seed === mainSeed(own));
+  });
   const summaries = methods
-    .map((method) => summarize(method, rows, catalogue))
+    .map((method) => summarize(method, main, catalogue))
     .filter(({ measured }) => measured.count > 0);
   const dates = rows.map(({ date }) => date.slice(0, 10)).sort();
   const kernels = [...new Set(rows.map(({ kernel }) => kernel))].sort();
@@ -29,8 +35,9 @@ export function formatDocument(rows: readonly Row[], catalogue: readonly Mutant[
     ...(rows.length === 0
       ? ['Nothing was measured yet.', '']
       : [`Measured ${range(dates)} on ${kernels.join(', ')}, Node ${process.version.slice(1)}, emulated AMD CPU.`, '']),
-    ...summaries.flatMap((summary) => [...formatSummary(summary, rows), '']),
-    ...formatMethods(summaries, rows, catalogue),
+    ...summaries.flatMap((summary) => [...formatSummary(summary, main), '']),
+    ...formatSeeds(rows.filter(({ method }) => method === 'hvipi')),
+    ...formatMethods(summaries, main, catalogue),
     '## What is not in the catalogue',
     '',
     "Mutations that today's cases cannot express, with what is missing:",
@@ -52,9 +59,8 @@ function formatSummary(summary: Summary, rows: readonly Row[]): string[] {
     '',
     '| grade | found | median s | longest s | median calls |',
     '| --- | --- | --- | --- | --- |',
-    ...summary.grades.map(
-      ({ grade, found, secondsMedian, secondsMax, hypercallsMedian }) =>
-        `| ${[grade, share(found), number(secondsMedian), number(secondsMax), number(hypercallsMedian)].join(' | ')} |`,
+    ...summary.grades.map(({ grade, found, secondsMedian, secondsMax, hypercallsMedian }) =>
+      row([grade, share(found), number(secondsMedian), number(secondsMax), number(hypercallsMedian)]),
     ),
     '',
     `- Found: ${share(summary.found)} (${percent(summary.found)}).`,
@@ -73,6 +79,31 @@ function formatSummary(summary: Summary, rows: readonly Row[]): string[] {
   return lines;
 }
 
+function formatSeeds(rows: readonly Row[]): string[] {
+  const figures = compareSeeds(rows);
+  if (figures === null) return [];
+  const sometimes = figures.sometimes.map(({ mutant, found }) => `\`${mutant}\` (${share(found)})`).join(', ');
+  return [
+    '## Several seeds',
+    '',
+    `A fixed third of the catalogue, every third mutant, with seeds ${figures.seeds.join(', ')}. A mutant counts with the median of its seeds.`,
+    '',
+    '| grade | mutants | found by every seed | by none | median s | median calls |',
+    '| --- | --- | --- | --- | --- | --- |',
+    ...figures.grades.map(({ grade, mutants, foundByAll, foundByNone, secondsMedian, hypercallsMedian }) =>
+      row([grade, mutants, foundByAll, foundByNone, number(secondsMedian), number(hypercallsMedian)]),
+    ),
+    '',
+    `- Found by some seeds only: ${figures.sometimes.length}${sometimes === '' ? '' : `: ${sometimes}`}.`,
+    `- Equivalent ones reported by any: ${share(figures.falseAlarms)}.`,
+    '',
+  ];
+}
+
+function row(cells: readonly (string | number)[]): string {
+  return `| ${cells.join(' | ')} |`;
+}
+
 /** Shares of different mutants cannot be compared, so the table has only those that every method has run. */
 function formatMethods(summaries: readonly Summary[], rows: readonly Row[], catalogue: readonly Mutant[]): string[] {
   const measured = summaries.map(({ method }) => method);
@@ -82,7 +113,7 @@ function formatMethods(summaries: readonly Summary[], rows: readonly Row[], cata
   );
   const table = measured.map((method) => {
     const { found, falseAlarms } = summarize(method, rows, common);
-    return `| ${names[method]} | ${share(found)} | ${percent(found)} | ${share(falseAlarms)} |`;
+    return row([names[method], share(found), percent(found), share(falseAlarms)]);
   });
   return [
     '## Against the alternatives',

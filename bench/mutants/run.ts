@@ -10,7 +10,7 @@ import { Builder } from './build.ts';
 import { catalogue } from './catalogue/catalogue.ts';
 import { formatDocument } from './document.ts';
 import { type Grade, grades } from './mutant.ts';
-import { type Method, methods, readRows } from './row.ts';
+import { type Method, methods, readRows, type Trial } from './row.ts';
 import { buildSelftests } from './selftests.ts';
 import { chooseTrials, runTrials } from './trials.ts';
 
@@ -26,6 +26,7 @@ interface Options {
   readonly grade?: Grade;
   readonly third?: true;
   readonly source?: string;
+  readonly build?: true;
   readonly report?: true;
 }
 
@@ -41,6 +42,7 @@ const program = new Command('bench:mutants')
   .addOption(new Option('--grade <GRADE>', 'mutants of this grade').choices(grades))
   .option('--third', 'the fixed third of the catalogue that is run with several seeds')
   .option('--source <DIR>', 'a prepared kernel source, instead of the one in the cache')
+  .option('--build', 'build the modules of what would be run, and run nothing')
   .option('--report', 'run nothing; write docs/finding-strength.md from the rows')
   .action(async (options: Options) => {
     process.exitCode = options.report ? await report() : await run(options);
@@ -61,15 +63,31 @@ async function run(options: Options): Promise<number> {
   process.once('SIGINT', () => stop.abort());
   const source =
     options.source === undefined ? await prepareSource({ install: 'auto', say }) : givenSource(options.source);
+  const builder = new Builder(source, say);
+  if (options.build) return buildAll(trials, builder);
   await ensureFolder(results);
   const failures = await runTrials(trials, {
-    builder: new Builder(source, say),
+    builder,
     selftests: method === 'selftests' ? await buildSelftests(source) : null,
     results,
     jobs: positive(options.jobs),
     say,
     signal: stop.signal,
   });
+  return failures === 0 ? 0 : 3;
+}
+
+/** Modules are kept, so that a later run has nothing to wait for. */
+async function buildAll(trials: readonly Trial[], builder: Builder): Promise<number> {
+  let failures = 0;
+  for (const mutant of new Set(trials.map((trial) => trial.mutant))) {
+    try {
+      await builder.build(mutant);
+    } catch (error) {
+      failures++;
+      say(`${mutant.name}: ${(error as Error).message.split('\n')[0]}`);
+    }
+  }
   return failures === 0 ? 0 : 3;
 }
 

@@ -42,8 +42,7 @@ export interface Summary {
 export const easySeconds = 5;
 
 export function summarize(method: Method, rows: readonly Row[], catalogue: readonly Mutant[]): Summary {
-  const edits = new Map(catalogue.map((mutant) => [mutant.name, editId(mutant)]));
-  const own = rows.filter((row) => row.method === method && edits.get(row.mutant) === row.edit);
+  const own = rowsOf(method, rows, catalogue);
   const wrong = own.filter(({ expect }) => expect !== 'equivalent');
   const same = own.filter(({ expect }) => expect === 'equivalent');
   const found = wrong.filter((row) => row.found);
@@ -68,6 +67,76 @@ export function summarize(method: Method, rows: readonly Row[], catalogue: reado
     vcpusMedian: median(sized.map(({ vcpus }) => vcpus!)),
     bitsMedian: median(sized.map(({ bits }) => bits!)),
     large: sized.filter(({ steps, vcpus, bits }) => steps! > 3 || vcpus! > 2 || bits! > 1),
+  };
+}
+
+/** Rows of a method whose edit is that of the catalogue. */
+export function rowsOf(method: Method, rows: readonly Row[], catalogue: readonly Mutant[]): Row[] {
+  const edits = new Map(catalogue.map((mutant) => [mutant.name, editId(mutant)]));
+  return rows.filter((row) => row.method === method && edits.get(row.mutant) === row.edit);
+}
+
+/** The seed with which most mutants were run; of equal ones the first. Null without rows. */
+export function mainSeed(rows: readonly Row[]): string | null {
+  const counts = new Map<string, number>();
+  for (const { seed } of rows) counts.set(seed, (counts.get(seed) ?? 0) + 1);
+  const [first = null] = [...counts].sort(([left, a], [right, b]) => b - a || (left < right ? -1 : 1));
+  return first === null ? null : first[0];
+}
+
+/** Mutants of a grade that were run with several seeds; each counts with the median of its seeds. */
+export interface SeedFigures {
+  readonly grade: Grade;
+  readonly mutants: number;
+  readonly foundByAll: number;
+  readonly foundByNone: number;
+  /** Of those that every seed finds. */
+  readonly secondsMedian: number | null;
+  readonly hypercallsMedian: number | null;
+}
+
+export interface SeveralSeeds {
+  readonly seeds: readonly string[];
+  readonly grades: readonly SeedFigures[];
+  /** Equivalent mutants, and those of them that some seed reported. */
+  readonly falseAlarms: Share;
+  /** Mutants that some seeds find and others do not. */
+  readonly sometimes: readonly { readonly mutant: string; readonly found: Share }[];
+}
+
+/** Mutants that were run with all of the seeds that there are; null where there is one seed only. */
+export function compareSeeds(rows: readonly Row[]): SeveralSeeds | null {
+  const seeds = [...new Set(rows.map(({ seed }) => seed))].sort();
+  if (seeds.length < 2) return null;
+  const byMutant = new Map<string, Row[]>();
+  for (const row of rows) byMutant.set(row.mutant, [...(byMutant.get(row.mutant) ?? []), row]);
+  const whole = [...byMutant.values()].filter((own) => new Set(own.map(({ seed }) => seed)).size === seeds.length);
+  const wrong = whole.filter(([row]) => row!.expect !== 'equivalent');
+  const same = whole.filter(([row]) => row!.expect === 'equivalent');
+  const isFoundByAll = (own: readonly Row[]): boolean => own.every(({ found }) => found);
+  const isFound = (own: readonly Row[]): boolean => own.some(({ found }) => found);
+  return {
+    seeds,
+    grades: grades.map((grade) => {
+      const own = wrong.filter(([row]) => row!.grade === grade);
+      const always = own.filter(isFoundByAll);
+      const middle = (of: (row: Row) => number): number | null => median(always.map((each) => median(each.map(of))!));
+      return {
+        grade,
+        mutants: own.length,
+        foundByAll: always.length,
+        foundByNone: own.filter((each) => !isFound(each)).length,
+        secondsMedian: middle(({ seconds }) => seconds),
+        hypercallsMedian: middle(({ hypercalls }) => hypercalls),
+      };
+    }),
+    falseAlarms: { of: same.length, count: same.filter(isFound).length },
+    sometimes: wrong
+      .filter((own) => isFound(own) && !isFoundByAll(own))
+      .map((own) => ({
+        mutant: own[0]!.mutant,
+        found: { of: own.length, count: own.filter(({ found }) => found).length },
+      })),
   };
 }
 

@@ -1,6 +1,7 @@
 /** All mutants, in the order in which they are run. */
 import type { Mutant } from '../mutant.ts';
 import { bankReaderMutants } from './bank-reader.ts';
+import { callerMutants } from './callers.ts';
 import { checkMutants } from './checks.ts';
 import { decodeMutants } from './decode.ts';
 import { deliveryMutants } from './delivery.ts';
@@ -9,6 +10,7 @@ import { dispatchMutants } from './dispatch.ts';
 import { equivalentMutants } from './equivalent.ts';
 import { failureMutants } from './failures.ts';
 import { lapicMutants } from './lapic.ts';
+import { receiverMutants } from './receivers.ts';
 import { runningMutants } from './running.ts';
 import { sendIpiExMutants } from './send-ipi-ex.ts';
 import { sendIpiMutants } from './send-ipi.ts';
@@ -26,6 +28,8 @@ export const catalogue: readonly Mutant[] = [
   ...deliveryMutants,
   ...vpIndexMutants,
   ...lapicMutants,
+  ...callerMutants,
+  ...receiverMutants,
   ...runningDeliveryMutants,
   ...runningMutants,
   ...failureMutants,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { formatDocument } from '../../../bench/mutants/document.ts';
-import { median, summarize } from '../../../bench/mutants/summary.ts';
+import { compareSeeds, mainSeed, median, summarize } from '../../../bench/mutants/summary.ts';
 import { aFind, aMutant, aRow } from './support.ts';
 
 const easy = aMutant({ name: 'easy-one' });
@@ -56,6 +56,35 @@ describe('summarize', () => {
   });
 });
 
+describe('mainSeed', () => {
+  it('should be the one with the most rows, and the first of equal ones', () => {
+    expect(mainSeed([aRow(easy, { seed: '2' }), aRow(hard, { seed: '2' }), aRow(easy, { seed: '1' })])).toBe('2');
+    expect(mainSeed([aRow(easy, { seed: '2' }), aRow(easy, { seed: '1' })])).toBe('1');
+    expect(mainSeed([])).toBeNull();
+  });
+});
+
+describe('compareSeeds', () => {
+  it('should count a mutant once, with the median of its seeds, and name those that luck decides', () => {
+    const seconds = [2, 9, 4];
+    const rows = ['1', '2', '3'].flatMap((seed, index) => [
+      aFind(easy, { seed, seconds: seconds[index]! }),
+      seed === '1' ? aRow(hard, { seed }) : aFind(hard, { seed }),
+      aRow(same, { seed }),
+    ]);
+    const figures = compareSeeds([...rows, aRow(unrun)])!;
+    expect(figures.seeds).toEqual(['1', '2', '3']);
+    const [easyFigures] = figures.grades;
+    expect(easyFigures).toMatchObject({ grade: 'easy', mutants: 1, foundByAll: 1, foundByNone: 0, secondsMedian: 4 });
+    expect(figures.sometimes).toEqual([{ mutant: 'hard-one', found: { of: 3, count: 2 } }]);
+    expect(figures.falseAlarms).toEqual({ of: 1, count: 0 });
+  });
+
+  it('should be nothing where there is one seed', () => {
+    expect(compareSeeds([aFind(easy), aRow(hard)])).toBeNull();
+  });
+});
+
 describe('formatDocument', () => {
   it('should name the misses, what was not run, and the alternatives that were not', () => {
     const text = formatDocument([aFind(easy), aRow(hard)], mutants);
@@ -63,6 +92,13 @@ describe('formatDocument', () => {
     expect(text).toContain('- `hard-one` (seed 1): not looked into yet.');
     expect(text).toContain('Measured: 2 of 4 mutants');
     expect(text).toContain("Not run yet: random words, the kernel's selftests.");
+  });
+
+  it('should keep rows of further seeds out of the figures of the main one', () => {
+    const rows = [aFind(easy), aFind(hard), aRow(easy, { seed: '2' })];
+    const text = formatDocument(rows, mutants);
+    expect(text).toContain('Found: 2 of 2 (100.0 %)');
+    expect(text).toContain('Found by some seeds only: 1: `easy-one` (1 of 2)');
   });
 
   it('should say when there is no row', () => {
