@@ -60,7 +60,7 @@ function formatSummary(summary: Summary, rows: readonly Row[]): string[] {
     '| grade | found | median s | longest s | median calls |',
     '| --- | --- | --- | --- | --- |',
     ...summary.grades.map(({ grade, found, secondsMedian, secondsMax, hypercallsMedian }) =>
-      row([grade, share(found), number(secondsMedian), number(secondsMax), number(hypercallsMedian)]),
+      tableRow([grade, share(found), number(secondsMedian), number(secondsMax), number(hypercallsMedian)]),
     ),
     '',
     `- Found: ${share(summary.found)} (${percent(summary.found)}).`,
@@ -91,7 +91,7 @@ function formatSeeds(rows: readonly Row[]): string[] {
     '| grade | mutants | found by every seed | by none | median s | median calls |',
     '| --- | --- | --- | --- | --- | --- |',
     ...figures.grades.map(({ grade, mutants, foundByAll, foundByNone, secondsMedian, hypercallsMedian }) =>
-      row([grade, mutants, foundByAll, foundByNone, number(secondsMedian), number(hypercallsMedian)]),
+      tableRow([grade, mutants, foundByAll, foundByNone, number(secondsMedian), number(hypercallsMedian)]),
     ),
     '',
     `- Found by some seeds only: ${figures.sometimes.length}${sometimes === '' ? '' : `: ${sometimes}`}.`,
@@ -100,7 +100,7 @@ function formatSeeds(rows: readonly Row[]): string[] {
   ];
 }
 
-function row(cells: readonly (string | number)[]): string {
+function tableRow(cells: readonly (string | number)[]): string {
   return `| ${cells.join(' | ')} |`;
 }
 
@@ -113,7 +113,7 @@ function formatMethods(summaries: readonly Summary[], rows: readonly Row[], cata
   );
   const table = measured.map((method) => {
     const { found, falseAlarms } = summarize(method, rows, common);
-    return row([names[method], share(found), percent(found), share(falseAlarms)]);
+    return tableRow([names[method], share(found), percent(found), share(falseAlarms)]);
   });
   return [
     '## Against the alternatives',
