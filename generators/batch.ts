@@ -15,13 +15,20 @@ export interface Batch {
   readonly cases: Case[];
 }
 
-/** Of so many batches, one has concurrent cases, from an early one on: they cost several times as much. */
-const concurrentOf = 16;
+/** Of 2^4 batches, one has concurrent cases, from an early one on: they cost several times as much. */
+const concurrentOfBits = 4;
 const firstConcurrent = 3;
+/** 2^32 divided by the golden ratio: multiples of it have upper bits that look drawn (Knuth's multiplicative hashing). */
+const goldenRatio = 0x9e3779b1;
 
-/** Whether the cases of a batch are concurrent ones. */
+/**
+ * Whether the cases of a batch are concurrent ones. Which of sixteen it is differs from one sixteen to the next, so that a
+ * shard has its share of them, whatever the number of shards.
+ */
 export function isConcurrentBatch(batch: number): boolean {
-  return batch % concurrentOf === firstConcurrent;
+  const concurrentOf = 1 << concurrentOfBits;
+  const drawn = Math.imul(Math.floor(batch / concurrentOf), goldenRatio) >>> (32 - concurrentOfBits);
+  return batch % concurrentOf === (firstConcurrent + drawn) % concurrentOf;
 }
 
 /** The seed of a batch: 32 bits, signed as fast-check wants it. */

@@ -1,7 +1,7 @@
 /** A batch and fast-check's own runner must agree about every case, or a finding could not be shrunk by its path. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { batchArbitrary, batchSeed, drawBatch } from '../../generators/batch.ts';
+import { batchArbitrary, batchSeed, drawBatch, isConcurrentBatch } from '../../generators/batch.ts';
 import { type Case, formatCase } from '../../src/case/case.ts';
 
 const size = 60;
@@ -17,6 +17,24 @@ describe('batchSeed', () => {
     const seeds = Array.from({ length: 500 }, (_, batch) => [batchSeed('a', batch), batchSeed('b', batch)]).flat();
     expect(new Set(seeds).size).toBe(seeds.length);
     for (const seed of seeds) expect(seed | 0).toBe(seed);
+  });
+});
+
+describe('isConcurrentBatch', () => {
+  it('should be one of every sixteen, the fourth of the first', () => {
+    for (let start = 0; start < 1600; start += 16) {
+      const own = Array.from({ length: 16 }, (_, index) => start + index).filter(isConcurrentBatch);
+      expect(own).toHaveLength(1);
+      if (start === 0) expect(own).toEqual([3]);
+    }
+  });
+
+  it.each([2, 3, 4, 8, 16, 32, 50])('should give every one of %i shards its share', (shards) => {
+    const counts = Array<number>(shards).fill(0);
+    const perShard = 160;
+    for (let batch = 0; batch < 16 * perShard * shards; batch++)
+      if (isConcurrentBatch(batch)) counts[batch % shards]!++;
+    expect(Math.min(...counts)).toBeGreaterThan(0.7 * perShard);
   });
 });
 
