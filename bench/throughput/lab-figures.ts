@@ -5,12 +5,16 @@ import { encodeCase } from '../../src/case/encode.ts';
 import type { Program } from '../../src/case/program.ts';
 import type { Executor } from '../../src/executor/executor.ts';
 import { type Clock, type Figure, labRate, type Series } from './figure.ts';
-import { bankCase, callsOf, drawnBatches, rawCase, repeated, type Tier } from './workload.ts';
+import { bankCase, callsOf, drawnBatches, rawCase, repeated, type Workload } from './workload.ts';
 
-const callsPerRound = 2000;
-/** A call while vCPUs halt costs tens of milliseconds. */
-const haltingCallsPerRound = 100;
-const callsOfRound = (tier: Tier): number => (tier === 'halting' ? haltingCallsPerRound : callsPerRound);
+/** A race costs tens of milliseconds, and so does a call while vCPUs halt. */
+const callsPerRound: Record<Workload, number> = {
+  pending: 2000,
+  'pending, by the ring': 2000,
+  counted: 1000,
+  'counted, none halts': 2000,
+  concurrent: 400,
+};
 const never = new AbortController().signal;
 
 /** Runs batches, two on their way, and looks at nothing. */
@@ -25,18 +29,18 @@ export function rawLoop(executor: Executor, clock: Clock, name = 'raw guest loop
   return labRate(name, clock, () => runOnly(executor, batches));
 }
 
-/** Programs of a tier that are made beforehand and not judged. */
-export function runAlone(executor: Executor, clock: Clock, tier: Tier): Promise<Figure[]> {
-  const batches = [...drawnBatches(tier, callsOfRound(tier))].map(({ cases }) => cases.map(encodeCase));
-  return labRate(`${tier}, run alone`, clock, () => runOnly(executor, batches));
+/** Programs that are made beforehand and not judged. */
+export function runAlone(executor: Executor, clock: Clock, workload: Workload): Promise<Figure[]> {
+  const batches = [...drawnBatches(workload, callsPerRound[workload])].map(({ cases }) => cases.map(encodeCase));
+  return labRate(`${workload}, run alone`, clock, () => runOnly(executor, batches));
 }
 
 /** A campaign: draw, encode, predict, run, judge. */
 export function endToEnd(
   executor: Executor,
   clock: Clock,
-  tier: Tier,
-  name = `${tier}, end to end`,
+  workload: Workload,
+  name = `${workload}, end to end`,
 ): Promise<Figure[]> {
   const target = {
     name: 'lab',
@@ -57,7 +61,7 @@ export function endToEnd(
     warn: () => undefined,
   } as const;
   return labRate(name, clock, async () => {
-    const batches = drawnBatches(tier, callsOfRound(tier) * (executor.lanes ?? 1));
+    const batches = drawnBatches(workload, callsPerRound[workload] * (executor.lanes ?? 1));
     const { tally, findings } = await runCampaign(target, { ...options, batches }, never);
     if (findings.length > 0) throw new Error(`a finding in the bench: ${findings[0]!.signature}`);
     return tally.hypercalls;

@@ -18,12 +18,12 @@ import { hostFigures, shrinkFigures } from './host-figures.ts';
 import { endToEnd, rawLoop, runAlone, seriesOf } from './lab-figures.ts';
 import { formatFigure, formatMeasured, pageOf } from './page.ts';
 import { startFigures } from './start-figures.ts';
-import type { Tier } from './workload.ts';
+import { type Workload, workloads } from './workload.ts';
 
 const kernel = 'debian:6.12';
 const sections = ['host', 'lab', 'series', 'jobs', 'start'] as const;
 type Section = (typeof sections)[number];
-const tiers: readonly Tier[] = ['pending, by the ring', 'pending', 'counted', 'halting'];
+const ordered = (Object.keys(workloads) as Workload[]).filter((workload) => workload !== 'concurrent');
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 const open = () => openLab({ kernel, install: 'auto', say });
@@ -51,10 +51,15 @@ async function main(): Promise<void> {
     const clock = (): number => lab.cpuSeconds;
     release = lab.facts.kernelRelease;
     note(await rawLoop(lab, clock));
-    for (const tier of has('lab') ? tiers : [])
-      note(await runAlone(lab, clock, tier), await endToEnd(lab, clock, tier));
+    for (const workload of has('lab') ? ordered : [])
+      note(await runAlone(lab, clock, workload), await endToEnd(lab, clock, workload));
     if (has('jobs')) note(await endToEnd(lab, clock, 'pending', 'pending, 1 job'));
     if (has('series')) series.push(...(await seriesOf(lab, clock, caseLimits.vcpus)));
+  }
+  if (has('lab')) {
+    await using lab = await openLab({ kernel, install: 'auto', say, cpus: 2 });
+    const clock = (): number => lab.cpuSeconds;
+    note(await runAlone(lab, clock, 'concurrent'), await endToEnd(lab, clock, 'concurrent'));
   }
   if (has('jobs')) {
     const labs: Lab[] = [];

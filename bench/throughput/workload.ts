@@ -1,10 +1,11 @@
 /** What is run: the longest batches of the simplest call, and drawn cases by the way in which they are observed. */
-import { drawBatch } from '../../generators/batch.ts';
+import { drawBatch, isConcurrentBatch } from '../../generators/batch.ts';
 import type { Batch } from '../../src/campaign/batches.ts';
 import { type Case, makeCase, makeStep } from '../../src/case/case.ts';
 import { encodeCase } from '../../src/case/encode.ts';
 import { caseLimits } from '../../src/case/limits.ts';
 import type { Program } from '../../src/case/program.ts';
+import { tierOf } from '../../src/case/tier.ts';
 import { hypercallsOf } from '../../src/campaign/judgement.ts';
 
 export const batchSize = 64;
@@ -33,34 +34,31 @@ export function repeated(value: Case): Program[] {
   return Array<Program>(batchSize).fill(encodeCase(value));
 }
 
-/** How a case is observed, and how its calls are made. */
-export const tiers = {
-  'pending, by the ring': (value: Case) => !isHalting(value) && !isRunning(value) && !hasEntry(value),
-  pending: (value: Case) => !isHalting(value) && !isRunning(value),
-  counted: (value: Case) => !isHalting(value) && isRunning(value),
-  halting: isHalting,
-  all: () => true,
-} as const satisfies Record<string, (value: Case) => boolean>;
-export type Tier = keyof typeof tiers;
+/** How a case is observed (`tierOf`), and kinds of cases within a tier whose cost differs much from the others'. */
+export const workloads = {
+  pending: (program) => tierOf(program) === 'pending',
+  'pending, by the ring': (program) => tierOf(program) === 'pending' && !hasEntry(program),
+  counted: (program) => tierOf(program) === 'counted',
+  'counted, none halts': (program) => tierOf(program) === 'counted' && !halts(program),
+  concurrent: (program) => tierOf(program) === 'concurrent',
+} as const satisfies Record<string, (program: Program) => boolean>;
+export type Workload = keyof typeof workloads;
 
-function isHalting({ machine }: Case): boolean {
-  return machine.vcpus.some(({ idle }) => idle === 'halted');
-}
-
-function isRunning({ steps }: Case): boolean {
-  return steps.some((step) => step.do === 'run');
+function halts({ vcpus }: Program): boolean {
+  return vcpus.some(({ idle }) => idle === 'halted');
 }
 
 /** Whether any call leaves the guest's ring. */
-function hasEntry(value: Case): boolean {
-  return encodeCase(value).steps.some((step) => step.kind === 'call' && step.entry !== null);
+function hasEntry({ steps }: Program): boolean {
+  return steps.some((step) => step.kind === 'call' && step.entry !== null);
 }
 
-/** Batches of one tier's cases, drawn when they are asked for, until they have so many calls. */
-export function* drawnBatches(tier: Tier, callsMin: number): Generator<Batch> {
+/** Batches of one workload's cases, drawn when they are asked for, until they have so many calls. */
+export function* drawnBatches(workload: Workload, callsMin: number): Generator<Batch> {
   let calls = 0;
   for (let number = 0; calls < callsMin; number++) {
-    const cases = drawBatch(seed, number, batchSize).cases.filter(tiers[tier]);
+    if (isConcurrentBatch(number) !== (workload === 'concurrent')) continue;
+    const cases = drawBatch(seed, number, batchSize).cases.filter((value) => workloads[workload](encodeCase(value)));
     if (cases.length === 0) continue;
     calls += cases.reduce((sum, value) => sum + hypercallsOf(value), 0);
     yield {
