@@ -10,7 +10,7 @@ import {
   sendIpiInput,
   xmmHalfCount,
 } from '../src/abi/hypercall.ts';
-import { fieldOf, type Layout, reservedBitsOf } from '../src/abi/layout.ts';
+import { fieldOf, reservedBitsOf, type WordField, wordField } from '../src/abi/layout.ts';
 import { registerOffset } from '../src/case/program.ts';
 import { type Caller, plainCaller } from './caller.ts';
 import type { Contract } from './contract.ts';
@@ -50,20 +50,6 @@ export interface Call {
   readonly bankBytes: Buffer;
   readonly bankOffset: number;
   readonly bankCount: number;
-}
-
-/** Where a field of at most 32 bits stands, as a shift and a mask in one 32-bit word of its layout. */
-interface WordField {
-  readonly word: number;
-  readonly shift: number;
-  readonly mask: number;
-}
-
-function wordField<Name extends string>(layout: Layout<Name>, name: Name): WordField {
-  const { shift, bits } = fieldOf(layout, name);
-  const word = Math.floor(shift / 32);
-  if (shift + bits > 32 * (word + 1)) throw new Error(`${layout.name}.${name} straddles two words`);
-  return { word, shift: shift % 32, mask: bits === 32 ? 0xffff_ffff : 2 ** bits - 1 };
 }
 
 const field = {
@@ -217,8 +203,8 @@ function assemble(
   };
 }
 
-function extract(value: Halves, { word, shift, mask }: WordField): number {
-  return (((word === 0 ? value.low : value.high) >>> shift) & mask) >>> 0;
+function extract(value: Halves, { word, shift, max }: WordField): number {
+  return (((word === 0 ? value.low : value.high) >>> shift) & max) >>> 0;
 }
 
 function maskOfBits(bits: readonly number[]): Halves {

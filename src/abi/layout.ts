@@ -48,27 +48,42 @@ export function defineLayout<const Name extends string>(
   return { name, bits, fields: placed };
 }
 
-/** By width: every field of every call is masked, and bigint shifts allocate. */
-const maxima: bigint[] = [];
-
 /** The largest value that fits in `bits` bits. */
 export function maxOf(bits: number): bigint {
-  return (maxima[bits] ??= (1n << BigInt(bits)) - 1n);
+  return (1n << BigInt(bits)) - 1n;
+}
+
+/** Where a field of at most 32 bits stands in the 32-bit words of its layout. */
+export interface WordField {
+  /** For messages. */
+  readonly name: string;
+  readonly word: number;
+  readonly shift: number;
+  /** The largest value, which is also the field's mask before it is shifted. */
+  readonly max: number;
 }
 
 /**
- * Packs field values into one number; absent fields are 0.
+ * The field of that name as it stands in words. Numbers go in and out by these: a bigint operation takes as long as the
+ * rest of a field.
  *
- * @throws RangeError when a value does not fit its field.
+ * @throws Error when the field straddles two words.
  */
-export function encodeBits<Name extends string>(layout: Layout<Name>, values: Partial<FieldValues<Name>>): bigint {
-  let word = 0n;
-  for (const field of layout.fields) {
-    const value = values[field.name] ?? 0n;
-    if (value < 0n || value > maxOf(field.bits)) throw new RangeError(`${layout.name}.${field.name}: ${value}`);
-    word |= value << BigInt(field.shift);
-  }
-  return word;
+export function wordField<Name extends string>(layout: Layout<Name>, name: Name): WordField {
+  const { shift, bits } = fieldOf(layout, name);
+  const word = Math.floor(shift / 32);
+  if (shift + bits > 32 * (word + 1)) throw new Error(`${layout.name}.${name} straddles two words`);
+  return { name: `${layout.name}.${name}`, word, shift: shift % 32, max: 2 ** bits - 1 };
+}
+
+/**
+ * Puts a value into a field that is 0; the layout begins at word `start`.
+ *
+ * @throws RangeError when the value does not fit.
+ */
+export function putField(words: Uint32Array, start: number, field: WordField, value: number): void {
+  if (!(value >= 0 && value <= field.max)) throw new RangeError(`${field.name}: ${value}`);
+  words[start + field.word]! |= value << field.shift;
 }
 
 /** Unpacks every field of a number. Bits above the layout are ignored. */

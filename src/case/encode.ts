@@ -10,7 +10,7 @@ import {
   vpsPerBank,
   xmmHalfCount,
 } from '../abi/hypercall.ts';
-import { encodeBits, maxOf } from '../abi/layout.ts';
+import { putField, wordField } from '../abi/layout.ts';
 import type { CallStep, Case, Step } from './case.ts';
 import { defaultInputGpa, readableBytesFrom } from './memory.ts';
 import {
@@ -27,6 +27,50 @@ import { defaultRax } from './schema.ts';
 
 /** How many words of the tail follow the input in memory. */
 const tailWordCount = 8;
+/** Words of 64 bits before the banks. */
+const headWords = { 'send-ipi': sendIpiInput.bits / 64, 'send-ipi-ex': sendIpiExInput.bits / 64 } as const;
+
+/** Where the parts of a call stand in `longs` while it is put together. */
+const registersAt = 0;
+const controlAt = registersAt + entryRegisterBytes / 8;
+const addressesAt = controlAt + 1;
+const inputAt = addressesAt + 2;
+
+/*
+ * A call is put together here and copied out: bigint arithmetic, or a typed array for each part, would be the hot spot of
+ * the host side. Views of whole words: this is x86, so the host's byte order is the guest's.
+ */
+const longs = new BigUint64Array(inputAt + headWords['send-ipi-ex'] + bankCountMax + tailWordCount);
+const words = new Uint32Array(longs.buffer);
+const bytes = Buffer.from(longs.buffer);
+/** All banks by number; zero between two calls. */
+const halvesByBank = new Uint32Array(2 * bankCountMax);
+
+/** Places of registers in `longs`. */
+const place = {
+  rcx: registerOffset.rcx / 8,
+  rdx: registerOffset.rdx / 8,
+  r8: registerOffset.r8 / 8,
+  rax: registerOffset.rax / 8,
+  xmm: registerOffset.xmm / 8,
+  rbx: registerOffset.rbx / 8,
+  rsi: registerOffset.rsi / 8,
+  rdi: registerOffset.rdi / 8,
+} as const;
+
+const field = {
+  callCode: wordField(controlWord, 'callCode'),
+  isFast: wordField(controlWord, 'isFast'),
+  variableHeaderSize: wordField(controlWord, 'variableHeaderSize'),
+  repCount: wordField(controlWord, 'repCount'),
+  repStartIndex: wordField(controlWord, 'repStartIndex'),
+  // The same in both calls.
+  vector: wordField(sendIpiInput, 'vector'),
+  targetVtl: wordField(sendIpiInput, 'targetVtl'),
+  padding: wordField(sendIpiInput, 'padding'),
+};
+
+const noWrites: readonly MemoryWrite[] = [];
 
 export function encodeCase({ machine: { vcpus, ...machine }, steps }: Case): Program {
   return { machine, vcpus, steps: steps.map((step, index) => encodeStep(step, index, machine.xen)) };
@@ -52,51 +96,51 @@ function encodeStep(step: Step, index: number, xen: boolean): ProgramStep {
   }
 }
 
-/** The valid bank mask and the bank contents that a set of targets gives, banks ascending. */
-export function encodeBanks(
+/**
+ * Puts the valid bank mask and the bank contents that a set of targets gives, banks ascending, into words from `start`
+ * on, where the mask is 0; how many banks there are.
+ */
+export function putBanks(
+  into: Uint32Array,
+  start: number,
   targets: readonly number[],
   emptyBanks: readonly number[],
-): { mask: bigint; banks: bigint[] } {
-  // Halves of banks as 32-bit numbers: a bigint operation for every target would be the hot spot of the host side.
-  const halves = new Uint32Array(2 * bankCountMax);
-  const isGiven = new Uint8Array(bankCountMax);
-  for (const bank of emptyBanks) isGiven[bank] = 1;
+): number {
+  putBits(into, start, emptyBanks);
   for (const vp of targets) {
-    isGiven[Math.floor(vp / vpsPerBank)] = 1;
-    halves[vp >>> 5]! |= 1 << (vp & 31);
+    putBit(into, start, Math.floor(vp / vpsPerBank));
+    putBit(halvesByBank, 0, vp);
   }
-  let mask = 0n;
-  const banks: bigint[] = [];
-  for (let bank = 0; bank < bankCountMax; bank++) {
-    if (isGiven[bank] === 0) continue;
-    mask |= 1n << BigInt(bank);
-    banks.push((BigInt(halves[2 * bank + 1]!) << 32n) | BigInt(halves[2 * bank]!));
+  let count = 0;
+  for (let half = 0; half < 2; half++) {
+    for (let left = into[start + half]!; left !== 0; left &= left - 1) {
+      const bank = 32 * half + 31 - Math.clz32(left & -left);
+      const slot = start + 2 * (1 + count++);
+      into[slot] = halvesByBank[2 * bank]!;
+      into[slot + 1] = halvesByBank[2 * bank + 1]!;
+      halvesByBank[2 * bank] = 0;
+      halvesByBank[2 * bank + 1] = 0;
+    }
   }
-  return { mask, banks };
+  return count;
 }
 
 function encodeCall(step: CallStep, index: number, xen: boolean): ProgramCall {
-  const { callCode, bankCount, words } = inputOf(step);
-  const control =
-    encodeBits(controlWord, {
-      callCode: BigInt(callCode),
-      isFast: step.fast ? 1n : 0n,
-      variableHeaderSize: BigInt(step.variableHeader ?? bankCount),
-      repCount: BigInt(step.repCount),
-      repStartIndex: BigInt(step.repStart),
-    }) | bitsToWord(step.controlBits);
+  const { fast, sender, tail } = step;
+  const bankCount = putInput(step);
+  const inputEnd = inputAt + headWords[step.do] + bankCount;
+  putControl(step, bankCount);
   const gpa = step.gpa ?? defaultInputGpa(index);
+  longs[addressesAt] = gpa;
+  longs[addressesAt + 1] = step.outputGpa;
+  const parameters = fast ? inputAt : addressesAt;
   const entry = entryOf(step, xen);
-  // Views of whole words: this is x86, so the host's byte order is the guest's.
-  const registers = new BigUint64Array((entry === null ? callRegisterBytes : entryRegisterBytes) / 8);
-  const parameters = step.fast ? [words[0]!, words[1]!] : [gpa, step.outputGpa];
-  if (entry === null || entry.mode === 'long') putLongParameters(registers, control, parameters, step);
-  else putHalves(registers, control, parameters, entry.mode === 'compat');
-  for (let half = 0; half < xmmHalfCount; half++) {
-    registers[registerOffset.xmm / 8 + half] = (step.fast ? words[2 + half] : undefined) ?? step.tail;
-  }
-  const writes = step.fast ? [] : blockAt(gpa, words, step.tail);
-  return { kind: 'call', sender: step.sender, entry, registers: Buffer.from(registers.buffer), writes };
+  if (entry === null || entry.mode === 'long') putLongParameters(parameters, step);
+  else putHalves(parameters, entry.mode === 'compat');
+  longs.fill(tail, place.xmm, place.xmm + xmmHalfCount);
+  if (fast) copyLongs(place.xmm, inputAt + 2, Math.min(inputEnd, inputAt + 2 + xmmHalfCount));
+  const registers = bytesOf(registersAt, entry === null ? callRegisterBytes : entryRegisterBytes);
+  return { kind: 'call', sender, entry, registers, writes: fast ? noWrites : blockAt(gpa, inputEnd, tail) };
 }
 
 /** The guest's ring knows one way to call, and no call in it may leave the guest. */
@@ -106,54 +150,87 @@ function entryOf({ mode, cpl, page, opcode, controlBits }: CallStep, xen: boolea
   return isPlain && !mayLeave ? null : { mode, cpl, page, opcode };
 }
 
+function putControl(step: CallStep, bankCount: number): void {
+  const start = 2 * controlAt;
+  longs[controlAt] = 0n;
+  putField(words, start, field.callCode, step.do === 'send-ipi' ? HVCALL_SEND_IPI : HVCALL_SEND_IPI_EX);
+  putField(words, start, field.isFast, step.fast ? 1 : 0);
+  putField(words, start, field.variableHeaderSize, step.variableHeader ?? bankCount);
+  putField(words, start, field.repCount, step.repCount);
+  putField(words, start, field.repStartIndex, step.repStart);
+  putBits(words, start, step.controlBits);
+}
+
 /** TLFS "Hypercall Inputs", x64: RCX, RDX, R8. */
-function putLongParameters(registers: BigUint64Array, control: bigint, parameters: bigint[], step: CallStep): void {
-  registers[registerOffset.rcx / 8] = control;
-  registers[registerOffset.rdx / 8] = parameters[0]!;
-  registers[registerOffset.r8 / 8] = parameters[1]!;
-  registers[registerOffset.rax / 8] = step.rax;
-  if (registers.length * 8 === callRegisterBytes) return;
-  for (const name of ['rbx', 'rsi', 'rdi'] as const) registers[registerOffset[name] / 8] = defaultRax;
+function putLongParameters(parameters: number, step: CallStep): void {
+  copyLongs(place.rcx, controlAt, controlAt + 1);
+  copyLongs(place.rdx, parameters, parameters + 1);
+  copyLongs(place.r8, parameters + 1, parameters + 2);
+  longs[place.rax] = step.rax;
+  longs.fill(defaultRax, place.rbx, place.rdi + 1);
 }
 
 /**
  * TLFS "Hypercall Inputs", x86: EDX:EAX, EBX:ECX, EDI:ESI. In compatibility mode the upper halves of these registers
  * hold something else, which KVM must not see.
  */
-function putHalves(registers: BigUint64Array, control: bigint, parameters: bigint[], dirty: boolean): void {
-  const dirt = dirty ? defaultRax & (maxOf(32) << 32n) : 0n;
-  const put = (high: 'rdx' | 'rbx' | 'rdi', low: 'rax' | 'rcx' | 'rsi', value: bigint) => {
-    registers[registerOffset[high] / 8] = (value >> 32n) | dirt;
-    registers[registerOffset[low] / 8] = (value & maxOf(32)) | dirt;
-  };
-  put('rdx', 'rax', control);
-  put('rbx', 'rcx', parameters[0]!);
-  put('rdi', 'rsi', parameters[1]!);
-  registers[registerOffset.r8 / 8] = dirty ? defaultRax : 0n;
+function putHalves(parameters: number, dirty: boolean): void {
+  const dirt = dirty ? defaultRax : 0n;
+  longs.fill(dirt, registersAt, place.xmm);
+  longs.fill(dirt, place.rbx, place.rdi + 1);
+  putPair(place.rdx, place.rax, controlAt);
+  putPair(place.rbx, place.rcx, parameters);
+  putPair(place.rdi, place.rsi, parameters + 1);
 }
 
-/** The input block as 64-bit words: fixed part first, then the banks. The fields after the first word are words. */
-function inputOf(step: CallStep): { callCode: number; bankCount: number; words: bigint[] } {
-  const first = { vector: BigInt(step.vector), targetVtl: BigInt(step.targetVtl), padding: BigInt(step.padding) };
+/** Puts a word into the low halves of two registers. */
+function putPair(high: number, low: number, from: number): void {
+  words[2 * low] = words[2 * from]!;
+  words[2 * high] = words[2 * from + 1]!;
+}
+
+/** Puts the input block at its place: fixed part first, then the banks; how many banks there are. */
+function putInput(step: CallStep): number {
+  const start = 2 * inputAt;
+  words.fill(0, start, start + 2 * headWords['send-ipi-ex']);
+  putField(words, start, field.vector, step.vector);
+  putField(words, start, field.targetVtl, step.targetVtl);
+  putField(words, start, field.padding, step.padding);
   if (step.do === 'send-ipi') {
-    const words = [encodeBits(sendIpiInput, first), bitsToWord(step.targets)];
-    return { callCode: HVCALL_SEND_IPI, bankCount: 0, words };
+    putBits(words, start + 2, step.targets);
+    return 0;
   }
-  const { mask, banks } = encodeBanks(step.targets, step.emptyBanks);
-  const words = [encodeBits(sendIpiExInput, first), step.format, mask ^ bitsToWord(step.maskFlips), ...banks];
-  return { callCode: HVCALL_SEND_IPI_EX, bankCount: banks.length, words };
+  longs[inputAt + 1] = step.format;
+  const maskStart = start + 4;
+  const bankCount = putBanks(words, maskStart, step.targets, step.emptyBanks);
+  for (const bit of step.maskFlips) words[maskStart + (bit >>> 5)]! ^= 1 << (bit & 31);
+  return bankCount;
 }
 
 /** The block and its tail, cut off where memory ends; nothing when the address is in a hole. */
-function blockAt(gpa: bigint, words: readonly bigint[], tail: bigint): MemoryWrite[] {
-  const room = readableBytesFrom(gpa);
-  if (room === 0n) return [];
-  const block = new BigUint64Array(words.length + tailWordCount).fill(tail, words.length);
-  block.set(words);
-  const bytes = Buffer.from(block.buffer);
-  return [{ gpa, bytes: room < BigInt(bytes.length) ? bytes.subarray(0, Number(room)) : bytes }];
+function blockAt(gpa: bigint, inputEnd: number, tail: bigint): readonly MemoryWrite[] {
+  const room = Number(readableBytesFrom(gpa));
+  if (room === 0) return noWrites;
+  const end = inputEnd + tailWordCount;
+  longs.fill(tail, inputEnd, end);
+  return [{ gpa, bytes: bytesOf(inputAt, Math.min(room, 8 * (end - inputAt))) }];
 }
 
-function bitsToWord(bits: readonly number[]): bigint {
-  return bits.reduce((value, bit) => value | (1n << BigInt(bit)), 0n);
+function putBits(into: Uint32Array, start: number, bits: readonly number[]): void {
+  for (const bit of bits) putBit(into, start, bit);
+}
+
+function putBit(into: Uint32Array, start: number, bit: number): void {
+  into[start + (bit >>> 5)]! |= 1 << (bit & 31);
+}
+
+function copyLongs(to: number, from: number, end: number): void {
+  words.copyWithin(2 * to, 2 * from, 2 * end);
+}
+
+/** A copy of what stands in `longs`. */
+function bytesOf(start: number, length: number): Buffer {
+  const copy = Buffer.allocUnsafe(length);
+  bytes.copy(copy, 0, 8 * start, 8 * start + length);
+  return copy;
 }

@@ -17,8 +17,9 @@ export const romEnd = 0x202000n;
 /** Default place of the input block of step `index`: a slot of its own, large enough for 64 banks and a tail. */
 export const inputSlotBytes = 0x400;
 export function defaultInputGpa(index: number): bigint {
-  return arenaStart + BigInt(index * inputSlotBytes);
+  return (inputGpas[index] ??= arenaStart + BigInt(index * inputSlotBytes));
 }
+const inputGpas: bigint[] = [];
 
 /** How many bytes of memory there are from an address on: 0 in a hole. */
 export function readableBytesFrom(gpa: bigint): bigint {

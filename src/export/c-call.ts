@@ -5,9 +5,9 @@ import {
   HVCALL_SEND_IPI,
   HVCALL_SEND_IPI_EX,
   hvStatusName,
+  vpsPerBank,
 } from '../abi/hypercall.ts';
-import type { CallStep, Machine } from '../case/case.ts';
-import { encodeBanks } from '../case/encode.ts';
+import type { CallStep, Machine, SendIpiExStep } from '../case/case.ts';
 import { type CallEntry, plainEntry, type ProgramCall, registerOffset } from '../case/program.ts';
 import { defaultRax } from '../case/schema.ts';
 import type { StepOutcome } from '../../oracle/outcome.ts';
@@ -92,7 +92,7 @@ const rangeMin = 3;
 
 /** @param first which word of the input the array starts with. */
 function arrayLines(name: string, words: readonly bigint[], step: CallStep, first: number): string {
-  const bankCount = step.do === 'send-ipi' ? 0 : encodeBanks(step.targets, step.emptyBanks).banks.length;
+  const bankCount = step.do === 'send-ipi' ? 0 : bankCountOf(step);
   const inputCount = headNames[step.do].length + bankCount - first;
   const tail = words.slice(inputCount);
   const isRange = tail.length >= rangeMin && tail.every((word) => word === tail[0]);
@@ -104,6 +104,10 @@ function arrayLines(name: string, words: readonly bigint[], step: CallStep, firs
     ? `\t\t[${inputCount} ... ${words.length - 1}] = ${hex(tail[0]!)},\t/* behind the input */\n`
     : '';
   return `\tstatic const uint64_t ${name}[] = {\n${rows.join('')}${range}\t};\n`;
+}
+
+function bankCountOf({ targets, emptyBanks }: SendIpiExStep): number {
+  return new Set([...targets.map((vp) => Math.floor(vp / vpsPerBank)), ...emptyBanks]).size;
 }
 
 function wordName(step: CallStep, place: number, bankCount: number): string {
