@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { type ActStep, makeStep } from '../src/case/case.ts';
 import { caseLimits, waitPoints } from '../src/case/limits.ts';
+import { among, choice, just, planOf } from './plan.ts';
 import { oneofFeatures, type Swarm } from './swarm.ts';
 
 /** An `act` step; its vCPU is modulo machine size. */
@@ -11,29 +12,35 @@ const plain = makeStep({ do: 'act', act: 'take' });
 
 /** Draws acts; fields that an act does not look at have their default. */
 export function actPlan(swarm: Swarm): fc.Arbitrary<ActPlan> {
-  const by = fc.constantFrom<ActStep['by'][]>('hv-msr', 'apic');
-  const tpr = fc.oneof(
-    { weight: 2, arbitrary: fc.constant(0) },
-    { weight: 3, arbitrary: fc.integer({ min: 1, max: 15 }) },
-  );
-  const act = (name: ActStep['act'], fields: { [Name in keyof ActStep]?: fc.Arbitrary<ActStep[Name]> } = {}) =>
-    fc.record<ActPlan>(
-      { ...constants({ ...plain, act: name }), vcpu: fc.nat(caseLimits.vcpus - 1), ...fields },
-      { noNullPrototype: true },
-    );
+  const vcpu = fc.nat(caseLimits.vcpus - 1);
+  const by = among<ActStep['by']>('hv-msr', 'apic');
+  const tpr = choice({ weight: 2, arbitrary: just(0) }, { weight: 3, arbitrary: fc.integer({ min: 1, max: 15 }) });
+  const open = fc.boolean();
+  const at = among(...waitPoints);
+  const bare = (act: ActStep['act']) => planOf<ActPlan>((source) => ({ ...plain, act, vcpu: source.draw(vcpu) }));
+  const setTpr = (way: fc.Arbitrary<ActStep['by']>, isOpen: fc.Arbitrary<boolean>) =>
+    planOf<ActPlan>((source) => ({
+      ...plain,
+      act: 'set-tpr',
+      vcpu: source.draw(vcpu),
+      by: source.draw(way),
+      tpr: source.draw(tpr),
+      open: source.draw(isOpen),
+    }));
   return oneofFeatures<ActPlan>(swarm, {
-    'act.take': act('take'),
-    'act.enter': act('enter'),
-    'act.leave': act('leave'),
-    'act.setTpr': act('set-tpr', { by, tpr, open: fc.boolean() }),
+    'act.take': bare('take'),
+    'act.enter': bare('enter'),
+    'act.leave': bare('leave'),
+    'act.setTpr': setTpr(by, open),
     // With interrupts off, CR8 is not for cases (`checkAct`).
-    'act.setCr8': act('set-tpr', { by: fc.constant('cr8'), tpr, open: fc.constant(true) }),
-    'act.eoi': act('eoi', { by, open: fc.boolean() }),
-    'act.wait': act('wait', { at: fc.constantFrom(...waitPoints) }),
+    'act.setCr8': setTpr(just('cr8'), just(true)),
+    'act.eoi': planOf((source) => ({
+      ...plain,
+      act: 'eoi',
+      vcpu: source.draw(vcpu),
+      by: source.draw(by),
+      open: source.draw(open),
+    })),
+    'act.wait': planOf((source) => ({ ...plain, act: 'wait', vcpu: source.draw(vcpu), at: source.draw(at) })),
   });
-}
-
-function constants<T extends object>(value: T): { [Name in keyof T]: fc.Arbitrary<T[Name]> } {
-  const fields = Object.entries(value).map(([name, field]) => [name, fc.constant(field)]);
-  return Object.fromEntries(fields) as { [Name in keyof T]: fc.Arbitrary<T[Name]> };
 }

@@ -17,7 +17,8 @@ import { defaultRax } from '../src/case/schema.ts';
 import { buildEntry, type EntryPlan, entryPlan } from './entry.ts';
 import { ascending, legalVector, legalVectorEdge, simplestVector } from './integers.ts';
 import { type AddressAnchor, breakQuirk, oddQuirk, type Quirk } from './quirk.ts';
-import { sometimes } from './sometimes.ts';
+
+import { among, choice, just, planOf, sometimes } from './plan.ts';
 import { oneofFeatures, type Swarm } from './swarm.ts';
 import { buildVpSet, type RunPlan, vpSetPlan } from './vp-set.ts';
 
@@ -54,31 +55,33 @@ const headerMax = Number(maxOf(fieldOf(controlWord, 'variableHeaderSize').bits))
 
 /** Draws calls. */
 export function callPlan(swarm: Swarm): fc.Arbitrary<CallPlan> {
-  const vector = (value: fc.Arbitrary<number>, distinct: boolean) =>
-    fc.record({ value, distinct: fc.constant(distinct) }, { noNullPrototype: true });
-  const [none, one, two] = swarm.breakCounts;
-  const broken = breakQuirk(swarm);
-  const odd = oddQuirk(swarm);
-  return fc.record(
-    {
-      kind: oneofFeatures<CallStep['do']>(swarm, {
-        'call.sendIpi': fc.constant('send-ipi'),
-        'call.sendIpiEx': fc.constant('send-ipi-ex'),
-      }),
-      fast: oneofFeatures(swarm, { 'form.slow': fc.constant(false), 'form.fast': fc.constant(true) }),
-      entry: entryPlan(swarm),
-      sender: sometimes<number | null>(swarm.otherSenderPercent, 100, fc.nat(caseLimits.vcpus - 1), null),
-      vector: oneofFeatures(swarm, {
-        'vector.distinct': vector(legalVector, true),
-        'vector.repeated': vector(fc.constantFrom(simplestVector, 0x31), false),
-        'vector.edge': vector(legalVectorEdge, false),
-      }),
-      targets: vpSetPlan(swarm),
-      oddities: upToTwo([6, 3, 1], odd),
-      breaks: upToTwo([none, one, two], broken),
-    },
-    { noNullPrototype: true },
-  );
+  const vectorPlan = (value: fc.Arbitrary<number>, distinct: boolean) =>
+    planOf((source) => ({ value: source.draw(value), distinct }));
+  const kind = oneofFeatures<CallStep['do']>(swarm, {
+    'call.sendIpi': just('send-ipi'),
+    'call.sendIpiEx': just('send-ipi-ex'),
+  });
+  const fast = oneofFeatures(swarm, { 'form.slow': just(false), 'form.fast': just(true) });
+  const entry = entryPlan(swarm);
+  const sender = sometimes<number | null>(swarm.otherSenderPercent, 100, fc.nat(caseLimits.vcpus - 1), null);
+  const vector = oneofFeatures(swarm, {
+    'vector.distinct': vectorPlan(legalVector, true),
+    'vector.repeated': vectorPlan(among(simplestVector, 0x31), false),
+    'vector.edge': vectorPlan(legalVectorEdge, false),
+  });
+  const targets = vpSetPlan(swarm);
+  const oddities = upToTwo([6, 3, 1], oddQuirk(swarm));
+  const breaks = upToTwo(swarm.breakCounts, breakQuirk(swarm));
+  return planOf((source) => ({
+    kind: source.draw(kind),
+    fast: source.draw(fast),
+    entry: source.draw(entry),
+    sender: source.draw(sender),
+    vector: source.draw(vector),
+    targets: source.draw(targets),
+    oddities: source.draw(oddities),
+    breaks: source.draw(breaks),
+  }));
 }
 
 /** The step of a plan. */
@@ -86,10 +89,15 @@ export function buildCall(plan: CallPlan, surroundings: CallSurroundings): CallS
   const { sender, vpIndexes, usedVectors } = surroundings;
   const isEx = plan.kind === 'send-ipi-ex';
   const vector = plan.vector.distinct ? unusedVector(plan.vector.value, usedVectors) : plan.vector.value;
+  const { mode, cpl, page, opcode } = buildEntry(plan.entry, surroundings.pages);
+  // Every field by its name, here and below: spread ones take longer than all the rest of drawing a call.
   const step: SendIpiExStep = {
     do: 'send-ipi-ex',
     sender,
-    ...buildEntry(plan.entry, surroundings.pages),
+    mode,
+    cpl,
+    page,
+    opcode,
     fast: plan.fast,
     vector,
     targetVtl: 0,
@@ -118,10 +126,10 @@ function upToTwo(
   [none, one, two]: readonly [number, number, number],
   quirk: fc.Arbitrary<Quirk>,
 ): fc.Arbitrary<readonly Quirk[]> {
-  return fc.oneof(
-    { weight: none, arbitrary: fc.constant<readonly Quirk[]>([]) },
-    { weight: one, arbitrary: fc.tuple(quirk) },
-    { weight: two, arbitrary: fc.tuple(quirk, quirk) },
+  return choice<readonly Quirk[]>(
+    { weight: none, arbitrary: just([]) },
+    { weight: one, arbitrary: planOf((source) => [source.draw(quirk)]) },
+    { weight: two, arbitrary: planOf((source) => [source.draw(quirk), source.draw(quirk)]) },
   );
 }
 
@@ -222,6 +230,26 @@ function maskedBanks(step: SendIpiExStep): Set<number> {
 
 /** The step as the call that has a processor mask instead of a VP set. */
 function withoutSet(step: SendIpiExStep): CallStep {
-  const { format: _format, emptyBanks: _emptyBanks, maskFlips: _maskFlips, ...rest } = step;
-  return { ...rest, do: 'send-ipi' };
+  return {
+    do: 'send-ipi',
+    sender: step.sender,
+    mode: step.mode,
+    cpl: step.cpl,
+    page: step.page,
+    opcode: step.opcode,
+    fast: step.fast,
+    vector: step.vector,
+    targetVtl: step.targetVtl,
+    padding: step.padding,
+    variableHeader: step.variableHeader,
+    repCount: step.repCount,
+    repStart: step.repStart,
+    controlBits: step.controlBits,
+    gpa: step.gpa,
+    outputGpa: step.outputGpa,
+    tail: step.tail,
+    rax: step.rax,
+    note: step.note,
+    targets: step.targets,
+  };
 }

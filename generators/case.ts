@@ -11,10 +11,11 @@ import { buildConcurrent, concurrentPlan } from './concurrent.ts';
 import { drawn } from './drawn.ts';
 import { wantsPage } from './entry.ts';
 import { buildMachine, effectiveVpIndexes, type MachinePlan, machinePlan } from './machine.ts';
+import { choice, just, planOf, sometimes } from './plan.ts';
 import type { PlatformPlan } from './platform.ts';
 import { caseShape, leapsFrom, shapesOf, shapeToCase } from './shape.ts';
 import { isSimpler } from './simpler.ts';
-import { sometimes } from './sometimes.ts';
+
 import type { Swarm } from './swarm.ts';
 
 interface CasePlan {
@@ -36,27 +37,28 @@ const callsOfTen = 9;
 export function caseArbitrary(swarm: Swarm): fc.Arbitrary<Case> {
   if (swarm.isConcurrent) return drawn({ ...shrinking, plan: concurrentPlan(swarm), build: buildConcurrent });
   const call = callPlan(swarm);
-  const step = fc.oneof(
+  const step = choice<CallPlan | ChangePlan>(
     { weight: 100 - swarm.changePercent, arbitrary: call },
     { weight: swarm.changePercent, arbitrary: changePlan(swarm) },
   );
   const orAct = sometimes<CallPlan | ChangePlan | ActPlan | null>(callsOfTen, 10, step, null);
-  const plan = fc.record<CasePlan>(
-    {
-      machine: machinePlan(swarm),
-      sender: fc.nat(caseLimits.vcpus - 1),
-      counted: sometimes(swarm.countedPercent, 100, fc.constant(true), false),
-      first: call,
-      rest: fc.array(
-        fc.oneof(
-          { weight: 100 - swarm.actPercent, arbitrary: orAct },
-          { weight: swarm.actPercent, arbitrary: actPlan(swarm) },
-        ),
-        { maxLength: swarm.stepCountMax - 1, size: 'max' },
-      ),
-    },
-    { noNullPrototype: true },
+  const machine = machinePlan(swarm);
+  const sender = fc.nat(caseLimits.vcpus - 1);
+  const counted = sometimes(swarm.countedPercent, 100, just(true), false);
+  const rest = fc.array(
+    choice<CallPlan | ChangePlan | ActPlan | null>(
+      { weight: 100 - swarm.actPercent, arbitrary: orAct },
+      { weight: swarm.actPercent, arbitrary: actPlan(swarm) },
+    ),
+    { maxLength: swarm.stepCountMax - 1, size: 'max' },
   );
+  const plan = planOf<CasePlan>((source) => ({
+    machine: source.draw(machine),
+    sender: source.draw(sender),
+    counted: source.draw(counted),
+    first: source.draw(call),
+    rest: source.draw(rest),
+  }));
   return drawn({
     plan,
     build: (drawnPlan) => buildCase(drawnPlan, swarm.platform),

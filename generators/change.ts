@@ -6,6 +6,7 @@ import { apicChanges, caseLimits } from '../src/case/limits.ts';
 import { arenaStart, ramEnd, romStart } from '../src/case/memory.ts';
 import { defaultGuestOsId } from '../src/case/schema.ts';
 import { anyWord, refusedVpIndex, vpNumber, vpNumberEdge } from './integers.ts';
+import { among, choice, evenly, planOf } from './plan.ts';
 import { oneofFeatures, type Swarm } from './swarm.ts';
 
 /** A step that is no call; its vCPU is modulo machine size. */
@@ -17,52 +18,59 @@ const pages = Array.from({ length: 4 }, (_, index) => arenaStart + (16n + BigInt
 const enabled = [...pages, ramEnd - pageBytes].map((page) => page | HV_X64_MSR_HYPERCALL_ENABLE);
 
 /** Values of HV_X64_MSR_HYPERCALL: pages, the locked bit and other low bits, places where no page can be written. */
-const hypercallValue = fc.oneof(
-  { weight: 8, arbitrary: fc.constantFrom(...enabled) },
-  { weight: 2, arbitrary: fc.constantFrom(...enabled.map((value) => value | 2n), enabled[0]! | 0xffcn) },
-  { weight: 2, arbitrary: fc.constantFrom(0n, pages[0]!, pages[0]! | 2n, 0xffen) },
+const hypercallValue = choice(
+  { weight: 8, arbitrary: among(...enabled) },
+  { weight: 2, arbitrary: among(...enabled.map((value) => value | 2n), enabled[0]! | 0xffcn) },
+  { weight: 2, arbitrary: among(0n, pages[0]!, pages[0]! | 2n, 0xffen) },
   {
     weight: 2,
-    arbitrary: fc.constantFrom(ramEnd | 1n, romStart | 1n, (1n << 40n) | 1n, (1n << 52n) | 1n, (1n << 63n) | 1n),
+    arbitrary: among(ramEnd | 1n, romStart | 1n, (1n << 40n) | 1n, (1n << 52n) | 1n, (1n << 63n) | 1n),
   },
 );
 
-const vpIndexValue = fc.oneof(
-  { weight: 6, arbitrary: fc.oneof(vpNumberEdge, vpNumber).map(BigInt, Number) },
-  { weight: 1, arbitrary: refusedVpIndex.map(BigInt, Number) },
+const vpIndexValue = choice(
+  { weight: 6, arbitrary: toBigInt(evenly(vpNumberEdge, vpNumber)) },
+  { weight: 1, arbitrary: toBigInt(refusedVpIndex) },
   // KVM looks at 32 bits.
-  { weight: 1, arbitrary: fc.constantFrom((1n << 32n) | 3n, (1n << 63n) | 64n) },
+  { weight: 1, arbitrary: among((1n << 32n) | 3n, (1n << 63n) | 64n) },
 );
 
-const guestOsIdValue = fc.oneof(
-  { weight: 4, arbitrary: fc.constantFrom(0n, defaultGuestOsId) },
-  { weight: 1, arbitrary: fc.oneof(fc.constantFrom(1n, 1n << 32n), anyWord) },
+const guestOsIdValue = choice(
+  { weight: 4, arbitrary: among(0n, defaultGuestOsId) },
+  { weight: 1, arbitrary: evenly(among(1n, 1n << 32n), anyWord) },
 );
 
 /** A vCPU gets another VP index; its vCPU is modulo those that can. */
 export type MoveVpPlan = Extract<Step, { do: 'write-msr' }>;
 
+const vcpu = fc.nat(caseLimits.vcpus - 1);
+const writeMsr = (msr: MoveVpPlan['msr'], value: fc.Arbitrary<bigint>) =>
+  planOf<MoveVpPlan>((source) => ({
+    do: 'write-msr',
+    vcpu: source.draw(vcpu),
+    msr,
+    value: source.draw(value),
+    note: '',
+  }));
+
 /** Draws changes of VP indexes. */
-export const moveVpPlan: fc.Arbitrary<MoveVpPlan> = record({
-  do: fc.constant('write-msr' as const),
-  vcpu: fc.nat(caseLimits.vcpus - 1),
-  msr: fc.constant('vp-index' as const),
-  value: vpIndexValue,
-  note: fc.constant(''),
-});
+export const moveVpPlan = writeMsr('vp-index', vpIndexValue);
+
+const setApic = among(...apicChanges);
 
 /** Draws changes. */
 export function changePlan(swarm: Swarm): fc.Arbitrary<ChangePlan> {
-  const vcpu = fc.nat(caseLimits.vcpus - 1);
-  const note = fc.constant('');
-  const msr = (name: Extract<Step, { do: 'write-msr' }>['msr'], value: fc.Arbitrary<bigint>) =>
-    record({ do: fc.constant('write-msr' as const), vcpu, msr: fc.constant(name), value, note });
   return oneofFeatures<ChangePlan>(swarm, {
-    'change.guestOsId': msr('guest-os-id', guestOsIdValue),
-    'change.hypercall': msr('hypercall', hypercallValue),
-    'change.vpIndex': msr('vp-index', vpIndexValue),
-    'change.apic': record({ do: fc.constant('set-apic' as const), vcpu, apic: fc.constantFrom(...apicChanges), note }),
-    'change.init': record({ do: fc.constant('init' as const), vcpu, note }),
+    'change.guestOsId': writeMsr('guest-os-id', guestOsIdValue),
+    'change.hypercall': writeMsr('hypercall', hypercallValue),
+    'change.vpIndex': moveVpPlan,
+    'change.apic': planOf((source) => ({
+      do: 'set-apic',
+      vcpu: source.draw(vcpu),
+      apic: source.draw(setApic),
+      note: '',
+    })),
+    'change.init': planOf((source) => ({ do: 'init', vcpu: source.draw(vcpu), note: '' })),
   });
 }
 
@@ -82,6 +90,6 @@ export function pageOf(step: ChangePlan): bigint | null {
   return step.value & ~(pageBytes - 1n);
 }
 
-function record<T>(fields: { [Name in keyof T]: fc.Arbitrary<T[Name]> }): fc.Arbitrary<T> {
-  return fc.record<T>(fields, { noNullPrototype: true });
+function toBigInt(number: fc.Arbitrary<number>): fc.Arbitrary<bigint> {
+  return planOf((source) => BigInt(source.draw(number)));
 }

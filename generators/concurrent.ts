@@ -11,6 +11,7 @@ import { caseSchemaName } from '../src/case/schema.ts';
 import { buildCall, type CallPlan, callPlan } from './call.ts';
 import { type MoveVpPlan, moveVpPlan } from './change.ts';
 import { buildMachine, effectiveVpIndexes, type MachinePlan, machinePlan } from './machine.ts';
+import { among, choice, just, planOf } from './plan.ts';
 import { type Feature, featureWeights, type Swarm } from './swarm.ts';
 
 type Role = Extract<VcpuSetup['idle'], 'parked' | 'halted' | 'spinning'> | 'as-drawn';
@@ -54,29 +55,32 @@ function calmed(swarm: Swarm): Swarm {
 export function concurrentPlan(drawnSwarm: Swarm): fc.Arbitrary<ConcurrentPlan> {
   const swarm = calmed(drawnSwarm);
   const call = callPlan(swarm);
-  const role = fc.oneof<fc.WeightedArbitrary<Role>[]>(
-    { weight: 6, arbitrary: fc.constant('halted') },
-    { weight: 3, arbitrary: fc.constant('spinning') },
-    { weight: 2, arbitrary: fc.constant('parked') },
-    { weight: 1, arbitrary: fc.constant('as-drawn') },
+  const role = choice<Role>(
+    { weight: 6, arbitrary: just('halted') },
+    { weight: 3, arbitrary: just('spinning') },
+    { weight: 2, arbitrary: just('parked') },
+    { weight: 1, arbitrary: just('as-drawn') },
   );
-  const step = fc.oneof<fc.WeightedArbitrary<CallPlan | MoveVpPlan | null>[]>(
+  const step = choice<CallPlan | MoveVpPlan | null>(
     { weight: 20, arbitrary: call },
-    { weight: 1, arbitrary: fc.constant(null) },
+    { weight: 1, arbitrary: just(null) },
     { weight: 1, arbitrary: moveVpPlan },
   );
-  return fc.record(
-    {
-      machine: machinePlan(swarm, 2),
-      schedule: fc.integer({ min: 0, max: scheduleMax }),
-      roles: fc.array(role, { minLength: caseLimits.vcpus, maxLength: caseLimits.vcpus }),
-      senders: fc.constantFrom(1, 1, 1, 2, 2, 3),
-      firstSender: fc.nat(caseLimits.vcpus - 1),
-      first: call,
-      rest: fc.array(step, { maxLength: swarm.stepCountMax - 1, size: 'max' }),
-    },
-    { noNullPrototype: true },
-  );
+  const machine = machinePlan(swarm, 2);
+  const schedule = fc.integer({ min: 0, max: scheduleMax });
+  const roles = fc.array(role, { minLength: caseLimits.vcpus, maxLength: caseLimits.vcpus });
+  const senders = among(1, 1, 1, 2, 2, 3);
+  const firstSender = fc.nat(caseLimits.vcpus - 1);
+  const rest = fc.array(step, { maxLength: swarm.stepCountMax - 1, size: 'max' });
+  return planOf((source) => ({
+    machine: source.draw(machine),
+    schedule: source.draw(schedule),
+    roles: source.draw(roles),
+    senders: source.draw(senders),
+    firstSender: source.draw(firstSender),
+    first: source.draw(call),
+    rest: source.draw(rest),
+  }));
 }
 
 /** The case of a plan. */

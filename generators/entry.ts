@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import type { CallStep } from '../src/case/case.ts';
 import { modeHasPage } from '../src/case/checks.ts';
 import { isRealMode } from '../src/case/limits.ts';
-import { sometimes } from './sometimes.ts';
+
+import { just, planOf, sometimes } from './plan.ts';
 import { oneofFeatures, type Swarm } from './swarm.ts';
 
 /** An entry before it knows which hypercall pages there are. */
@@ -19,31 +20,32 @@ const plainEntry: EntryPlan = { mode: 'long', cpl: 0, way: 'bare', page: 0 };
 
 /** Draws entries, most of them the plain one. */
 export function entryPlan(swarm: Swarm): fc.Arbitrary<EntryPlan> {
-  const other = fc.record<EntryPlan>(
-    {
-      mode: oneofFeatures<CallStep['mode']>(swarm, {
-        'mode.long': fc.constant('long'),
-        'mode.compat': fc.constant('compat'),
-        'mode.protected32': fc.constant('protected32'),
-        'mode.unpaged32': fc.constant('unpaged32'),
-        'mode.protected16': fc.constant('protected16'),
-        'mode.real': fc.constant('real'),
-      }),
-      cpl: oneofFeatures(swarm, {
-        'cpl.0': fc.constant(0),
-        'cpl.1': fc.constant(1),
-        'cpl.2': fc.constant(2),
-        'cpl.3': fc.constant(3),
-      }),
-      way: oneofFeatures<EntryPlan['way']>(swarm, {
-        'way.bare': fc.constant('bare'),
-        'way.page': fc.constant('page'),
-        'way.otherOpcode': fc.constant('other'),
-      }),
-      page: fc.nat(7),
-    },
-    { noNullPrototype: true },
-  );
+  const mode = oneofFeatures<CallStep['mode']>(swarm, {
+    'mode.long': just('long'),
+    'mode.compat': just('compat'),
+    'mode.protected32': just('protected32'),
+    'mode.unpaged32': just('unpaged32'),
+    'mode.protected16': just('protected16'),
+    'mode.real': just('real'),
+  });
+  const cpl = oneofFeatures(swarm, {
+    'cpl.0': just(0),
+    'cpl.1': just(1),
+    'cpl.2': just(2),
+    'cpl.3': just(3),
+  });
+  const way = oneofFeatures<EntryPlan['way']>(swarm, {
+    'way.bare': just('bare'),
+    'way.page': just('page'),
+    'way.otherOpcode': just('other'),
+  });
+  const page = fc.nat(7);
+  const other = planOf<EntryPlan>((source) => ({
+    mode: source.draw(mode),
+    cpl: source.draw(cpl),
+    way: source.draw(way),
+    page: source.draw(page),
+  }));
   return sometimes(entryPercent(swarm), 100, other, plainEntry);
 }
 

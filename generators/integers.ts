@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { HV_IPI_HIGH_VECTOR, HV_IPI_LOW_VECTOR, type controlWord } from '../src/abi/hypercall.ts';
 import { edgesOf, type Layout, maxOf, reservedBitsOf } from '../src/abi/layout.ts';
 import { caseLimits } from '../src/case/limits.ts';
+import { among, choice, evenly, planOf } from './plan.ts';
 
 /** The vector that the kernel's own selftest sends; where nothing else is wanted it is the simplest one. */
 export const simplestVector = 0xfe;
@@ -11,25 +12,25 @@ export const simplestVector = 0xfe;
 export const legalVector = fc.integer({ min: HV_IPI_LOW_VECTOR, max: HV_IPI_HIGH_VECTOR });
 
 /** Legal vectors at the ends, and at the end of those that share IDT entries with exceptions. */
-export const legalVectorEdge = fc.constantFrom(HV_IPI_LOW_VECTOR, 0x11, 0x1f, 0x20, 0xfe, HV_IPI_HIGH_VECTOR);
+export const legalVectorEdge = among(HV_IPI_LOW_VECTOR, 0x11, 0x1f, 0x20, 0xfe, HV_IPI_HIGH_VECTOR);
 
 /** Vectors that both calls refuse: just outside, equal to a legal one in the low byte, or anything with 32 bits. */
-export const illegalVector = fc.oneof(
-  { weight: 6, arbitrary: fc.constantFrom(0, 0xf, 0x100, 0x110, 0x1ff, 0x80000010, 0xffffffff) },
+export const illegalVector = choice(
+  { weight: 6, arbitrary: among(0, 0xf, 0x100, 0x110, 0x1ff, 0x80000010, 0xffffffff) },
   { weight: 2, arbitrary: fc.integer({ min: 0, max: HV_IPI_LOW_VECTOR - 1 }) },
   { weight: 2, arbitrary: fc.integer({ min: HV_IPI_HIGH_VECTOR + 1, max: Number(maxOf(32)) }) },
 );
 
 /** VP numbers around the ends of banks, of 32-bit halves and of the limits of kernels. */
 export const vpNumberEdges = [0, 1, 2, 31, 32, 63, 64, 65, 127, 128, 191, 1023, 1024, 2047, 4031, 4032, 4095] as const;
-export const vpNumberEdge = fc.constantFrom(...vpNumberEdges);
+export const vpNumberEdge = among(...vpNumberEdges);
 
 /** Any VP number that a VP set can hold. */
 export const vpNumber = fc.integer({ min: 0, max: caseLimits.vpNumber - 1 });
 
 /** VP indexes at and above every limit: the host's write is refused by all kernels, or by those with a lower limit. */
-export const refusedVpIndex = fc.oneof(
-  fc.constantFrom(1024, 1025, 4096, 4097, 65535, 65536, caseLimits.vpIndex),
+export const refusedVpIndex = evenly<number>(
+  among(1024, 1025, 4096, 4097, 65535, 65536, caseLimits.vpIndex),
   fc.integer({ min: caseLimits.vpNumber, max: caseLimits.vpIndex }),
 );
 
@@ -39,8 +40,8 @@ export const anyWord = fc.bigInt({ min: 0n, max: maxOf(64) });
 /** A number that is not zero: an edge of the field or, less often, any other. */
 export function nonZeroOf<Name extends string>(layout: Layout<Name>, name: Name): fc.Arbitrary<number> {
   const edges = edgesOf(layout, name).filter((edge) => edge > 0n);
-  return fc.oneof(
-    { weight: 3, arbitrary: fc.constantFrom(...edges.map(Number)) },
+  return choice(
+    { weight: 3, arbitrary: among(...edges.map(Number)) },
     { weight: 1, arbitrary: fc.integer({ min: 1, max: Number(edges.at(-1)) }) },
   );
 }
@@ -48,8 +49,11 @@ export function nonZeroOf<Name extends string>(layout: Layout<Name>, name: Name)
 /** One or two bits of the control word that must be zero, the nested bit among them. */
 export function reservedBits(layout: typeof controlWord): fc.Arbitrary<number[]> {
   const nested = layout.fields.find((field) => field.name === 'isNested')!.shift;
-  const bit = fc.constantFrom(...reservedBitsOf(layout), nested);
-  return fc.oneof({ weight: 3, arbitrary: fc.tuple(bit) }, { weight: 1, arbitrary: fc.tuple(bit, bit) });
+  const bit = among(...reservedBitsOf(layout), nested);
+  return choice(
+    { weight: 3, arbitrary: planOf((source) => [source.draw(bit)]) },
+    { weight: 1, arbitrary: planOf((source) => [source.draw(bit), source.draw(bit)]) },
+  );
 }
 
 /** The numbers in ascending order, each once. */

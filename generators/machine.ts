@@ -5,8 +5,9 @@ import { canHalt } from '../src/case/checks.ts';
 import { sintCount } from '../src/case/limits.ts';
 import { defaultGuestOsId } from '../src/case/schema.ts';
 import { ascending, legalVector, legalVectorEdge, refusedVpIndex, vpNumber, vpNumberEdge } from './integers.ts';
+import { among, choice, evenly, just, planOf, sometimes } from './plan.ts';
 import { plainVcpuPlatform, type PlatformPlan } from './platform.ts';
-import { sometimes } from './sometimes.ts';
+
 import { oneofFeatures, type Swarm } from './swarm.ts';
 
 /** What is in a local APIC before the first step. */
@@ -40,53 +41,60 @@ const vpIndexEnd = 4096;
 /** Draws machines of at least so many vCPUs; with a platform they have as many as that. */
 export function machinePlan(swarm: Swarm, vcpuCountMin = 1): fc.Arbitrary<MachinePlan> {
   const apic = oneofFeatures<VcpuSetup['apic']>(swarm, {
-    'apic.x2apic': fc.constant('x2apic'),
-    'apic.xapic': fc.constant('xapic'),
-    'apic.softwareDisabled': fc.constant('software-disabled'),
-    'apic.hardwareDisabled': fc.constant('hardware-disabled'),
+    'apic.x2apic': just('x2apic'),
+    'apic.xapic': just('xapic'),
+    'apic.softwareDisabled': just('software-disabled'),
+    'apic.hardwareDisabled': just('hardware-disabled'),
   });
   const eoi = oneofFeatures<VcpuSetup['eoi']>(swarm, {
-    'eoi.hvMsr': fc.constant('hv-msr'),
-    'eoi.apic': fc.constant('apic'),
-    'eoi.assist': fc.constant('assist'),
-    'eoi.none': fc.constant('none'),
+    'eoi.hvMsr': just('hv-msr'),
+    'eoi.apic': just('apic'),
+    'eoi.assist': just('assist'),
+    'eoi.none': just('none'),
   });
   const idle = oneofFeatures<VcpuSetup['idle']>(swarm, {
-    'idle.parked': fc.constant('parked'),
-    'idle.uninitialized': fc.constant('uninitialized'),
-    'idle.initReceived': fc.constant('init-received'),
+    'idle.parked': just('parked'),
+    'idle.uninitialized': just('uninitialized'),
+    'idle.initReceived': just('init-received'),
   });
   const preset = presetPlan(swarm);
-  const logsPpr = sometimes(swarm.logsPprPercent, 100, fc.constant(true), false);
+  const logsPpr = sometimes(swarm.logsPprPercent, 100, just(true), false);
   const { minLength, maxLength } = vcpuCounts(swarm, vcpuCountMin);
   const vcpus = (index: fc.Arbitrary<number>) =>
-    fc.array(fc.record({ index, apic, eoi, idle, preset, logsPpr, autoEoi: sintVectors }, { noNullPrototype: true }), {
-      minLength,
-      maxLength,
-      size: 'max',
-    });
-  const inOrder = fc.constant(-1);
-  return fc.record(
-    {
-      vcpus: oneofFeatures(swarm, {
-        'layout.inOrder': vcpus(inOrder),
-        'layout.permuted': vcpus(fc.integer({ min: -1000, max: -1 })),
-        'layout.sparse': vcpus(vpNumberEdge),
-        'layout.doubled': vcpus(fc.constantFrom(0, 1, 64, 65)),
-        'layout.mixed': vcpus(
-          fc.oneof(
-            { weight: 4, arbitrary: inOrder },
-            { weight: 4, arbitrary: vpNumberEdge },
-            { weight: 3, arbitrary: vpNumber },
-            { weight: 1, arbitrary: refusedVpIndex },
-          ),
-        ),
-      }),
-      halted: sometimes(swarm.haltedPerMille, 1000, fc.integer({ min: 1, max: 0xff }), 0),
-      hasGuestOsId: sometimes(swarm.noGuestOsIdPercent, 100, fc.constant(false), true),
-    },
-    { noNullPrototype: true },
-  );
+    fc.array(
+      planOf<VcpuPlan>((source) => ({
+        index: source.draw(index),
+        apic: source.draw(apic),
+        eoi: source.draw(eoi),
+        idle: source.draw(idle),
+        preset: source.draw(preset),
+        logsPpr: source.draw(logsPpr),
+        autoEoi: source.draw(sintVectors),
+      })),
+      { minLength, maxLength, size: 'max' },
+    );
+  const inOrder = just(-1);
+  const layout = oneofFeatures(swarm, {
+    'layout.inOrder': vcpus(inOrder),
+    'layout.permuted': vcpus(fc.integer({ min: -1000, max: -1 })),
+    'layout.sparse': vcpus(vpNumberEdge),
+    'layout.doubled': vcpus(among(0, 1, 64, 65)),
+    'layout.mixed': vcpus(
+      choice(
+        { weight: 4, arbitrary: inOrder },
+        { weight: 4, arbitrary: vpNumberEdge },
+        { weight: 3, arbitrary: vpNumber },
+        { weight: 1, arbitrary: refusedVpIndex },
+      ),
+    ),
+  });
+  const halted = sometimes(swarm.haltedPerMille, 1000, fc.integer({ min: 1, max: 0xff }), 0);
+  const hasGuestOsId = sometimes(swarm.noGuestOsIdPercent, 100, just(false), true);
+  return planOf((source) => ({
+    vcpus: source.draw(layout),
+    halted: source.draw(halted),
+    hasGuestOsId: source.draw(hasGuestOsId),
+  }));
 }
 
 /** The machine of a plan; the vCPU at `sender` runs, whatever the others do. */
@@ -94,15 +102,28 @@ export function buildMachine(plan: MachinePlan, platform: PlatformPlan | null, s
   const { irqchip, xen } = platform ?? { irqchip: 'kernel', xen: false };
   const ranked = [...plan.vcpus.keys()].filter((position) => plan.vcpus[position]!.index < 0);
   const order = [...ranked].sort((a, b) => plan.vcpus[b]!.index - plan.vcpus[a]!.index || a - b);
-  const vcpus = plan.vcpus.map(({ index, apic, eoi, idle, preset, logsPpr, ...drawn }, position): VcpuSetup => {
-    const vpIndex = index < 0 ? ranked[order.indexOf(position)]! : index;
-    const { hasSints, ...own } = platform?.vcpus[position] ?? plainVcpuPlatform;
-    const bare = { vpIndex, apic, eoi, ...own, logsPpr, autoEoi: [] };
-    if (irqchip === 'none') return { ...bare, idle: 'parked', ...noPreset };
-    const autoEoi = hasSints && !own.lacks.includes('hyperv') ? [...drawn.autoEoi] : [];
-    const vcpu: VcpuSetup = { ...bare, idle, autoEoi, ...preset };
-    if ((plan.halted >> position) & 1 && canHalt(vcpu, irqchip)) return { ...vcpu, idle: 'halted' };
-    return position === sender % plan.vcpus.length ? { ...vcpu, idle: 'parked' } : vcpu;
+  const vcpus = plan.vcpus.map((drawn, position): VcpuSetup => {
+    const { index, apic, eoi } = drawn;
+    const { vcpuId, lacks, enforced, hasSints } = platform?.vcpus[position] ?? plainVcpuPlatform;
+    const hasLapic = irqchip !== 'none';
+    const { tpr, irr, isr } = hasLapic ? drawn.preset : noPreset;
+    const vcpu: VcpuSetup = {
+      vpIndex: index < 0 ? ranked[order.indexOf(position)]! : index,
+      apic,
+      eoi,
+      vcpuId,
+      lacks,
+      enforced,
+      logsPpr: drawn.logsPpr,
+      autoEoi: hasLapic && hasSints && !lacks.includes('hyperv') ? [...drawn.autoEoi] : [],
+      idle: hasLapic ? drawn.idle : 'parked',
+      tpr,
+      irr,
+      isr,
+    };
+    if ((plan.halted >> position) & 1 && canHalt(vcpu, irqchip)) vcpu.idle = 'halted';
+    else if (position === sender % plan.vcpus.length) vcpu.idle = 'parked';
+    return vcpu;
   });
   return { irqchip, xen, guestOsId: plan.hasGuestOsId ? defaultGuestOsId : 0n, schedule: null, vcpus };
 }
@@ -115,45 +136,38 @@ function vcpuCounts({ platform, vcpuCountMax }: Swarm, vcpuCountMin: number): { 
 const noPreset: Preset = { tpr: 0, irr: [], isr: [] };
 
 function presetPlan(swarm: Swarm): fc.Arbitrary<Preset> {
-  const vectors = fc
-    .array(fc.oneof(legalVector, legalVectorEdge, classEdge), { minLength: 1, maxLength: 3, size: 'max' })
-    .map(ascending, asList);
+  const anyVector = evenly(legalVector, legalVectorEdge, classEdge);
+  const vectors = ascendingPlan(fc.array(anyVector, { minLength: 1, maxLength: 3, size: 'max' }));
+  const noVectors = just<number[]>([]);
   const tpr = fc.integer({ min: 1, max: 15 });
-  const preset = (fields: { [Name in keyof Preset]?: fc.Arbitrary<Preset[Name]> }) =>
-    fc.record<Preset>(
-      { tpr: fc.constant(0), irr: fc.constant([]), isr: fc.constant([]), ...fields },
-      { noNullPrototype: true },
-    );
+  const preset = (ownTpr: fc.Arbitrary<number>, irr: fc.Arbitrary<number[]>, isr: fc.Arbitrary<number[]>) =>
+    planOf<Preset>((source) => ({ tpr: source.draw(ownTpr), irr: source.draw(irr), isr: source.draw(isr) }));
   return oneofFeatures<Preset>(swarm, {
-    'preset.none': fc.constant(noPreset),
-    'preset.tpr': preset({ tpr }),
-    'preset.irr': preset({ irr: vectors }),
-    'preset.isr': preset({ isr: vectors }),
-    'preset.all': preset({ tpr, irr: vectors, isr: vectors }),
+    'preset.none': just(noPreset),
+    'preset.tpr': preset(tpr, noVectors, noVectors),
+    'preset.irr': preset(just(0), vectors, noVectors),
+    'preset.isr': preset(just(0), noVectors, vectors),
+    'preset.all': preset(tpr, vectors, vectors),
   });
 }
 
+const anyClass = fc.integer({ min: 1, max: 15 });
+
 /** Vectors of auto-EOI SINTs: some, among them those that calls often have, or all of a priority class. */
-const sintVectors: fc.Arbitrary<readonly number[]> = fc.oneof(
-  fc
-    .array(fc.oneof(legalVector, legalVectorEdge), { minLength: 1, maxLength: sintCount, size: 'max' })
-    .map(ascending, asList),
-  fc.integer({ min: 1, max: 15 }).map(classVectors, firstClass),
+const sintVectors: fc.Arbitrary<readonly number[]> = evenly(
+  ascendingPlan(fc.array(evenly(legalVector, legalVectorEdge), { minLength: 1, maxLength: sintCount, size: 'max' })),
+  planOf((source) => classVectors(source.draw(anyClass))),
 );
 
 function classVectors(priorityClass: number): number[] {
   return Array.from({ length: sintCount }, (_, place) => 16 * priorityClass + place);
 }
 
-function firstClass(vectors: unknown): number {
-  return (vectors as number[])[0]! >>> 4;
-}
-
 /** First and last vector of a priority class. */
-const classEdge = fc.constantFrom(...Array.from({ length: 15 }, (_, n) => [16 * (n + 1), 16 * (n + 1) + 15]).flat());
+const classEdge = among(...Array.from({ length: 15 }, (_, n) => [16 * (n + 1), 16 * (n + 1) + 15]).flat());
 
-function asList(value: unknown): number[] {
-  return value as number[];
+function ascendingPlan(numbers: fc.Arbitrary<number[]>): fc.Arbitrary<number[]> {
+  return planOf((source) => ascending(source.draw(numbers)));
 }
 
 /** The VP index that a vCPU ends up with where kernels allow 4096: a refused write leaves the default, its position. */

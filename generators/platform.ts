@@ -5,7 +5,7 @@
 import fc from 'fast-check';
 import type { Machine, VcpuSetup } from '../src/case/case.ts';
 import { cpuidFeatures } from '../src/case/limits.ts';
-import { sometimes } from './sometimes.ts';
+import { among, choice, just, planOf, sometimes } from './plan.ts';
 
 export interface VcpuPlatform extends Pick<VcpuSetup, 'vcpuId' | 'lacks' | 'enforced'> {
   /** Whether it has auto-EOI SINTs, for which the SynIC must be turned on. */
@@ -28,57 +28,35 @@ const idLists: readonly (readonly (number | null)[])[] = [
   [8, 64, 65, 2],
 ];
 
-const lacks: fc.Arbitrary<VcpuSetup['lacks']> = fc.oneof(
-  { weight: 2, arbitrary: fc.constant<VcpuSetup['lacks']>([]) },
+const oneFeature = among(...cpuidFeatures, 'xmm-input' as const);
+const lacks = choice<VcpuSetup['lacks']>(
+  { weight: 2, arbitrary: just([]) },
   // Only a vCPU that lacks nothing else comes to the question whether it has XMM input.
-  { weight: 7, arbitrary: fc.constantFrom(...cpuidFeatures, 'xmm-input' as const).map(toList, fromList) },
+  { weight: 7, arbitrary: planOf((source) => [source.draw(oneFeature)]) },
   { weight: 3, arbitrary: fc.subarray<VcpuSetup['lacks'][number]>(['cluster-ipi', 'ex-masks', 'xmm-input']) },
+);
+const enforced = sometimes(2, 3, just(true), false);
+const hasSints = sometimes(1, 2, just(true), false);
+
+const irqchip = among<Machine['irqchip']>('kernel', 'kernel', 'kernel', 'kernel', 'split', 'split', 'none');
+const xen = sometimes(1, 5, just(true), false);
+/** Position in `idLists`. */
+const ids = sometimes(1, 4, fc.integer({ min: 1, max: idLists.length - 1 }), 0);
+const vcpus = fc.array(
+  planOf((source) => ({
+    lacks: source.draw(lacks),
+    enforced: source.draw(enforced),
+    hasSints: source.draw(hasSints),
+  })),
+  { minLength: 1, maxLength: idLists[0]!.length, size: 'max' },
 );
 
 /** Draws platforms of one to four vCPUs. */
-export const platformPlan: fc.Arbitrary<PlatformPlan> = fc.record(
-  {
-    irqchip: fc.constantFrom<Machine['irqchip'][]>('kernel', 'kernel', 'kernel', 'kernel', 'split', 'split', 'none'),
-    xen: sometimes(1, 5, fc.constant(true), false),
-    vcpus: fc
-      .tuple(
-        sometimes(1, 4, fc.integer({ min: 1, max: idLists.length - 1 }), 0),
-        fc.array(
-          fc.tuple(lacks, sometimes(2, 3, fc.constant(true), false), sometimes(1, 2, fc.constant(true), false)),
-          {
-            minLength: 1,
-            maxLength: idLists[0]!.length,
-            size: 'max',
-          },
-        ),
-      )
-      .map(toVcpus, fromVcpus),
-  },
-  { noNullPrototype: true },
-);
-
-/** Position in `idLists`, and of each vCPU the other fields. */
-type VcpuTuples = [ids: number, vcpus: [VcpuSetup['lacks'], enforced: boolean, hasSints: boolean][]];
-
-function toVcpus([ids, vcpus]: VcpuTuples): VcpuPlatform[] {
-  return vcpus.map(([missing, enforced, hasSints], position) => ({
-    vcpuId: idLists[ids]![position]!,
-    lacks: missing,
-    enforced,
-    hasSints,
-  }));
-}
-
-function fromVcpus(value: unknown): VcpuTuples {
-  const vcpus = value as VcpuPlatform[];
-  const ids = idLists.findIndex((list) => vcpus.every(({ vcpuId }, position) => vcpuId === list[position]));
-  return [ids, vcpus.map((vcpu) => [vcpu.lacks, vcpu.enforced, vcpu.hasSints])];
-}
-
-function toList<T>(item: T): T[] {
-  return [item];
-}
-
-function fromList(list: unknown): VcpuSetup['lacks'][number] {
-  return (list as VcpuSetup['lacks'])[0]!;
-}
+export const platformPlan = planOf<PlatformPlan>((source) => {
+  const [drawnIrqchip, isXen, list] = [source.draw(irqchip), source.draw(xen), idLists[source.draw(ids)]!];
+  return {
+    irqchip: drawnIrqchip,
+    xen: isXen,
+    vcpus: source.draw(vcpus).map((vcpu, position) => ({ vcpuId: list[position]!, ...vcpu })),
+  };
+});

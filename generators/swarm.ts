@@ -4,8 +4,8 @@
  */
 import fc from 'fast-check';
 import { caseLimits } from '../src/case/limits.ts';
+import { among, choice, just, planOf, sometimes } from './plan.ts';
 import { type PlatformPlan, platformPlan } from './platform.ts';
-import { sometimes } from './sometimes.ts';
 
 /** Features and their usual weights, in groups that compete with each other: `group.feature`. */
 export const featureWeights = {
@@ -142,37 +142,39 @@ export const usualSwarm: Swarm = {
   isConcurrent: false,
 };
 
-const multiplier = fc.constantFrom<number[]>(0, 1, 1, 1, 2, 4);
+const multiplier = among(0, 1, 1, 1, 2, 4);
+const parts = {
+  stepCountMax: among(2, 8, 16, 31, 64, 64, 64, 64),
+  vcpuCountMax: among(2, 4, 8, 8),
+  countedPercent: among(0, 40, 40, 80),
+  actPercent: among(0, 0, 20, 50),
+  logsPprPercent: among(0, 0, 0, 50),
+  haltedPerMille: among(0, 0, 0, 24),
+  entryPercent: among(0, 0, 0, 0, 0, 8, 40),
+  changePercent: among(0, 0, 8, 30),
+  noGuestOsIdPercent: among(0, 0, 0, 25),
+  platform: sometimes<PlatformPlan | null>(4, 10, platformPlan, null),
+  otherSenderPercent: among(0, 5, 5, 50),
+  breakCounts: among<Swarm['breakCounts']>([1, 0, 0], [5, 4, 1], [5, 4, 1], [5, 4, 1], [3, 5, 2]),
+  weights: planOf((source) => {
+    const entries = Object.entries(featureWeights).map(([name, weight]) => [name, weight * source.draw(multiplier)]);
+    return Object.fromEntries(entries) as Record<Feature, number>;
+  }),
+  isConcurrent: just(false),
+} satisfies { [Name in keyof Swarm]: fc.Arbitrary<Swarm[Name]> };
 
 /**
  * Draws swarms. On average a case has 20 steps, over which the cost of its set-up spreads; one batch in four has halted
  * vCPUs in at most 2.4 % of its cases.
  */
-export const swarmArbitrary: fc.Arbitrary<Swarm> = fc.record(
-  {
-    stepCountMax: fc.constantFrom(2, 8, 16, 31, 64, 64, 64, 64),
-    vcpuCountMax: fc.constantFrom(2, 4, 8, 8),
-    countedPercent: fc.constantFrom(0, 40, 40, 80),
-    actPercent: fc.constantFrom(0, 0, 20, 50),
-    logsPprPercent: fc.constantFrom(0, 0, 0, 50),
-    haltedPerMille: fc.constantFrom(0, 0, 0, 24),
-    entryPercent: fc.constantFrom(0, 0, 0, 0, 0, 8, 40),
-    changePercent: fc.constantFrom(0, 0, 8, 30),
-    noGuestOsIdPercent: fc.constantFrom(0, 0, 0, 25),
-    platform: sometimes<PlatformPlan | null>(4, 10, platformPlan, null),
-    otherSenderPercent: fc.constantFrom(0, 5, 5, 50),
-    breakCounts: fc.constantFrom<Swarm['breakCounts'][]>([1, 0, 0], [5, 4, 1], [5, 4, 1], [5, 4, 1], [3, 5, 2]),
-    weights: fc
-      .tuple(...Object.keys(featureWeights).map(() => multiplier))
-      .map(multipliersToWeights, weightsToMultipliers),
-    isConcurrent: fc.constant(false),
-  },
-  { noNullPrototype: true },
-);
+export const swarmPlan = planOf((source) => {
+  const drawn = Object.entries(parts).map(([name, part]) => [name, source.draw<unknown>(part)]);
+  return Object.fromEntries(drawn) as Swarm;
+});
 
 /** The swarm of a 32-bit seed. */
 export function drawSwarm(seed: number): Swarm {
-  return fc.sample(swarmArbitrary, { seed, numRuns: 1 })[0]!;
+  return fc.sample(swarmPlan, { seed, numRuns: 1 })[0]!;
 }
 
 /**
@@ -183,18 +185,5 @@ export function oneofFeatures<T>(swarm: Swarm, choices: Partial<Record<Feature, 
   const features = Object.keys(choices) as Feature[];
   const allOff = features.every((feature) => swarm.weights[feature] === 0);
   const weights = allOff ? featureWeights : swarm.weights;
-  return fc.oneof(...features.map((feature) => ({ weight: weights[feature], arbitrary: choices[feature]! })));
-}
-
-function multipliersToWeights(multipliers: readonly number[]): Record<Feature, number> {
-  const entries = Object.entries(featureWeights).map(([feature, weight], place) => [
-    feature,
-    weight * multipliers[place]!,
-  ]);
-  return Object.fromEntries(entries) as Record<Feature, number>;
-}
-
-function weightsToMultipliers(weights: unknown): number[] {
-  const given = weights as Record<Feature, number>;
-  return Object.entries(featureWeights).map(([feature, weight]) => given[feature as Feature] / weight);
+  return choice(...features.map((feature) => ({ weight: weights[feature], arbitrary: choices[feature]! })));
 }

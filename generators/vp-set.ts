@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { bankCountMax, vpsPerBank } from '../src/abi/hypercall.ts';
 import { caseLimits } from '../src/case/limits.ts';
 import { vpNumber, vpNumberEdge } from './integers.ts';
+import { among, choice, evenly, just, planOf } from './plan.ts';
 import { oneofFeatures, type Swarm } from './swarm.ts';
 
 /** `count` VPs, `stride` apart, from `offset` after the VP index of vCPU `vcpu` (modulo machine size), or after 0. */
@@ -25,44 +26,52 @@ const edgeBankCounts = [2, 3, 10, 11, 12, 15, 16, 17, 31, 32, 33, 63, 64];
 /** Draws sets. */
 export function vpSetPlan(swarm: Swarm): fc.Arbitrary<RunPlan[]> {
   const vcpu = fc.nat(caseLimits.vcpus - 1);
-  const nowhere = fc.constant(null);
-  const once = { count: fc.constant(1), stride: fc.constant(1) };
+  const nowhere = just(null);
+  const one = just(1);
   const run = oneofFeatures<RunPlan>(swarm, {
-    'set.vcpu': recordOf({ vcpu, offset: fc.constant(0), ...once }),
-    'set.nearVcpu': recordOf({ vcpu, offset: fc.constantFrom(...nearOffsets), ...once }),
-    'set.edge': recordOf({ vcpu: nowhere, offset: vpNumberEdge, ...once }),
-    'set.uniform': recordOf({ vcpu: nowhere, offset: vpNumber, ...once }),
-    'set.range': recordOf({
-      vcpu: nowhere,
-      offset: vpNumber,
-      count: fc.oneof(
-        { weight: 3, arbitrary: fc.integer({ min: 2, max: 6 }) },
-        { weight: 1, arbitrary: fc.integer({ min: 7, max: vpsPerBank + 2 }) },
-      ),
-      stride: fc.constantFrom(1, 2, 3),
-    }),
-    'set.bank': recordOf({
-      vcpu: nowhere,
-      offset: fc.constantFrom(...Array.from({ length: bankCountMax }, (_, bank) => bank * vpsPerBank)),
-      count: fc.oneof(
-        { weight: 30, arbitrary: fc.constant(vpsPerBank) },
-        { weight: 9, arbitrary: fc.constant(2 * vpsPerBank) },
-        { weight: 1, arbitrary: fc.constant(caseLimits.vpNumber) },
-      ),
-      stride: fc.constant(1),
-    }),
-    'set.spread': recordOf({
-      vcpu: fc.constantFrom(null, 0, 1, 2, 3),
-      offset: fc.constantFrom(0, 1, 63, 64),
-      count: fc.oneof(fc.constantFrom(...edgeBankCounts), fc.integer({ min: 2, max: bankCountMax })),
-      stride: fc.constantFrom(vpsPerBank, vpsPerBank, vpsPerBank, vpsPerBank + 1, 2 * vpsPerBank),
-    }),
+    'set.vcpu': runOf(vcpu, just(0), one, one),
+    'set.nearVcpu': runOf(vcpu, among(...nearOffsets), one, one),
+    'set.edge': runOf(nowhere, vpNumberEdge, one, one),
+    'set.uniform': runOf(nowhere, vpNumber, one, one),
+    'set.range': runOf(nowhere, vpNumber, rangeCount, among(1, 2, 3)),
+    'set.bank': runOf(nowhere, bankStart, bankRunCount, one),
+    'set.spread': runOf(
+      among(null, 0, 1, 2, 3),
+      among(0, 1, 63, 64),
+      evenly(among(...edgeBankCounts), fc.integer({ min: 2, max: bankCountMax })),
+      among(vpsPerBank, vpsPerBank, vpsPerBank, vpsPerBank + 1, 2 * vpsPerBank),
+    ),
   });
-  return fc.oneof(
-    { weight: 1, arbitrary: fc.constant<RunPlan[]>([]) },
-    { weight: 6, arbitrary: fc.tuple(run) },
+  return choice(
+    { weight: 1, arbitrary: just<RunPlan[]>([]) },
+    { weight: 6, arbitrary: planOf((source) => [source.draw(run)]) },
     { weight: 5, arbitrary: fc.array(run, { minLength: 2, maxLength: 6, size: 'max' }) },
   );
+}
+
+const rangeCount = choice(
+  { weight: 3, arbitrary: fc.integer({ min: 2, max: 6 }) },
+  { weight: 1, arbitrary: fc.integer({ min: 7, max: vpsPerBank + 2 }) },
+);
+const bankStart = among(...Array.from({ length: bankCountMax }, (_, bank) => bank * vpsPerBank));
+const bankRunCount = choice(
+  { weight: 30, arbitrary: just(vpsPerBank) },
+  { weight: 9, arbitrary: just(2 * vpsPerBank) },
+  { weight: 1, arbitrary: just<number>(caseLimits.vpNumber) },
+);
+
+function runOf(
+  vcpu: fc.Arbitrary<number | null>,
+  offset: fc.Arbitrary<number>,
+  count: fc.Arbitrary<number>,
+  stride: fc.Arbitrary<number>,
+): fc.Arbitrary<RunPlan> {
+  return planOf((source) => ({
+    vcpu: source.draw(vcpu),
+    offset: source.draw(offset),
+    count: source.draw(count),
+    stride: source.draw(stride),
+  }));
 }
 
 /**
@@ -86,8 +95,4 @@ export function buildVpSet(plan: readonly RunPlan[], vpIndexes: readonly number[
       numbers.push(place * 32 + 31 - Math.clz32(left & -left));
   }
   return numbers;
-}
-
-function recordOf(model: { [Key in keyof RunPlan]: fc.Arbitrary<RunPlan[Key]> }): fc.Arbitrary<RunPlan> {
-  return fc.record(model, { noNullPrototype: true });
 }

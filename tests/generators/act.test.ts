@@ -5,12 +5,12 @@ import { usualSwarm } from '../../generators/swarm.ts';
 import { makeCase } from '../../src/case/case.ts';
 import { isWellFormed } from '../../src/case/checks.ts';
 import { actKinds, registerWays, waitPoints } from '../../src/case/limits.ts';
-import { itKeepsTheLaws } from './laws.ts';
+import { itDrawsLawfully } from './laws.ts';
 
 const eight = Array.from({ length: 8 }, () => ({}));
 
 describe('actPlan', () => {
-  itKeepsTheLaws<ActPlan>({
+  itDrawsLawfully<ActPlan>({
     arbitrary: actPlan(usualSwarm),
     expectValid: (plan) => expect(isWellFormed(makeCase(eight, [plan]))).toBe(true),
     keyOf: (plan) => JSON.stringify(plan),

@@ -4,7 +4,7 @@ import { type ChangePlan, changePlan, pageOf } from '../../generators/change.ts'
 import { type Feature, featureWeights, usualSwarm } from '../../generators/swarm.ts';
 import { makeCase, makeStep } from '../../src/case/case.ts';
 import { isAllowedPage, isWellFormed } from '../../src/case/checks.ts';
-import { itKeepsTheLaws } from './laws.ts';
+import { itDrawsLawfully } from './laws.ts';
 
 const eight = Array.from({ length: 8 }, () => ({}));
 const textOf = (plan: ChangePlan) =>
@@ -24,7 +24,7 @@ function valuesOf(feature: Feature): bigint[] {
 }
 
 describe('changePlan', () => {
-  itKeepsTheLaws<ChangePlan>({
+  itDrawsLawfully<ChangePlan>({
     arbitrary: changePlan(usualSwarm),
     expectValid: (plan) => expect(isWellFormed(makeCase(eight, [plan]))).toBe(true),
     keyOf: textOf,

@@ -4,14 +4,14 @@ import { buildEntry, type EntryPlan, entryPlan } from '../../generators/entry.ts
 import { usualSwarm } from '../../generators/swarm.ts';
 import { makeCase, makeStep } from '../../src/case/case.ts';
 import { isWellFormed } from '../../src/case/checks.ts';
-import { itKeepsTheLaws } from './laws.ts';
+import { itDrawsLawfully } from './laws.ts';
 
 const always = entryPlan({ ...usualSwarm, entryPercent: 100 });
 const pages = [0xf0000n, 0xf1000n];
 const plain: EntryPlan = { mode: 'long', cpl: 0, way: 'bare', page: 0 };
 
 describe('entryPlan', () => {
-  itKeepsTheLaws<EntryPlan>({ arbitrary: always, expectValid, keyOf: (plan) => JSON.stringify(plan) });
+  itDrawsLawfully<EntryPlan>({ arbitrary: always, expectValid, keyOf: (plan) => JSON.stringify(plan) });
 
   it('should draw only the plain entry where the swarm says so', () => {
     const plans = fc.sample(entryPlan({ ...usualSwarm, entryPercent: 0 }), { seed: 42, numRuns: 200 });

@@ -14,8 +14,8 @@ export interface Lawful<T> {
 
 const seed = 42;
 
-/** Registers one test for each law. */
-export function itKeepsTheLaws<T>({ arbitrary, expectValid, keyOf, shrinks = 40 }: Lawful<T>): void {
+/** Registers one test for each law of drawing; plans have no others (`generators/plan.ts`). */
+export function itDrawsLawfully<T>({ arbitrary, expectValid, keyOf }: Omit<Lawful<T>, 'shrinks'>): void {
   it('should draw the same values from the same seed', () => {
     const draw = () => fc.sample(arbitrary, { seed, numRuns: 50 }).map(keyOf);
     expect(draw()).toEqual(draw());
@@ -24,6 +24,11 @@ export function itKeepsTheLaws<T>({ arbitrary, expectValid, keyOf, shrinks = 40 
   it('should draw only valid values', () => {
     for (const value of fc.sample(arbitrary, { seed, numRuns: 500 })) expectValid(value);
   });
+}
+
+/** Registers one test for each law. */
+export function itKeepsTheLaws<T>({ arbitrary, expectValid, keyOf, shrinks = 40 }: Lawful<T>): void {
+  itDrawsLawfully({ arbitrary, expectValid, keyOf });
 
   it('should shrink every value without context, to valid and different values', () => {
     for (const value of fc.sample(arbitrary, { seed, numRuns: 30 })) {

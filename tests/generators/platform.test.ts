@@ -4,13 +4,13 @@ import { type PlatformPlan, platformPlan, plainVcpuPlatform } from '../../genera
 import { makeCase, makeStep } from '../../src/case/case.ts';
 import { isWellFormed } from '../../src/case/checks.ts';
 import { cpuidFeatures } from '../../src/case/limits.ts';
-import { itKeepsTheLaws } from './laws.ts';
+import { itDrawsLawfully } from './laws.ts';
 
 const plans = fc.sample(platformPlan, { seed: 42, numRuns: 2000 });
 const share = (is: (plan: PlatformPlan) => boolean) => plans.filter(is).length / plans.length;
 
 describe('platformPlan', () => {
-  itKeepsTheLaws<PlatformPlan>({
+  itDrawsLawfully<PlatformPlan>({
     arbitrary: platformPlan,
     expectValid: ({ irqchip, xen, vcpus }) => {
       const value = makeCase(vcpus, [makeStep({ do: 'send-ipi' })], { irqchip, xen });

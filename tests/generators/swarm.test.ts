@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { sometimes } from '../../generators/sometimes.ts';
-import { drawSwarm, featureWeights, oneofFeatures, swarmArbitrary, usualSwarm } from '../../generators/swarm.ts';
+import { just } from '../../generators/plan.ts';
+import { drawSwarm, featureWeights, oneofFeatures, swarmPlan, usualSwarm } from '../../generators/swarm.ts';
 
-const swarms = fc.sample(swarmArbitrary, { seed: 42, numRuns: 500 });
+const swarms = fc.sample(swarmPlan, { seed: 42, numRuns: 500 });
 
-describe('swarmArbitrary', () => {
+describe('swarmPlan', () => {
   it('should turn each feature off in some rounds and leave it on in most', () => {
     for (const feature of Object.keys(featureWeights) as (keyof typeof featureWeights)[]) {
       const off = swarms.filter((swarm) => swarm.weights[feature] === 0).length;
@@ -17,10 +17,6 @@ describe('swarmArbitrary', () => {
   it('should draw plain JSON values', () => {
     for (const swarm of swarms) expect(JSON.parse(JSON.stringify(swarm))).toStrictEqual(swarm);
   });
-
-  it('should shrink without context, as its map has an inverse', () => {
-    for (const swarm of swarms) expect(swarmArbitrary.canShrinkWithoutContext(swarm)).toBe(true);
-  });
 });
 
 describe('drawSwarm', () => {
@@ -31,7 +27,7 @@ describe('drawSwarm', () => {
 });
 
 describe('oneofFeatures', () => {
-  const choices = { 'form.slow': fc.constant('slow'), 'form.fast': fc.constant('fast') };
+  const choices = { 'form.slow': just('slow'), 'form.fast': just('fast') };
   const drawFrom = (weights: object) =>
     new Set(
       fc.sample(oneofFeatures({ ...usualSwarm, weights: { ...featureWeights, ...weights } }, choices), {
@@ -45,16 +41,5 @@ describe('oneofFeatures', () => {
 
   it('should draw everything when all is off', () => {
     expect(drawFrom({ 'form.slow': 0, 'form.fast': 0 })).toEqual(new Set(['slow', 'fast']));
-  });
-});
-
-describe('sometimes', () => {
-  it.each([
-    [0, 0],
-    [10, 100],
-    [3, 30],
-  ])('should draw the value in %i of 10 draws', (share, expected) => {
-    const draws = fc.sample(sometimes(share, 10, fc.constant(true), false), { seed: 42, numRuns: 100 });
-    expect(draws.filter(Boolean).length).toSatisfy((count: number) => Math.abs(count - expected) < 12);
   });
 });
