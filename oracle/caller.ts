@@ -81,6 +81,7 @@ export function isHyperv({ hasHypervCpuid, hasGuestOsId }: Caller): boolean {
 }
 
 /** `or eax, 0x80000000`: KVM's page begins with it where Xen hypercalls are intercepted (kvm_hv_set_msr_pw). */
+const orMask = 0x8000_0000;
 const orEax31 = Buffer.of(0x0d, 0x00, 0x00, 0x00, 0x80);
 const RET = 0xc3;
 
@@ -102,14 +103,12 @@ export interface Arrival {
 export function arrive({ entry, registers }: ProgramCall, memory: ModelMemory, contract: Contract): Arrival | null {
   if (entry === null) return { registers, orResult: null };
   let orResult: bigint | null = null;
-  let rax = registers.readBigUInt64LE(registerOffset.rax);
   if (entry.page !== null) {
     if (startsWith(memory, entry.page, pageCode(contract, true))) {
-      rax = (rax & 0xffff_ffffn) | 0x8000_0000n;
-      orResult = rax;
+      orResult = BigInt((registers.readUInt32LE(registerOffset.rax) | orMask) >>> 0);
     } else if (!startsWith(memory, entry.page, pageCode(contract, false))) return null;
   }
-  return { registers: asLong(registers, rax, entry.mode === 'long'), orResult };
+  return { registers: asLong(registers, orResult !== null, entry.mode === 'long'), orResult };
 }
 
 function startsWith(memory: ModelMemory, page: bigint, code: Buffer): boolean {
@@ -118,15 +117,23 @@ function startsWith(memory: ModelMemory, page: bigint, code: Buffer): boolean {
 }
 
 /** Registers of any caller as a 64-bit one would have them: the input value is EDX:EAX, then EBX:ECX and EDI:ESI. */
-function asLong(registers: Buffer, rax: bigint, is64Bit: boolean): Buffer {
-  const long = Buffer.from(registers.subarray(0, callRegisterBytes));
-  const low = (value: bigint): bigint => value & 0xffff_ffffn;
-  long.writeBigUInt64LE(is64Bit ? rax : low(rax), registerOffset.rax);
+function asLong(registers: Buffer, isOred: boolean, is64Bit: boolean): Buffer {
+  const long = Buffer.allocUnsafe(callRegisterBytes);
+  registers.copy(long, 0, 0, callRegisterBytes);
+  if (isOred) long.writeInt32LE(long.readInt32LE(registerOffset.rax) | orMask, registerOffset.rax);
+  if (isOred || !is64Bit) long.writeUInt32LE(0, registerOffset.rax + 4);
   if (is64Bit) return long;
-  const pair = (high: 'rdx' | 'rbx' | 'rdi', lowHalf: bigint): bigint =>
-    (low(registers.readBigUInt64LE(registerOffset[high])) << 32n) | low(lowHalf);
-  long.writeBigUInt64LE(pair('rdx', rax), registerOffset.rcx);
-  long.writeBigUInt64LE(pair('rbx', registers.readBigUInt64LE(registerOffset.rcx)), registerOffset.rdx);
-  long.writeBigUInt64LE(pair('rdi', registers.readBigUInt64LE(registerOffset.rsi)), registerOffset.r8);
+  putPair(long, 'rcx', long, 'rdx', 'rax');
+  putPair(long, 'rdx', registers, 'rbx', 'rcx');
+  putPair(long, 'r8', registers, 'rdi', 'rsi');
   return long;
+}
+
+type Register = keyof typeof registerOffset;
+
+/** Puts the low halves of two registers together. */
+function putPair(long: Buffer, to: Register, from: Buffer, high: Register, low: Register): void {
+  const offset = registerOffset[to];
+  long.writeUInt32LE(from.readUInt32LE(registerOffset[low]), offset);
+  long.writeUInt32LE(from.readUInt32LE(registerOffset[high]), offset + 4);
 }

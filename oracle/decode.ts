@@ -15,7 +15,7 @@ import { registerOffset } from '../src/case/program.ts';
 import { type Caller, plainCaller } from './caller.ts';
 import type { Contract } from './contract.ts';
 import type { ModelMemory } from './memory.ts';
-import { type Halves, popcount, readHalves, zeroHalves } from './words.ts';
+import { type Halves, halvesOf, popcount, readHalves, readLong, zeroHalves } from './words.ts';
 
 /** A decoded call and its caller. Of an input that cannot be read, and of an unknown call code, everything after the head is 0. */
 export interface Call {
@@ -80,6 +80,9 @@ export const xmmBankCount = xmmHalfCount - 1;
 const onlyBank0: Halves = { low: 1, high: 0 };
 const noBytes = Buffer.alloc(0);
 
+/** A call that is being decoded: one object from the head to the banks. */
+type Draft = { -readonly [Name in keyof Call]: Call[Name] };
+
 /**
  * Decodes a call from its registers, laid out as those of a 64-bit caller (`arrive`), and the guest memory at the time
  * of the call.
@@ -90,24 +93,32 @@ export function decodeCall(
   contract: Contract,
   caller: Caller = plainCaller,
 ): Call {
-  const control = readHalves(registers, registerOffset.rcx);
-  const head: Control = {
+  const low = registers.readUInt32LE(registerOffset.rcx);
+  const high = registers.readUInt32LE(registerOffset.rcx + 4);
+  const call: Draft = {
     caller,
     rax: readHalves(registers, registerOffset.rax),
-    code: extract(control, field.callCode),
-    isFast: extract(control, field.isFast) === 1,
-    variableHeader: extract(control, field.variableHeaderSize),
-    repCount: extract(control, field.repCount),
-    repStart: extract(control, field.repStartIndex),
-    reserved: {
-      low: (control.low & reservedMask.low) >>> 0,
-      high: (control.high & reservedMask.high) >>> 0,
-    },
-    gpa: registers.readBigUInt64LE(registerOffset.rdx),
+    code: extract(low, high, field.callCode),
+    isFast: extract(low, high, field.isFast) === 1,
+    variableHeader: extract(low, high, field.variableHeaderSize),
+    repCount: extract(low, high, field.repCount),
+    repStart: extract(low, high, field.repStartIndex),
+    reserved: halvesOf((low & reservedMask.low) >>> 0, (high & reservedMask.high) >>> 0),
+    gpa: readLong(registers, registerOffset.rdx),
+    headIsReadable: true,
+    vector: 0,
+    afterVector: 0,
+    format: zeroHalves,
+    mask: zeroHalves,
+    maskCount: 0,
+    banksAreReadable: true,
+    bankBytes: noBytes,
+    bankOffset: 0,
+    bankCount: 0,
   };
-  if (head.code === HVCALL_SEND_IPI) return decodeSendIpi(head, registers, memory);
-  if (head.code === HVCALL_SEND_IPI_EX) return decodeSendIpiEx(head, registers, memory, contract);
-  return assemble(head, true, noInput, zeroHalves, zeroHalves, true, noBanks);
+  if (call.code === HVCALL_SEND_IPI) decodeSendIpi(call, registers, memory);
+  else if (call.code === HVCALL_SEND_IPI_EX) decodeSendIpiEx(call, registers, memory, contract);
+  return call;
 }
 
 /** One half (0 low, 1 high) of the bank in a slot; 0 where no bank was given. */
@@ -115,96 +126,60 @@ export function bankHalf(call: Call, slot: number, half: number): number {
   return slot < call.bankCount ? call.bankBytes.readUInt32LE(call.bankOffset + 8 * slot + 4 * half) : 0;
 }
 
-type Control = Pick<
-  Call,
-  'caller' | 'rax' | 'code' | 'isFast' | 'variableHeader' | 'repCount' | 'repStart' | 'reserved' | 'gpa'
->;
-
-interface InputHead {
-  readonly vector: number;
-  readonly afterVector: number;
-}
-const noInput: InputHead = { vector: 0, afterVector: 0 };
-
-interface Banks {
-  readonly bytes: Buffer;
-  readonly offset: number;
-  readonly count: number;
-}
-const noBanks: Banks = { bytes: noBytes, offset: 0, count: 0 };
-
-function decodeSendIpi(head: Control, registers: Buffer, memory: ModelMemory): Call {
-  const view = head.isFast ? { bytes: registers, offset: registerOffset.rdx } : memory.read(head.gpa, headBytes);
-  if (view === null) return assemble(head, false, noInput, zeroHalves, onlyBank0, true, noBanks);
-  const { bytes, offset } = view;
-  const banks = { bytes, offset: offset + inputOffset.processorMask, count: 1 };
-  return assemble(head, true, readHead(bytes, offset), zeroHalves, onlyBank0, true, banks);
-}
-
-function decodeSendIpiEx(head: Control, registers: Buffer, memory: ModelMemory, contract: Contract): Call {
-  if (head.isFast) {
-    const mask = readHalves(registers, registerOffset.xmm);
-    const banks = {
-      bytes: registers,
-      offset: registerOffset.xmm + 8,
-      count: Math.min(head.variableHeader, xmmBankCount),
-    };
-    const format = readHalves(registers, registerOffset.r8);
-    return assemble(head, true, readHead(registers, registerOffset.rdx), format, mask, true, banks);
+function decodeSendIpi(call: Draft, registers: Buffer, memory: ModelMemory): void {
+  putMask(call, onlyBank0);
+  const view = call.isFast ? null : memory.read(call.gpa, headBytes);
+  if (!call.isFast && view === null) {
+    call.headIsReadable = false;
+    return;
   }
-  const count = Math.min(head.variableHeader, contract.bankReadMax);
-  const whole = memory.read(head.gpa, headBytesEx + 8 * count);
-  const view = whole ?? memory.read(head.gpa, headBytesEx);
-  if (view === null) return assemble(head, false, noInput, zeroHalves, zeroHalves, false, noBanks);
+  const bytes = view === null ? registers : view.bytes;
+  const offset = view === null ? registerOffset.rdx : view.offset;
+  putHead(call, bytes, offset);
+  putBanks(call, bytes, offset + inputOffset.processorMask, 1);
+}
+
+function decodeSendIpiEx(call: Draft, registers: Buffer, memory: ModelMemory, contract: Contract): void {
+  if (call.isFast) {
+    putHead(call, registers, registerOffset.rdx);
+    call.format = readHalves(registers, registerOffset.r8);
+    putMask(call, readHalves(registers, registerOffset.xmm));
+    putBanks(call, registers, registerOffset.xmm + 8, Math.min(call.variableHeader, xmmBankCount));
+    return;
+  }
+  const count = Math.min(call.variableHeader, contract.bankReadMax);
+  const whole = memory.read(call.gpa, headBytesEx + 8 * count);
+  const view = whole ?? memory.read(call.gpa, headBytesEx);
+  call.banksAreReadable = whole !== null;
+  if (view === null) {
+    call.headIsReadable = false;
+    return;
+  }
   const { bytes, offset } = view;
-  const format = readHalves(bytes, offset + inputOffset.format);
-  const mask = readHalves(bytes, offset + inputOffset.validBankMask);
-  const banks = whole === null ? noBanks : { bytes, offset: offset + headBytesEx, count };
-  return assemble(head, true, readHead(bytes, offset), format, mask, whole !== null, banks);
+  putHead(call, bytes, offset);
+  call.format = readHalves(bytes, offset + inputOffset.format);
+  putMask(call, readHalves(bytes, offset + inputOffset.validBankMask));
+  if (whole !== null) putBanks(call, bytes, offset + headBytesEx, count);
 }
 
-function readHead(bytes: Buffer, offset: number): InputHead {
-  return {
-    vector: bytes.readUInt32LE(offset + inputOffset.vector),
-    afterVector: bytes.readUInt32LE(offset + inputOffset.afterVector),
-  };
+function putHead(call: Draft, bytes: Buffer, offset: number): void {
+  call.vector = bytes.readUInt32LE(offset + inputOffset.vector);
+  call.afterVector = bytes.readUInt32LE(offset + inputOffset.afterVector);
 }
 
-/** One place builds every call, so that all have the same shape. */
-function assemble(
-  head: Control,
-  headIsReadable: boolean,
-  input: InputHead,
-  format: Halves,
-  mask: Halves,
-  banksAreReadable: boolean,
-  banks: Banks,
-): Call {
-  return {
-    caller: head.caller,
-    rax: head.rax,
-    code: head.code,
-    isFast: head.isFast,
-    variableHeader: head.variableHeader,
-    repCount: head.repCount,
-    repStart: head.repStart,
-    reserved: head.reserved,
-    gpa: head.gpa,
-    headIsReadable,
-    vector: input.vector,
-    afterVector: input.afterVector,
-    format,
-    mask,
-    maskCount: popcount(mask),
-    banksAreReadable,
-    bankBytes: banks.bytes,
-    bankOffset: banks.offset,
-    bankCount: banks.count,
-  };
+function putMask(call: Draft, mask: Halves): void {
+  call.mask = mask;
+  call.maskCount = popcount(mask);
 }
 
-function extract(value: Halves, { word, shift, max }: WordField): number {
-  return (((word === 0 ? value.low : value.high) >>> shift) & max) >>> 0;
+function putBanks(call: Draft, bytes: Buffer, offset: number, count: number): void {
+  call.bankBytes = bytes;
+  call.bankOffset = offset;
+  call.bankCount = count;
+}
+
+function extract(low: number, high: number, { word, shift, max }: WordField): number {
+  return (((word === 0 ? low : high) >>> shift) & max) >>> 0;
 }
 
 function maskOfBits(bits: readonly number[]): Halves {

@@ -4,6 +4,7 @@ import { entryFlags, type ProgramCall, registerOffset, vmmResult } from '../src/
 import type { Arrival } from './caller.ts';
 import type { Contract } from './contract.ts';
 import type { Rule } from './rules.ts';
+import { readLong } from './words.ts';
 
 /** What a caller sees of an answer. */
 export interface Effects {
@@ -53,12 +54,11 @@ function entryChanges(
   const note = (register: string, before: bigint, after: bigint): void => {
     if (before !== after) changes.push({ register, before, after });
   };
-  const rdx = step.registers.readBigUInt64LE(registerOffset.rdx);
   // A Hyper-V result is EDX:EAX outside of 64-bit mode, whether KVM or the VMM made it.
   const isHyperv = answer.kind === 'status' || (answer.kind === 'exit' && answer.exit === 'hyperv');
-  if (isHyperv && !isLong(step)) note('rdx', rdx, 0n);
+  if (isHyperv && !isLong(step)) note('rdx', readLong(step.registers, registerOffset.rdx), 0n);
   if (orResult !== null) {
-    if (answer.kind === 'fault') note('rax', step.registers.readBigUInt64LE(registerOffset.rax), orResult);
+    if (answer.kind === 'fault') note('rax', readLong(step.registers, registerOffset.rax), orResult);
     note('rflags', entryFlags, flagsAfterOr(orResult));
   }
   if (step.entry?.opcode === 'other' && !name.startsWith('other-opcode')) {

@@ -48,6 +48,7 @@ export class ModelMemory {
 
   /** Words of memory that KVM made differ from what the host wrote, by address. */
   changes(): MemoryChange[] {
+    if (this.#touched.length === 0) return [];
     const words = new Set(this.#touched.flatMap(({ start, end }) => wordsBetween(start, end)));
     return [...words]
       .sort((a, b) => a - b)

@@ -118,6 +118,8 @@ class Walk {
   readonly #initialized = new Set<number>();
   readonly #isXen: boolean;
   readonly #isConcurrent: boolean;
+  /** Whether any vCPU takes its interrupts when they come. */
+  readonly #isHalting: boolean;
   /** The phase that the walk is in; null between phases and in a program whose steps follow each other. */
   #phase: Phase | null = null;
   readonly #plainCallers: (Caller | undefined)[] = [];
@@ -137,6 +139,7 @@ class Walk {
     this.#nothingArrives = { arrivals: nothing, priorities: nothing };
     this.#guestOsId = program.machine.guestOsId;
     this.#isConcurrent = program.machine.schedule !== null;
+    this.#isHalting = program.vcpus.some(({ idle }) => idle === 'halted');
     this.#isXen = program.machine.xen && contract.interceptsXen;
   }
 
@@ -161,35 +164,26 @@ class Walk {
   }
 
   #call(step: ProgramCall): StepOutcome {
-    for (const write of step.writes) this.memory.write(write);
+    for (let place = 0; place < step.writes.length; place++) this.memory.write(step.writes[place]!);
     const arrival = arrive(step, this.memory, this.#contract);
-    if (arrival === null) return { ...this.#after('no-hypercall-in-page'), ...notMade };
+    if (arrival === null) return this.#outcome('no-hypercall-in-page', notMade, null, nobody, this.#nothingArrives);
     const call = this.#model.decode(arrival.registers, this.memory, this.#contract, this.#callerOf(step));
     const rule = decide(this.#model.rules, call, this.#contract);
-    const select = (vpIndexes: readonly number[]) =>
-      this.#model
-        .select(call, rule.reach, vpIndexes, step.sender)
-        .filter((position) => this.#model.accepts(this.#apics[position]!));
-    const receivers = this.#phase === null ? select(this.vpIndexes) : this.#phase.send(call.vector & 0xff, select);
+    const { reach } = rule;
+    const receivers =
+      this.#phase === null
+        ? this.#reached(call, reach, this.vpIndexes, step.sender)
+        : this.#phase.send(call.vector & 0xff, (vpIndexes) => this.#reached(call, reach, vpIndexes, step.sender));
     this.#forget(step.sender);
     const arriving = this.#deliver(receivers, call.vector);
-    const { result, exception, exit, registers } = effectsOf(rule, step, arrival, this.#contract, this.#model);
-    return {
-      rule: rule.name,
-      result,
-      exception,
-      exit,
-      registers,
-      call,
-      vpIndexes: this.vpIndexes,
-      writes: noWrites,
-      receivers,
-      ...arriving,
-      leeway: null,
-      lapics: this.lapics,
-      apics: this.#apics,
-      postures: this.#postures,
-    };
+    const effects = effectsOf(rule, step, arrival, this.#contract, this.#model);
+    return this.#outcome(rule.name, effects, call, receivers, arriving);
+  }
+
+  /** Positions of the vCPUs that get a call if these are the VP indexes. */
+  #reached(call: Call, reach: Reach, vpIndexes: readonly number[], sender: number): readonly number[] {
+    const selected = this.#model.select(call, reach, vpIndexes, sender);
+    return selected.length === 0 ? nobody : selected.filter((position) => this.#model.accepts(this.#apics[position]!));
   }
 
   /** Most calls are plain ones by the same few vCPUs: their callers are made once. */
@@ -270,16 +264,31 @@ class Walk {
     this.lapics = this.lapics.with(vcpu, initializedLapic(this.#program.vcpus[vcpu]!));
   }
 
-  /** A step after which everything is as the walk has it now. */
+  /** A step that is no call, after which everything is as the walk has it now. */
   #after(rule: string, arriving: Arriving = this.#nothingArrives): StepOutcome {
+    return this.#outcome(rule, noEffects, null, nobody, arriving);
+  }
+
+  /** One place builds every outcome, field by field: they all have the same shape, and a spread would cost a copy. */
+  #outcome(
+    rule: string,
+    { result, exception, exit, registers }: Effects,
+    call: Call | null,
+    receivers: readonly number[],
+    { arrivals, priorities }: Arriving,
+  ): StepOutcome {
     return {
       rule,
-      ...noEffects,
-      call: null,
+      result,
+      exception,
+      exit,
+      registers,
+      call,
       vpIndexes: this.vpIndexes,
       writes: noWrites,
-      receivers: nobody,
-      ...arriving,
+      receivers,
+      arrivals,
+      priorities,
       leeway: null,
       lapics: this.lapics,
       apics: this.#apics,
@@ -303,7 +312,7 @@ class Walk {
     }
     this.lapics = lapics;
     // In a concurrent program nothing is known to have been taken before the fence.
-    if (this.#isConcurrent) return this.#nothingArrives;
+    if (this.#isConcurrent || !this.#isHalting) return this.#nothingArrives;
     return this.#take(receivers.filter((position) => this.#program.vcpus[position]!.idle === 'halted'));
   }
 

@@ -35,7 +35,21 @@ export function hasBit(value: Halves, bit: number): boolean {
 }
 
 export function readHalves(bytes: Buffer, offset: number): Halves {
-  return { low: bytes.readUInt32LE(offset), high: bytes.readUInt32LE(offset + 4) };
+  return halvesOf(bytes.readUInt32LE(offset), bytes.readUInt32LE(offset + 4));
+}
+
+export function halvesOf(low: number, high: number): Halves {
+  return (low | high) === 0 ? zeroHalves : { low, high };
+}
+
+const readWords = new Uint32Array(2);
+const readLongs = new BigUint64Array(readWords.buffer);
+
+/** As `readBigUInt64LE`, which computes with bigints (this is x86: the host's byte order is the guest's). */
+export function readLong(bytes: Buffer, offset: number): bigint {
+  readWords[0] = bytes.readUInt32LE(offset);
+  readWords[1] = bytes.readUInt32LE(offset + 4);
+  return readLongs[0]!;
 }
 
 export function toBigInt(value: Halves): bigint {

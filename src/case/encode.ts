@@ -46,8 +46,8 @@ const bytes = Buffer.from(longs.buffer);
 /** All banks by number; zero between two calls. */
 const halvesByBank = new Uint32Array(2 * bankCountMax);
 
-/** Places of registers in `longs`. */
-const place = {
+/** Where registers stand in `longs`. */
+const register = {
   rcx: registerOffset.rcx / 8,
   rdx: registerOffset.rdx / 8,
   r8: registerOffset.r8 / 8,
@@ -107,7 +107,9 @@ export function putBanks(
   emptyBanks: readonly number[],
 ): number {
   putBits(into, start, emptyBanks);
-  for (const vp of targets) {
+  // By places: an iterator makes an object for every element, and some sets are large.
+  for (let place = 0; place < targets.length; place++) {
+    const vp = targets[place]!;
     putBit(into, start, Math.floor(vp / vpsPerBank));
     putBit(halvesByBank, 0, vp);
   }
@@ -137,8 +139,8 @@ function encodeCall(step: CallStep, index: number, xen: boolean): ProgramCall {
   const entry = entryOf(step, xen);
   if (entry === null || entry.mode === 'long') putLongParameters(parameters, step);
   else putHalves(parameters, entry.mode === 'compat');
-  longs.fill(tail, place.xmm, place.xmm + xmmHalfCount);
-  if (fast) copyLongs(place.xmm, inputAt + 2, Math.min(inputEnd, inputAt + 2 + xmmHalfCount));
+  longs.fill(tail, register.xmm, register.xmm + xmmHalfCount);
+  if (fast) copyLongs(register.xmm, inputAt + 2, Math.min(inputEnd, inputAt + 2 + xmmHalfCount));
   const registers = bytesOf(registersAt, entry === null ? callRegisterBytes : entryRegisterBytes);
   return { kind: 'call', sender, entry, registers, writes: fast ? noWrites : blockAt(gpa, inputEnd, tail) };
 }
@@ -163,11 +165,11 @@ function putControl(step: CallStep, bankCount: number): void {
 
 /** TLFS "Hypercall Inputs", x64: RCX, RDX, R8. */
 function putLongParameters(parameters: number, step: CallStep): void {
-  copyLongs(place.rcx, controlAt, controlAt + 1);
-  copyLongs(place.rdx, parameters, parameters + 1);
-  copyLongs(place.r8, parameters + 1, parameters + 2);
-  longs[place.rax] = step.rax;
-  longs.fill(defaultRax, place.rbx, place.rdi + 1);
+  copyLongs(register.rcx, controlAt, controlAt + 1);
+  copyLongs(register.rdx, parameters, parameters + 1);
+  copyLongs(register.r8, parameters + 1, parameters + 2);
+  longs[register.rax] = step.rax;
+  longs.fill(defaultRax, register.rbx, register.rdi + 1);
 }
 
 /**
@@ -176,11 +178,11 @@ function putLongParameters(parameters: number, step: CallStep): void {
  */
 function putHalves(parameters: number, dirty: boolean): void {
   const dirt = dirty ? defaultRax : 0n;
-  longs.fill(dirt, registersAt, place.xmm);
-  longs.fill(dirt, place.rbx, place.rdi + 1);
-  putPair(place.rdx, place.rax, controlAt);
-  putPair(place.rbx, place.rcx, parameters);
-  putPair(place.rdi, place.rsi, parameters + 1);
+  longs.fill(dirt, registersAt, register.xmm);
+  longs.fill(dirt, register.rbx, register.rdi + 1);
+  putPair(register.rdx, register.rax, controlAt);
+  putPair(register.rbx, register.rcx, parameters);
+  putPair(register.rdi, register.rsi, parameters + 1);
 }
 
 /** Puts a word into the low halves of two registers. */
@@ -209,7 +211,7 @@ function putInput(step: CallStep): number {
 
 /** The block and its tail, cut off where memory ends; nothing when the address is in a hole. */
 function blockAt(gpa: bigint, inputEnd: number, tail: bigint): readonly MemoryWrite[] {
-  const room = Number(readableBytesFrom(gpa));
+  const room = readableBytesFrom(gpa);
   if (room === 0) return noWrites;
   const end = inputEnd + tailWordCount;
   longs.fill(tail, inputEnd, end);
@@ -217,7 +219,7 @@ function blockAt(gpa: bigint, inputEnd: number, tail: bigint): readonly MemoryWr
 }
 
 function putBits(into: Uint32Array, start: number, bits: readonly number[]): void {
-  for (const bit of bits) putBit(into, start, bit);
+  for (let place = 0; place < bits.length; place++) putBit(into, start, bits[place]!);
 }
 
 function putBit(into: Uint32Array, start: number, bit: number): void {

@@ -21,13 +21,17 @@ export function defaultInputGpa(index: number): bigint {
 }
 const inputGpas: bigint[] = [];
 
+const [ramStop, romFirst, romStop] = [Number(ramEnd), Number(romStart), Number(romEnd)];
+
 /** How many bytes of memory there are from an address on: 0 in a hole. */
-export function readableBytesFrom(gpa: bigint): bigint {
-  if (gpa < ramEnd) return ramEnd - gpa;
-  return gpa >= romStart && gpa < romEnd ? romEnd - gpa : 0n;
+export function readableBytesFrom(gpa: bigint): number {
+  // Numbers are exact wherever there is memory.
+  const address = Number(gpa);
+  if (address < ramStop) return ramStop - address;
+  return address >= romFirst && address < romStop ? romStop - address : 0;
 }
 
 /** Whether KVM can read `length` bytes at `gpa` (kvm_read_guest fails on the first byte outside a memslot). */
 export function isReadable(gpa: bigint, length: number): boolean {
-  return length === 0 || (gpa >= 0n && BigInt(length) <= readableBytesFrom(gpa));
+  return length === 0 || (gpa >= 0n && length <= readableBytesFrom(gpa));
 }
