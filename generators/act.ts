@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { type ActStep, makeStep } from '../src/case/case.ts';
 import { caseLimits, waitPoints } from '../src/case/limits.ts';
-import { among, choice, just, planOf } from './plan.ts';
+import { among, choice, integer, just, planOf } from './plan.ts';
 import { oneofFeatures, type Swarm } from './swarm.ts';
 
 /** An `act` step; its vCPU is modulo machine size. */
@@ -12,9 +12,9 @@ const plain = makeStep({ do: 'act', act: 'take' });
 
 /** Draws acts; fields that an act does not look at have their default. */
 export function actPlan(swarm: Swarm): fc.Arbitrary<ActPlan> {
-  const vcpu = fc.nat(caseLimits.vcpus - 1);
+  const vcpu = integer(0, caseLimits.vcpus - 1);
   const by = among<ActStep['by']>('hv-msr', 'apic');
-  const tpr = choice({ weight: 2, arbitrary: just(0) }, { weight: 3, arbitrary: fc.integer({ min: 1, max: 15 }) });
+  const tpr = choice({ weight: 2, arbitrary: just(0) }, { weight: 3, arbitrary: integer(1, 15) });
   const open = fc.boolean();
   const at = among(...waitPoints);
   const bare = (act: ActStep['act']) => planOf<ActPlan>((source) => ({ ...plain, act, vcpu: source.draw(vcpu) }));

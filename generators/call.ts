@@ -1,5 +1,5 @@
 /** Hypercalls: a plain call by one of the machine's vCPUs, made different by a few quirks. */
-import fc from 'fast-check';
+import type fc from 'fast-check';
 import {
   controlWord,
   HV_IPI_HIGH_VECTOR,
@@ -18,7 +18,7 @@ import { buildEntry, type EntryPlan, entryPlan } from './entry.ts';
 import { ascending, legalVector, legalVectorEdge, simplestVector } from './integers.ts';
 import { type AddressAnchor, breakQuirk, oddQuirk, type Quirk } from './quirk.ts';
 
-import { among, choice, just, planOf, sometimes } from './plan.ts';
+import { among, choice, integer, just, planOf, sometimes } from './plan.ts';
 import { oneofFeatures, type Swarm } from './swarm.ts';
 import { buildVpSet, type RunPlan, vpSetPlan } from './vp-set.ts';
 
@@ -63,7 +63,7 @@ export function callPlan(swarm: Swarm): fc.Arbitrary<CallPlan> {
   });
   const fast = oneofFeatures(swarm, { 'form.slow': just(false), 'form.fast': just(true) });
   const entry = entryPlan(swarm);
-  const sender = sometimes<number | null>(swarm.otherSenderPercent, 100, fc.nat(caseLimits.vcpus - 1), null);
+  const sender = sometimes<number | null>(swarm.otherSenderPercent, 100, integer(0, caseLimits.vcpus - 1), null);
   const vector = oneofFeatures(swarm, {
     'vector.distinct': vectorPlan(legalVector, true),
     'vector.repeated': vectorPlan(among(simplestVector, 0x31), false),

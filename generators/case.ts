@@ -1,5 +1,5 @@
 /** Cases: a machine and up to 64 steps. */
-import fc from 'fast-check';
+import type fc from 'fast-check';
 import { type Case, formatCase, type Machine, type Step } from '../src/case/case.ts';
 import { canRun, isWellFormed } from '../src/case/checks.ts';
 import { caseLimits } from '../src/case/limits.ts';
@@ -11,7 +11,7 @@ import { buildConcurrent, concurrentPlan } from './concurrent.ts';
 import { drawn } from './drawn.ts';
 import { wantsPage } from './entry.ts';
 import { buildMachine, effectiveVpIndexes, type MachinePlan, machinePlan } from './machine.ts';
-import { choice, just, planOf, sometimes } from './plan.ts';
+import { choice, integer, just, list, planOf, sometimes } from './plan.ts';
 import type { PlatformPlan } from './platform.ts';
 import { caseShape, leapsFrom, shapesOf, shapeToCase } from './shape.ts';
 import { isSimpler } from './simpler.ts';
@@ -43,14 +43,15 @@ export function caseArbitrary(swarm: Swarm): fc.Arbitrary<Case> {
   );
   const orAct = sometimes<CallPlan | ChangePlan | ActPlan | null>(callsOfTen, 10, step, null);
   const machine = machinePlan(swarm);
-  const sender = fc.nat(caseLimits.vcpus - 1);
+  const sender = integer(0, caseLimits.vcpus - 1);
   const counted = sometimes(swarm.countedPercent, 100, just(true), false);
-  const rest = fc.array(
+  const rest = list(
     choice<CallPlan | ChangePlan | ActPlan | null>(
       { weight: 100 - swarm.actPercent, arbitrary: orAct },
       { weight: swarm.actPercent, arbitrary: actPlan(swarm) },
     ),
-    { maxLength: swarm.stepCountMax - 1, size: 'max' },
+    0,
+    swarm.stepCountMax - 1,
   );
   const plan = planOf<CasePlan>((source) => ({
     machine: source.draw(machine),

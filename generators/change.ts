@@ -1,12 +1,12 @@
 /** Steps that change the machine: MSRs, APICs, INIT. */
-import fc from 'fast-check';
+import type fc from 'fast-check';
 import { HV_X64_MSR_HYPERCALL_ENABLE } from '../src/abi/hyperv.ts';
 import type { Step } from '../src/case/case.ts';
 import { apicChanges, caseLimits } from '../src/case/limits.ts';
 import { arenaStart, ramEnd, romStart } from '../src/case/memory.ts';
 import { defaultGuestOsId } from '../src/case/schema.ts';
 import { anyWord, refusedVpIndex, vpNumber, vpNumberEdge } from './integers.ts';
-import { among, choice, evenly, planOf } from './plan.ts';
+import { among, choice, evenly, integer, planOf } from './plan.ts';
 import { oneofFeatures, type Swarm } from './swarm.ts';
 
 /** A step that is no call; its vCPU is modulo machine size. */
@@ -43,7 +43,7 @@ const guestOsIdValue = choice(
 /** A vCPU gets another VP index; its vCPU is modulo those that can. */
 export type MoveVpPlan = Extract<Step, { do: 'write-msr' }>;
 
-const vcpu = fc.nat(caseLimits.vcpus - 1);
+const vcpu = integer(0, caseLimits.vcpus - 1);
 const writeMsr = (msr: MoveVpPlan['msr'], value: fc.Arbitrary<bigint>) =>
   planOf<MoveVpPlan>((source) => ({
     do: 'write-msr',

@@ -2,7 +2,7 @@
  * Concurrent cases: bursts of plain calls by up to three senders at once, to vCPUs that sleep, spin or are parked, with
  * a fence behind each burst. The lab has two CPUs, so that most machines have no more than two vCPUs that go round.
  */
-import fc from 'fast-check';
+import type fc from 'fast-check';
 import { extendedCallBit } from '../src/abi/hypercall.ts';
 import { type Case, type Machine, makeStep, type Step, type VcpuSetup } from '../src/case/case.ts';
 import { canHalt, isWellFormed } from '../src/case/checks.ts';
@@ -11,7 +11,7 @@ import { caseSchemaName } from '../src/case/schema.ts';
 import { buildCall, type CallPlan, callPlan } from './call.ts';
 import { type MoveVpPlan, moveVpPlan } from './change.ts';
 import { buildMachine, effectiveVpIndexes, type MachinePlan, machinePlan } from './machine.ts';
-import { among, choice, just, planOf } from './plan.ts';
+import { among, choice, integer, just, list, planOf } from './plan.ts';
 import { type Feature, featureWeights, type Swarm } from './swarm.ts';
 
 type Role = Extract<VcpuSetup['idle'], 'parked' | 'halted' | 'spinning'> | 'as-drawn';
@@ -67,11 +67,11 @@ export function concurrentPlan(drawnSwarm: Swarm): fc.Arbitrary<ConcurrentPlan> 
     { weight: 1, arbitrary: moveVpPlan },
   );
   const machine = machinePlan(swarm, 2);
-  const schedule = fc.integer({ min: 0, max: scheduleMax });
-  const roles = fc.array(role, { minLength: caseLimits.vcpus, maxLength: caseLimits.vcpus });
+  const schedule = integer(0, scheduleMax);
+  const roles = list(role, caseLimits.vcpus, caseLimits.vcpus);
   const senders = among(1, 1, 1, 2, 2, 3);
-  const firstSender = fc.nat(caseLimits.vcpus - 1);
-  const rest = fc.array(step, { maxLength: swarm.stepCountMax - 1, size: 'max' });
+  const firstSender = integer(0, caseLimits.vcpus - 1);
+  const rest = list(step, 0, swarm.stepCountMax - 1);
   return planOf((source) => ({
     machine: source.draw(machine),
     schedule: source.draw(schedule),

@@ -1,10 +1,10 @@
 /** Ways to make a call: processor mode, CPL, hypercall page, instruction. */
-import fc from 'fast-check';
+import type fc from 'fast-check';
 import type { CallStep } from '../src/case/case.ts';
 import { modeHasPage } from '../src/case/checks.ts';
 import { isRealMode } from '../src/case/limits.ts';
 
-import { just, planOf, sometimes } from './plan.ts';
+import { integer, just, planOf, sometimes } from './plan.ts';
 import { oneofFeatures, type Swarm } from './swarm.ts';
 
 /** An entry before it knows which hypercall pages there are. */
@@ -39,7 +39,7 @@ export function entryPlan(swarm: Swarm): fc.Arbitrary<EntryPlan> {
     'way.page': just('page'),
     'way.otherOpcode': just('other'),
   });
-  const page = fc.nat(7);
+  const page = integer(0, 7);
   const other = planOf<EntryPlan>((source) => ({
     mode: source.draw(mode),
     cpl: source.draw(cpl),

@@ -3,13 +3,13 @@ import fc from 'fast-check';
 import { HV_IPI_HIGH_VECTOR, HV_IPI_LOW_VECTOR, type controlWord } from '../src/abi/hypercall.ts';
 import { edgesOf, type Layout, maxOf, reservedBitsOf } from '../src/abi/layout.ts';
 import { caseLimits } from '../src/case/limits.ts';
-import { among, choice, evenly, planOf } from './plan.ts';
+import { among, choice, evenly, integer, planOf } from './plan.ts';
 
 /** The vector that the kernel's own selftest sends; where nothing else is wanted it is the simplest one. */
 export const simplestVector = 0xfe;
 
 /** Any legal vector. */
-export const legalVector = fc.integer({ min: HV_IPI_LOW_VECTOR, max: HV_IPI_HIGH_VECTOR });
+export const legalVector = integer(HV_IPI_LOW_VECTOR, HV_IPI_HIGH_VECTOR);
 
 /** Legal vectors at the ends, and at the end of those that share IDT entries with exceptions. */
 export const legalVectorEdge = among(HV_IPI_LOW_VECTOR, 0x11, 0x1f, 0x20, 0xfe, HV_IPI_HIGH_VECTOR);
@@ -17,8 +17,8 @@ export const legalVectorEdge = among(HV_IPI_LOW_VECTOR, 0x11, 0x1f, 0x20, 0xfe, 
 /** Vectors that both calls refuse: just outside, equal to a legal one in the low byte, or anything with 32 bits. */
 export const illegalVector = choice(
   { weight: 6, arbitrary: among(0, 0xf, 0x100, 0x110, 0x1ff, 0x80000010, 0xffffffff) },
-  { weight: 2, arbitrary: fc.integer({ min: 0, max: HV_IPI_LOW_VECTOR - 1 }) },
-  { weight: 2, arbitrary: fc.integer({ min: HV_IPI_HIGH_VECTOR + 1, max: Number(maxOf(32)) }) },
+  { weight: 2, arbitrary: integer(0, HV_IPI_LOW_VECTOR - 1) },
+  { weight: 2, arbitrary: integer(HV_IPI_HIGH_VECTOR + 1, Number(maxOf(32))) },
 );
 
 /** VP numbers around the ends of banks, of 32-bit halves and of the limits of kernels. */
@@ -26,12 +26,12 @@ export const vpNumberEdges = [0, 1, 2, 31, 32, 63, 64, 65, 127, 128, 191, 1023, 
 export const vpNumberEdge = among(...vpNumberEdges);
 
 /** Any VP number that a VP set can hold. */
-export const vpNumber = fc.integer({ min: 0, max: caseLimits.vpNumber - 1 });
+export const vpNumber = integer(0, caseLimits.vpNumber - 1);
 
 /** VP indexes at and above every limit: the host's write is refused by all kernels, or by those with a lower limit. */
 export const refusedVpIndex = evenly<number>(
   among(1024, 1025, 4096, 4097, 65535, 65536, caseLimits.vpIndex),
-  fc.integer({ min: caseLimits.vpNumber, max: caseLimits.vpIndex }),
+  integer(caseLimits.vpNumber, caseLimits.vpIndex),
 );
 
 /** Any 64-bit number. */
@@ -42,7 +42,7 @@ export function nonZeroOf<Name extends string>(layout: Layout<Name>, name: Name)
   const edges = edgesOf(layout, name).filter((edge) => edge > 0n);
   return choice(
     { weight: 3, arbitrary: among(...edges.map(Number)) },
-    { weight: 1, arbitrary: fc.integer({ min: 1, max: Number(edges.at(-1)) }) },
+    { weight: 1, arbitrary: integer(1, Number(edges.at(-1))) },
   );
 }
 
@@ -56,7 +56,16 @@ export function reservedBits(layout: typeof controlWord): fc.Arbitrary<number[]>
   );
 }
 
-/** The numbers in ascending order, each once. */
+/** The numbers in ascending order, each once. They are few, and mostly in order already. */
 export function ascending(numbers: readonly number[]): number[] {
-  return numbers.length < 2 ? [...numbers] : [...new Set(numbers)].sort((a, b) => a - b);
+  const sorted: number[] = [];
+  for (let place = 0; place < numbers.length; place++) {
+    const number = numbers[place]!;
+    let at = sorted.length;
+    while (at > 0 && sorted[at - 1]! > number) at--;
+    if (at > 0 && sorted[at - 1] === number) continue;
+    if (at === sorted.length) sorted.push(number);
+    else sorted.splice(at, 0, number);
+  }
+  return sorted;
 }

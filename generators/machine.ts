@@ -1,11 +1,11 @@
 /** Machines: one to eight vCPUs, their VP indexes and their APICs. */
-import fc from 'fast-check';
+import type fc from 'fast-check';
 import type { Machine, VcpuSetup } from '../src/case/case.ts';
 import { canHalt } from '../src/case/checks.ts';
 import { sintCount } from '../src/case/limits.ts';
 import { defaultGuestOsId } from '../src/case/schema.ts';
 import { ascending, legalVector, legalVectorEdge, refusedVpIndex, vpNumber, vpNumberEdge } from './integers.ts';
-import { among, choice, evenly, just, planOf, sometimes } from './plan.ts';
+import { among, choice, evenly, integer, just, list, planOf, sometimes } from './plan.ts';
 import { plainVcpuPlatform, type PlatformPlan } from './platform.ts';
 
 import { oneofFeatures, type Swarm } from './swarm.ts';
@@ -24,7 +24,7 @@ export interface VcpuPlan {
   readonly idle: VcpuSetup['idle'];
   readonly preset: Preset;
   readonly logsPpr: boolean;
-  /** Used where the vCPU has SINTs. */
+  /** Used where the vCPU has SINTs; in any order. */
   readonly autoEoi: readonly number[];
 }
 
@@ -61,7 +61,7 @@ export function machinePlan(swarm: Swarm, vcpuCountMin = 1): fc.Arbitrary<Machin
   const logsPpr = sometimes(swarm.logsPprPercent, 100, just(true), false);
   const { minLength, maxLength } = vcpuCounts(swarm, vcpuCountMin);
   const vcpus = (index: fc.Arbitrary<number>) =>
-    fc.array(
+    list(
       planOf<VcpuPlan>((source) => ({
         index: source.draw(index),
         apic: source.draw(apic),
@@ -71,12 +71,13 @@ export function machinePlan(swarm: Swarm, vcpuCountMin = 1): fc.Arbitrary<Machin
         logsPpr: source.draw(logsPpr),
         autoEoi: source.draw(sintVectors),
       })),
-      { minLength, maxLength, size: 'max' },
+      minLength,
+      maxLength,
     );
   const inOrder = just(-1);
   const layout = oneofFeatures(swarm, {
     'layout.inOrder': vcpus(inOrder),
-    'layout.permuted': vcpus(fc.integer({ min: -1000, max: -1 })),
+    'layout.permuted': vcpus(integer(-1000, -1)),
     'layout.sparse': vcpus(vpNumberEdge),
     'layout.doubled': vcpus(among(0, 1, 64, 65)),
     'layout.mixed': vcpus(
@@ -88,7 +89,7 @@ export function machinePlan(swarm: Swarm, vcpuCountMin = 1): fc.Arbitrary<Machin
       ),
     ),
   });
-  const halted = sometimes(swarm.haltedPerMille, 1000, fc.integer({ min: 1, max: 0xff }), 0);
+  const halted = sometimes(swarm.haltedPerMille, 1000, integer(1, 0xff), 0);
   const hasGuestOsId = sometimes(swarm.noGuestOsIdPercent, 100, just(false), true);
   return planOf((source) => ({
     vcpus: source.draw(layout),
@@ -115,7 +116,7 @@ export function buildMachine(plan: MachinePlan, platform: PlatformPlan | null, s
       lacks,
       enforced,
       logsPpr: drawn.logsPpr,
-      autoEoi: hasLapic && hasSints && !lacks.includes('hyperv') ? [...drawn.autoEoi] : [],
+      autoEoi: hasLapic && hasSints && !lacks.includes('hyperv') ? ascending(drawn.autoEoi) : [],
       idle: hasLapic ? drawn.idle : 'parked',
       tpr,
       irr,
@@ -137,9 +138,10 @@ const noPreset: Preset = { tpr: 0, irr: [], isr: [] };
 
 function presetPlan(swarm: Swarm): fc.Arbitrary<Preset> {
   const anyVector = evenly(legalVector, legalVectorEdge, classEdge);
-  const vectors = ascendingPlan(fc.array(anyVector, { minLength: 1, maxLength: 3, size: 'max' }));
+  const someVectors = list(anyVector, 1, 3);
+  const vectors = planOf((source) => ascending(source.draw(someVectors)));
   const noVectors = just<number[]>([]);
-  const tpr = fc.integer({ min: 1, max: 15 });
+  const tpr = integer(1, 15);
   const preset = (ownTpr: fc.Arbitrary<number>, irr: fc.Arbitrary<number[]>, isr: fc.Arbitrary<number[]>) =>
     planOf<Preset>((source) => ({ tpr: source.draw(ownTpr), irr: source.draw(irr), isr: source.draw(isr) }));
   return oneofFeatures<Preset>(swarm, {
@@ -151,24 +153,20 @@ function presetPlan(swarm: Swarm): fc.Arbitrary<Preset> {
   });
 }
 
-const anyClass = fc.integer({ min: 1, max: 15 });
+const anyClass = integer(1, 15);
+/** Of each class, all its vectors. */
+const classVectors = Array.from({ length: 16 }, (_, priorityClass) =>
+  Array.from({ length: sintCount }, (__, place) => 16 * priorityClass + place),
+);
 
 /** Vectors of auto-EOI SINTs: some, among them those that calls often have, or all of a priority class. */
 const sintVectors: fc.Arbitrary<readonly number[]> = evenly(
-  ascendingPlan(fc.array(evenly(legalVector, legalVectorEdge), { minLength: 1, maxLength: sintCount, size: 'max' })),
-  planOf((source) => classVectors(source.draw(anyClass))),
+  list(evenly(legalVector, legalVectorEdge), 1, sintCount),
+  planOf((source) => classVectors[source.draw(anyClass)]!),
 );
-
-function classVectors(priorityClass: number): number[] {
-  return Array.from({ length: sintCount }, (_, place) => 16 * priorityClass + place);
-}
 
 /** First and last vector of a priority class. */
 const classEdge = among(...Array.from({ length: 15 }, (_, n) => [16 * (n + 1), 16 * (n + 1) + 15]).flat());
-
-function ascendingPlan(numbers: fc.Arbitrary<number[]>): fc.Arbitrary<number[]> {
-  return planOf((source) => ascending(source.draw(numbers)));
-}
 
 /** The VP index that a vCPU ends up with where kernels allow 4096: a refused write leaves the default, its position. */
 export function effectiveVpIndex(vcpu: VcpuSetup, position: number): number {

@@ -5,7 +5,7 @@
 import fc from 'fast-check';
 import type { Machine, VcpuSetup } from '../src/case/case.ts';
 import { cpuidFeatures } from '../src/case/limits.ts';
-import { among, choice, just, planOf, sometimes } from './plan.ts';
+import { among, choice, integer, just, list, planOf, sometimes } from './plan.ts';
 
 export interface VcpuPlatform extends Pick<VcpuSetup, 'vcpuId' | 'lacks' | 'enforced'> {
   /** Whether it has auto-EOI SINTs, for which the SynIC must be turned on. */
@@ -41,22 +41,23 @@ const hasSints = sometimes(1, 2, just(true), false);
 const irqchip = among<Machine['irqchip']>('kernel', 'kernel', 'kernel', 'kernel', 'split', 'split', 'none');
 const xen = sometimes(1, 5, just(true), false);
 /** Position in `idLists`. */
-const ids = sometimes(1, 4, fc.integer({ min: 1, max: idLists.length - 1 }), 0);
-const vcpus = fc.array(
+const ids = sometimes(1, 4, integer(1, idLists.length - 1), 0);
+const vcpus = list(
   planOf((source) => ({
     lacks: source.draw(lacks),
     enforced: source.draw(enforced),
     hasSints: source.draw(hasSints),
   })),
-  { minLength: 1, maxLength: idLists[0]!.length, size: 'max' },
+  1,
+  idLists[0]!.length,
 );
 
 /** Draws platforms of one to four vCPUs. */
 export const platformPlan = planOf<PlatformPlan>((source) => {
-  const [drawnIrqchip, isXen, list] = [source.draw(irqchip), source.draw(xen), idLists[source.draw(ids)]!];
+  const [drawnIrqchip, isXen, idList] = [source.draw(irqchip), source.draw(xen), idLists[source.draw(ids)]!];
   return {
     irqchip: drawnIrqchip,
     xen: isXen,
-    vcpus: source.draw(vcpus).map((vcpu, position) => ({ vcpuId: list[position]!, ...vcpu })),
+    vcpus: source.draw(vcpus).map((vcpu, position) => ({ vcpuId: idList[position]!, ...vcpu })),
   };
 });

@@ -2,11 +2,11 @@
  * Quirks: what makes a call differ from the plain one. Breaks are meant to violate one rule each; oddities are unusual
  * and should be harmless. A step draws few of them, so that one broken rule is not hidden behind another.
  */
-import fc from 'fast-check';
+import type fc from 'fast-check';
 import { bankCountMax, controlWord, sendIpiExInput } from '../src/abi/hypercall.ts';
 import { maxOf } from '../src/abi/layout.ts';
 import { anyWord, illegalVector, nonZeroOf, reservedBits } from './integers.ts';
-import { among, choice, evenly, just, planOf } from './plan.ts';
+import { among, choice, evenly, integer, just, list, planOf } from './plan.ts';
 import { type Feature, oneofFeatures, type Swarm } from './swarm.ts';
 
 /**
@@ -28,8 +28,8 @@ export type Quirk =
   | { readonly on: 'address'; readonly anchor: AddressAnchor; readonly offset: bigint }
   | { readonly on: 'format' | 'outputGpa' | 'tail' | 'rax'; readonly value: bigint };
 
-const bank = fc.nat(bankCountMax - 1);
-const someBanks = fc.array(bank, { minLength: 1, maxLength: 3, size: 'max' });
+const bank = integer(0, bankCountMax - 1);
+const someBanks = list(bank, 1, 3);
 
 const vectorBreak = valueQuirk('vector', illegalVector);
 const headerBreak = evenly<Quirk>(
@@ -79,7 +79,7 @@ const breaks: Partial<Record<Feature, fc.Arbitrary<Quirk>>> = {
   'break.mask': maskQuirk(false),
   'break.reservedBits': bitsQuirk('controlBits', reservedBits(controlWord)),
   // Bits of both call codes are the other call's or no change; with bit 15 it is an extended call.
-  'break.callCode': bitsQuirk('controlBits', listOfOne(fc.integer({ min: 5, max: 15 }))),
+  'break.callCode': bitsQuirk('controlBits', listOfOne(integer(5, 15))),
   'break.repCount': valueQuirk('repCount', nonZeroOf(controlWord, 'repCount')),
   'break.repStart': valueQuirk('repStart', nonZeroOf(controlWord, 'repStartIndex')),
   'break.address': addressBreak,

@@ -2,11 +2,11 @@
  * Sets of VP numbers, drawn as runs: a single VP, a full bank, one VP in each of many banks. Runs start at a number or
  * at a vCPU of the machine, whichever that turns out to have.
  */
-import fc from 'fast-check';
+import type fc from 'fast-check';
 import { bankCountMax, vpsPerBank } from '../src/abi/hypercall.ts';
 import { caseLimits } from '../src/case/limits.ts';
 import { vpNumber, vpNumberEdge } from './integers.ts';
-import { among, choice, evenly, just, planOf } from './plan.ts';
+import { among, choice, evenly, integer, just, list, planOf } from './plan.ts';
 import { oneofFeatures, type Swarm } from './swarm.ts';
 
 /** `count` VPs, `stride` apart, from `offset` after the VP index of vCPU `vcpu` (modulo machine size), or after 0. */
@@ -25,7 +25,7 @@ const edgeBankCounts = [2, 3, 10, 11, 12, 15, 16, 17, 31, 32, 33, 63, 64];
 
 /** Draws sets. */
 export function vpSetPlan(swarm: Swarm): fc.Arbitrary<RunPlan[]> {
-  const vcpu = fc.nat(caseLimits.vcpus - 1);
+  const vcpu = integer(0, caseLimits.vcpus - 1);
   const nowhere = just(null);
   const one = just(1);
   const run = oneofFeatures<RunPlan>(swarm, {
@@ -38,20 +38,20 @@ export function vpSetPlan(swarm: Swarm): fc.Arbitrary<RunPlan[]> {
     'set.spread': runOf(
       among(null, 0, 1, 2, 3),
       among(0, 1, 63, 64),
-      evenly(among(...edgeBankCounts), fc.integer({ min: 2, max: bankCountMax })),
+      evenly(among(...edgeBankCounts), integer(2, bankCountMax)),
       among(vpsPerBank, vpsPerBank, vpsPerBank, vpsPerBank + 1, 2 * vpsPerBank),
     ),
   });
   return choice(
     { weight: 1, arbitrary: just<RunPlan[]>([]) },
     { weight: 6, arbitrary: planOf((source) => [source.draw(run)]) },
-    { weight: 5, arbitrary: fc.array(run, { minLength: 2, maxLength: 6, size: 'max' }) },
+    { weight: 5, arbitrary: list(run, 2, 6) },
   );
 }
 
 const rangeCount = choice(
-  { weight: 3, arbitrary: fc.integer({ min: 2, max: 6 }) },
-  { weight: 1, arbitrary: fc.integer({ min: 7, max: vpsPerBank + 2 }) },
+  { weight: 3, arbitrary: integer(2, 6) },
+  { weight: 1, arbitrary: integer(7, vpsPerBank + 2) },
 );
 const bankStart = among(...Array.from({ length: bankCountMax }, (_, bank) => bank * vpsPerBank));
 const bankRunCount = choice(
@@ -79,20 +79,25 @@ function runOf(
  * in a processor mask as well (`end` 64) and one VP in each bank is that from wherever it starts.
  */
 export function buildVpSet(plan: readonly RunPlan[], vpIndexes: readonly number[], end: number): number[] {
-  // A bitmap and not a sorted list: this is the hot spot of drawing, and some sets are large.
-  const words = new Uint32Array(end / 32);
+  const last = end - 1;
   for (const { vcpu, offset, count, stride } of plan) {
-    // The largest set is a multiple of every `end` and larger than any offset, so that nothing below is negative.
-    const start = (vcpu === null ? 0 : vpIndexes[vcpu % vpIndexes.length]!) + offset + caseLimits.vpNumber;
+    const start = (vcpu === null ? 0 : vpIndexes[vcpu % vpIndexes.length]!) + offset;
     for (let step = 0; step < count; step++) {
-      const number = (start + step * stride) % end;
-      words[number >>> 5]! |= 1 << (number & 31);
+      // `end` is a power of two, so that this is the remainder, of negative numbers too.
+      const number = (start + step * stride) & last;
+      bitmap[number >>> 5]! |= 1 << (number & 31);
     }
   }
-  const numbers: number[] = [];
-  for (let place = 0; place < words.length; place++) {
-    for (let left = words[place]!; left !== 0; left &= left - 1)
-      numbers.push(place * 32 + 31 - Math.clz32(left & -left));
+  let count = 0;
+  for (let place = 0; place < end / 32; place++) {
+    for (let left = bitmap[place]!; left !== 0; left &= left - 1)
+      numbers[count++] = place * 32 + 31 - Math.clz32(left & -left);
+    bitmap[place] = 0;
   }
-  return numbers;
+  return numbers.slice(0, count);
 }
+
+/** All zero between two sets. A bitmap and not a sorted list: this is the hot spot of drawing, and some sets are large. */
+const bitmap = new Uint32Array(caseLimits.vpNumber / 32);
+/** Where the numbers of a set are collected: a list that grows has room for many more than the one or two of most. */
+const numbers = Array.from({ length: caseLimits.vpNumber }, () => 0);

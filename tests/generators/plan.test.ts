@@ -1,7 +1,7 @@
 /** Plans draw what fast-check's own combinators draw from the same seed. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { among, choice, evenly, just, planOf, sometimes } from '../../generators/plan.ts';
+import { among, choice, evenly, integer, just, list, planOf, sometimes } from '../../generators/plan.ts';
 
 const sample = <T>(arbitrary: fc.Arbitrary<T>) => fc.sample(arbitrary, { seed: 42, numRuns: 300 });
 const small = fc.integer({ min: 0, max: 9 });
@@ -33,11 +33,33 @@ describe('among', () => {
   });
 });
 
+describe('integer', () => {
+  it('should draw as integer does, at the edges as often', () => {
+    expect(sample(integer(-3, 1000))).toEqual(sample(fc.integer({ min: -3, max: 1000 })));
+  });
+});
+
+describe('list', () => {
+  it.each([
+    [0, 63],
+    [2, 6],
+    [1, 1],
+    [0, 0],
+    [3, 4],
+  ])('should draw from %i to %i elements as array does, short lists as often', (min, max) => {
+    const lists = fc.array(fc.integer({ min: 0, max: 99 }), { minLength: min, maxLength: max, size: 'max' });
+    expect(sample(list(integer(0, 99), min, max))).toEqual(sample(lists));
+    const twice = (arbitrary: fc.Arbitrary<number[]>) =>
+      sample(planOf((source) => [source.draw(arbitrary), source.draw(small)]));
+    expect(twice(list(integer(0, 99), min, max))).toEqual(twice(lists));
+  });
+});
+
 describe('planOf', () => {
   it('should draw parts in the order in which they are asked for, as record does', () => {
-    const list = fc.array(small, { maxLength: 5 });
-    const plan = planOf((source) => ({ first: source.draw(small), list: source.draw(list), last: source.draw(small) }));
-    expect(sample(plan)).toEqual(sample(fc.record({ first: small, list, last: small }, { noNullPrototype: true })));
+    const few = fc.array(small, { maxLength: 5 });
+    const plan = planOf((source) => ({ first: source.draw(small), few: source.draw(few), last: source.draw(small) }));
+    expect(sample(plan)).toEqual(sample(fc.record({ first: small, few, last: small }, { noNullPrototype: true })));
   });
 
   it('should draw the same inside of fast-check’s own arbitraries', () => {
