@@ -117,8 +117,9 @@ export const dimensions: readonly Dimension[] = [
     name: 'posture',
     values: postures,
     valueOf: ({ outcome: { receivers, postures: now } }) => {
-      const rank = (position: number): number => postures.indexOf(postureName(now[position]!));
-      return receivers.length === 0 ? 'none' : postures[Math.min(...receivers.map(rank))]!;
+      let rarest = postures.length - 1;
+      for (const position of receivers) rarest = Math.min(rarest, postures.indexOf(postureName(now[position]!)));
+      return postures[rarest]!;
     },
   },
   {
@@ -133,17 +134,21 @@ export const dimensions: readonly Dimension[] = [
   { name: 'receiver', values: receiverStates, valueOf: ({ program, outcome }) => stateOfReceivers(program, outcome) },
 ];
 
-function stateOfReceivers({ vcpus }: Program, { receivers, apics }: StepOutcome): string {
-  const some = (is: (vcpu: Program['vcpus'][number]) => boolean) => receivers.some((position) => is(vcpus[position]!));
+function stateOfReceivers({ vcpus }: Program, { receivers, apics }: StepOutcome): (typeof receiverStates)[number] {
   if (receivers.length === 0) {
     const isDisabled = apics.some((apic) => !apic.isHardwareEnabled || !apic.isSoftwareEnabled);
     return isDisabled ? 'disabled' : 'none';
   }
-  if (some(({ idle }) => idle === 'uninitialized' || idle === 'init-received')) return 'waiting';
-  if (some(({ idle }) => idle === 'spinning')) return 'spinning';
-  if (some(({ idle }) => idle === 'halted')) return 'halted';
-  if (some(({ tpr, irr, isr }) => tpr > 0 || irr.length + isr.length > 0)) return 'busy';
-  return some(({ apic }) => apic === 'xapic') ? 'xapic' : 'plain';
+  let rarest = receiverStates.length - 1;
+  for (const position of receivers) rarest = Math.min(rarest, receiverStates.indexOf(stateOf(vcpus[position]!)));
+  return receiverStates[rarest]!;
+}
+
+function stateOf({ idle, tpr, irr, isr, apic }: Program['vcpus'][number]): (typeof receiverStates)[number] {
+  if (idle === 'uninitialized' || idle === 'init-received') return 'waiting';
+  if (idle === 'spinning' || idle === 'halted') return idle;
+  if (tpr > 0 || irr.length + isr.length > 0) return 'busy';
+  return apic === 'xapic' ? 'xapic' : 'plain';
 }
 
 /** Names of the rules that the KVM under test can reach at all. */
@@ -169,12 +174,12 @@ export class Coverage {
   /** Notes what a program hits; how many pairs are new. */
   add(program: Program, outcome: Outcome): number {
     const before = this.#pairs;
-    for (const [index, { rule }] of outcome.steps.entries()) {
-      const met = this.#metBy(rule);
-      for (const [place, value] of circumstancesOf(program, outcome, index).entries()) {
-        const values = met[place]!;
-        if (values.has(value)) continue;
-        values.add(value);
+    for (let index = 0; index < program.steps.length; index++) {
+      const met = this.#metBy(outcome.steps[index]!.rule);
+      const values = circumstancesOf(program, outcome, index);
+      for (let place = 0; place < values.length; place++) {
+        if (met[place]!.has(values[place]!)) continue;
+        met[place]!.add(values[place]!);
         this.#pairs++;
       }
     }

@@ -7,8 +7,10 @@
  */
 import { drawBatch } from '../../generators/batch.ts';
 import { predict } from '../../oracle/model.ts';
+import type { Outcome } from '../../oracle/outcome.ts';
 import type { Case } from '../case/case.ts';
 import { encodeCase } from '../case/encode.ts';
+import type { Program } from '../case/program.ts';
 import type { TargetFacts } from '../executor/executor.ts';
 import { Coverage } from './coverage.ts';
 
@@ -46,16 +48,24 @@ export function variantOf(seed: string, batch: number): number {
 
 function choose(seed: string, batch: number, coverage: Coverage): number {
   const offered = batch % steeredOf === steeredOf - 1 ? variants : 1;
-  const samples = Array.from({ length: offered }, (_, variant) => drawBatch(seed, batch, sampleCases, variant).cases);
-  const news = samples.map((cases) => addAll(coverage.clone(), cases));
+  const samples = Array.from({ length: offered }, (_, variant) =>
+    predictedOf(drawBatch(seed, batch, sampleCases, variant).cases),
+  );
+  const news = offered === 1 ? [0] : samples.map((sample) => addAll(coverage.clone(), sample));
   const best = news.indexOf(Math.max(...news));
   addAll(coverage, samples[best]!);
   return best;
 }
 
-function addAll(coverage: Coverage, cases: readonly Case[]): number {
-  return cases.reduce((total, value) => {
+type Predicted = readonly [Program, Outcome];
+
+function predictedOf(cases: readonly Case[]): Predicted[] {
+  return cases.map((value) => {
     const program = encodeCase(value);
-    return total + coverage.add(program, predict(program, assumed));
-  }, 0);
+    return [program, predict(program, assumed)];
+  });
+}
+
+function addAll(coverage: Coverage, sample: readonly Predicted[]): number {
+  return sample.reduce((total, [program, outcome]) => total + coverage.add(program, outcome), 0);
 }

@@ -87,21 +87,15 @@ export function toJson(value: Case): { machine: { vcpus: object[] }; steps: obje
     schema: value.schema,
     ...(value.why === '' ? {} : { why: value.why }),
     ...(value.origin === null ? {} : { origin: value.origin }),
-    machine: {
-      ...withoutDefaults(value.machine, defaultFields.machine),
-      vcpus: value.machine.vcpus.map((vcpu) => withoutDefaults(vcpu, defaultFields.vcpu)),
-    },
-    steps: value.steps.map(stepToJson),
+    machine: machineToJson(value.machine),
+    steps: value.steps.map((step) => stepToJson(step)),
   };
 }
 
 /** Content hash of what a case does (machine and steps, without the remarks): 12 hexadecimal digits. */
-export function caseId(value: Case): string {
-  const bare = { ...value, why: '', origin: null, steps: value.steps.map((step) => ({ ...step, note: '' })) };
-  return createHash('sha256')
-    .update(JSON.stringify(toJson(bare)))
-    .digest('hex')
-    .slice(0, 12);
+export function caseId({ schema, machine, steps }: Case): string {
+  const bare = { schema, machine: machineToJson(machine), steps: steps.map((step) => stepToJson(step, 'note')) };
+  return createHash('sha256').update(JSON.stringify(bare)).digest('hex').slice(0, 12);
 }
 
 /** A step with every field at its default but those given. */
@@ -154,8 +148,15 @@ function oneLine(value: unknown): string {
   return `{ ${fields.join(', ')} }`;
 }
 
-function stepToJson(step: Step): object {
-  return withoutDefaults(step, defaultFields.steps[step.do]);
+function machineToJson(machine: Machine): { vcpus: object[] } {
+  return {
+    ...withoutDefaults(machine, defaultFields.machine),
+    vcpus: machine.vcpus.map((vcpu) => withoutDefaults(vcpu, defaultFields.vcpu)),
+  };
+}
+
+function stepToJson(step: Step, except?: string): object {
+  return withoutDefaults(step, defaultFields.steps[step.do], except);
 }
 
 /** Fields written as hexadecimal numbers although a JavaScript number holds them. */
@@ -175,25 +176,39 @@ const defaultFields = {
   },
 };
 
-/** The JSON of a record in the schema's key order, without the fields that have their default. */
-function withoutDefaults(value: Record<string, unknown>, defaults: ReadonlyMap<string, unknown>): object {
+interface DefaultField {
+  readonly key: string;
+  /** Undefined where the field has no default. */
+  readonly value: unknown;
+  /** The same as JSON. */
+  readonly json: unknown;
+}
+
+/** The JSON of a record in the schema's key order, without the fields that have their default, and without `except`. */
+function withoutDefaults(value: Record<string, unknown>, defaults: readonly DefaultField[], except?: string): object {
   const json: Record<string, unknown> = {};
-  for (const [key, absent] of defaults) {
-    const text = fieldToJson(key, value[key]);
-    if (text !== absent) json[key] = text;
+  for (const field of defaults) {
+    const { key } = field;
+    const given = value[key];
+    // Most fields have their default: those that show it at once need not become text.
+    if (given === field.value || key === except) continue;
+    const text = fieldToJson(key, given);
+    if (text !== field.json) json[key] = text;
   }
   return json;
 }
 
-/** The JSON of every field's default, in the schema's order; undefined where a field has none. Null is left out. */
-function defaultsOf(shape: Record<string, z.ZodType | null>): ReadonlyMap<string, unknown> {
-  return new Map(
-    Object.entries(shape).flatMap(([key, field]) => {
-      if (field === null) return [];
-      const absent = field.safeParse(undefined);
-      return [[key, absent.success ? fieldToJson(key, absent.data) : undefined]];
-    }),
-  );
+/** Every field's default, in the schema's order; null fields are left out. */
+function defaultsOf(shape: Record<string, z.ZodType | null>): readonly DefaultField[] {
+  return Object.entries(shape).flatMap(([key, field]): DefaultField[] => {
+    if (field === null) return [];
+    const absent = field.safeParse(undefined);
+    return [
+      absent.success
+        ? { key, value: absent.data, json: fieldToJson(key, absent.data) }
+        : { key, value: undefined, json: undefined },
+    ];
+  });
 }
 
 function fieldToJson(key: string, value: unknown): unknown {

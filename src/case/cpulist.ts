@@ -2,7 +2,7 @@
 
 /** Formats a set; duplicates and order do not matter. The empty set is "". */
 export function formatList(numbers: readonly number[]): string {
-  const sorted = [...new Set(numbers)].sort((a, b) => a - b);
+  const sorted = isAscending(numbers) ? numbers : [...new Set(numbers)].sort((a, b) => a - b);
   const parts: string[] = [];
   for (let start = 0; start < sorted.length;) {
     let end = start;
@@ -11,6 +11,11 @@ export function formatList(numbers: readonly number[]): string {
     start = end + 1;
   }
   return parts.join(',');
+}
+
+function isAscending(numbers: readonly number[]): boolean {
+  for (let place = 1; place < numbers.length; place++) if (numbers[place - 1]! >= numbers[place]!) return false;
+  return true;
 }
 
 /**

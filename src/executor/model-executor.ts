@@ -63,6 +63,7 @@ function runAll(programs: readonly Program[], options: RunOptions, mutant: Mutan
   if (options.exact) return observations;
   // As on KVM: what a mutant wrote besides what was to be written has no known author in a batch.
   const stray = observations.flatMap(({ memory }, index) => {
+    if (memory.length === 0) return memory;
     const expected = predict(programs[index]!, modelFacts).memory;
     return memory.filter(({ gpa }) => !expected.some((change) => change.gpa === gpa));
   });
