@@ -7,66 +7,64 @@ import { generatedBatch } from '../../src/campaign/batches.ts';
 import { hypercallsOf } from '../../src/campaign/judgement.ts';
 import { defaultShrinkLimits } from '../../src/campaign/shrink.ts';
 import { withJobs, parseTarget } from '../../src/campaign/target.ts';
+import type { Outcome } from '../../oracle/outcome.ts';
 import type { Case } from '../../src/case/case.ts';
 import { encodeCase } from '../../src/case/encode.ts';
+import type { Observation } from '../../src/case/observation.ts';
+import type { Program } from '../../src/case/program.ts';
 import { decodeObservations, encodeBatch, encodeObservations } from '../../src/case/wire.ts';
 import { openModelExecutor } from '../../src/executor/model-executor.ts';
 import { type Figure, ownClock, rate } from './figure.ts';
 import { batchSize, callsOf } from './workload.ts';
 
-const batchCount = 12;
+const batchNumbers = Array.from({ length: 12 }, (_, number) => number);
+/** How often a round walks the batches: code must be warm, and a round long against what the garbage collector does. */
+const passes = 8;
 
-const draw = (): Case[] =>
-  Array.from({ length: batchCount }, (_, number) => drawBatch('bench', number, batchSize).cases).flat();
+const draw = (number: number): Case[] => drawBatch('bench', number, batchSize).cases;
 
 /** Rates by the CPU time of this process. */
 const own = (name: string, round: () => number): Promise<Figure> => rate(name, round, ownClock);
 
+/** All parts go batch by batch, as a campaign does: what is kept of a batch is what the garbage collector copies. */
 export async function hostFigures(): Promise<Figure[]> {
   const model = openModelExecutor();
-  const cases = draw();
-  const programs = cases.map(encodeCase);
-  const observations = await model.run(programs, { exact: false });
-  const outcomes = programs.map((program) => predict(program, model.facts));
-  const calls = callsOf(programs);
-  const bytes = encodeObservations(observations);
-  const counted = (work: () => void) => (): number => {
-    work();
-    return calls;
-  };
-  const judgeAll = (): void =>
+  const batches = await Promise.all(
+    batchNumbers.map(async (number) => {
+      const cases = draw(number);
+      const programs = cases.map(encodeCase);
+      const observations = await model.run(programs, { exact: false });
+      const outcomes = programs.map((program) => predict(program, model.facts));
+      return { number, cases, programs, outcomes, observations, bytes: encodeObservations(observations) };
+    }),
+  );
+  const calls = callsOf(batches.flatMap(({ programs }) => programs));
+  const each = (name: string, work: (batch: (typeof batches)[number]) => void): Promise<Figure> =>
+    own(name, () => {
+      for (let pass = 0; pass < passes; pass++) batches.forEach(work);
+      return passes * calls;
+    });
+  const judgeAll = (programs: readonly Program[], outcomes: readonly Outcome[], observations: readonly Observation[]) =>
     programs.forEach((program, index) => void judge(program, outcomes[index]!, observations[index]!));
   return [
-    await own('drawing', () => draw().reduce((sum, value) => sum + hypercallsOf(value), 0)),
+    await each('drawing', ({ number }) => void draw(number)),
     await own('drawing, steered', () =>
-      Array.from({ length: batchCount }, (_, number) => generatedBatch('bench', number, batchSize).cases)
-        .flat()
+      batchNumbers
+        .flatMap((number) => generatedBatch('bench', number, batchSize).cases)
         .reduce((sum, value) => sum + hypercallsOf(value), 0),
     ),
-    await own(
-      'encoding',
-      counted(() => void cases.map(encodeCase)),
-    ),
-    await own(
-      'model',
-      counted(() => void programs.map((program) => predict(program, model.facts))),
-    ),
-    await own(
-      'wire, both ways',
-      counted(() => {
-        encodeBatch(programs, { exact: false });
-        decodeObservations(bytes, programs);
-      }),
-    ),
-    await own('comparison', counted(judgeAll)),
-    await own(
-      'host side alone',
-      counted(() => {
-        const drawn = draw().map(encodeCase);
-        const predicted = drawn.map((program) => predict(program, model.facts));
-        drawn.forEach((program, index) => void judge(program, predicted[index]!, observations[index]!));
-      }),
-    ),
+    await each('encoding', ({ cases }) => void cases.map(encodeCase)),
+    await each('model', ({ programs }) => void programs.map((program) => predict(program, model.facts))),
+    await each('wire, both ways', ({ programs, bytes }) => {
+      encodeBatch(programs, { exact: false });
+      decodeObservations(bytes, programs);
+    }),
+    await each('comparison', ({ programs, outcomes, observations }) => judgeAll(programs, outcomes, observations)),
+    await each('host side alone', ({ number, observations }) => {
+      const programs = draw(number).map(encodeCase);
+      const outcomes = programs.map((program) => predict(program, model.facts));
+      judgeAll(programs, outcomes, observations);
+    }),
   ];
 }
 
