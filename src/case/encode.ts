@@ -133,13 +133,15 @@ function encodeCall(step: CallStep, index: number, xen: boolean): ProgramCall {
   const inputEnd = inputAt + headWords[step.do] + bankCount;
   putControl(step, bankCount);
   const gpa = step.gpa ?? defaultInputGpa(index);
-  longs[addressesAt] = gpa;
-  longs[addressesAt + 1] = step.outputGpa;
+  if (!fast) {
+    longs[addressesAt] = gpa;
+    longs[addressesAt + 1] = step.outputGpa;
+  }
   const parameters = fast ? inputAt : addressesAt;
   const entry = entryOf(step, xen);
   if (entry === null || entry.mode === 'long') putLongParameters(parameters, step);
   else putHalves(parameters, entry.mode === 'compat');
-  longs.fill(tail, register.xmm, register.xmm + xmmHalfCount);
+  fill(tail, register.xmm, register.xmm + xmmHalfCount);
   if (fast) copyLongs(register.xmm, inputAt + 2, Math.min(inputEnd, inputAt + 2 + xmmHalfCount));
   const registers = bytesOf(registersAt, entry === null ? callRegisterBytes : entryRegisterBytes);
   return { kind: 'call', sender, entry, registers, writes: fast ? noWrites : blockAt(gpa, inputEnd, tail) };
@@ -169,7 +171,7 @@ function putLongParameters(parameters: number, step: CallStep): void {
   copyLongs(register.rdx, parameters, parameters + 1);
   copyLongs(register.r8, parameters + 1, parameters + 2);
   longs[register.rax] = step.rax;
-  longs.fill(defaultRax, register.rbx, register.rdi + 1);
+  fill(defaultRax, register.rbx, register.rdi + 1);
 }
 
 /**
@@ -178,8 +180,8 @@ function putLongParameters(parameters: number, step: CallStep): void {
  */
 function putHalves(parameters: number, dirty: boolean): void {
   const dirt = dirty ? defaultRax : 0n;
-  longs.fill(dirt, registersAt, register.xmm);
-  longs.fill(dirt, register.rbx, register.rdi + 1);
+  fill(dirt, registersAt, register.xmm);
+  fill(dirt, register.rbx, register.rdi + 1);
   putPair(register.rdx, register.rax, controlAt);
   putPair(register.rbx, register.rcx, parameters);
   putPair(register.rdi, register.rsi, parameters + 1);
@@ -194,7 +196,7 @@ function putPair(high: number, low: number, from: number): void {
 /** Puts the input block at its place: fixed part first, then the banks; how many banks there are. */
 function putInput(step: CallStep): number {
   const start = 2 * inputAt;
-  words.fill(0, start, start + 2 * headWords['send-ipi-ex']);
+  fill(0n, inputAt, inputAt + headWords['send-ipi-ex']);
   putField(words, start, field.vector, step.vector);
   putField(words, start, field.targetVtl, step.targetVtl);
   putField(words, start, field.padding, step.padding);
@@ -214,7 +216,7 @@ function blockAt(gpa: bigint, inputEnd: number, tail: bigint): readonly MemoryWr
   const room = readableBytesFrom(gpa);
   if (room === 0) return noWrites;
   const end = inputEnd + tailWordCount;
-  longs.fill(tail, inputEnd, end);
+  fill(tail, inputEnd, end);
   return [{ gpa, bytes: bytesOf(inputAt, Math.min(room, 8 * (end - inputAt))) }];
 }
 
@@ -226,8 +228,13 @@ function putBit(into: Uint32Array, start: number, bit: number): void {
   into[start + (bit >>> 5)]! |= 1 << (bit & 31);
 }
 
+/** As the arrays' own `fill` and `copyWithin`, whose calls cost more than what they do for a few words. */
+function fill(long: bigint, start: number, end: number): void {
+  for (let at = start; at < end; at++) longs[at] = long;
+}
+
 function copyLongs(to: number, from: number, end: number): void {
-  words.copyWithin(2 * to, 2 * from, 2 * end);
+  for (let at = 2 * from; at < 2 * end; at++) words[2 * (to - from) + at] = words[at]!;
 }
 
 /** A copy of what stands in `longs`. */
