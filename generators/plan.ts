@@ -18,17 +18,22 @@ export class Source {
   }
 
   draw<T>(arbitrary: fc.Arbitrary<T>): T {
-    if (arbitrary instanceof Plan) return (arbitrary as Plan<T>).draw(this);
+    if (arbitrary instanceof Plan) return (arbitrary as Plan<T>).make(this);
     return arbitrary.generate(this.random, this.biasFactor).value;
   }
 }
 
-/** An arbitrary whose values do not shrink. */
-abstract class Plan<T> extends fc.Arbitrary<T> {
-  abstract draw(source: Source): T;
+/** One class for all plans: a call of a method that differs from class to class would cost more than most draws. */
+class Plan<T> extends fc.Arbitrary<T> {
+  readonly make: (source: Source) => T;
+
+  constructor(make: (source: Source) => T) {
+    super();
+    this.make = make;
+  }
 
   override generate(random: fc.Random, biasFactor: number | undefined): fc.Value<T> {
-    return new fc.Value(this.draw(new Source(random, biasFactor)), undefined);
+    return new fc.Value(this.make(new Source(random, biasFactor)), undefined);
   }
 
   override canShrinkWithoutContext(_value: unknown): _value is T {
@@ -40,43 +45,20 @@ abstract class Plan<T> extends fc.Arbitrary<T> {
   }
 }
 
-class Made<T> extends Plan<T> {
-  readonly #make: (source: Source) => T;
-
-  constructor(make: (source: Source) => T) {
-    super();
-    this.#make = make;
-  }
-
-  override draw(source: Source): T {
-    return this.#make(source);
-  }
+/** A value made of parts that are drawn one after the other. */
+export function planOf<T>(make: (source: Source) => T): fc.Arbitrary<T> {
+  return new Plan(make);
 }
 
-class Constant<T> extends Plan<T> {
-  readonly #value: T;
-
-  constructor(value: T) {
-    super();
-    this.#value = value;
-  }
-
-  override draw(): T {
-    return this.#value;
-  }
+/** Always the same value. */
+export function just<T>(value: T): fc.Arbitrary<T> {
+  return new Plan(() => value);
 }
 
-class Among<T> extends Plan<T> {
-  readonly #values: readonly T[];
-
-  constructor(values: readonly T[]) {
-    super();
-    this.#values = values;
-  }
-
-  override draw({ random }: Source): T {
-    return this.#values[random.nextInt(0, this.#values.length - 1)]!;
-  }
+/** One of the values; what stands twice is drawn twice as often. */
+export function among<T>(...values: readonly T[]): fc.Arbitrary<T> {
+  const last = values.length - 1;
+  return last === 0 ? just(values[0]!) : new Plan(({ random }) => values[random.nextInt(0, last)]!);
 }
 
 export interface Weighted<T> {
@@ -84,98 +66,24 @@ export interface Weighted<T> {
   readonly arbitrary: fc.Arbitrary<T>;
 }
 
-class Choice<T> extends Plan<T> {
-  readonly #arbitraries: readonly fc.Arbitrary<T>[];
-  /** For each of them, the sum of weights up to it. */
-  readonly #ends: readonly number[];
-  readonly #last: number;
-
-  constructor(weighted: readonly Weighted<T>[]) {
-    super();
-    let total = 0;
-    this.#arbitraries = weighted.map(({ arbitrary }) => arbitrary);
-    this.#ends = weighted.map(({ weight }) => (total += weight));
-    if (total <= 0) throw new Error('a choice with nothing to choose from');
-    this.#last = total - 1;
-  }
-
-  override draw(source: Source): T {
-    const drawn = source.random.nextInt(0, this.#last);
-    let place = 0;
-    while (drawn >= this.#ends[place]!) place++;
-    return source.draw(this.#arbitraries[place]!);
-  }
-}
-
-class Integer extends Plan<number> {
-  readonly #min: number;
-  readonly #max: number;
-  readonly #biased: fc.Arbitrary<number>;
-
-  constructor(min: number, max: number) {
-    super();
-    this.#min = min;
-    this.#max = max;
-    this.#biased = fc.integer({ min, max });
-  }
-
-  override draw({ random, biasFactor }: Source): number {
-    if (biasFactor === undefined) return random.nextInt(this.#min, this.#max);
-    return this.#biased.generate(random, biasFactor).value;
-  }
-}
-
-class List<T> extends Plan<T[]> {
-  readonly #element: fc.Arbitrary<T>;
-  readonly #min: number;
-  readonly #max: number;
-  /** The longest one of those that are short by bias. */
-  readonly #shortMax: number;
-
-  constructor(element: fc.Arbitrary<T>, min: number, max: number) {
-    super();
-    this.#element = element;
-    this.#min = min;
-    this.#max = max;
-    this.#shortMax = max === min ? min : min + Math.floor(Math.log2(max - min));
-  }
-
-  override draw(source: Source): T[] {
-    const { random, biasFactor } = source;
-    const isFixed = this.#min === this.#max;
-    const isBiased = biasFactor !== undefined && (isFixed || random.nextInt(1, biasFactor) === 1);
-    const isShort = isBiased && !isFixed && random.nextInt(1, biasFactor) === 1;
-    const length = random.nextInt(this.#min, isShort ? this.#shortMax : this.#max);
-    const from = isBiased || biasFactor === undefined ? source : new Source(random, undefined);
-    const elements: T[] = [];
-    for (let place = 0; place < length; place++) elements.push(from.draw(this.#element));
-    return elements;
-  }
-}
-
-/** A value made of parts that are drawn one after the other. */
-export function planOf<T>(make: (source: Source) => T): fc.Arbitrary<T> {
-  return new Made(make);
-}
-
-/** Always the same value. */
-export function just<T>(value: T): fc.Arbitrary<T> {
-  return new Constant(value);
-}
-
-/** One of the values; what stands twice is drawn twice as often. */
-export function among<T>(...values: readonly T[]): fc.Arbitrary<T> {
-  return values.length === 1 ? just(values[0]!) : new Among(values);
-}
-
 /** From one of the arbitraries, by their weights. */
 export function choice<T>(...weighted: readonly Weighted<T>[]): fc.Arbitrary<T> {
-  return new Choice(weighted);
+  let total = 0;
+  const ends = weighted.map(({ weight }) => (total += weight));
+  if (total <= 0) throw new Error('a choice with nothing to choose from');
+  const last = total - 1;
+  const arbitraries = weighted.map(({ arbitrary }) => arbitrary);
+  return new Plan((source) => {
+    const drawn = source.random.nextInt(0, last);
+    let place = 0;
+    while (drawn >= ends[place]!) place++;
+    return source.draw(arbitraries[place]!);
+  });
 }
 
 /** From one of the arbitraries, each as often as the others. */
 export function evenly<T>(...arbitraries: readonly fc.Arbitrary<T>[]): fc.Arbitrary<T> {
-  return new Choice(arbitraries.map((arbitrary) => ({ weight: 1, arbitrary })));
+  return choice(...arbitraries.map((arbitrary) => ({ weight: 1, arbitrary })));
 }
 
 /** The choice that is made most often: `value` in that share of draws, else `other`. */
@@ -185,10 +93,25 @@ export function sometimes<T>(share: number, of: number, value: fc.Arbitrary<T>, 
 
 /** A number between two bounds, both included. */
 export function integer(min: number, max: number): fc.Arbitrary<number> {
-  return new Integer(min, max);
+  const biased = fc.integer({ min, max });
+  return new Plan(({ random, biasFactor }) =>
+    biasFactor === undefined ? random.nextInt(min, max) : biased.generate(random, biasFactor).value,
+  );
 }
 
 /** A list with so many elements. */
 export function list<T>(element: fc.Arbitrary<T>, min: number, max: number): fc.Arbitrary<T[]> {
-  return new List(element, min, max);
+  const isFixed = min === max;
+  /** The longest one of those that are short by bias. */
+  const shortMax = isFixed ? min : min + Math.floor(Math.log2(max - min));
+  return new Plan((source) => {
+    const { random, biasFactor } = source;
+    const isBiased = biasFactor !== undefined && (isFixed || random.nextInt(1, biasFactor) === 1);
+    const isShort = isBiased && !isFixed && random.nextInt(1, biasFactor) === 1;
+    const length = random.nextInt(min, isShort ? shortMax : max);
+    const from = isBiased || biasFactor === undefined ? source : new Source(random, undefined);
+    const elements: T[] = [];
+    for (let place = 0; place < length; place++) elements.push(from.draw(element));
+    return elements;
+  });
 }

@@ -20,7 +20,7 @@ export function* checkCase({ machine, steps }: Pick<Case, 'machine' | 'steps'>):
   const apics = machine.vcpus.map(({ apic }) => (apic === 'x2apic' || apic === 'xapic' ? 'enabled' : apic));
   const senders = new Set(steps.filter(isCall).map(({ sender }) => sender));
   for (const [index, step] of steps.entries()) {
-    const at = (name: string, message: string): CaseIssue => ({ path: ['steps', index, name], message });
+    const at = issueAt(index);
     const vcpu = actorOf(step) ?? 0;
     if (vcpu >= machine.vcpus.length) {
       yield at(
@@ -52,6 +52,10 @@ export function* checkCase({ machine, steps }: Pick<Case, 'machine' | 'steps'>):
   if (machine.schedule !== null && steps.at(-1)?.do !== 'run') {
     yield { path: ['steps', steps.length - 1, 'do'], message: 'a concurrent case ends with a run step' };
   }
+}
+
+function issueAt(index: number): (name: string, message: string) => CaseIssue {
+  return (name, message) => ({ path: ['steps', index, name], message });
 }
 
 /** Whether the fields of a case fit together. */
