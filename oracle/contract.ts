@@ -61,14 +61,22 @@ export const contractPoints: { readonly [Name in keyof Contract]: ContractPoint<
 
 /** The contract of the KVM that the facts describe. */
 export function contractFor(facts: TargetFacts): Contract {
-  return {
-    vpIndexLimit: contractPoints.vpIndexLimit.valueFor(facts),
-    bankReadMax: contractPoints.bankReadMax.valueFor(facts),
-    hasExtendedCalls: contractPoints.hasExtendedCalls.valueFor(facts),
-    interceptsXen: contractPoints.interceptsXen.valueFor(facts),
-    nativeOpcode: contractPoints.nativeOpcode.valueFor(facts),
-  };
+  let contract = contracts.get(facts);
+  if (contract === undefined) {
+    contract = {
+      vpIndexLimit: contractPoints.vpIndexLimit.valueFor(facts),
+      bankReadMax: contractPoints.bankReadMax.valueFor(facts),
+      hasExtendedCalls: contractPoints.hasExtendedCalls.valueFor(facts),
+      interceptsXen: contractPoints.interceptsXen.valueFor(facts),
+      nativeOpcode: contractPoints.nativeOpcode.valueFor(facts),
+    };
+    contracts.set(facts, contract);
+  }
+  return contract;
 }
+
+/** One for each target: every prediction asks. */
+const contracts = new WeakMap<TargetFacts, Contract>();
 
 /** Whether `uname -r` names that release or a later one; a text without numbers counts as the latest. */
 function isAtLeast(kernelRelease: string, major: number, minor: number): boolean {

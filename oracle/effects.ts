@@ -51,21 +51,22 @@ function entryChanges(
   { nativeOpcode }: Contract,
 ): RegisterChange[] {
   const changes: RegisterChange[] = [];
-  const note = (register: string, before: bigint, after: bigint): void => {
-    if (before !== after) changes.push({ register, before, after });
-  };
   // A Hyper-V result is EDX:EAX outside of 64-bit mode, whether KVM or the VMM made it.
   const isHyperv = answer.kind === 'status' || (answer.kind === 'exit' && answer.exit === 'hyperv');
-  if (isHyperv && !isLong(step)) note('rdx', readLong(step.registers, registerOffset.rdx), 0n);
+  if (isHyperv && !isLong(step)) note(changes, 'rdx', readLong(step.registers, registerOffset.rdx), 0n);
   if (orResult !== null) {
-    if (answer.kind === 'fault') note('rax', readLong(step.registers, registerOffset.rax), orResult);
-    note('rflags', entryFlags, flagsAfterOr(orResult));
+    if (answer.kind === 'fault') note(changes, 'rax', readLong(step.registers, registerOffset.rax), orResult);
+    note(changes, 'rflags', entryFlags, flagsAfterOr(orResult));
   }
   if (step.entry?.opcode === 'other' && !name.startsWith('other-opcode')) {
     const native = wordOf(nativeOpcode);
-    note('code', wordOf(nativeOpcode.with(2, nativeOpcode[2] === 0xc1 ? 0xd9 : 0xc1)), native);
+    note(changes, 'code', wordOf(nativeOpcode.with(2, nativeOpcode[2] === 0xc1 ? 0xd9 : 0xc1)), native);
   }
   return changes;
+}
+
+function note(changes: RegisterChange[], register: string, before: bigint, after: bigint): void {
+  if (before !== after) changes.push({ register, before, after });
 }
 
 function isLong({ entry }: ProgramCall): boolean {

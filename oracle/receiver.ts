@@ -66,35 +66,39 @@ export function perform(
   parts: ReceiverParts,
 ): Taken & { readonly posture: Posture } {
   const { depth } = posture;
-  const done = (taken: Taken, changed: Partial<Posture> = {}) => ({
-    ...taken,
-    posture: { depth, waitsAt: null, ...changed },
-  });
-  const written = (write: (before: LapicChanges) => LapicChanges): Taken => {
-    if (!act.open) return nothingTaken(write(lapic));
-    const before = takeAll(lapic, setup, parts);
-    return joined(before, takeAll(write(before.lapic), setup, parts));
-  };
   switch (act.act) {
     case 'take':
-      return done(takeAll(lapic, setup, parts));
+      return done(takeAll(lapic, setup, parts), depth, null);
     case 'enter': {
       const [vector] = parts.takeable(lapic);
-      if (vector === undefined) return done(nothingTaken(lapic));
-      return done(begin(lapic, vector, setup, parts), { depth: depth + 1 });
+      if (vector === undefined) return done(nothingTaken(lapic), depth, null);
+      return done(begin(lapic, vector, setup, parts), depth + 1, null);
     }
     case 'leave': {
-      if (depth === 0) return done(nothingTaken(lapic));
+      if (depth === 0) return done(nothingTaken(lapic), depth, null);
       const left = setup.eoi === 'none' ? lapic : parts.acknowledge(lapic);
-      return done(takeAll(left, setup, parts), { depth: depth - 1 });
+      return done(takeAll(left, setup, parts), depth - 1, null);
     }
     case 'set-tpr':
-      return done(written((before) => withPriority(withWord(before, APIC_TASKPRI, 0, act.tpr << 4))));
-    case 'eoi':
-      return done(written(parts.acknowledge));
+    case 'eoi': {
+      const before = act.open ? takeAll(lapic, setup, parts) : nothingTaken(lapic);
+      const written =
+        act.act === 'eoi'
+          ? parts.acknowledge(before.lapic)
+          : withPriority(withWord(before.lapic, APIC_TASKPRI, 0, act.tpr << 4));
+      return done(act.open ? joined(before, takeAll(written, setup, parts)) : nothingTaken(written), depth, null);
+    }
     case 'wait':
-      return done(act.at === 'open' ? takeAll(lapic, setup, parts) : nothingTaken(lapic), { waitsAt: act.at });
+      return done(act.at === 'open' ? takeAll(lapic, setup, parts) : nothingTaken(lapic), depth, act.at);
   }
+}
+
+function done(
+  { lapic, vectors, priorities }: Taken,
+  depth: number,
+  waitsAt: Posture['waitsAt'],
+): Taken & { readonly posture: Posture } {
+  return { lapic, vectors, priorities, posture: { depth, waitsAt } };
 }
 
 function takeOneByOne(lapic: LapicChanges, setup: Setup, parts: ReceiverParts): Taken {

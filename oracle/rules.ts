@@ -63,9 +63,9 @@ const isAll = (call: Call): boolean =>
 /** HV_EXT_CALL_QUERY_CAPABILITIES to HV_EXT_CALL_MAX. */
 export const isExtended = ({ code }: Call): boolean => code >= 0x8001 && code <= 0x8041;
 const isVmcallNative = ({ nativeOpcode }: Contract): boolean => nativeOpcode[2] === 0xc1;
-/** Whether CPUID is enforced and one of the features is missing (hv_check_hypercall_access). */
-const isDenied = ({ caller }: Call, ...features: readonly Caller['lacks'][number][]): boolean =>
-  caller.isEnforced && features.some((feature) => caller.lacks.includes(feature));
+/** Whether CPUID is enforced and a feature is missing (hv_check_hypercall_access). */
+const isDenied = ({ caller }: Call, feature: Caller['lacks'][number]): boolean =>
+  caller.isEnforced && caller.lacks.includes(feature);
 
 /** Before KVM knows whose hypercall it is. */
 const entryRules: readonly Rule[] = [
@@ -123,7 +123,8 @@ const dispatchRules: readonly Rule[] = [
     ...status(hvStatus.HV_STATUS_ACCESS_DENIED),
     reach: 'nobody',
     applies: (call) =>
-      (isIpi(call) && isDenied(call, 'cluster-ipi')) || (isIpiEx(call) && isDenied(call, 'cluster-ipi', 'ex-masks')),
+      ((isIpi(call) || isIpiEx(call)) && isDenied(call, 'cluster-ipi')) ||
+      (isIpiEx(call) && isDenied(call, 'ex-masks')),
   },
   {
     name: 'reserved-control-bits',
