@@ -1,38 +1,43 @@
-/** Sequential writing and reading of little-endian bytes. */
+/**
+ * Sequential writing and reading of little-endian bytes, through a DataView: the methods of Buffer are JavaScript that puts
+ * bytes together.
+ */
 
 /** Grows as needed. */
 export class Writer {
   #buffer: Buffer;
+  #view: DataView;
   #length = 0;
 
   constructor(capacity: number) {
     this.#buffer = Buffer.allocUnsafe(capacity);
+    this.#view = viewOf(this.#buffer);
   }
 
   u8(value: number): void {
     // The place first: making room may replace the buffer.
     const at = this.#room(1);
-    this.#buffer[at] = value;
+    this.#view.setUint8(at, value);
   }
 
   u16(value: number): void {
     const at = this.#room(2);
-    this.#buffer.writeUInt16LE(value, at);
+    this.#view.setUint16(at, value, true);
   }
 
   u32(value: number): void {
     const at = this.#room(4);
-    this.#buffer.writeUInt32LE(value, at);
+    this.#view.setUint32(at, value, true);
   }
 
   u64(value: bigint): void {
     const at = this.#room(8);
-    this.#buffer.writeBigUInt64LE(value, at);
+    this.#view.setBigUint64(at, value, true);
   }
 
   f64(value: number): void {
     const at = this.#room(8);
-    this.#buffer.writeDoubleLE(value, at);
+    this.#view.setFloat64(at, value, true);
   }
 
   bytes(value: Buffer): void {
@@ -58,6 +63,7 @@ export class Writer {
       const grown = Buffer.allocUnsafe(Math.max(2 * this.#buffer.length, this.#length));
       this.#buffer.copy(grown, 0, 0, at);
       this.#buffer = grown;
+      this.#view = viewOf(grown);
     }
     return at;
   }
@@ -66,30 +72,32 @@ export class Writer {
 /** Throws RangeError at the end of the bytes. Byte strings are views, not copies. */
 export class Reader {
   readonly #buffer: Buffer;
+  readonly #view: DataView;
   #at = 0;
 
   constructor(buffer: Buffer) {
     this.#buffer = buffer;
+    this.#view = viewOf(buffer);
   }
 
   u8(): number {
-    return this.#buffer.readUInt8(this.#advance(1));
+    return this.#view.getUint8(this.#advance(1));
   }
 
   u16(): number {
-    return this.#buffer.readUInt16LE(this.#advance(2));
+    return this.#view.getUint16(this.#advance(2), true);
   }
 
   u32(): number {
-    return this.#buffer.readUInt32LE(this.#advance(4));
+    return this.#view.getUint32(this.#advance(4), true);
   }
 
   u64(): bigint {
-    return this.#buffer.readBigUInt64LE(this.#advance(8));
+    return this.#view.getBigUint64(this.#advance(8), true);
   }
 
   f64(): number {
-    return this.#buffer.readDoubleLE(this.#advance(8));
+    return this.#view.getFloat64(this.#advance(8), true);
   }
 
   bytes(length: number): Buffer {
@@ -114,4 +122,8 @@ export class Reader {
     this.#at += bytes;
     return at;
   }
+}
+
+function viewOf(buffer: Buffer): DataView {
+  return new DataView(buffer.buffer, buffer.byteOffset, buffer.length);
 }

@@ -101,25 +101,38 @@ function encodeVcpu(out: Writer, vcpu: VcpuSetup): void {
 }
 
 function decodeVcpu(input: Reader): VcpuSetup {
-  const head = {
+  return {
     vpIndex: input.u32(),
     apic: apicStates[input.u8()]!,
     eoi: eoiKinds[input.u8()]!,
     idle: idleKinds[input.u8()]!,
-  };
-  const vcpuId = input.u8();
-  const lacks = input.u8();
-  return {
-    ...head,
-    vcpuId: vcpuId === noVcpuId ? null : vcpuId,
-    lacks: cpuidFeatures.filter((_, bit) => (lacks >> bit) & 1),
+    vcpuId: decodeVcpuId(input.u8()),
+    lacks: decodeFeatures(input.u8()),
     enforced: input.u8() === 1,
     tpr: input.u8(),
     logsPpr: input.u8() === 1,
-    irr: input.times(input.u8(), () => input.u8()),
-    isr: input.times(input.u8(), () => input.u8()),
-    autoEoi: input.times(input.u8(), () => input.u8()),
+    irr: decodeVectors(input),
+    isr: decodeVectors(input),
+    autoEoi: decodeVectors(input),
   };
+}
+
+function decodeVcpuId(vcpuId: number): number | null {
+  return vcpuId === noVcpuId ? null : vcpuId;
+}
+
+/** The features that each byte stands for: lists are shared. */
+const featureLists = Array.from({ length: 1 << cpuidFeatures.length }, (_, bits) =>
+  cpuidFeatures.filter((__, bit) => (bits >> bit) & 1),
+);
+
+function decodeFeatures(bits: number): VcpuSetup['lacks'] {
+  return featureLists[bits]!;
+}
+
+function decodeVectors(input: Reader): number[] {
+  const count = input.u8();
+  return count === 0 ? [] : [...input.bytes(count)];
 }
 
 function encodeStep(out: Writer, step: ProgramStep): void {

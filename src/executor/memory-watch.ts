@@ -6,6 +6,8 @@ import type { MemoryChange } from '../case/observation.ts';
 /** Report at most so many changed words. */
 const changesMax = 16;
 const wordBytes = 8;
+/** A word is two of what is compared: 32-bit numbers need no objects. */
+const halfBytes = 4;
 /** Ranges begin and end with pages. */
 const pageBytes = 0x1000;
 
@@ -14,12 +16,17 @@ export class MemoryWatch {
   readonly #ranges: readonly { readonly start: number; readonly end: number }[];
   /** What memory should hold, at the same addresses. */
   readonly #expected: Buffer;
+  readonly #halves: Uint32Array;
+  readonly #expectedHalves: Uint32Array;
   #written: { start: number; end: number }[] = [];
 
   constructor(memory: Buffer, ranges: readonly { readonly start: number; readonly end: number }[]) {
     this.#memory = memory;
     this.#ranges = ranges;
-    this.#expected = Buffer.from(memory);
+    this.#expected = Buffer.alloc(memory.length);
+    memory.copy(this.#expected);
+    this.#halves = halvesOf(memory);
+    this.#expectedHalves = halvesOf(this.#expected);
   }
 
   /** Writes to the arena or the read-only slot as the host. */
@@ -60,12 +67,17 @@ export class MemoryWatch {
   #takeFromPage(page: number, changes: MemoryChange[]): void {
     const end = page + pageBytes;
     if (this.#memory.compare(this.#expected, page, end, page, end) === 0) return;
-    for (let at = page; at < end && changes.length < changesMax; at += wordBytes) {
-      const after = this.#memory.subarray(at, at + wordBytes);
-      const before = this.#expected.subarray(at, at + wordBytes);
-      if (after.equals(before)) continue;
-      changes.push({ gpa: gpaOf(at), before: Buffer.from(before), after: Buffer.from(after) });
+    const [halves, expected] = [this.#halves, this.#expectedHalves];
+    for (let half = page / halfBytes; half < end / halfBytes && changes.length < changesMax; half += 2) {
+      if (halves[half] === expected[half] && halves[half + 1] === expected[half + 1]) continue;
+      const at = half * halfBytes;
+      const before = Buffer.from(this.#expected.subarray(at, at + wordBytes));
+      changes.push({ gpa: gpaOf(at), before, after: Buffer.from(this.#memory.subarray(at, at + wordBytes)) });
     }
     this.#expected.copy(this.#memory, page, page, end);
   }
+}
+
+function halvesOf(buffer: Buffer): Uint32Array {
+  return new Uint32Array(buffer.buffer, buffer.byteOffset, buffer.length / halfBytes);
 }
