@@ -147,7 +147,7 @@ function encodeCall(step: CallStep, index: number, xen: boolean): ProgramCall {
   return { kind: 'call', sender, entry, registers, writes: fast ? noWrites : blockAt(gpa, inputEnd, tail) };
 }
 
-/** The guest's ring knows one way to call, and no call in it may leave the guest. */
+/** A plain call that KVM answers itself has none. */
 function entryOf({ mode, cpl, page, opcode, controlBits }: CallStep, xen: boolean): CallEntry | null {
   const isPlain = mode === 'long' && cpl === 0 && page === null && opcode === 'native';
   const mayLeave = xen || controlBits.includes(extendedCallBit);

@@ -11,7 +11,7 @@ import type { apicChanges, caseMsrs } from './limits.ts';
  * the same entries.
  */
 export const callRegisterBytes = 128;
-/** Bytes of the registers of a call with an entry of its own: RBX, RSI and RDI follow. */
+/** Bytes of the registers of a call that is given its entry: RBX, RSI and RDI follow. */
 export const entryRegisterBytes = 152;
 export const registerOffset = { rcx: 0, rdx: 8, r8: 16, rax: 24, xmm: 32, rbx: 128, rsi: 136, rdi: 144 } as const;
 
@@ -29,7 +29,7 @@ export const plainEntry: CallEntry = { mode: 'long', cpl: 0, page: null, opcode:
 export interface ProgramCall {
   readonly kind: 'call';
   readonly sender: number;
-  /** Null for the plain entry of a call whose answer does not leave the guest: those go through the guest's ring. */
+  /** Null for the plain entry of a call whose answer does not leave the guest. */
   readonly entry: CallEntry | null;
   /** `callRegisterBytes` bytes, or `entryRegisterBytes` with an entry. */
   readonly registers: Buffer;
@@ -80,7 +80,7 @@ export interface Program {
 export const vmmResult = 0x5a;
 
 /**
- * RFLAGS before a call with an entry of its own: CF, PF, ZF, SF and OF set, IOPL 3 so that `out` works at every CPL,
+ * RFLAGS before a call that is given its entry: CF, PF, ZF, SF and OF set, IOPL 3 so that `out` works at every CPL,
  * interrupts off. AF is clear because the SDM leaves open what `or` does to it.
  */
 export const entryFlags = 0x38c7n;

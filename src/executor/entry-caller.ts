@@ -1,10 +1,10 @@
 /**
- * Calls in any processor mode, at any CPL, through the hypercall page or with the other vendor's instruction. The host
- * sets every register, lets the vCPU run up to the exit behind the call, and compares every register.
+ * Calls that the ring cannot make: in 32-bit and 16-bit modes, and with the other vendor's instruction. The host sets
+ * every register, lets the vCPU run up to the exit behind the call, and compares every register.
  */
-import type { CallExit, GuestException, RegisterChange } from '../case/observation.ts';
+import type { GuestException, RegisterChange } from '../case/observation.ts';
 import { isRealMode } from '../case/limits.ts';
-import { type CallEntry, registerOffset, vmmResult } from '../case/program.ts';
+import type { CallEntry } from '../case/program.ts';
 import {
   entryCode,
   exceptionStubBytes,
@@ -20,16 +20,18 @@ import {
   quietGeneralRegisters,
   setEntrySpecialRegisters,
 } from '../guest/entry-registers.ts';
-import { registerPattern } from '../guest/image.ts';
 import { hostOffset, ports } from '../guest/memory-map.ts';
 import { Overlay } from '../guest/overlay.ts';
 import { type HypercallInstruction, withErrorCode } from '../guest/program.ts';
 import type { Vcpu } from '../kvm/kvm.ts';
 import * as uapi from '../kvm/uapi.ts';
+import { answerExit } from './call-exit.ts';
 import type { CallResult } from './call-result.ts';
+import type { VectorRegisters } from './vector-registers.ts';
 
 const pageHeadBytes = 16;
-const xmmCount = 16;
+/** Registers of struct kvm_regs, in its order. */
+const generalRegisters = Object.keys(uapi.regs);
 const RFLAGS_RF = 0x10000n;
 
 /** Where a call begins, where its hypercall instruction is, and what it must push to come back. */
@@ -49,19 +51,21 @@ interface Template {
 export class EntryCaller {
   readonly #memory: Buffer;
   readonly #instruction: HypercallInstruction;
-  readonly #hasAvx: boolean;
+  readonly #vectors: VectorRegisters;
+  readonly #instructionWords: { readonly native: number; readonly other: number };
   readonly #templates = new Map<string, Template>();
   /** What the general registers should be after the call, and what they are. */
   readonly #expected = Buffer.alloc(uapi.sizes.kvm_regs);
   readonly #actual = Buffer.alloc(uapi.sizes.kvm_regs);
-  readonly #before = Buffer.alloc(uapi.sizes.kvm_xsave);
-  readonly #after = Buffer.alloc(uapi.sizes.kvm_xsave);
+  readonly #expectedWords = wordsOf(this.#expected);
+  readonly #actualWords = wordsOf(this.#actual);
 
-  constructor(memory: Buffer, instruction: HypercallInstruction, hasAvx: boolean) {
+  constructor(memory: Buffer, instruction: HypercallInstruction, vectors: VectorRegisters) {
     this.#memory = memory;
     this.#instruction = instruction;
-    this.#hasAvx = hasAvx;
-    this.#fillQuietVectors();
+    this.#vectors = vectors;
+    const wordOf = (meant: HypercallInstruction): number => instructionBytes(meant).readUIntLE(0, 3);
+    this.#instructionWords = { native: wordOf(instruction), other: wordOf(otherInstruction(instruction)) };
   }
 
   /** The result of a call, or the description of an exit that does not belong to it. */
@@ -70,7 +74,7 @@ export class EntryCaller {
     if (place === null) return { result: null, exception: null, exit: 'no-code', registers: [] };
     this.#enter(vcpu, entry, registers, place);
     vcpu.run();
-    const exit = answered(vcpu);
+    const exit = answerExit(vcpu);
     if (exit !== null) vcpu.run();
     const { reason, port } = vcpu;
     vcpu.regs.copy(this.#actual);
@@ -84,7 +88,7 @@ export class EntryCaller {
       this.#expected.writeUInt32LE(this.#expected.readUInt32LE(uapi.regs.rsp) + place.pushBytes, uapi.regs.rsp);
     }
     const general = this.#generalChanges(exception === null);
-    const changes = [...general, ...this.#vectorChanges(vcpu), ...this.#codeChange(place)];
+    const changes = [...general, ...this.#vectors.changes(vcpu), ...this.#codeChange(place)];
     const result = exception === null ? this.#actual.readBigUInt64LE(uapi.regs.rax) : null;
     return { result, exception, exit, registers: changes };
   }
@@ -116,8 +120,7 @@ export class EntryCaller {
     expected.writeUInt32LE(place.start - codeBase(entry.mode), uapi.regs.rip);
     expected.copy(vcpu.regs);
     vcpu.setAllRegs();
-    registers.copy(this.#before, uapi.xsave.xmm, registerOffset.xmm, registerOffset.rbx);
-    vcpu.setXsave(this.#before);
+    this.#vectors.give(vcpu, registers);
   }
 
   #templateOf(entry: CallEntry): Template {
@@ -131,22 +134,6 @@ export class EntryCaller {
       this.#templates.set(key, template);
     }
     return template;
-  }
-
-  /** Everything but the registers that calls read: it is the same for all of them. */
-  #fillQuietVectors(): void {
-    const area = this.#before;
-    area.writeUInt16LE(0x37f, 0);
-    area.writeUInt32LE(0x1f80, uapi.xsave.mxcsr);
-    const { x87, sse, avx } = uapi.xstate;
-    area.writeBigUInt64LE(x87 | sse | (this.#hasAvx ? avx : 0n), uapi.xsave.header);
-    for (let half = 12; half < 2 * xmmCount; half++) {
-      area.writeBigUInt64LE(registerPattern(half + 0x10), uapi.xsave.xmm + 8 * half);
-    }
-    if (!this.#hasAvx) return;
-    for (let half = 0; half < 2 * xmmCount; half++) {
-      area.writeBigUInt64LE(registerPattern(half + 0x40), uapi.xsave.ymmHigh + 8 * half);
-    }
   }
 
   /** Reads what the exception pushed, and makes `general` the registers at the time of the exception. */
@@ -176,34 +163,18 @@ export class EntryCaller {
     actual.copy(expected, uapi.regs.rip, uapi.regs.rip, uapi.regs.rip + 8);
     if (hasResult) actual.copy(expected, uapi.regs.rax, uapi.regs.rax, uapi.regs.rax + 8);
     if (expected.equals(actual)) return [];
-    return Object.entries(uapi.regs).flatMap(([register, at]) => {
-      const [before, after] = [expected.readBigUInt64LE(at), actual.readBigUInt64LE(at)];
-      return before === after ? [] : [{ register, before, after }];
-    });
-  }
-
-  #vectorChanges(vcpu: Vcpu): RegisterChange[] {
-    vcpu.getXsave(this.#after);
     const changes: RegisterChange[] = [];
-    const compare = (start: number, nameOf: (register: number, half: number) => string): void => {
-      const end = start + 16 * xmmCount;
-      if (this.#before.compare(this.#after, start, end, start, end) === 0) return;
-      for (let half = 0; half < 2 * xmmCount; half++) {
-        const before = this.#before.readBigUInt64LE(start + 8 * half);
-        const after = this.#after.readBigUInt64LE(start + 8 * half);
-        if (before !== after) changes.push({ register: nameOf(half >> 1, half & 1), before, after });
-      }
-    };
-    compare(uapi.xsave.xmm, (register, half) => `xmm${register}.${half === 0 ? 'lo' : 'hi'}`);
-    if (this.#hasAvx) compare(uapi.xsave.ymmHigh, (register, half) => `ymm${register}.${half + 2}`);
+    for (const [index, register] of generalRegisters.entries()) {
+      const [before, after] = [this.#expectedWords[index]!, this.#actualWords[index]!];
+      if (before !== after) changes.push({ register, before, after });
+    }
     return changes;
   }
 
   /** Whether KVM rewrote the instruction (KVM_X86_QUIRK_FIX_HYPERCALL_INSN), which is then put back. */
   #codeChange({ start, instruction }: Place): RegisterChange[] {
     if (start !== entryCode.native && start !== entryCode.other) return [];
-    const meant = start === entryCode.native ? this.#instruction : otherInstruction(this.#instruction);
-    const before = instructionBytes(meant).readUIntLE(0, 3);
+    const before = this.#instructionWords[start === entryCode.native ? 'native' : 'other'];
     const after = this.#memory.readUIntLE(instruction, 3);
     if (before === after) return [];
     writeEntryInstructions(this.#memory, this.#instruction);
@@ -211,11 +182,6 @@ export class EntryCaller {
   }
 }
 
-/** Answers a hypercall that KVM handed to us, if the last exit is one. */
-function answered(vcpu: Vcpu): Exclude<CallExit, 'no-code'> | null {
-  const { reason } = vcpu;
-  if (reason === uapi.KVM_EXIT_XEN) vcpu.answerHypercall(uapi.kvmRun.xenResult, BigInt(vmmResult));
-  else if (reason === uapi.KVM_EXIT_HYPERV) vcpu.answerHypercall(uapi.kvmRun.hypervResult, BigInt(vmmResult));
-  else return null;
-  return reason === uapi.KVM_EXIT_XEN ? 'xen' : 'hyperv';
+function wordsOf(registers: Buffer): BigUint64Array {
+  return new BigUint64Array(registers.buffer, registers.byteOffset, registers.length / 8);
 }

@@ -5,17 +5,16 @@
 import { HV_X64_MSR_GUEST_OS_ID, HV_X64_MSR_HYPERCALL } from '../abi/hyperv.ts';
 import { APIC_DM_INIT, APIC_DM_NMI } from '../abi/lapic.ts';
 import type { VcpuSetup } from '../case/case.ts';
-import type { LapicChanges } from '../case/observation.ts';
-import {
-  type CallEntry,
-  callRegisterBytes,
-  type MemoryWrite,
-  type Program,
-  type ProgramAct,
-  type ProgramApic,
-  type ProgramCall,
-  type ProgramInit,
-  type ProgramMsr,
+import type { LapicChanges, RegisterChange } from '../case/observation.ts';
+import type {
+  CallEntry,
+  MemoryWrite,
+  Program,
+  ProgramAct,
+  ProgramApic,
+  ProgramCall,
+  ProgramInit,
+  ProgramMsr,
 } from '../case/program.ts';
 import { writeImage } from '../guest/image.ts';
 import * as map from '../guest/memory-map.ts';
@@ -23,32 +22,37 @@ import { area } from '../guest/memory-map.ts';
 import type { GuestCode } from '../guest/program.ts';
 import type { Kvm, Vm } from '../kvm/kvm.ts';
 import * as uapi from '../kvm/uapi.ts';
+import { answerExit } from './call-exit.ts';
 import { type CallResult, UnexpectedExit } from './call-result.ts';
+import { CallRing } from './call-ring.ts';
 import { EntryCaller } from './entry-caller.ts';
 import { GuestVcpu } from './guest-vcpu.ts';
 import { MemoryWatch } from './memory-watch.ts';
 import { type HypervCpuid, setUpVm } from './platform.ts';
 import { LostWakeUp, Receiver } from './receiver.ts';
-import { registerChanges } from './register-changes.ts';
+import { VcpuArea } from './vcpu-area.ts';
+import { VectorRegisters } from './vector-registers.ts';
 
 const noLog = { vectors: [], priorities: [] } as const;
 
-/** A vCPU and where its area of guest memory begins. */
+/** A vCPU and what belongs to it. */
 interface Member {
   readonly guest: GuestVcpu;
   readonly receiver: Receiver;
-  readonly base: number;
+  readonly ring: CallRing;
+  readonly area: VcpuArea;
 }
 
 export class GuestMachine implements Disposable {
   readonly #vm: Vm;
   readonly #memory: Buffer;
-  /** The same memory as 64-bit words: several times as fast to read as a Buffer. */
-  readonly #words: BigUint64Array;
   readonly #watch: MemoryWatch;
   readonly #code: GuestCode;
   readonly #members: Member[] = [];
+  /** What all vCPUs share: addresses are those of memory. */
+  readonly #shared: VcpuArea;
   readonly #entries: EntryCaller;
+  readonly #vectors: VectorRegisters;
   /** Last value of HV_X64_MSR_GUEST_OS_ID; null when a step has changed it. */
   #guestOsId: bigint | null = 0n;
   #isUsable = true;
@@ -57,23 +61,25 @@ export class GuestMachine implements Disposable {
   /** A VM for programs that have the platform of this one (`platformKey`). */
   constructor(kvm: Kvm, code: GuestCode, cpuid: HypervCpuid, { machine, vcpus }: Program) {
     this.#code = code;
+    this.#vectors = new VectorRegisters(cpuid.hasAvx);
     this.#vm = kvm.createVm();
     try {
       setUpVm(kvm, this.#vm, machine);
       this.#memory = this.#vm.addMemory(map.memslots);
-      this.#words = new BigUint64Array(this.#memory.buffer, this.#memory.byteOffset, this.#memory.length / 8);
+      this.#shared = new VcpuArea(this.#memory, 0);
       writeImage(this.#memory, code);
       const parts = { cpuid, hasLapic: machine.irqchip !== 'none', home: code.entry };
       for (const [position, setup] of vcpus.entries()) {
         const guest = new GuestVcpu(this.#vm, position, setup, parts);
         this.#members.push(this.#memberOf(guest, map.vcpuArea(position)));
+        this.#vectors.setUp(guest.vcpu);
       }
     } catch (error) {
       this[Symbol.dispose]();
       throw error;
     }
     this.#watch = new MemoryWatch(this.#memory, map.quietRanges);
-    this.#entries = new EntryCaller(this.#memory, code.instruction, cpuid.hasAvx);
+    this.#entries = new EntryCaller(this.#memory, code.instruction, this.#vectors);
   }
 
   /** False after an unexpected exit, or when a vCPU was given up. */
@@ -123,15 +129,20 @@ export class GuestMachine implements Disposable {
   }
 
   /**
-   * Issues calls, at most `map.ringEntries`, by one vCPU; one KVM_RUN.
+   * Issues calls, at most `map.ringEntries`, by one vCPU; one KVM_RUN, and one more for each call that leaves the guest.
    *
    * @throws UnexpectedExit
    */
   call(sender: number, calls: readonly ProgramCall[]): CallResult[] {
     const member = this.#members[sender]!;
     this.putCalls(sender, calls);
-    this.#command(member, map.commands.calls);
-    member.guest.vcpu.run();
+    member.area.put(area.command, map.commands.calls);
+    const { vcpu } = member.guest;
+    vcpu.run();
+    for (let exit = answerExit(vcpu); exit !== null; exit = answerExit(vcpu)) {
+      if (!member.ring.noteExit(exit)) break;
+      vcpu.run();
+    }
     const results = this.resultsOf(sender, calls.length);
     const exit = this.describeUnexpectedExit(sender);
     if (exit !== null) throw new UnexpectedExit(exit, results);
@@ -143,19 +154,12 @@ export class GuestMachine implements Disposable {
     const member = this.#members[sender]!;
     member.receiver.forget();
     member.guest.goHome();
-    const input = member.base + area.input;
-    for (let index = 0; index < calls.length; index++) {
-      this.#memory.set(calls[index]!.registers, input + index * callRegisterBytes);
-    }
-    this.#put(member, area.cursor, BigInt(input));
-    this.#put(member, area.end, BigInt(input + calls.length * callRegisterBytes));
+    member.ring.put(calls);
   }
 
   /** What came of the calls in a vCPU's ring, of which there were `count`; fewer when it was stopped. */
   resultsOf(sender: number, count: number): CallResult[] {
-    const member = this.#members[sender]!;
-    const done = Number(this.#get(member, area.cursor) - BigInt(member.base + area.input)) / callRegisterBytes;
-    return this.#readResults(member, Math.max(0, Math.min(count, Math.floor(done))));
+    return this.#members[sender]!.ring.results(count);
   }
 
   /**
@@ -165,26 +169,23 @@ export class GuestMachine implements Disposable {
   start(
     position: number,
     command: keyof typeof map.commands,
-    words: readonly (readonly [offset: number, value: bigint])[],
+    words: readonly (readonly [offset: number, value: number])[],
   ): Promise<boolean> {
     const member = this.#members[position]!;
     member.guest.goHome();
-    for (const [offset, value] of words) this.#put(member, offset, value);
-    this.#command(member, map.commands[command]);
+    for (const [offset, value] of words) member.area.put(offset, value);
+    member.area.put(area.command, map.commands[command]);
     return member.guest.vcpu.runInterruptibly();
   }
 
   /** How many rounds a vCPU goes before each call of its ring; they stay until they are set anew. */
   putSpins(sender: number, spins: readonly number[]): void {
-    const member = this.#members[sender]!;
-    for (const [index, count] of spins.entries()) {
-      this.#put(member, area.results + index * callRegisterBytes + map.resultEntry.spins, BigInt(count));
-    }
+    this.#members[sender]!.ring.putSpins(spins);
   }
 
   /** Sets a word that all vCPUs share. */
-  share(address: number, value: bigint): void {
-    this.#words[address >>> 3] = value;
+  share(address: number, value: number): void {
+    this.#shared.put(address, value);
   }
 
   guestAt(position: number): GuestVcpu {
@@ -206,6 +207,13 @@ export class GuestMachine implements Disposable {
     throw new UnexpectedExit(`vCPU ${sender}: ${result}`);
   }
 
+  /** What calls through the ring of a vCPU changed of the registers that the ring does not have. */
+  upperHalfChanges(position: number): readonly RegisterChange[] {
+    const changes = this.#vectors.upperChanges(this.#members[position]!.guest.vcpu);
+    if (changes.length > 0) this.spoil();
+    return changes;
+  }
+
   /** Lets a vCPU take what is pending. */
   openWindow(position: number): void {
     this.#members[position]!.receiver.openWindow();
@@ -225,14 +233,14 @@ export class GuestMachine implements Disposable {
   /** Starts a vCPU as `start` does, where it halts with interrupts on: nobody has asked it to stop, and it is on its way. */
   halt(position: number): Promise<boolean> {
     return this.start(position, 'halt', [
-      [area.stop, 0n],
-      [area.halting, 0n],
+      [area.stop, 0],
+      [area.halting, 0],
     ]);
   }
 
   /** Whether a vCPU that was started with `halt` has come to its `sti; hlt`. */
   isHalting(position: number): boolean {
-    return this.#get(this.#members[position]!, area.halting) !== 0n;
+    return this.#members[position]!.area.get(area.halting) !== 0;
   }
 
   /** Sends the NMI that makes a halted vCPU take what is pending and exit. */
@@ -243,10 +251,11 @@ export class GuestMachine implements Disposable {
   /** Vectors whose handlers ran on a vCPU since the last call of this, in order; and PPR at their beginning if logged. */
   takeLog(position: number, { logsPpr }: VcpuSetup): { vectors: readonly number[]; priorities: readonly number[] } {
     const member = this.#members[position]!;
-    const length = Math.min(this.#memory.readUInt32LE(member.base + area.logLength), map.logBytesMax);
+    const length = Math.min(member.area.get(area.logLength), map.logBytesMax);
     if (length === 0) return noLog;
-    this.#put(member, area.logLength, 0n);
-    const bytesAt = (offset: number) => [...this.#memory.subarray(member.base + offset, member.base + offset + length)];
+    member.area.put(area.logLength, 0);
+    const { base } = member.area;
+    const bytesAt = (offset: number) => [...this.#memory.subarray(base + offset, base + offset + length)];
     return { vectors: bytesAt(area.log), priorities: logsPpr ? bytesAt(area.priorities) : [] };
   }
 
@@ -291,13 +300,9 @@ export class GuestMachine implements Disposable {
   }
 
   #memberOf(guest: GuestVcpu, base: number): Member {
-    const words = this.#words;
-    const vcpuArea = {
-      base,
-      put: (offset: number, value: bigint) => void (words[(base + offset) >>> 3] = value),
-      get: (offset: number) => words[(base + offset) >>> 3]!,
-    };
-    return { guest, base, receiver: new Receiver(guest, vcpuArea, this.#code) };
+    const own = new VcpuArea(this.#memory, base);
+    const ring = new CallRing(this.#memory, base, this.#code);
+    return { guest, ring, area: own, receiver: new Receiver(guest, own, this.#code) };
   }
 
   async #receive(position: number, action: (receiver: Receiver) => Promise<boolean>): Promise<void> {
@@ -315,35 +320,6 @@ export class GuestMachine implements Disposable {
   #refuseUnexpectedExit(position: number): void {
     const exit = this.describeUnexpectedExit(position);
     if (exit !== null) throw new UnexpectedExit(exit);
-  }
-
-  #command(member: Member, command: bigint): void {
-    this.#put(member, area.command, command);
-  }
-
-  #put(member: Member, offset: number, value: bigint): void {
-    this.#words[(member.base + offset) >>> 3] = value;
-  }
-
-  #get(member: Member, offset: number): bigint {
-    return this.#words[(member.base + offset) >>> 3]!;
-  }
-
-  #readResults(member: Member, count: number): CallResult[] {
-    const changes = registerChanges(this.#memory, member.base, count);
-    const results: CallResult[] = [];
-    for (let index = 0; index < count; index++) {
-      const entry = (member.base + area.results + index * callRegisterBytes) >>> 3;
-      const exception = Number(this.#words[entry + map.resultEntry.exception / 8]!);
-      const rip = Number(this.#words[entry + map.resultEntry.exceptionRip / 8]!);
-      results.push({
-        result: exception === 0 ? this.#words[entry + map.resultEntry.rax / 8]! : null,
-        exception: exception === 0 ? null : { vector: exception - 1, ripOffset: rip - this.#code.hypercall },
-        exit: null,
-        registers: changes?.get(index) ?? [],
-      });
-    }
-    return results;
   }
 }
 

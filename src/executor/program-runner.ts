@@ -5,11 +5,13 @@
 import type { Program, ProgramAct, ProgramCall, ProgramRun, ProgramStep } from '../case/program.ts';
 import type { LapicChanges, Observation, StepObservation } from '../case/observation.ts';
 import { type CallResult, noCall, UnexpectedExit } from './call-result.ts';
+import { fitsRing } from './call-ring.ts';
 import type { GuestMachine } from './guest-machine.ts';
 import { HaltedVcpus } from './halted.ts';
 
 /** KVM reads at most this much of an input block: 24 bytes and 64 banks. */
 const blockBytesMax = 24 + 8 * 64;
+const pageBytes = 0x1000;
 /** A step that the host makes while no vCPU runs. */
 type Change = Exclude<ProgramStep, ProgramCall | ProgramRun | ProgramAct>;
 /** What the handlers of all vCPUs logged during a step. */
@@ -24,6 +26,8 @@ export class ProgramRunner {
   readonly #steps: StepObservation[] = [];
   /** vCPUs that got INIT: they run no more. */
   readonly #initialized = new Set<number>();
+  /** The last step of each vCPU that called through its ring. */
+  readonly #lastCalls = new Map<number, number>();
   readonly #noLogs: Logs;
 
   constructor(machine: GuestMachine, program: Program, isExact: boolean) {
@@ -45,8 +49,14 @@ export class ProgramRunner {
     let stopped: string | null = null;
     try {
       await this.#threads.start(this.#halted);
-      for (let at = 0; at < this.#program.steps.length;) at += await this.#runFrom(at);
+      const { steps } = this.#program;
+      for (let at = 0; at < steps.length;) {
+        // Nothing has to be waited for where all is done on this thread.
+        if (steps[at]!.kind === 'call' && this.#halted.length === 0) at += this.#callFrom(at);
+        else await this.#step(steps[at++]!);
+      }
       await this.#threads.stop(this.#halted);
+      this.#lookAtUpperHalves();
     } catch (error) {
       if (!(error instanceof UnexpectedExit)) throw error;
       for (const call of error.completed) this.#record(call, this.#noLogs);
@@ -55,28 +65,19 @@ export class ProgramRunner {
     return { vpIndexes, steps: this.#steps, lapics: stopped === null ? this.#lapics() : [], memory: [], stopped };
   }
 
-  /** Runs the step at `index` and those that go with it; how many that were. */
-  async #runFrom(index: number): Promise<number> {
-    const { steps } = this.#program;
-    const step = steps[index]!;
-    if (this.#halted.length > 0 && step.kind !== 'run' && step.kind !== 'act') {
-      await this.#stepFenced(step);
-      return 1;
-    }
-    if (step.kind !== 'call') {
-      await this.#recordChange(step);
-      return 1;
-    }
-    const calls = this.#isExact ? [step] : groupFrom(steps, index);
+  /** Makes the call at `index` and those that go with it; how many that were. */
+  #callFrom(index: number): number {
+    const calls = groupFrom(this.#program.steps, index, this.#isExact ? 1 : Infinity);
     for (const result of this.#make(calls)) this.#record(result, this.#noLogs);
     return calls.length;
   }
 
-  /** A step that is no call. */
-  async #recordChange(step: Exclude<ProgramStep, ProgramCall>): Promise<void> {
-    if (step.kind !== 'run' && step.kind !== 'act') return this.#record(this.#change(step), this.#noLogs);
+  /** A step that is no call, or one while others halt. */
+  async #step(step: ProgramStep): Promise<void> {
     if (step.kind === 'act') await this.#machine.act(step);
-    else await this.#goOn();
+    else if (step.kind === 'run') await this.#goOn();
+    else if (step.kind === 'call' || this.#halted.length > 0) return this.#stepFenced(step);
+    else return this.#record(this.#change(step), this.#noLogs);
     this.#record(null, this.#takeLogs());
   }
 
@@ -98,7 +99,11 @@ export class ProgramRunner {
   #make(calls: readonly ProgramCall[]): CallResult[] {
     for (const call of calls) this.#machine.write(call.writes);
     const { entry, sender, registers } = calls[0]!;
-    return entry === null ? this.#machine.call(sender, calls) : [this.#machine.enter(sender, entry, registers)];
+    if (entry === null || fitsRing(entry)) {
+      this.#lastCalls.set(sender, this.#steps.length + calls.length - 1);
+      return this.#machine.call(sender, calls);
+    }
+    return [this.#machine.enter(sender, entry, registers)];
   }
 
   /** One step while others halt: its vCPU comes out of its own halt, and everybody is fenced behind it. */
@@ -120,12 +125,24 @@ export class ProgramRunner {
     }
   }
 
+  /** A change shows at the last call of its vCPU: once for a program is often enough to look for what never happens. */
+  #lookAtUpperHalves(): void {
+    for (const [sender, index] of this.#lastCalls) {
+      const changes = this.#machine.upperHalfChanges(sender);
+      const step = this.#steps[index]!;
+      if (changes.length > 0) this.#steps[index] = { ...step, registers: [...step.registers, ...changes] };
+    }
+  }
+
   #takeLogs(): Logs {
-    const logs = this.#program.vcpus.map((setup, position) => this.#machine.takeLog(position, setup));
-    return {
-      arrivals: logs.map(({ vectors }) => vectors),
-      priorities: logs.map(({ priorities }) => priorities),
-    };
+    const arrivals: (readonly number[])[] = [];
+    const priorities: (readonly number[])[] = [];
+    for (const [position, setup] of this.#program.vcpus.entries()) {
+      const log = this.#machine.takeLog(position, setup);
+      arrivals.push(log.vectors);
+      priorities.push(log.priorities);
+    }
+    return { arrivals, priorities };
   }
 
   #record(call: CallResult | null, { arrivals, priorities }: Logs): void {
@@ -146,24 +163,27 @@ export class ProgramRunner {
   }
 }
 
-/** The calls from `index` on that can go into one KVM_RUN and still do what they do one by one. */
-export function groupFrom(steps: Program['steps'], index: number): ProgramCall[] {
+/** The calls from `index` on that can go into one KVM_RUN and still do what they do one by one; at most `callsMax`. */
+export function groupFrom(steps: Program['steps'], index: number, callsMax = Infinity): ProgramCall[] {
   const group: ProgramCall[] = [];
-  /** Where the blocks of the group start; each may be read up to `blockBytesMax` further. */
-  const starts: number[] = [];
-  for (let at = index; at < steps.length; at++) {
+  /** What the group's calls may read or execute: a later write must not come in between. */
+  const used: { readonly start: number; readonly end: number }[] = [];
+  for (let at = index; at < steps.length && group.length < callsMax; at++) {
     const step = steps[at]!;
-    if (step.kind !== 'call' || (group.length > 0 && (step.entry !== null || step.sender !== group[0]!.sender))) break;
+    if (step.kind !== 'call') break;
+    if (group.length > 0 && (!fitsRing(step.entry) || step.sender !== group[0]!.sender)) break;
     // Without a write the call is fast or its block lies outside of RAM; what is written lies in RAM.
     const [write] = step.writes;
     if (write !== undefined) {
       const gpa = Number(write.gpa);
       const end = gpa + write.bytes.length;
-      if (starts.some((start) => gpa < start + blockBytesMax && end > start)) break;
-      starts.push(gpa);
+      if (used.some((one) => gpa < one.end && end > one.start)) break;
+      used.push({ start: gpa, end: gpa + blockBytesMax });
     }
+    const page = step.entry?.page ?? null;
+    if (page !== null) used.push({ start: Number(page), end: Number(page) + pageBytes });
     group.push(step);
-    if (step.entry !== null) break;
+    if (!fitsRing(step.entry)) break;
   }
   return group;
 }

@@ -78,9 +78,9 @@ export class Race {
   #startRunners({ calls }: RaceSteps): ThreadedVcpu[] {
     const sent = bySender(calls);
     const spinning = this.#positionsOf('spinning');
-    const parties = BigInt(sent.size + spinning.length);
-    this.#machine.share(map.race.arrived, 0n);
-    this.#machine.share(map.race.done, 0n);
+    const parties = sent.size + spinning.length;
+    this.#machine.share(map.race.arrived, 0);
+    this.#machine.share(map.race.done, 0);
     for (const [sender, own] of sent) {
       this.#machine.putCalls(sender, own);
       const spins = own.map(({ index }) => this.#schedule.spins[index]!);
@@ -91,9 +91,9 @@ export class Race {
       if (!spinning.includes(position)) return [];
       return [
         this.#start(position, 'spin', [
-          [area.senders, BigInt(sent.size)],
-          [area.flickers, BigInt(this.#schedule.flickers[position]!)],
-          [area.tprClass, BigInt(this.#program.vcpus[position]!.tpr)],
+          [area.senders, sent.size],
+          [area.flickers, Number(this.#schedule.flickers[position]!)],
+          [area.tprClass, this.#program.vcpus[position]!.tpr],
         ]),
       ];
     });

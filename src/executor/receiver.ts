@@ -12,19 +12,13 @@ import { area } from '../guest/memory-map.ts';
 import { eoiMsr, type GuestCode, pprMsr } from '../guest/program.ts';
 import type { GuestVcpu } from './guest-vcpu.ts';
 import { ThreadedVcpu } from './threaded-vcpu.ts';
+import type { VcpuArea } from './vcpu-area.ts';
 
 /** How long a vCPU in `hlt` may take to wake up although it has something to take: milliseconds in which we get on. */
 const lostAfterMs = 5_000;
 
 /** Looks after which a vCPU that ran a handler and did not come back has taken its vector in front of `hlt`. */
 const tookBeforeHltAfter = 300;
-
-/** A place in guest memory that holds 64-bit words: one vCPU's area. */
-export interface VcpuArea {
-  readonly base: number;
-  put(offset: number, value: bigint): void;
-  get(offset: number): bigint;
-}
 
 export class Receiver {
   readonly #guest: GuestVcpu;
@@ -43,10 +37,10 @@ export class Receiver {
   setUp(setup: VcpuSetup): void {
     this.#setup = setup;
     this.forget();
-    for (const offset of [area.logLength, area.depth, area.enter, area.assist]) this.#area.put(offset, 0n);
-    this.#area.put(area.stack, BigInt(this.#area.base + area.interruptStackTop));
-    this.#area.put(area.eoiMsr, BigInt.asUintN(64, BigInt(eoiMsr(setup))));
-    this.#area.put(area.pprMsr, BigInt.asUintN(64, BigInt(pprMsr(setup))));
+    for (const offset of [area.logLength, area.depth, area.enter, area.assist]) this.#area.put(offset, 0);
+    this.#area.put(area.stack, this.#area.base + area.interruptStackTop);
+    this.#area.put(area.eoiMsr, eoiMsr(setup));
+    this.#area.put(area.pprMsr, pprMsr(setup));
   }
 
   /** It waits no more: somebody else has it do something. */
@@ -64,11 +58,11 @@ export class Receiver {
     this.forget();
     switch (step.act) {
       case 'enter':
-        this.#area.put(area.enter, 1n);
+        this.#area.put(area.enter, 1);
         this.#guest.mayBeInService = true;
         this.#run(map.commands.window);
         // Nothing was taken, or it would be clear.
-        this.#area.put(area.enter, 0n);
+        this.#area.put(area.enter, 0);
         return true;
       case 'leave':
         this.#run(map.commands.leave);
@@ -100,7 +94,7 @@ export class Receiver {
         break;
       case 'sti-shadow':
       case 'mov-ss-shadow': {
-        const place = { rip: this.#code.closing, rsp: Number(this.#area.get(area.stack)) };
+        const place = { rip: this.#code.closing, rsp: this.#area.get(area.stack) };
         this.#guest.standInShadow(waitedAt === 'sti-shadow' ? 'sti' : 'mov-ss', place);
         this.#guest.vcpu.run();
       }
@@ -112,7 +106,7 @@ export class Receiver {
     this.#run(map.commands.window);
   }
 
-  #run(command: bigint): void {
+  #run(command: number): void {
     this.#guest.goHome();
     this.#area.put(area.command, command);
     this.#guest.vcpu.run();
@@ -132,10 +126,10 @@ export class Receiver {
     // Without Hyper-V it is the APIC's register, as for the EOI of handlers.
     const viaMsr = by === 'hv-msr' && !lacks.includes('hyperv') ? (isEoi ? HV_X64_MSR_EOI : HV_X64_MSR_TPR) : null;
     const own = apic === 'x2apic' ? x2apicMsr(offset) : -1;
-    this.#area.put(area.registerAt, BigInt.asUintN(64, BigInt(by === 'cr8' ? 0 : (viaMsr ?? own))));
-    this.#area.put(area.registerPage, APIC_DEFAULT_PHYS_BASE + BigInt(offset));
-    this.#area.put(area.registerValue, BigInt(isEoi ? 0 : by === 'cr8' ? tpr : tpr << 4));
-    this.#area.put(area.opens, open ? 1n : 0n);
+    this.#area.put(area.registerAt, by === 'cr8' ? 0 : (viaMsr ?? own));
+    this.#area.put(area.registerPage, Number(APIC_DEFAULT_PHYS_BASE) + offset);
+    this.#area.put(area.registerValue, isEoi ? 0 : by === 'cr8' ? tpr : tpr << 4);
+    this.#area.put(area.opens, open ? 1 : 0);
     this.#run(map.commands.write);
   }
 

@@ -144,6 +144,16 @@ export class Assembler {
     return this.#emit(REX_R | 0x40, 0x0f, 0x22, 0xc0);
   }
 
+  /** `lea register, memory`. */
+  loadAddress(register: Register, operand: Operand): this {
+    return this.#withOperand(REX_W, [0x8d], register, operand);
+  }
+
+  /** `int vector`. */
+  interrupt(vector: number): this {
+    return this.#emit(0xcd, vector);
+  }
+
   /** `add rsp, immediate` of 8 bits. */
   addRsp(value: number): this {
     return this.#emit(REX_W, 0x83, 0xc4, value);
@@ -234,8 +244,6 @@ export class Assembler {
     return this;
   }
 
-  pushfq = (): this => this.#emit(0x9c);
-  popfq = (): this => this.#emit(0x9d);
   iretq = (): this => this.#emit(REX_W, 0xcf);
   sti = (): this => this.#emit(0xfb);
   cli = (): this => this.#emit(0xfa);

@@ -7,7 +7,7 @@ import { sregs } from '../kvm/uapi.ts';
 import * as map from './memory-map.ts';
 import { area, selectors, shared } from './memory-map.ts';
 import { writeEntryTables } from './entry-image.ts';
-import { type GuestCode, quietXmmBefore } from './program.ts';
+import { type GuestCode, NMI, quietXmmBefore } from './program.ts';
 
 /** Present, writable, user, accessed, dirty: set from the start so that the CPU never writes to a table. */
 const pageFlags = 0x67n;
@@ -20,7 +20,7 @@ const gib = 0x4000_0000n;
 /** Writes page tables, descriptors, code and every vCPU's area into zeroed guest memory. */
 export function writeImage(memory: Buffer, code: GuestCode): void {
   writePageTables(memory);
-  writeDescriptors(memory);
+  writeDescriptors(memory, code);
   writeEntryTables(memory, code.instruction);
   code.code.copy(memory, shared.code);
   code.stubs.copy(memory, shared.stubs);
@@ -41,28 +41,34 @@ function writePageTables(memory: Buffer): void {
   );
 }
 
-function writeDescriptors(memory: Buffer): void {
+function writeDescriptors(memory: Buffer, { returnHandler }: GuestCode): void {
   // Type 0xb code and 0x3 data: accessed already, so that loading them writes nothing.
   memory.writeBigUInt64LE(0x00af_9b00_0000_ffffn, shared.gdt + selectors.code);
   memory.writeBigUInt64LE(0x00cf_9300_0000_ffffn, shared.gdt + selectors.data);
   memory.writeBigUInt64LE(0x00cf_9b00_0000_ffffn, shared.gdt + selectors.code32);
+  for (const cpl of [0, 1, 2, 3]) {
+    const { long, compat, stack } = map.callerSelectors(cpl);
+    const put = (selector: number, descriptor: bigint) =>
+      memory.writeBigUInt64LE(descriptor | (BigInt(cpl) << 45n), shared.gdt + selector - cpl);
+    put(long, 0x00af_9b00_0000_ffffn);
+    put(compat, 0x00cf_9b00_0000_ffffn);
+    put(stack, 0x00cf_9300_0000_ffffn);
+  }
   for (let vector = 0; vector < 256; vector++) {
     const gate = shared.idt + 16 * vector;
-    const handler = shared.stubs + map.stubBytes * vector;
+    const isReturn = vector === map.returnVector;
+    const handler = isReturn ? returnHandler : shared.stubs + map.stubBytes * vector;
     memory.writeUInt16LE(handler & 0xffff, gate);
     memory.writeUInt16LE(selectors.code, gate + 2);
-    // Interrupts nest on the stack that the guest program has; exceptions and NMI have one of their own (IST 1).
-    memory.writeUInt8(vector >= 0x10 ? 0 : 1, gate + 4);
-    memory.writeUInt8(0x8e, gate + 5);
+    // Interrupts nest on the stack that the guest program has; exceptions and NMI have stacks of their own (IST 1 and 2).
+    memory.writeUInt8(vector >= 0x10 ? 0 : vector === NMI ? 2 : 1, gate + 4);
+    memory.writeUInt8(isReturn ? 0xee : 0x8e, gate + 5);
     memory.writeUInt16LE(handler >>> 16, gate + 6);
   }
 }
 
 function writeArea(memory: Buffer, base: number): void {
   const put = (offset: number, value: bigint) => memory.writeBigUInt64LE(value, base + offset);
-  put(area.flagsBeforeAddress, BigInt(base + area.flagsBefore));
-  put(area.flagsStackTopAddress, BigInt(base + area.flagsStackTop));
-  put(area.flagsBefore, flagsBefore);
   map.quietRegisters.forEach((_, index) => put(area.registersBefore + 8 * index, registerPattern(index + 1)));
   for (let xmm = map.quietXmm.first; xmm <= map.quietXmm.last; xmm++) {
     put(quietXmmBefore(xmm), registerPattern(2 * xmm + 0x10));
@@ -70,6 +76,7 @@ function writeArea(memory: Buffer, base: number): void {
   }
   const tss = area.tss;
   put(tss + 0x24, BigInt(base + area.exceptionStackTop));
+  put(tss + 0x2c, BigInt(base + area.nmiStackTop));
   put(area.stack, BigInt(base + area.interruptStackTop));
 }
 
@@ -93,7 +100,8 @@ export function setSpecialRegisters(buffer: Buffer, position: number): void {
   };
   segment(sregs.cs, selectors.code, 0xb, { l: 1, db: 0 });
   for (const data of [sregs.ds, sregs.es, sregs.fs, sregs.ss]) segment(data, selectors.data, 0x3, { l: 0, db: 1 });
-  segment(sregs.gs, selectors.data, 0x3, { l: 0, db: 1, base });
+  // With a selector it would lose its base where a caller of another CPL is gone to.
+  segment(sregs.gs, 0, 0x3, { l: 0, db: 1, base });
   buffer.writeBigUInt64LE(base + BigInt(area.tss), sregs.tr);
   buffer.writeUInt32LE(0x67, sregs.tr + 8);
   buffer.writeUInt16LE(selectors.tss, sregs.tr + 12);

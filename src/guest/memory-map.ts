@@ -8,7 +8,10 @@ import { callRegisterBytes } from '../case/program.ts';
 
 const page = 0x1000;
 
-/** Structures that all vCPUs share. Nobody writes them after the VM is made. */
+/**
+ * Structures that all vCPUs share. Nobody writes them after the VM is made. Each VMRUN costs an emulated CPU its translations
+ * of addresses, so what calls through the ring need lies in as few pages as may be: the GDT is in the page of the code.
+ */
 export const shared = {
   pml4: 0x1000,
   pdpt: 0x2000,
@@ -16,9 +19,9 @@ export const shared = {
   lowDirectory: 0x3000,
   /** Page directory of the fourth GiB, for the APIC page. */
   apicDirectory: 0x4000,
-  gdt: 0x5000,
   idt: 0x6000,
   code: 0x7000,
+  gdt: 0x7f00,
   /** One stub per vector, `stubBytes` each. */
   stubs: 0x8000,
   /** Page directory of 32-bit paging. */
@@ -33,6 +36,16 @@ export const stubBytes = 16;
 
 /** Selectors of the GDT; a 64-bit TSS takes two places. */
 export const selectors = { code: 0x08, data: 0x10, tss: 0x18, code32: 0x28 } as const;
+
+/** Selectors of callers in the ring, which come to their CPL by `iretq`: 64-bit code, 32-bit code and a stack for each. */
+export function callerSelectors(cpl: number): {
+  readonly long: number;
+  readonly compat: number;
+  readonly stack: number;
+} {
+  const first = 0x40 + 0x20 * cpl + cpl;
+  return { long: first, compat: first + 0x08, stack: first + 0x10 };
+}
 
 /** Stack of a call with an entry of its own; one such call runs at a time. */
 export const entryStack = { start: 0xc000, top: 0xd000 } as const;
@@ -49,15 +62,29 @@ export function vcpuArea(position: number): number {
 
 /** Entries of a ring; a batch of calls has at most so many. */
 export const ringEntries = caseLimits.steps;
-const ringBytes = ringEntries * callRegisterBytes;
+
+/**
+ * An entry of the ring: the registers that a call gives and its frame go in; the same registers come out, then those that
+ * no call uses: general ones, RFLAGS, XMM14 and XMM15; and XMM6..XMM13.
+ */
+export const ringEntry = {
+  input: 0,
+  frame: callRegisterBytes,
+  output: 2 * callRegisterBytes,
+  registers: 3 * callRegisterBytes,
+  xmm: 4 * callRegisterBytes,
+} as const;
+export const ringEntryBytes = 5 * callRegisterBytes;
+const ringBytes = ringEntries * ringEntryBytes;
 
 /** Byte offsets within a vCPU's area: words of 8 bytes unless a size is given. */
 export const area = {
   /** What to do next: one of `commands`. */
   command: 0x00,
-  /** Address of the current entry of the input ring, and of the entry at which to stop. */
+  /** Address of the current entry of the ring, and of the entry at which to stop; and where what comes of it goes. */
   cursor: 0x08,
   end: 0x10,
+  resultCursor: 0x60,
   /** MSR that handlers write for EOI, 0 for the xAPIC's register, or -1 for none. */
   eoiMsr: 0x18,
   /** Number of bytes in the log. */
@@ -69,17 +96,10 @@ export const area = {
   /** Scratch of the guest program. */
   savedRax: 0x38,
   savedRsp: 0x40,
-  /** Exception of the current call: 0, or vector + 1; and the RIP that it pushed. */
+  savedFlags: 0x48,
+  /** What the current call ended with: vector + 1 of the interrupt behind it or of its exception, and the RIP that it pushed. */
   exception: 0x50,
   exceptionRip: 0x58,
-  /** RFLAGS before each call; `popfq` reads it. */
-  flagsBefore: 0x60,
-  /** `pushfq` writes here; the word above is the stack top for it. */
-  flagsStack: 0x68,
-  flagsStackTop: 0x70,
-  /** Addresses that `mov rsp` takes its value from. */
-  flagsBeforeAddress: 0x78,
-  flagsStackTopAddress: 0x80,
   /** Top of the stack on which interrupts nest: the frame of the innermost handler that the vCPU stays in. */
   stack: 0x1b0,
   /** Number of handlers that it stays in. */
@@ -103,44 +123,66 @@ export const area = {
   /** Of a spinning one: whether it raises its TPR all the time, and the class to which it lowers it again. */
   flickers: 0x210,
   tprClass: 0x218,
+  tss: 0x240,
+  /** An NMI has a stack of its own: it may come while an exception is looked at. */
+  nmiStackTop: 0x380,
+  exceptionStackTop: 0x400,
+  /** What came of each call of the ring. */
+  results: 0x800,
   /** Vectors in the order of their handlers, one byte each. */
   log: 0x1000,
-  tss: 0x2000,
-  exceptionStackTop: 0x4000,
-  /** Input ring, and rings of what the registers were afterwards; entries are `callRegisterBytes` apart. */
-  input: 0x4000,
-  output: 0x4000 + ringBytes,
-  outputRegisters: 0x4000 + 2 * ringBytes,
-  outputXmm: 0x4000 + 3 * ringBytes,
-  results: 0x4000 + 4 * ringBytes,
+  ring: 0x2000,
   /** The VP assist page. */
-  assist: 0x4000 + 5 * ringBytes,
+  assist: 0x2000 + ringBytes,
   /** PPR at the start of each handler of the log, one byte each. */
-  priorities: 0x5000 + 5 * ringBytes,
-  interruptStackTop: 0x9000 + 5 * ringBytes,
+  priorities: 0x3000 + ringBytes,
+  interruptStackTop: 0x7000 + ringBytes,
 } as const;
 export const logBytesMax = 0xf00;
 
-/** Entry of `outputRegisters`: these registers, RFLAGS, XMM14 and XMM15. */
+/**
+ * The frame of a call: what `iretq` pops to come to the caller's mode, CPL and instruction; the other registers that a call
+ * may give; and the word on the caller's stack, where a call through the page returns to.
+ */
+export const frameEntry = {
+  rip: 0,
+  cs: 8,
+  rflags: 16,
+  rsp: 24,
+  ss: 32,
+  rbx: 40,
+  rsi: 48,
+  rdi: 56,
+  stack: 64,
+  /** How often the guest goes round in a circle before the call. */
+  spins: 72,
+} as const;
+/** The interrupt behind a call, with which its caller comes back to the ring. Below 0x10, so that it is nobody's IPI. */
+export const returnVector = 15;
+
+/** `ringEntry.registers`: these registers, RFLAGS, XMM14 and XMM15. */
 export const quietRegisters = ['rbx', 'rsi', 'rdi', 'rbp', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15'] as const;
+/** Those of them that some calls give; they come first. */
+export const givenRegisters = ['rbx', 'rsi', 'rdi'] as const;
 export const outputFlagsOffset = 8 * quietRegisters.length;
 export const outputHighXmmOffset = outputFlagsOffset + 8;
-/** Entry of `outputXmm`: XMM6..XMM13. */
+/** `ringEntry.xmm`: XMM6..XMM13. */
 export const quietXmm = { first: 6, last: 15, lastInOutputXmm: 13 } as const;
-/** Entry of `results`; `spins` is how often the guest goes round in a circle before the call. */
-export const resultEntry = { rax: 0, rsp: 8, exception: 16, exceptionRip: 24, spins: 32 } as const;
+/** Entry of `results`. */
+export const resultEntry = { rax: 0, rsp: 8, exception: 16, exceptionRip: 24 } as const;
+export const resultBytes = 32;
 
 /** Values of `command`. */
 export const commands = {
-  calls: 1n,
-  window: 2n,
-  halt: 3n,
-  write: 4n,
-  leave: 5n,
-  open: 6n,
-  haltOnce: 7n,
-  race: 8n,
-  spin: 9n,
+  calls: 1,
+  window: 2,
+  halt: 3,
+  write: 4,
+  leave: 5,
+  open: 6,
+  haltOnce: 7,
+  race: 8,
+  spin: 9,
 } as const;
 /** Ports of the guest program's exits: it waits for a command; its log is full; a call returned; it raised an exception. */
 export const ports = { idle: 0x10, logFull: 0x11, returned: 0x12, exception: 0x13 } as const;
@@ -167,6 +209,10 @@ export const quietRanges = [
   { start: Number(arenaStart), end: hostOffset(romEnd - 1n) + 1 },
 ] as const;
 
+const tssBytes = 104;
+/** SS, RSP, RFLAGS, CS, RIP, error code, vector. */
+const frameBytesMax = 7 * 8;
+
 function refuseOverlap(name: string, ranges: readonly { start: number; end: number }[]): void {
   ranges.forEach((range, index) => {
     const next = ranges[index + 1];
@@ -176,9 +222,12 @@ function refuseOverlap(name: string, ranges: readonly { start: number; end: numb
   });
 }
 refuseOverlap('guest memory', [
-  ...[shared.pml4, shared.pdpt, shared.lowDirectory, shared.apicDirectory, shared.gdt, shared.idt, shared.code].map(
-    (start) => ({ start, end: start + page }),
-  ),
+  ...[shared.pml4, shared.pdpt, shared.lowDirectory, shared.apicDirectory, shared.idt].map((start) => ({
+    start,
+    end: start + page,
+  })),
+  { start: shared.code, end: shared.gdt },
+  { start: shared.gdt, end: shared.code + page },
   { start: shared.stubs, end: shared.stubs + 256 * stubBytes },
   ...[shared.directory32, shared.entryTables, shared.entryCode].map((start) => ({ start, end: start + page })),
   { start: entryStack.start, end: entryStack.top },
@@ -190,9 +239,12 @@ refuseOverlap('vCPU area', [
   { start: 0, end: area.xmmBefore + 16 * 10 },
   { start: area.stack, end: area.pprMsr + 8 },
   { start: area.parties, end: area.tprClass + 8 },
+  { start: area.tss, end: area.tss + tssBytes },
+  { start: area.nmiStackTop - frameBytesMax, end: area.nmiStackTop },
+  { start: area.exceptionStackTop - frameBytesMax, end: area.exceptionStackTop },
+  { start: area.results, end: area.results + ringEntries * resultBytes },
   { start: area.log, end: area.log + page },
-  { start: area.tss, end: area.tss + 104 },
-  { start: area.input, end: area.assist },
+  { start: area.ring, end: area.assist },
   { start: area.assist, end: area.interruptStackTop },
   { start: vcpuBytes, end: vcpuBytes },
 ]);

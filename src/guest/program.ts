@@ -3,13 +3,13 @@
  * its input ring, opens its interrupt window, does something else as a receiver, or halts with interrupts on. A handler
  * that is stayed in waits for commands as well, so that whatever a vCPU can do it can also do inside of a handler.
  *
- * All registers are loaded before a call and stored after it; the pushed RIP of an exception is kept. That a call
- * returns behind its 3-byte instruction needs no check: the next instruction is the first of the store sequence.
+ * All registers are loaded before a call and stored after it. An `iretq` brings the caller to its mode, CPL and
+ * instruction, and an `int` behind the call brings it back, the same way as an exception would: by what was pushed.
  */
 import { HV_X64_MSR_EOI } from '../abi/hyperv.ts';
 import { APIC_DEFAULT_PHYS_BASE, APIC_EOI, APIC_PROCPRI, X2APIC_MSR_EOI, x2apicMsr } from '../abi/lapic.ts';
 import type { VcpuSetup } from '../case/case.ts';
-import { callRegisterBytes, registerOffset } from '../case/program.ts';
+import { registerOffset } from '../case/program.ts';
 import { absolute, Assembler, at, gs, gsAtRax, gsAtRcx } from './asm.ts';
 import * as map from './memory-map.ts';
 import { area } from './memory-map.ts';
@@ -25,8 +25,11 @@ export interface GuestCode {
   readonly stubs: Buffer;
   /** Where a vCPU starts. */
   readonly entry: number;
-  /** The hypercall instruction. */
+  /** The hypercall instruction, and the `int` behind it. */
   readonly hypercall: number;
+  readonly behind: number;
+  /** Where that leads to. */
+  readonly returnHandler: number;
   /** `nop; cli` with which an interrupt window ends: where a vCPU waits in an interrupt shadow. */
   readonly closing: number;
 }
@@ -35,7 +38,7 @@ const xapicRegister = (offset: number): number => Number(APIC_DEFAULT_PHYS_BASE)
 const RFLAGS_RF = 0x10000;
 /** Exceptions that push an error code (Intel SDM volume 3, table 6-1), below the vectors that IPIs may have. */
 export const withErrorCode: ReadonlySet<number> = new Set([8, 10, 11, 12, 13, 14]);
-const NMI = 2;
+export const NMI = 2;
 /** Vectors below this are exceptions here; the hypercalls refuse them. */
 const interruptVectorMin = 0x10;
 
@@ -54,6 +57,8 @@ export function assembleGuest(instruction: HypercallInstruction): GuestCode {
     stubs: assembleStubs(code),
     entry: code.addressOf('dispatch'),
     hypercall: code.addressOf('hypercall'),
+    behind: code.addressOf('behind'),
+    returnHandler: code.addressOf('return'),
     closing: code.addressOf('closing nop'),
   };
 }
@@ -74,26 +79,39 @@ export function pprMsr({ logsPpr, apic }: VcpuSetup): number {
 function emitCommands(code: Assembler): void {
   code.label('idle').out(map.ports.idle);
   code.label('dispatch').load('rax', gs(area.command));
-  for (const [name, command] of Object.entries(map.commands)) code.compareRax(Number(command)).jumpIfEqual(name);
+  for (const [name, command] of Object.entries(map.commands)) code.compareRax(command).jumpIfEqual(name);
   code.jump('idle');
 }
 
 function emitCalls(code: Assembler, instruction: HypercallInstruction): void {
+  const { input, frame } = map.ringEntry;
   code.label('calls').load('rax', gs(area.cursor)).compare('rax', gs(area.end)).jumpIfEqual('calls done');
   code
-    .load('rcx', at('rax', area.results - area.input + map.resultEntry.spins))
+    .load('rcx', at('rax', frame + map.frameEntry.spins))
     .testRcx()
     .jumpIfEqual('next call');
   code.label('spin before call').decrementRcx().jumpIfNotEqual('spin before call').label('next call');
-  code.storeImmediate(gs(area.exception), 0);
-  code.load('rsp', gs(area.flagsBeforeAddress)).popfq().load('rsp', gs(area.cursor));
-  map.quietRegisters.forEach((register, index) => code.load(register, gs(area.registersBefore + 8 * index)));
+  code.load('rsp', gs(area.cursor));
+  for (const [index, register] of map.quietRegisters.entries()) {
+    if (!isGiven(register)) code.load(register, gs(area.registersBefore + 8 * index));
+  }
+  for (const name of map.givenRegisters) code.load(name, at('rsp', frame + map.frameEntry[name]));
   for (let xmm = map.quietXmm.first; xmm <= map.quietXmm.last; xmm++) code.loadXmm(xmm, gs(quietXmmBefore(xmm)));
-  code.load('rcx', at('rsp', registerOffset.rcx)).load('rdx', at('rsp', registerOffset.rdx));
-  code.load('r8', at('rsp', registerOffset.r8));
-  for (let xmm = 0; xmm < map.quietXmm.first; xmm++) code.loadXmm(xmm, at('rsp', registerOffset.xmm + 16 * xmm));
-  code.load('rax', at('rsp', registerOffset.rax));
-  code.label('hypercall')[instruction]();
+  for (const name of ['rcx', 'rdx', 'r8'] as const) code.load(name, at('rsp', input + registerOffset[name]));
+  for (let xmm = 0; xmm < map.quietXmm.first; xmm++) {
+    code.loadXmm(xmm, at('rsp', input + registerOffset.xmm + 16 * xmm));
+  }
+  code
+    .load('rax', at('rsp', input + registerOffset.rax))
+    .loadAddress('rsp', at('rsp', frame))
+    .iretq();
+  code.label('hypercall')[instruction]().label('behind').interrupt(map.returnVector);
+  // Whoever comes back to another place meets `int3`.
+  code.align(16);
+}
+
+function isGiven(register: string): boolean {
+  return map.givenRegisters.some((name) => name === register);
 }
 
 /** Offset of XMM6..XMM15 in a vCPU's area. */
@@ -102,37 +120,32 @@ export function quietXmmBefore(xmm: number): number {
 }
 
 function emitStoreRegisters(code: Assembler): void {
-  const delta = (ring: number) => ring - area.input;
-  code.store(gs(area.savedRsp), 'rsp');
-  code.load('rsp', gs(area.flagsStackTopAddress)).pushfq();
+  const { input, output, registers, xmm: quietXmm } = map.ringEntry;
   code.label('store').load('rsp', gs(area.cursor));
-  const output = delta(area.output);
-  code.store(at('rsp', output + registerOffset.rcx), 'rcx').store(at('rsp', output + registerOffset.rdx), 'rdx');
-  code.store(at('rsp', output + registerOffset.r8), 'r8');
+  for (const name of ['rcx', 'rdx', 'r8'] as const) code.store(at('rsp', output + registerOffset[name]), name);
   for (let xmm = 0; xmm < map.quietXmm.first; xmm++) {
     code.storeXmm(at('rsp', output + registerOffset.xmm + 16 * xmm), xmm);
   }
-  const quiet = delta(area.outputRegisters);
-  map.quietRegisters.forEach((register, index) => code.store(at('rsp', quiet + 8 * index), register));
-  code
-    .storeXmm(at('rsp', quiet + map.outputHighXmmOffset), 14)
-    .storeXmm(at('rsp', quiet + map.outputHighXmmOffset + 16), 15);
+  map.quietRegisters.forEach((register, index) => code.store(at('rsp', registers + 8 * index), register));
+  for (const [place, xmm] of [14, 15].entries()) {
+    code.storeXmm(at('rsp', registers + map.outputHighXmmOffset + 16 * place), xmm);
+  }
   for (let xmm = map.quietXmm.first; xmm <= map.quietXmm.lastInOutputXmm; xmm++) {
-    code.storeXmm(at('rsp', delta(area.outputXmm) + 16 * (xmm - map.quietXmm.first)), xmm);
+    code.storeXmm(at('rsp', quietXmm + 16 * (xmm - map.quietXmm.first)), xmm);
   }
-  const results = delta(area.results);
-  code.store(at('rsp', results + map.resultEntry.rax), 'rax');
+  code.load('rcx', gs(area.resultCursor)).store(at('rcx', map.resultEntry.rax), 'rax');
   for (const [from, to] of [
-    [area.flagsStack, quiet + map.outputFlagsOffset],
-    [area.savedRsp, results + map.resultEntry.rsp],
-    [area.exception, results + map.resultEntry.exception],
-    [area.exceptionRip, results + map.resultEntry.exceptionRip],
+    [area.savedRsp, map.resultEntry.rsp],
+    [area.exception, map.resultEntry.exception],
+    [area.exceptionRip, map.resultEntry.exceptionRip],
   ] as const) {
-    code.load('rax', gs(from)).store(at('rsp', to), 'rax');
+    code.load('rax', gs(from)).store(at('rcx', to), 'rax');
   }
-  // RAX is the result; its place in the output ring gets what was there, so that whole rings can be compared.
-  code.load('rax', at('rsp', registerOffset.rax)).store(at('rsp', output + registerOffset.rax), 'rax');
-  code.addImmediate(gs(area.cursor), callRegisterBytes).jump('calls');
+  code.load('rax', gs(area.savedFlags)).store(at('rsp', registers + map.outputFlagsOffset), 'rax');
+  // RAX is the result; its place in the output gets what was there, so that whole outputs can be compared.
+  code.load('rax', at('rsp', input + registerOffset.rax)).store(at('rsp', output + registerOffset.rax), 'rax');
+  code.addImmediate(gs(area.resultCursor), map.resultBytes);
+  code.addImmediate(gs(area.cursor), map.ringEntryBytes).jump('calls');
 }
 
 function emitWindow(code: Assembler): void {
@@ -193,11 +206,12 @@ function emitRace(code: Assembler): void {
 }
 
 function emitHandlers(code: Assembler): void {
+  code.label('return').pushImmediate(0).pushImmediate(map.returnVector);
   // Stack: vector, (error code or 0), RIP, CS, RFLAGS, RSP, SS.
   code.label('exception').store(gs(area.savedRax), 'rax');
   code.load('rax', at('rsp', 0)).addRax(1).store(gs(area.exception), 'rax');
   code.load('rax', at('rsp', 16)).store(gs(area.exceptionRip), 'rax');
-  code.load('rax', at('rsp', 32)).andEax(~RFLAGS_RF).store(gs(area.flagsStack), 'rax');
+  code.load('rax', at('rsp', 32)).andEax(~RFLAGS_RF).store(gs(area.savedFlags), 'rax');
   code.load('rax', at('rsp', 40)).store(gs(area.savedRsp), 'rax');
   code.load('rax', gs(area.savedRax)).jump('store');
 

@@ -26,11 +26,23 @@ describe('groupFrom', () => {
   });
 
   it('should give every call with an entry of its own, and every change, a run of its own', () => {
-    const entered = call({ mode: 'compat' });
+    const entered = call({ mode: 'real' });
     const change = makeStep({ do: 'write-msr', msr: 'guest-os-id', value: 0n });
 
     expect(groups([call(), entered, entered, call(), call()])).toEqual([1, 1, 1, 2]);
     expect(groups([call(), change, call(), makeStep({ do: 'init', vcpu: 1 }), call()])).toEqual([1, 1, 1, 1, 1]);
+  });
+
+  it('should put calls of other privilege levels, of compatibility mode and through a page into the same run', () => {
+    expect(groups([call(), call({ cpl: 3 }), call({ mode: 'compat' }), call({ page: 0xf0000n })])).toEqual([4]);
+  });
+
+  it('should start anew where an input block would overwrite a page through which a call goes', () => {
+    const page = 0xf0000n;
+
+    expect(groups([call({ page }), call({ gpa: page })])).toEqual([1, 1]);
+    expect(groups([call({ page }), call({ gpa: page + 0xff8n })])).toEqual([1, 1]);
+    expect(groups([call({ gpa: page }), call({ page })])).toEqual([2]);
   });
 
   it('should start anew where an input block would overwrite one that has not been read yet', () => {

@@ -76,7 +76,7 @@ describe.each(callModes)('setEntrySpecialRegisters, %s', (mode) => {
 
   it('should have the tables of the mode', () => {
     expect([sregs.readBigUInt64LE(at.idt), sregs.readUInt16LE(at.idt + 8)]).toEqual([BigInt(idtBase), idtLimit]);
-    expect([sregs.readBigUInt64LE(at.gdt), sregs.readUInt16LE(at.gdt + 8)]).toEqual([0x5000n, 0xff]);
+    expect([sregs.readBigUInt64LE(at.gdt), sregs.readUInt16LE(at.gdt + 8)]).toEqual([0x7f00n, 0xff]);
     expect(sregs.readBigUInt64LE(at.tr)).toBe(keepsUpperHalves(mode) ? 0xa400n : 0xa480n);
   });
 

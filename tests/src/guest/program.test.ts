@@ -65,7 +65,7 @@ describe('memory map', () => {
     expect(map.vcpuArea(0)).toBe(0x20000);
     expect(map.vcpuArea(7) + map.area.interruptStackTop).toBeLessThanOrEqual(0xe0000);
     expect(map.ringEntries).toBe(64);
-    expect(map.area.assist - map.area.input).toBe(5 * 64 * 128);
+    expect(map.area.assist - map.area.ring).toBe(64 * 5 * 128);
     expect(map.entryStack).toEqual({ start: 0xc000, top: 0xd000 });
     expect(map.memslots).toEqual([
       { gpa: 0n, bytes: 0x100000, readOnly: false },
