@@ -15,10 +15,10 @@ import { caseLimits } from '../src/case/limits.ts';
 import { defaultInputGpa, ramEnd, romEnd, romStart } from '../src/case/memory.ts';
 import { defaultRax } from '../src/case/schema.ts';
 import { buildEntry, type EntryPlan, entryPlan } from './entry.ts';
-import { ascending, legalVector, legalVectorEdge, simplestVector } from './integers.ts';
+import { ascending, legalVector, legalVectorEdge, simplestVector, vcpuNumber } from './integers.ts';
 import { type AddressAnchor, breakQuirk, oddQuirk, type Quirk } from './quirk.ts';
 
-import { among, choice, integer, just, planOf, sometimes } from './plan.ts';
+import { among, choice, just, planOf, sometimes } from './plan.ts';
 import { oneofFeatures, type Swarm } from './swarm.ts';
 import { buildVpSet, type RunPlan, vpSetPlan } from './vp-set.ts';
 
@@ -27,7 +27,7 @@ export interface CallPlan {
   readonly kind: CallStep['do'];
   readonly fast: boolean;
   readonly entry: EntryPlan;
-  /** Sender, modulo machine size; null is the case's usual sender. */
+  /** Sender, as `vcpuAt` has it; null is the case's usual sender. */
   readonly sender: number | null;
   /** With `distinct`: this vector, or the next one that no step before has, so that one IRR read tells calls apart. */
   readonly vector: { readonly value: number; readonly distinct: boolean };
@@ -63,7 +63,7 @@ export function callPlan(swarm: Swarm): fc.Arbitrary<CallPlan> {
   });
   const fast = oneofFeatures(swarm, { 'form.slow': just(false), 'form.fast': just(true) });
   const entry = entryPlan(swarm);
-  const sender = sometimes<number | null>(swarm.otherSenderPercent, 100, integer(0, caseLimits.vcpus - 1), null);
+  const sender = sometimes<number | null>(swarm.otherSenderPercent, 100, vcpuNumber, null);
   const vector = oneofFeatures(swarm, {
     'vector.distinct': vectorPlan(legalVector, true),
     'vector.repeated': vectorPlan(among(simplestVector, 0x31), false),

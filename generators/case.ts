@@ -10,8 +10,9 @@ import { type ChangePlan, changePlan, enablePage, pageOf } from './change.ts';
 import { buildConcurrent, concurrentPlan } from './concurrent.ts';
 import { drawn } from './drawn.ts';
 import { wantsPage } from './entry.ts';
+import { vcpuAt, vcpuNumber } from './integers.ts';
 import { buildMachine, effectiveVpIndexes, type MachinePlan, machinePlan } from './machine.ts';
-import { choice, integer, just, list, planOf, sometimes } from './plan.ts';
+import { choice, just, list, planOf, sometimes } from './plan.ts';
 import type { PlatformPlan } from './platform.ts';
 import { caseShape, leapsFrom, shapesOf, shapeToCase } from './shape.ts';
 import { isSimpler } from './simpler.ts';
@@ -20,7 +21,7 @@ import type { Swarm } from './swarm.ts';
 
 interface CasePlan {
   readonly machine: MachinePlan;
-  /** Who makes most of the calls, modulo machine size. */
+  /** Who makes most of the calls, as `vcpuAt` has it. */
   readonly sender: number;
   /** Whether the case has `run` steps; it decides how the case is observed, so it is one draw and not one a step. */
   readonly counted: boolean;
@@ -43,7 +44,7 @@ export function caseArbitrary(swarm: Swarm): fc.Arbitrary<Case> {
   );
   const orAct = sometimes<CallPlan | ChangePlan | ActPlan | null>(callsOfTen, 10, step, null);
   const machine = machinePlan(swarm);
-  const sender = integer(0, caseLimits.vcpus - 1);
+  const sender = vcpuNumber;
   const counted = sometimes(swarm.countedPercent, 100, just(true), false);
   const rest = list(
     choice<CallPlan | ChangePlan | ActPlan | null>(
@@ -131,7 +132,7 @@ class StepBuilder {
     if (this.steps.length >= caseLimits.steps) return;
     const step = buildCall(plan, {
       index: this.steps.length,
-      sender: firstFrom(plan.sender ?? this.#sender, this.#runs),
+      sender: firstFrom(this.#at(plan.sender ?? this.#sender), this.#runs),
       vpIndexes: this.#vpIndexes,
       usedVectors: this.#usedVectors,
       pages: this.#pages,
@@ -141,7 +142,7 @@ class StepBuilder {
 
   act(plan: ActPlan): void {
     if (this.steps.length >= caseLimits.steps || !this.#acts.includes(true)) return;
-    const vcpu = firstFrom(plan.vcpu, this.#acts);
+    const vcpu = firstFrom(this.#at(plan.vcpu), this.#acts);
     const by = plan.by === 'cr8' && !this.#isEnabled[vcpu]! ? 'apic' : plan.by;
     this.steps.push({ ...plan, by, vcpu });
   }
@@ -149,7 +150,7 @@ class StepBuilder {
   change(plan: ChangePlan): void {
     if (this.steps.length >= caseLimits.steps) return;
     const { vcpus, irqchip } = this.#machine;
-    const vcpu = plan.vcpu % vcpus.length;
+    const vcpu = this.#at(plan.vcpu);
     const step: ChangePlan = { ...plan, vcpu };
     if (step.do !== 'write-msr' && (irqchip === 'none' || vcpus.some(({ idle }) => idle === 'halted'))) return;
     if (step.do === 'init') {
@@ -165,6 +166,10 @@ class StepBuilder {
     this.steps.push(step);
   }
 
+  #at(number: number): number {
+    return vcpuAt(number, this.#machine.vcpus.length);
+  }
+
   /** A vCPU that got INIT, that waits for one, or whose APIC is hardware-disabled does nothing as a receiver. */
   #canActAfter(step: Exclude<ChangePlan, { do: 'write-msr' }>): boolean {
     const isParked = this.#machine.vcpus[step.vcpu]!.idle === 'parked';
@@ -172,8 +177,8 @@ class StepBuilder {
   }
 }
 
-/** The first position from one on, modulo their number, at which something holds; it holds somewhere. */
+/** The first position from one on, and then from the first, at which something holds; it holds somewhere. */
 function firstFrom(position: number, holds: readonly boolean[]): number {
   const count = holds.length;
-  for (let place = position % count; ; place = (place + 1) % count) if (holds[place]) return place;
+  for (let place = position; ; place = (place + 1) % count) if (holds[place]) return place;
 }

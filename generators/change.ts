@@ -2,14 +2,14 @@
 import type fc from 'fast-check';
 import { HV_X64_MSR_HYPERCALL_ENABLE } from '../src/abi/hyperv.ts';
 import type { Step } from '../src/case/case.ts';
-import { apicChanges, caseLimits } from '../src/case/limits.ts';
+import { apicChanges } from '../src/case/limits.ts';
 import { arenaStart, ramEnd, romStart } from '../src/case/memory.ts';
 import { defaultGuestOsId } from '../src/case/schema.ts';
-import { anyWord, refusedVpIndex, vpNumber, vpNumberEdge } from './integers.ts';
-import { among, choice, evenly, integer, planOf } from './plan.ts';
+import { anyWord, refusedVpIndex, vcpuNumber, vpNumber, vpNumberEdge } from './integers.ts';
+import { among, choice, evenly, planOf } from './plan.ts';
 import { oneofFeatures, type Swarm } from './swarm.ts';
 
-/** A step that is no call; its vCPU is modulo machine size. */
+/** A step that is no call; its vCPU is as `vcpuAt` has it. */
 export type ChangePlan = Extract<Step, { do: 'write-msr' | 'set-apic' | 'init' }>;
 
 const pageBytes = 0x1000n;
@@ -43,11 +43,10 @@ const guestOsIdValue = choice(
 /** A vCPU gets another VP index; its vCPU is modulo those that can. */
 export type MoveVpPlan = Extract<Step, { do: 'write-msr' }>;
 
-const vcpu = integer(0, caseLimits.vcpus - 1);
 const writeMsr = (msr: MoveVpPlan['msr'], value: fc.Arbitrary<bigint>) =>
   planOf<MoveVpPlan>((source) => ({
     do: 'write-msr',
-    vcpu: source.draw(vcpu),
+    vcpu: source.draw(vcpuNumber),
     msr,
     value: source.draw(value),
     note: '',
@@ -66,11 +65,11 @@ export function changePlan(swarm: Swarm): fc.Arbitrary<ChangePlan> {
     'change.vpIndex': moveVpPlan,
     'change.apic': planOf((source) => ({
       do: 'set-apic',
-      vcpu: source.draw(vcpu),
+      vcpu: source.draw(vcpuNumber),
       apic: source.draw(setApic),
       note: '',
     })),
-    'change.init': planOf((source) => ({ do: 'init', vcpu: source.draw(vcpu), note: '' })),
+    'change.init': planOf((source) => ({ do: 'init', vcpu: source.draw(vcpuNumber), note: '' })),
   });
 }
 

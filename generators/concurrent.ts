@@ -10,6 +10,7 @@ import { caseLimits, runsMeanwhile } from '../src/case/limits.ts';
 import { caseSchemaName } from '../src/case/schema.ts';
 import { buildCall, type CallPlan, callPlan } from './call.ts';
 import { type MoveVpPlan, moveVpPlan } from './change.ts';
+import { vcpuNumber, vcpuNumbers } from './integers.ts';
 import { buildMachine, effectiveVpIndexes, type MachinePlan, machinePlan } from './machine.ts';
 import { among, choice, integer, just, list, planOf } from './plan.ts';
 import { type Feature, featureWeights, type Swarm } from './swarm.ts';
@@ -44,6 +45,7 @@ function calmed(swarm: Swarm): Swarm {
     weights,
     stepCountMax: Math.max(swarm.stepCountMax, 32),
     platform: null,
+    isLarge: false,
     entryPercent: 0,
     noGuestOsIdPercent: 0,
     haltedPerMille: 0,
@@ -68,9 +70,9 @@ export function concurrentPlan(drawnSwarm: Swarm): fc.Arbitrary<ConcurrentPlan> 
   );
   const machine = machinePlan(swarm, 2);
   const schedule = integer(0, scheduleMax);
-  const roles = list(role, caseLimits.vcpus, caseLimits.vcpus);
+  const roles = list(role, vcpuNumbers, vcpuNumbers);
   const senders = among(1, 1, 1, 2, 2, 3);
-  const firstSender = integer(0, caseLimits.vcpus - 1);
+  const firstSender = vcpuNumber;
   const rest = list(step, 0, swarm.stepCountMax - 1);
   return planOf((source) => ({
     machine: source.draw(machine),

@@ -21,6 +21,17 @@ export const illegalVector = choice(
   { weight: 2, arbitrary: integer(HV_IPI_HIGH_VECTOR + 1, Number(maxOf(32))) },
 );
 
+/** How many vCPUs a plan tells apart. */
+export const vcpuNumbers = 8;
+/** A vCPU before it is known how many there are; `vcpuAt` says which one it is. */
+export const vcpuNumber = integer(0, vcpuNumbers - 1);
+
+/** Position of a vCPU in a machine of so many: modulo their number, or, when they are more, spread over all of them. */
+export function vcpuAt(number: number, count: number): number {
+  if (count <= vcpuNumbers) return number % count;
+  return Math.floor((number * (count - 1)) / (vcpuNumbers - 1));
+}
+
 /** VP numbers around the ends of banks, of 32-bit halves and of the limits of kernels. */
 export const vpNumberEdges = [0, 1, 2, 31, 32, 63, 64, 65, 127, 128, 191, 1023, 1024, 2047, 4031, 4032, 4095] as const;
 export const vpNumberEdge = among(...vpNumberEdges);

@@ -1,14 +1,23 @@
-/** Machines: one to eight vCPUs, their VP indexes and their APICs. */
+/** Machines: one to eight vCPUs, rarely many, their VP indexes and their APICs. */
 import type fc from 'fast-check';
 import type { Machine, VcpuSetup } from '../src/case/case.ts';
 import { canHalt } from '../src/case/checks.ts';
 import { sintCount } from '../src/case/limits.ts';
 import { defaultGuestOsId } from '../src/case/schema.ts';
-import { ascending, legalVector, legalVectorEdge, refusedVpIndex, vpNumber, vpNumberEdge } from './integers.ts';
+import {
+  ascending,
+  legalVector,
+  legalVectorEdge,
+  refusedVpIndex,
+  vcpuAt,
+  vcpuNumbers,
+  vpNumber,
+  vpNumberEdge,
+} from './integers.ts';
 import { among, choice, evenly, integer, just, list, planOf, sometimes } from './plan.ts';
 import { plainVcpuPlatform, type PlatformPlan } from './platform.ts';
 
-import { oneofFeatures, type Swarm } from './swarm.ts';
+import { largeVcpus, oneofFeatures, type Swarm } from './swarm.ts';
 
 /** What is in a local APIC before the first step. */
 type Preset = Pick<VcpuSetup, 'tpr' | 'irr' | 'isr'>;
@@ -30,7 +39,7 @@ export interface VcpuPlan {
 
 export interface MachinePlan {
   readonly vcpus: readonly VcpuPlan[];
-  /** Bit n: vCPU n is halted when it is no sender. */
+  /** Bit n: vCPU n, one of the first eight, is halted when it is no sender. */
   readonly halted: number;
   readonly hasGuestOsId: boolean;
 }
@@ -103,6 +112,7 @@ export function buildMachine(plan: MachinePlan, platform: PlatformPlan | null, s
   const { irqchip, xen } = platform ?? { irqchip: 'kernel', xen: false };
   const ranked = [...plan.vcpus.keys()].filter((position) => plan.vcpus[position]!.index < 0);
   const order = [...ranked].sort((a, b) => plan.vcpus[b]!.index - plan.vcpus[a]!.index || a - b);
+  const runner = vcpuAt(sender, plan.vcpus.length);
   const vcpus = plan.vcpus.map((drawn, position): VcpuSetup => {
     const { index, apic, eoi } = drawn;
     const { vcpuId, lacks, enforced, hasSints } = platform?.vcpus[position] ?? plainVcpuPlatform;
@@ -122,14 +132,18 @@ export function buildMachine(plan: MachinePlan, platform: PlatformPlan | null, s
       irr,
       isr,
     };
-    if ((plan.halted >> position) & 1 && canHalt(vcpu, irqchip)) vcpu.idle = 'halted';
-    else if (position === sender % plan.vcpus.length) vcpu.idle = 'parked';
+    if (position < vcpuNumbers && (plan.halted >> position) & 1 && canHalt(vcpu, irqchip)) vcpu.idle = 'halted';
+    else if (position === runner) vcpu.idle = 'parked';
     return vcpu;
   });
   return { irqchip, xen, guestOsId: plan.hasGuestOsId ? defaultGuestOsId : 0n, schedule: null, vcpus };
 }
 
-function vcpuCounts({ platform, vcpuCountMax }: Swarm, vcpuCountMin: number): { minLength: number; maxLength: number } {
+function vcpuCounts(
+  { platform, vcpuCountMax, isLarge }: Swarm,
+  vcpuCountMin: number,
+): { minLength: number; maxLength: number } {
+  if (platform === null && isLarge) return { minLength: largeVcpus, maxLength: largeVcpus };
   if (platform === null) return { minLength: vcpuCountMin, maxLength: vcpuCountMax };
   return { minLength: platform.vcpus.length, maxLength: platform.vcpus.length };
 }

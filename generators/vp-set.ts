@@ -5,11 +5,11 @@
 import type fc from 'fast-check';
 import { bankCountMax, vpsPerBank } from '../src/abi/hypercall.ts';
 import { caseLimits } from '../src/case/limits.ts';
-import { vpNumber, vpNumberEdge } from './integers.ts';
+import { vcpuAt, vcpuNumber, vpNumber, vpNumberEdge } from './integers.ts';
 import { among, choice, evenly, integer, just, list, planOf } from './plan.ts';
 import { oneofFeatures, type Swarm } from './swarm.ts';
 
-/** `count` VPs, `stride` apart, from `offset` after the VP index of vCPU `vcpu` (modulo machine size), or after 0. */
+/** `count` VPs, `stride` apart, from `offset` after the VP index of vCPU `vcpu` (as `vcpuAt` has it), or after 0. */
 export interface RunPlan {
   readonly vcpu: number | null;
   readonly offset: number;
@@ -25,12 +25,11 @@ const edgeBankCounts = [2, 3, 10, 11, 12, 15, 16, 17, 31, 32, 33, 63, 64];
 
 /** Draws sets. */
 export function vpSetPlan(swarm: Swarm): fc.Arbitrary<RunPlan[]> {
-  const vcpu = integer(0, caseLimits.vcpus - 1);
   const nowhere = just(null);
   const one = just(1);
   const run = oneofFeatures<RunPlan>(swarm, {
-    'set.vcpu': runOf(vcpu, just(0), one, one),
-    'set.nearVcpu': runOf(vcpu, among(...nearOffsets), one, one),
+    'set.vcpu': runOf(vcpuNumber, just(0), one, one),
+    'set.nearVcpu': runOf(vcpuNumber, among(...nearOffsets), one, one),
     'set.edge': runOf(nowhere, vpNumberEdge, one, one),
     'set.uniform': runOf(nowhere, vpNumber, one, one),
     'set.range': runOf(nowhere, vpNumber, rangeCount, among(1, 2, 3)),
@@ -81,7 +80,7 @@ function runOf(
 export function buildVpSet(plan: readonly RunPlan[], vpIndexes: readonly number[], end: number): number[] {
   const last = end - 1;
   for (const { vcpu, offset, count, stride } of plan) {
-    const start = (vcpu === null ? 0 : vpIndexes[vcpu % vpIndexes.length]!) + offset;
+    const start = (vcpu === null ? 0 : vpIndexes[vcpuAt(vcpu, vpIndexes.length)]!) + offset;
     for (let step = 0; step < count; step++) {
       // `end` is a power of two, so that this is the remainder, of negative numbers too.
       const number = (start + step * stride) & last;

@@ -17,6 +17,7 @@ import {
 import type { VcpuSetup } from '../src/case/case.ts';
 import type { LapicChanges } from '../src/case/observation.ts';
 import type { ProgramApic } from '../src/case/program.ts';
+import { idRegister } from '../src/case/vcpu-id.ts';
 
 /** TMR words at set-up. */
 export const tmrAtSetup = 0xffff_ffff;
@@ -135,12 +136,18 @@ export function changedApic(before: Apic, change: ProgramApic['apic']): Apic {
 
 /**
  * The page after the host changed whether the APIC is on: IRR, ISR and TMR stay. Out of x2APIC mode KVM_GET_LAPIC gives
- * the ID as x2APIC has it, without moving it into the top byte (kvm_apic_state_fixup).
+ * the ID as x2APIC has it, without moving it into the top byte (kvm_apic_state_fixup); with wide IDs it never moves it.
  */
-export function withApic(lapic: LapicChanges, vcpu: VcpuSetup, vcpuId: number, apic: Apic): LapicChanges {
+export function withApic(
+  lapic: LapicChanges,
+  vcpu: VcpuSetup,
+  { id, isWide }: { readonly id: number; readonly isWide: boolean },
+  apic: Apic,
+): LapicChanges {
   const after = withWord(lapic, APIC_SPIV, spivOf(apicOf(vcpu)), spivOf(apic));
-  const shownId = vcpu.apic === 'x2apic' && !apic.isHardwareEnabled ? vcpuId : (vcpuId << 24) >>> 0;
-  return withWord(after, APIC_ID, (vcpuId << 24) >>> 0, shownId);
+  const isX2apic = vcpu.apic === 'x2apic';
+  const atSetup = idRegister(id, isX2apic, isWide);
+  return withWord(after, APIC_ID, atSetup, isX2apic && !apic.isHardwareEnabled ? id : atSetup);
 }
 
 /**

@@ -14,6 +14,7 @@ import type {
   ProgramMsr,
   ProgramStep,
 } from '../src/case/program.ts';
+import { hasWideIds, vcpuIdOf } from '../src/case/vcpu-id.ts';
 import type { TargetFacts } from '../src/executor/executor.ts';
 import { arrive, type Caller, callerOf, pageCode } from './caller.ts';
 import { type Contract, contractFor } from './contract.ts';
@@ -117,6 +118,7 @@ class Walk {
   /** vCPUs that got INIT: they run no more. */
   readonly #initialized = new Set<number>();
   readonly #isXen: boolean;
+  readonly #hasWideIds: boolean;
   readonly #isConcurrent: boolean;
   /** Whether any vCPU takes its interrupts when they come. */
   readonly #isHalting: boolean;
@@ -138,6 +140,7 @@ class Walk {
     const nothing = program.vcpus.map(() => []);
     this.#nothingArrives = { arrivals: nothing, priorities: nothing };
     this.#guestOsId = program.machine.guestOsId;
+    this.#hasWideIds = hasWideIds(program.vcpus);
     this.#isConcurrent = program.machine.schedule !== null;
     this.#isHalting = program.vcpus.some(({ idle }) => idle === 'halted');
     this.#isXen = program.machine.xen && contract.interceptsXen;
@@ -252,7 +255,10 @@ class Walk {
     const setup = this.#program.vcpus[vcpu]!;
     const apic = changedApic(this.#apics[vcpu]!, change);
     this.#apics = this.#apics.with(vcpu, apic);
-    this.lapics = this.lapics.with(vcpu, withApic(this.lapics[vcpu]!, setup, setup.vcpuId ?? vcpu, apic));
+    this.lapics = this.lapics.with(
+      vcpu,
+      withApic(this.lapics[vcpu]!, setup, { id: vcpuIdOf(setup, vcpu), isWide: this.#hasWideIds }, apic),
+    );
   }
 
   /** A hardware-disabled LAPIC does not get the message (kvm_apic_present). */

@@ -1,12 +1,13 @@
 /**
  * A case: a machine and a list of steps, as a plain value. In memory every field is present; in text a field that has
- * its default is left out. `parseCase` is the only way in, `formatCase` the only way out, so equal text is equal value.
+ * its default is left out, and many vCPUs that are alike are one entry. `parseCase` is the only way in, `formatCase` the only way out, so equal text is equal value.
  * A malformed hypercall is a well-formed case: mask, banks, variable header and reserved bits are fields of their own.
  */
 import { createHash } from 'node:crypto';
 import type { z } from 'zod';
 import { checkCase } from './checks.ts';
 import { formatList } from './cpulist.ts';
+import { likeVcpusFrom } from './like-vcpus.ts';
 import {
   actSchema,
   type Case,
@@ -92,6 +93,26 @@ export function toJson(value: Case): { machine: { vcpus: object[] }; steps: obje
   };
 }
 
+/** Runs of at least so many like vCPUs are written as one entry with a count. */
+const foldsFrom = 9;
+
+function vcpusToJson(vcpus: readonly VcpuSetup[]): object[] {
+  const entries: object[] = [];
+  for (let start = 0; start < vcpus.length;) {
+    const like = likeVcpusFrom(vcpus, start);
+    const count = like < foldsFrom ? 1 : like;
+    const json = vcpuToJson(vcpus[start]!);
+    entries.push(count === 1 ? json : { ...json, count });
+    start += count;
+  }
+  return entries;
+}
+
+/** The canonical JSON value of a vCPU. */
+export function vcpuToJson(vcpu: VcpuSetup): object {
+  return withoutDefaults(vcpu, defaultFields.vcpu);
+}
+
 /** Content hash of what a case does (machine and steps, without the remarks): 12 hexadecimal digits. */
 export function caseId({ schema, machine, steps }: Case): string {
   const bare = { schema, machine: machineToJson(machine), steps: steps.map((step) => stepToJson(step, 'note')) };
@@ -151,7 +172,7 @@ function oneLine(value: unknown): string {
 function machineToJson(machine: Machine): { vcpus: object[] } {
   return {
     ...withoutDefaults(machine, defaultFields.machine),
-    vcpus: machine.vcpus.map((vcpu) => withoutDefaults(vcpu, defaultFields.vcpu)),
+    vcpus: vcpusToJson(machine.vcpus),
   };
 }
 

@@ -4,12 +4,15 @@
  */
 import { extendedCallBit } from '../abi/hypercall.ts';
 import type { CaseIssue } from './checks.ts';
-import { runsMeanwhile } from './limits.ts';
+import { caseLimits, runsMeanwhile } from './limits.ts';
 import type { CallStep, Machine, Step } from './schema.ts';
 
 export function* checkConcurrentMachine({ irqchip, xen, schedule, vcpus }: Machine): Generator<CaseIssue> {
   if (schedule !== null && (irqchip !== 'kernel' || xen)) {
     yield { path: ['machine', 'schedule'], message: 'a concurrent case has irqchip kernel and no xen' };
+  }
+  if (schedule !== null && vcpus.length > caseLimits.threads) {
+    yield { path: ['machine', 'vcpus'], message: `a concurrent case has at most ${caseLimits.threads} vCPUs` };
   }
   for (const [position, vcpu] of vcpus.entries()) {
     const { idle, vcpuId, apic, eoi, autoEoi, logsPpr } = vcpu;

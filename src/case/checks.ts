@@ -2,10 +2,11 @@
 import { HV_X64_MSR_HYPERCALL_ENABLE } from '../abi/hyperv.ts';
 import { HVCALL_SEND_IPI, HVCALL_SEND_IPI_EX } from '../abi/hypercall.ts';
 import { APIC_DEFAULT_PHYS_BASE } from '../abi/lapic.ts';
-import { foreignCallCodes, isRealMode, sintCount } from './limits.ts';
+import { caseLimits, foreignCallCodes, isRealMode, runsMeanwhile, sintCount } from './limits.ts';
 import { checkConcurrentMachine, checkConcurrentStep } from './checks-concurrent.ts';
-import { arenaStart, ramEnd } from './memory.ts';
+import { arenaStart, ramEnd, upperEnd, upperStart } from './memory.ts';
 import type { ActStep, CallStep, Case, Machine, Step } from './schema.ts';
+import { vcpuIdOf, xapicIdMax } from './vcpu-id.ts';
 
 /** A field that does not fit the rest of its case. */
 export interface CaseIssue {
@@ -80,8 +81,9 @@ export function canRun({ vcpus }: Machine, position: number): boolean {
  */
 export function isAllowedGpa(gpa: bigint): boolean {
   const blockBytesMax = 0x1000n;
-  const nearApicPage = gpa + blockBytesMax > APIC_DEFAULT_PHYS_BASE && gpa < APIC_DEFAULT_PHYS_BASE + 0x1000n;
-  return gpa >= arenaStart && !nearApicPage;
+  const isNear = (start: bigint, end: bigint): boolean => gpa + blockBytesMax > start && gpa < end;
+  const isTaken = isNear(APIC_DEFAULT_PHYS_BASE, APIC_DEFAULT_PHYS_BASE + 0x1000n) || isNear(upperStart, upperEnd);
+  return gpa >= arenaStart && !isTaken;
 }
 
 /** Whether a value of HV_X64_MSR_HYPERCALL keeps KVM from writing its page into the guest program. */
@@ -124,10 +126,20 @@ export function actorOf(step: Step): number | null {
 function* checkMachine(machine: Machine): Generator<CaseIssue> {
   const { irqchip, vcpus } = machine;
   yield* checkConcurrentMachine(machine);
-  const ids = vcpus.map(({ vcpuId }, position) => vcpuId ?? position);
+  const ids = vcpus.map(vcpuIdOf);
+  const owners = new Map(ids.map((id, position) => [id, position] as const).reverse());
+  const threads = vcpus.filter(runsMeanwhile).length;
+  if (threads > caseLimits.threads) {
+    const message = `${threads} vCPUs halt or spin on threads of their own; at most ${caseLimits.threads} can`;
+    yield { path: ['machine', 'vcpus'], message };
+  }
   for (const [position, vcpu] of vcpus.entries()) {
     const at = (name: string, message: string): CaseIssue => ({ path: ['machine', 'vcpus', position, name], message });
-    if (ids.indexOf(ids[position]!) !== position) yield at('vcpuId', `${ids[position]} is another vCPU's id already`);
+    const id = ids[position]!;
+    if (owners.get(id) !== position) yield at('vcpuId', `${id} is another vCPU's id already`);
+    if (id > xapicIdMax && vcpu.apic !== 'x2apic' && irqchip !== 'none') {
+      yield at('apic', `an APIC ID above ${xapicIdMax}, here ${id}, needs an x2APIC`);
+    }
     for (const name of ['irr', 'isr', 'autoEoi'] as const) {
       if (vcpu[name].some((vector) => vector < 16)) yield at(name, 'vectors below 16 are exceptions');
     }
@@ -135,11 +147,16 @@ function* checkMachine(machine: Machine): Generator<CaseIssue> {
     if (vcpu.idle === 'halted' && !canHalt(vcpu, irqchip)) {
       yield at('idle', 'a halted vCPU needs a LAPIC in the kernel, no vcpuId, and nothing in tpr, irr and isr');
     }
+    if (vcpu.idle === 'halted' && id === xapicBroadcast) yield at('idle', broadcastComplaint);
     if (irqchip === 'none' && (vcpu.tpr > 0 || vcpu.irr.length + vcpu.isr.length > 0 || vcpu.idle !== 'parked')) {
       yield at('apic', 'without a LAPIC in the kernel there is no tpr, irr, isr or idle state');
     }
   }
 }
+
+/** An MSI to this ID reaches every xAPIC. */
+const xapicBroadcast = 255;
+const broadcastComplaint = 'a message to APIC ID 255 is a broadcast to xAPICs';
 
 function* checkAutoEoi(
   { autoEoi, lacks }: Machine['vcpus'][number],
@@ -185,6 +202,9 @@ function* checkAgainstMachine(
   if (needsLapic && irqchip === 'none') yield at('do', `${step.do} needs a LAPIC in the kernel`);
   if (step.do === 'set-apic' || step.do === 'init') {
     if (vcpus.some(({ idle }) => idle === 'halted')) yield at('do', `${step.do} and halted vCPUs do not go together`);
+  }
+  if (step.do === 'init' && vcpuIdOf(vcpus[step.vcpu]!, step.vcpu) === xapicBroadcast) {
+    yield at('vcpu', broadcastComplaint);
   }
   if (step.do !== 'write-msr') return;
   if (step.msr === 'hypercall' && !isAllowedHypercallMsr(step.value)) {

@@ -2,12 +2,14 @@
 import { bankCountMax, vpsPerBank } from '../abi/hypercall.ts';
 
 export const caseLimits = {
-  vcpus: 8,
+  vcpus: 1024,
   steps: 64,
   vpIndex: 2 ** 32 - 1,
   vpNumber: bankCountMax * vpsPerBank,
-  /** Ids of vCPUs are APIC IDs too; 255 is the xAPIC's broadcast. */
-  vcpuId: 254,
+  /** KVM_MAX_VCPU_IDS - 1 where KVM_MAX_VCPUS is 1024, as it is at least. Ids of vCPUs are APIC IDs too. */
+  vcpuId: 4095,
+  /** vCPUs that have a thread of their own: those that halt or spin, and all of a concurrent case. */
+  threads: 8,
   vector: 256,
 } as const;
 

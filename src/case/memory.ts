@@ -14,6 +14,13 @@ export const ramEnd = 0x100000n;
 export const romStart = 0x200000n;
 export const romEnd = 0x202000n;
 
+/**
+ * Memory of the guest program's own in machines of many vCPUs. In those of few it is a hole, but no case may use it there
+ * either, so that an address does not become wrong when vCPUs are added.
+ */
+export const upperStart = 0x2_c000_0000n;
+export const upperEnd = 0x2_c800_0000n;
+
 /** Default place of the input block of step `index`: a slot of its own, large enough for 64 banks and a tail. */
 export const inputSlotBytes = 0x400;
 export function defaultInputGpa(index: number): bigint {

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { bankCountMax, controlWord, vpsPerBank } from '../abi/hypercall.ts';
 import { fieldOf, maxOf } from '../abi/layout.ts';
 import { parseList } from './cpulist.ts';
+import { repeatVcpu } from './like-vcpus.ts';
 import {
   actKinds,
   apicChanges,
@@ -82,6 +83,12 @@ export const vcpuSchema = z.strictObject({
   /** Handlers read PPR from the APIC when they begin; each reading is a VM exit. */
   logsPpr: z.boolean().default(false),
 });
+
+/**
+ * vCPUs in a case's text: one, or as many alike as `count` says, whose VP indexes, and ids if they are given, ascend from
+ * the first one's.
+ */
+const vcpuEntrySchema = vcpuSchema.extend({ count: z.number().int().min(1).max(caseLimits.vcpus).default(1) });
 
 const callFields = {
   /** Position of the sending vCPU in `machine.vcpus`. */
@@ -211,7 +218,20 @@ export const machineSchema = z.strictObject({
     .max(2 ** 32 - 1)
     .nullable()
     .default(null),
-  vcpus: z.array(vcpuSchema).min(1).max(caseLimits.vcpus),
+  vcpus: z
+    .array(vcpuEntrySchema)
+    .min(1)
+    .max(caseLimits.vcpus)
+    .transform((entries) => entries.flatMap(({ count, ...vcpu }) => repeatVcpu(vcpu, count)))
+    .refine(({ length }) => length <= caseLimits.vcpus, `more than ${caseLimits.vcpus} vCPUs`)
+    .refine(
+      (vcpus) => vcpus.every(({ vpIndex }) => vpIndex <= caseLimits.vpIndex),
+      `a VP index is above ${caseLimits.vpIndex}`,
+    )
+    .refine(
+      (vcpus) => vcpus.every(({ vcpuId }) => (vcpuId ?? 0) <= caseLimits.vcpuId),
+      `a vcpuId is above ${caseLimits.vcpuId}`,
+    ),
 });
 
 export const caseSchema = z.strictObject({

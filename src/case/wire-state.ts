@@ -25,7 +25,7 @@ export function decodeLapic(input: Reader): LapicChanges {
 export function encodeLeftovers(out: Writer, leftovers: readonly Leftover[]): void {
   out.u8(leftovers.length);
   for (const { vcpu, wait, states } of leftovers) {
-    out.u8(vcpu);
+    out.u16(vcpu);
     out.u8(waits.indexOf(wait));
     for (const { mpState, registers, lapic } of states) {
       out.u8(mpState);
@@ -43,7 +43,7 @@ export function decodeLeftovers(input: Reader, vcpuCount: number): Leftover[] {
     lapic: decodeLapic(input),
   });
   return input.times(input.u8(), () => ({
-    vcpu: input.u8(),
+    vcpu: input.u16(),
     wait: waits[input.u8()]!,
     states: input.times(vcpuCount, state),
   }));

@@ -2,21 +2,7 @@
  * Programs and observations as bytes, for the channel between host and lab. Little-endian, no padding. Both ends are
  * of the same build, so there is no version in it.
  */
-import type { VcpuSetup } from './case.ts';
-import {
-  actKinds,
-  apicChanges,
-  apicStates,
-  callModes,
-  caseMsrs,
-  cpuidFeatures,
-  eoiKinds,
-  idleKinds,
-  irqchips,
-  opcodes,
-  registerWays,
-  waitPoints,
-} from './limits.ts';
+import { actKinds, apicChanges, callModes, caseMsrs, irqchips, opcodes, registerWays, waitPoints } from './limits.ts';
 import {
   type Arrivals,
   callExits,
@@ -36,6 +22,7 @@ import {
   type ProgramStep,
 } from './program.ts';
 import { Reader, Writer } from './bytes.ts';
+import { decodeVcpus, encodeVcpus } from './wire-vcpus.ts';
 import { decodeLapic, decodeLeftovers, encodeLapic, encodeLeftovers } from './wire-state.ts';
 
 /** Programs and how to run them. */
@@ -56,8 +43,7 @@ export function encodeBatch(programs: readonly Program[], options: { readonly ex
     out.u64(program.machine.guestOsId);
     out.u8(Number(program.machine.schedule !== null));
     out.u32(program.machine.schedule ?? 0);
-    out.u8(program.vcpus.length);
-    for (const vcpu of program.vcpus) encodeVcpu(out, vcpu);
+    encodeVcpus(out, program.vcpus);
     out.u8(program.steps.length);
     for (const step of program.steps) encodeStep(out, step);
   }
@@ -69,7 +55,7 @@ export function decodeBatch(bytes: Buffer): Batch {
   const exact = input.u8() === 1;
   const programs = input.times(input.u32(), () => ({
     machine: decodeMachine(input),
-    vcpus: input.times(input.u8(), () => decodeVcpu(input)),
+    vcpus: decodeVcpus(input),
     steps: input.times(input.u8(), () => decodeStep(input)),
   }));
   return { programs, exact };
@@ -81,79 +67,25 @@ function decodeMachine(input: Reader): Program['machine'] {
   return { ...machine, schedule: isConcurrent ? schedule : null };
 }
 
-/** Position 255 is none: a vCPU's id is at most 254. */
-const noVcpuId = 255;
-
-function encodeVcpu(out: Writer, vcpu: VcpuSetup): void {
-  out.u32(vcpu.vpIndex);
-  out.u8(apicStates.indexOf(vcpu.apic));
-  out.u8(eoiKinds.indexOf(vcpu.eoi));
-  out.u8(idleKinds.indexOf(vcpu.idle));
-  out.u8(vcpu.vcpuId ?? noVcpuId);
-  out.u8(cpuidFeatures.reduce((bits, name, bit) => bits | (vcpu.lacks.includes(name) ? 1 << bit : 0), 0));
-  out.u8(Number(vcpu.enforced));
-  out.u8(vcpu.tpr);
-  out.u8(Number(vcpu.logsPpr));
-  for (const vectors of [vcpu.irr, vcpu.isr, vcpu.autoEoi]) {
-    out.u8(vectors.length);
-    for (const vector of vectors) out.u8(vector);
-  }
-}
-
-function decodeVcpu(input: Reader): VcpuSetup {
-  return {
-    vpIndex: input.u32(),
-    apic: apicStates[input.u8()]!,
-    eoi: eoiKinds[input.u8()]!,
-    idle: idleKinds[input.u8()]!,
-    vcpuId: decodeVcpuId(input.u8()),
-    lacks: decodeFeatures(input.u8()),
-    enforced: input.u8() === 1,
-    tpr: input.u8(),
-    logsPpr: input.u8() === 1,
-    irr: decodeVectors(input),
-    isr: decodeVectors(input),
-    autoEoi: decodeVectors(input),
-  };
-}
-
-function decodeVcpuId(vcpuId: number): number | null {
-  return vcpuId === noVcpuId ? null : vcpuId;
-}
-
-/** The features that each byte stands for: lists are shared. */
-const featureLists = Array.from({ length: 1 << cpuidFeatures.length }, (_, bits) =>
-  cpuidFeatures.filter((__, bit) => (bits >> bit) & 1),
-);
-
-function decodeFeatures(bits: number): VcpuSetup['lacks'] {
-  return featureLists[bits]!;
-}
-
-function decodeVectors(input: Reader): number[] {
-  const count = input.u8();
-  return count === 0 ? [] : [...input.bytes(count)];
-}
-
 function encodeStep(out: Writer, step: ProgramStep): void {
   out.u8(stepKinds.indexOf(step.kind));
   switch (step.kind) {
     case 'run':
       return;
     case 'msr':
-      out.u8(step.vcpu);
+      out.u16(step.vcpu);
       out.u8(caseMsrs.indexOf(step.msr));
       out.u64(step.value);
       return;
     case 'apic':
-      out.u8(step.vcpu);
+      out.u16(step.vcpu);
       out.u8(apicChanges.indexOf(step.apic));
       return;
     case 'init':
-      out.u8(step.vcpu);
+      out.u16(step.vcpu);
       return;
     case 'act':
-      out.u8(step.vcpu);
+      out.u16(step.vcpu);
       out.u8(actKinds.indexOf(step.act));
       out.u8(registerWays.indexOf(step.by));
       out.u8(step.tpr);
@@ -161,7 +93,7 @@ function encodeStep(out: Writer, step: ProgramStep): void {
       out.u8(waitPoints.indexOf(step.at));
       return;
     case 'call':
-      out.u8(step.sender);
+      out.u16(step.sender);
       encodeEntry(out, step.entry);
       out.bytes(step.registers);
       out.u8(step.writes.length);
@@ -179,15 +111,15 @@ function decodeStep(input: Reader): ProgramStep {
     case 'run':
       return { kind };
     case 'msr':
-      return { kind, vcpu: input.u8(), msr: caseMsrs[input.u8()]!, value: input.u64() };
+      return { kind, vcpu: input.u16(), msr: caseMsrs[input.u8()]!, value: input.u64() };
     case 'apic':
-      return { kind, vcpu: input.u8(), apic: apicChanges[input.u8()]! };
+      return { kind, vcpu: input.u16(), apic: apicChanges[input.u8()]! };
     case 'init':
-      return { kind, vcpu: input.u8() };
+      return { kind, vcpu: input.u16() };
     case 'act':
       return {
         kind,
-        vcpu: input.u8(),
+        vcpu: input.u16(),
         act: actKinds[input.u8()]!,
         by: registerWays[input.u8()]!,
         tpr: input.u8(),
@@ -195,7 +127,7 @@ function decodeStep(input: Reader): ProgramStep {
         at: waitPoints[input.u8()]!,
       };
     case 'call': {
-      const sender = input.u8();
+      const sender = input.u16();
       const entry = decodeEntry(input);
       const registers = input.bytes(entry === null ? callRegisterBytes : entryRegisterBytes);
       const write = (): MemoryWrite => ({ gpa: input.u64(), bytes: input.bytes(input.u32()) });
@@ -225,7 +157,7 @@ export function encodeObservations(observations: readonly Observation[]): Buffer
     for (const vpIndex of observation.vpIndexes) out.u32(vpIndex);
     out.u8(observation.steps.length);
     for (const step of observation.steps) encodeStepObservation(out, step);
-    out.u8(observation.lapics.length);
+    out.u16(observation.lapics.length);
     for (const lapic of observation.lapics) encodeLapic(out, lapic);
     out.u16(observation.memory.length);
     for (const change of observation.memory) {
@@ -245,7 +177,7 @@ export function decodeObservations(bytes: Buffer, programs: readonly Program[]):
   return programs.map(({ vcpus }): Observation => {
     const vpIndexes = vcpus.map(() => input.u32());
     const steps = input.times(input.u8(), () => decodeStepObservation(input, vcpus.length));
-    const lapics = input.times(input.u8(), () => decodeLapic(input));
+    const lapics = input.times(input.u16(), () => decodeLapic(input));
     const memory = input.times(input.u16(), (): MemoryChange => {
       const gpa = input.u64();
       const length = input.u16();

@@ -16,6 +16,7 @@ import type {
   ProgramInit,
   ProgramMsr,
 } from '../case/program.ts';
+import { hasWideIds } from '../case/vcpu-id.ts';
 import { writeImage } from '../guest/image.ts';
 import * as map from '../guest/memory-map.ts';
 import { area } from '../guest/memory-map.ts';
@@ -39,7 +40,8 @@ const noLog = { vectors: [], priorities: [] } as const;
 interface Member {
   readonly guest: GuestVcpu;
   readonly receiver: Receiver;
-  readonly ring: CallRing;
+  /** Made with its first call: most of many vCPUs make none. */
+  ring: CallRing | null;
   readonly area: VcpuArea;
 }
 
@@ -55,31 +57,42 @@ export class GuestMachine implements Disposable {
   readonly #vectors: VectorRegisters;
   /** Last value of HV_X64_MSR_GUEST_OS_ID; null when a step has changed it. */
   #guestOsId: bigint | null = 0n;
+  /** The program for which all vCPUs are set up, as long as none of them has run. */
+  #isSetUpFor: Program | null = null;
   #isUsable = true;
   #isGivenUp = false;
 
   /** A VM for programs that have the platform of this one (`platformKey`). */
-  constructor(kvm: Kvm, code: GuestCode, cpuid: HypervCpuid, { machine, vcpus }: Program) {
+  constructor(kvm: Kvm, code: GuestCode, cpuid: HypervCpuid, program: Program) {
+    const { machine, vcpus } = program;
     this.#code = code;
     this.#vectors = new VectorRegisters(cpuid.hasAvx);
     this.#vm = kvm.createVm();
     try {
-      setUpVm(kvm, this.#vm, machine);
-      this.#memory = this.#vm.addMemory(map.memslots);
+      setUpVm(kvm, this.#vm, program);
+      this.#memory = this.#vm.addMemory(map.memslotsOf(vcpus.length));
       this.#shared = new VcpuArea(this.#memory, 0);
-      writeImage(this.#memory, code);
-      const parts = { cpuid, hasLapic: machine.irqchip !== 'none', home: code.entry };
+      writeImage(this.#memory, code, vcpus.length);
+      const hasLapic = machine.irqchip !== 'none';
+      const parts = { cpuid, hasLapic, hasWideIds: hasWideIds(vcpus), home: code.entry };
       for (const [position, setup] of vcpus.entries()) {
         const guest = new GuestVcpu(this.#vm, position, setup, parts);
         this.#members.push(this.#memberOf(guest, map.vcpuArea(position)));
         this.#vectors.setUp(guest.vcpu);
+        // Here, because it takes the longer the more vCPUs there are (`setUpLapicPage`).
+        guest.setUp(setup);
       }
+      this.#isSetUpFor = program;
     } catch (error) {
       this[Symbol.dispose]();
       throw error;
     }
-    this.#watch = new MemoryWatch(this.#memory, map.quietRanges);
+    this.#watch = new MemoryWatch(this.#memory.subarray(0, map.watchedBytes), map.quietRanges);
     this.#entries = new EntryCaller(this.#memory, code.instruction, this.#vectors);
+  }
+
+  get vcpuCount(): number {
+    return this.#members.length;
   }
 
   /** False after an unexpected exit, or when a vCPU was given up. */
@@ -88,7 +101,10 @@ export class GuestMachine implements Disposable {
   }
 
   /** Brings the VM and every vCPU into the state in which a program starts; the result is the VP indexes. */
-  setUp({ machine, vcpus }: Program): number[] {
+  setUp(program: Program): number[] {
+    const { machine, vcpus } = program;
+    const isSetUp = this.#isSetUpFor === program;
+    this.#isSetUpFor = null;
     this.#watch.undoWrites();
     if (this.#guestOsId !== machine.guestOsId) {
       // A vCPU gets its Hyper-V context by this write (kvm_hv_vcpu_init): one that is to have none is left alone.
@@ -99,7 +115,7 @@ export class GuestMachine implements Disposable {
     return vcpus.map((setup, position) => {
       const member = this.#members[position]!;
       member.receiver.setUp(setup);
-      member.guest.setUp(setup);
+      if (!isSetUp) member.guest.setUp(setup);
       return member.guest.vpIndex;
     });
   }
@@ -140,7 +156,7 @@ export class GuestMachine implements Disposable {
     const { vcpu } = member.guest;
     vcpu.run();
     for (let exit = answerExit(vcpu); exit !== null; exit = answerExit(vcpu)) {
-      if (!member.ring.noteExit(exit)) break;
+      if (!this.#ringOf(member).noteExit(exit)) break;
       vcpu.run();
     }
     const results = this.resultsOf(sender, calls.length);
@@ -154,12 +170,12 @@ export class GuestMachine implements Disposable {
     const member = this.#members[sender]!;
     member.receiver.forget();
     member.guest.goHome();
-    member.ring.put(calls);
+    this.#ringOf(member).put(calls);
   }
 
   /** What came of the calls in a vCPU's ring, of which there were `count`; fewer when it was stopped. */
   resultsOf(sender: number, count: number): CallResult[] {
-    return this.#members[sender]!.ring.results(count);
+    return this.#ringOf(this.#members[sender]!).results(count);
   }
 
   /**
@@ -180,7 +196,7 @@ export class GuestMachine implements Disposable {
 
   /** How many rounds a vCPU goes before each call of its ring; they stay until they are set anew. */
   putSpins(sender: number, spins: readonly number[]): void {
-    this.#members[sender]!.ring.putSpins(spins);
+    this.#ringOf(this.#members[sender]!).putSpins(spins);
   }
 
   /** Sets a word that all vCPUs share. */
@@ -301,8 +317,11 @@ export class GuestMachine implements Disposable {
 
   #memberOf(guest: GuestVcpu, base: number): Member {
     const own = new VcpuArea(this.#memory, base);
-    const ring = new CallRing(this.#memory, base, this.#code);
-    return { guest, ring, area: own, receiver: new Receiver(guest, own, this.#code) };
+    return { guest, ring: null, area: own, receiver: new Receiver(guest, own, this.#code) };
+  }
+
+  #ringOf(member: Member): CallRing {
+    return (member.ring ??= new CallRing(this.#memory, member.area.base, this.#code));
   }
 
   async #receive(position: number, action: (receiver: Receiver) => Promise<boolean>): Promise<void> {

@@ -4,13 +4,14 @@ import * as lapic from '../abi/lapic.ts';
 import type { VcpuSetup } from '../case/case.ts';
 import type { LapicChanges, VcpuState } from '../case/observation.ts';
 import type { ProgramApic } from '../case/program.ts';
+import { idRegister, vcpuIdOf } from '../case/vcpu-id.ts';
 import { setSpecialRegisters } from '../guest/image.ts';
-import { area, vcpuArea } from '../guest/memory-map.ts';
+import { area, gpaOf, vcpuArea } from '../guest/memory-map.ts';
 import { Overlay } from '../guest/overlay.ts';
 import type { Vcpu, Vm } from '../kvm/kvm.ts';
 import * as uapi from '../kvm/uapi.ts';
 import { apicBase, hasPreset, type LapicPage, presetLapic, setUpLapicPage, spurious, wordsOf } from './lapic-setup.ts';
-import { createVcpu, type HypervCpuid, vcpuIdOf } from './platform.ts';
+import { createVcpu, type HypervCpuid } from './platform.ts';
 
 /** Bit 1, which is always set, and the interrupt flag. */
 const RFLAGS_FIXED = 0x2n;
@@ -38,9 +39,9 @@ export class GuestVcpu implements Disposable {
   mayBeInService = false;
   readonly #position: number;
   readonly #hasLapic: boolean;
-  /** Registers of the guest program at its entry. */
-  readonly #special: Overlay;
-  readonly #general = Buffer.alloc(uapi.sizes.kvm_regs);
+  readonly #hasWideIds: boolean;
+  /** Where the guest program begins. */
+  readonly #home: number;
   /** LAPIC page of each APIC state, made when it is first asked for. */
   readonly #pages = new Map<VcpuSetup['apic'], LapicPage>();
   #page: LapicPage | null = null;
@@ -61,15 +62,19 @@ export class GuestVcpu implements Disposable {
     vm: Vm,
     position: number,
     setup: VcpuSetup,
-    parts: { readonly cpuid: HypervCpuid; readonly hasLapic: boolean; readonly home: number },
+    parts: {
+      readonly cpuid: HypervCpuid;
+      readonly hasLapic: boolean;
+      readonly hasWideIds: boolean;
+      readonly home: number;
+    },
   ) {
     this.vcpu = createVcpu(vm, position, setup, parts.cpuid);
     this.id = vcpuIdOf(setup, position);
     this.#position = position;
     this.#hasLapic = parts.hasLapic;
-    this.#special = homeRegisters(position);
-    this.#general.writeBigUInt64LE(BigInt(parts.home), uapi.regs.rip);
-    this.#general.writeBigUInt64LE(RFLAGS_FIXED, uapi.regs.rflags);
+    this.#hasWideIds = parts.hasWideIds;
+    this.#home = parts.home;
     // A vCPU without Hyper-V gets a Hyper-V context when the host asks for its VP index (kvm_hv_get_msr_common), so it
     // is not asked.
     this.#vpIndex = setup.lacks.includes('hyperv') ? position : Number(this.vcpu.getMsr(hyperv.HV_X64_MSR_VP_INDEX));
@@ -99,8 +104,10 @@ export class GuestVcpu implements Disposable {
   goHome(): void {
     if (this.#isAtHome) return;
     this.vcpu.getSregs();
-    this.#special.apply(this.vcpu.sregs);
-    this.#general.copy(this.vcpu.regs);
+    homeRegisters(this.#position).apply(this.vcpu.sregs);
+    this.vcpu.regs.fill(0);
+    this.vcpu.regs.writeBigUInt64LE(BigInt(this.#home), uapi.regs.rip);
+    this.vcpu.regs.writeBigUInt64LE(RFLAGS_FIXED, uapi.regs.rflags);
     this.vcpu.setAllRegs();
     this.#isAtHome = true;
   }
@@ -199,7 +206,7 @@ export class GuestVcpu implements Disposable {
   #setAssistPage({ eoi, lacks }: VcpuSetup): void {
     const isWanted = eoi === 'assist' && !lacks.includes('hyperv');
     if (isWanted === this.#hasAssistPage) return;
-    const page = BigInt(vcpuArea(this.#position) + area.assist);
+    const page = gpaOf(vcpuArea(this.#position) + area.assist);
     this.vcpu.setMsr(hyperv.HV_X64_MSR_VP_ASSIST_PAGE, isWanted ? page | hyperv.HV_X64_MSR_VP_ASSIST_PAGE_ENABLE : 0n);
     this.#hasAssistPage = isWanted;
   }
@@ -231,8 +238,11 @@ export class GuestVcpu implements Disposable {
       this.#apic = apic;
     }
     if (page === undefined) {
-      page = setUpLapicPage(this.vcpu, this.id, apic);
+      const id = idRegister(this.id, apic === 'x2apic', this.#hasWideIds);
+      page = setUpLapicPage(this.vcpu, id, apic, this.#pages.size > 0);
       this.#pages.set(apic, page);
+      this.#page = page;
+      this.#isUntouched = true;
     }
     // What a program did not touch needs no setting: most vCPUs are nobody's target.
     if (!this.#isUntouched || page !== this.#page || hasPreset(setup)) {

@@ -24,6 +24,8 @@ const poolThreads = '16';
 
 /** VMs that are kept; a batch uses few platforms. */
 const poolMax = 24;
+/** vCPUs that those have together, unless one VM alone has more. */
+const pooledVcpusMax = 256;
 
 /** Capabilities without which there is nothing to test (Documentation/virt/kvm/api.rst). */
 const neededCapabilities = ['HYPERV', 'HYPERV_VP_INDEX', 'HYPERV_SEND_IPI', 'HYPERV_CPUID'] as const;
@@ -134,7 +136,7 @@ export class KvmExecutor implements Executor {
     this.#pool.delete(key);
     if (machine === undefined) {
       for (const [oldest, unused] of this.#pool) {
-        if (this.#pool.size < poolMax) break;
+        if (this.#pool.size < poolMax && this.#pooledVcpus + program.vcpus.length <= pooledVcpusMax) break;
         if (this.#used.delete(unused)) this.#strayMemory.push(...unused.memory.takeChanges());
         unused[Symbol.dispose]();
         this.#pool.delete(oldest);
@@ -144,6 +146,12 @@ export class KvmExecutor implements Executor {
     this.#pool.set(key, machine);
     this.#used.add(machine);
     return machine;
+  }
+
+  get #pooledVcpus(): number {
+    let total = 0;
+    for (const { vcpuCount } of this.#pool.values()) total += vcpuCount;
+    return total;
   }
 
   /** A change of memory that shows only behind a batch cannot be assigned to a program: it shows at each of them. */

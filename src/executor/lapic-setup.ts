@@ -32,13 +32,17 @@ export function spurious(apic: ApicState): number {
 /**
  * Sets a LAPIC to the state that changes are counted from, and reads it back. TMR is all ones, so that accepting a
  * vector, which clears its bit (__apic_accept_irq), shows even after the vector has been handled.
+ *
+ * @param id the page's ID register.
+ * @param wasUsed whether anything may be in service; with every LAPIC that is set KVM walks all vCPUs
+ *   (kvm_recalculate_apic_map), so that in large machines each time counts.
  */
-export function setUpLapicPage(vcpu: Vcpu, vcpuId: number, apic: ApicState): LapicPage {
+export function setUpLapicPage(vcpu: Vcpu, id: number, apic: ApicState, wasUsed: boolean): LapicPage {
   const page = Buffer.alloc(lapic.lapicPageBytes);
   vcpu.getLapic(page);
-  // Both modes have the ID in the top byte here. It must be written: KVM keeps the register's bits over a change from
-  // x2APIC to xAPIC (kvm_lapic_set_base), where they mean another ID.
-  page.writeUInt32LE((vcpuId << 24) >>> 0, lapic.APIC_ID);
+  // It must be written: KVM keeps the register's bits over a change from x2APIC to xAPIC (kvm_lapic_set_base), where they
+  // mean another ID.
+  page.writeUInt32LE(id, lapic.APIC_ID);
   // So is the logical ID, which x2APIC derives from the ID and xAPIC has as its own.
   if (apic !== 'x2apic') page.writeUInt32LE(0, lapic.APIC_LDR);
   page.writeUInt32LE(spurious(apic), lapic.APIC_SPIV);
@@ -48,9 +52,9 @@ export function setUpLapicPage(vcpu: Vcpu, vcpuId: number, apic: ApicState): Lap
     page.writeUInt32LE(0, lapic.APIC_ISR + 0x10 * word);
     page.writeUInt32LE(0xffff_ffff, lapic.APIC_TMR + 0x10 * word);
   }
-  // Twice, as in `presetLapic`.
   vcpu.setLapic(page);
-  vcpu.setLapic(page);
+  // As in `presetLapic`.
+  if (wasUsed) vcpu.setLapic(page);
   vcpu.getLapic(page);
   return { bytes: page, words: wordsOf(page) };
 }

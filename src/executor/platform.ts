@@ -2,6 +2,7 @@
 import { hypervCpuidBits, hypervisorLeafRange } from '../abi/hyperv.ts';
 import type { VcpuSetup } from '../case/case.ts';
 import type { Program } from '../case/program.ts';
+import { hasWideIds, vcpuIdOf } from '../case/vcpu-id.ts';
 import type { Kvm, Vcpu, Vm } from '../kvm/kvm.ts';
 import * as uapi from '../kvm/uapi.ts';
 
@@ -22,10 +23,11 @@ export function canInterceptXen(kvm: Kvm): boolean {
   return (kvm.check(uapi.KVM_CAP.XEN_HVM) & uapi.KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL) !== 0;
 }
 
-/** Gives a VM without vCPUs the irqchip and the Xen interception of a program. */
-export function setUpVm(kvm: Kvm, vm: Vm, { irqchip, xen }: Program['machine']): void {
+/** Gives a VM without vCPUs the irqchip, the Xen interception and the form of APIC IDs of a program. */
+export function setUpVm(kvm: Kvm, vm: Vm, { machine: { irqchip, xen }, vcpus }: Program): void {
   if (irqchip === 'kernel') vm.createIrqchip();
   else if (irqchip === 'split') vm.splitIrqchip();
+  if (irqchip !== 'none' && hasWideIds(vcpus)) vm.useWideApicIds();
   if (xen && canInterceptXen(kvm)) vm.interceptXenHypercalls(xenMsr);
 }
 
@@ -41,11 +43,6 @@ export function createVcpu(vm: Vm, position: number, setup: VcpuSetup, cpuid: Hy
     vcpu[Symbol.dispose]();
     throw error;
   }
-}
-
-/** Id of a vCPU, which is its APIC ID as well. */
-export function vcpuIdOf({ vcpuId }: VcpuSetup, position: number): number {
-  return vcpuId ?? position;
 }
 
 /** CPUID for vCPUs: what KVM supports, with KVM's own hypervisor leaves replaced by the Hyper-V ones. */

@@ -2,7 +2,6 @@
  * The initial memory of a VM and the initial special registers of its vCPUs: 64-bit mode, CPL 0, identity mapping.
  * Source: Intel SDM volume 3, "Paging", "Segment Descriptors", "64-Bit Mode Stack Switching".
  */
-import { caseLimits } from '../case/limits.ts';
 import { sregs } from '../kvm/uapi.ts';
 import * as map from './memory-map.ts';
 import { area, selectors, shared } from './memory-map.ts';
@@ -14,20 +13,20 @@ const pageFlags = 0x67n;
 const largePage = 0x80n;
 /** Cache-disable for the APIC page. */
 const uncached = 0x10n;
-const largePageBytes = 0x200000n;
+const largePageBytes = BigInt(map.largePageBytes);
 const gib = 0x4000_0000n;
 
-/** Writes page tables, descriptors, code and every vCPU's area into zeroed guest memory. */
-export function writeImage(memory: Buffer, code: GuestCode): void {
-  writePageTables(memory);
+/** Writes page tables, descriptors, code and the area of each of so many vCPUs into zeroed guest memory. */
+export function writeImage(memory: Buffer, code: GuestCode, vcpuCount: number): void {
+  writePageTables(memory, vcpuCount);
   writeDescriptors(memory, code);
   writeEntryTables(memory, code.instruction);
   code.code.copy(memory, shared.code);
   code.stubs.copy(memory, shared.stubs);
-  for (let position = 0; position < caseLimits.vcpus; position++) writeArea(memory, map.vcpuArea(position));
+  for (let position = 0; position < vcpuCount; position++) writeArea(memory, map.vcpuArea(position));
 }
 
-function writePageTables(memory: Buffer): void {
+function writePageTables(memory: Buffer, vcpuCount: number): void {
   const put = (table: number, index: number, entry: bigint) => memory.writeBigUInt64LE(entry, table + 8 * index);
   put(shared.pml4, 0, BigInt(shared.pdpt) | pageFlags);
   put(shared.pdpt, 0, BigInt(shared.lowDirectory) | pageFlags);
@@ -39,6 +38,12 @@ function writePageTables(memory: Buffer): void {
     Number((apicPage - 3n * gib) / largePageBytes),
     apicPage | pageFlags | largePage | uncached,
   );
+  const upper = map.upperSlotOf(vcpuCount);
+  if (upper === null) return;
+  for (let at = 0; at < upper.bytes; at += map.largePageBytes) {
+    const entry = (upper.offset + at) / map.largePageBytes;
+    put(shared.lowDirectory, entry, (upper.gpa + BigInt(at)) | pageFlags | largePage);
+  }
 }
 
 function writeDescriptors(memory: Buffer, { returnHandler }: GuestCode): void {
@@ -67,13 +72,19 @@ function writeDescriptors(memory: Buffer, { returnHandler }: GuestCode): void {
   }
 }
 
+/** What is the same in the first page of all areas. */
+const areaPattern = Buffer.alloc(area.log);
+map.quietRegisters.forEach((_, index) =>
+  areaPattern.writeBigUInt64LE(registerPattern(index + 1), area.registersBefore + 8 * index),
+);
+for (let xmm = map.quietXmm.first; xmm <= map.quietXmm.last; xmm++) {
+  areaPattern.writeBigUInt64LE(registerPattern(2 * xmm + 0x10), quietXmmBefore(xmm));
+  areaPattern.writeBigUInt64LE(registerPattern(2 * xmm + 0x11), quietXmmBefore(xmm) + 8);
+}
+
 function writeArea(memory: Buffer, base: number): void {
+  memory.set(areaPattern, base);
   const put = (offset: number, value: bigint) => memory.writeBigUInt64LE(value, base + offset);
-  map.quietRegisters.forEach((_, index) => put(area.registersBefore + 8 * index, registerPattern(index + 1)));
-  for (let xmm = map.quietXmm.first; xmm <= map.quietXmm.last; xmm++) {
-    put(quietXmmBefore(xmm), registerPattern(2 * xmm + 0x10));
-    put(quietXmmBefore(xmm) + 8, registerPattern(2 * xmm + 0x11));
-  }
   const tss = area.tss;
   put(tss + 0x24, BigInt(base + area.exceptionStackTop));
   put(tss + 0x2c, BigInt(base + area.nmiStackTop));

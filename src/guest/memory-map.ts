@@ -1,12 +1,14 @@
 /**
  * Guest physical memory below the arena: what the guest program owns. Every address stands here once; the module
- * refuses to load when two of them overlap. Virtual addresses are physical ones.
+ * refuses to load when two of them overlap. Virtual addresses are physical ones, except those of the areas that do not
+ * fit below the arena: there they are the offsets in the host's mapping, so that one number does for both.
  */
 import { caseLimits } from '../case/limits.ts';
-import { arenaStart, ramEnd, romEnd, romStart } from '../case/memory.ts';
+import { arenaStart, ramEnd, romEnd, romStart, upperEnd, upperStart } from '../case/memory.ts';
 import { callRegisterBytes } from '../case/program.ts';
 
 const page = 0x1000;
+export const largePageBytes = 0x200000;
 
 /**
  * Structures that all vCPUs share. Nobody writes them after the VM is made. Each VMRUN costs an emulated CPU its translations
@@ -56,8 +58,12 @@ export const race = { start: 0xd000, arrived: 0xd000, done: 0xd040, end: 0xd080 
 /** A region for each vCPU, `vcpuBytes` apart. GS base points to its start. */
 const vcpuStart = 0x20000;
 const vcpuBytes = 0x18000;
+/** So many lie below the arena, the others in the upper memslot. */
+const lowVcpus = 8;
+/** Where the upper memslot lies in the host's mapping and in the guest's virtual memory: behind a 2 MiB page. */
+const upperOffset = 0x200000;
 export function vcpuArea(position: number): number {
-  return vcpuStart + position * vcpuBytes;
+  return position < lowVcpus ? vcpuStart + position * vcpuBytes : upperOffset + (position - lowVcpus) * vcpuBytes;
 }
 
 /** Entries of a ring; a batch of calls has at most so many. */
@@ -187,20 +193,40 @@ export const commands = {
 /** Ports of the guest program's exits: it waits for a command; its log is full; a call returned; it raised an exception. */
 export const ports = { idle: 0x10, logFull: 0x11, returned: 0x12, exception: 0x13 } as const;
 
-/** Memslots, in the order in which they lie in the host's mapping. */
-export const memslots = [
-  { gpa: 0n, bytes: Number(ramEnd), readOnly: false },
-  { gpa: romStart, bytes: Number(romEnd - romStart), readOnly: true },
-] as const;
+/** A memslot and where it lies in the host's mapping. */
+export interface Memslot {
+  readonly gpa: bigint;
+  readonly bytes: number;
+  readonly readOnly: boolean;
+  readonly offset: number;
+}
 
-/** Where an address of a memslot lies in the host's mapping. */
+/** Memslots of a VM with so many vCPUs. */
+export function memslotsOf(vcpuCount: number): readonly Memslot[] {
+  const upper = upperSlotOf(vcpuCount);
+  return [
+    { gpa: 0n, bytes: Number(ramEnd), readOnly: false, offset: 0 },
+    { gpa: romStart, bytes: Number(romEnd - romStart), readOnly: true, offset: Number(ramEnd) },
+    ...(upper === null ? [] : [{ ...upper, readOnly: false }]),
+  ];
+}
+
+/** The memslot of the vCPUs' areas that do not fit below the arena, in whole 2 MiB pages; null when all do. */
+export function upperSlotOf(vcpuCount: number): { gpa: bigint; bytes: number; offset: number } | null {
+  if (vcpuCount <= lowVcpus) return null;
+  const bytes = Math.ceil(((vcpuCount - lowVcpus) * vcpuBytes) / largePageBytes) * largePageBytes;
+  return { gpa: upperStart, bytes, offset: upperOffset };
+}
+
+/** Where an address of RAM or of the read-only memslot lies in the host's mapping. */
 export function hostOffset(gpa: bigint): number {
   return Number(gpa < ramEnd ? gpa : gpa - romStart + ramEnd);
 }
 
 /** The address of a place in the host's mapping. */
 export function gpaOf(offset: number): bigint {
-  return offset < Number(ramEnd) ? BigInt(offset) : BigInt(offset) - ramEnd + romStart;
+  if (offset < Number(ramEnd)) return BigInt(offset);
+  return offset < upperOffset ? BigInt(offset) - ramEnd + romStart : BigInt(offset - upperOffset) + upperStart;
 }
 
 /** Ranges of the mapping that must stay as they are while programs run; everything else below the arena is scratch. */
@@ -208,6 +234,9 @@ export const quietRanges = [
   { start: 0, end: shared.end },
   { start: Number(arenaStart), end: hostOffset(romEnd - 1n) + 1 },
 ] as const;
+
+/** Places behind this are nobody's to watch. */
+export const watchedBytes = hostOffset(romEnd - 1n) + 1;
 
 const tssBytes = 104;
 /** SS, RSP, RFLAGS, CS, RIP, error code, vector. */
@@ -232,8 +261,14 @@ refuseOverlap('guest memory', [
   ...[shared.directory32, shared.entryTables, shared.entryCode].map((start) => ({ start, end: start + page })),
   { start: entryStack.start, end: entryStack.top },
   { start: race.start, end: race.end },
-  ...Array.from({ length: caseLimits.vcpus }, (_, i) => ({ start: vcpuArea(i), end: vcpuArea(i) + vcpuBytes })),
+  ...Array.from({ length: lowVcpus }, (_, i) => ({ start: vcpuArea(i), end: vcpuArea(i) + vcpuBytes })),
   { start: Number(arenaStart), end: Number(ramEnd) },
+  { start: Number(ramEnd), end: watchedBytes },
+  { start: upperOffset, end: upperOffset + Number(upperEnd - upperStart) },
+]);
+refuseOverlap('upper memory', [
+  { start: 0, end: upperSlotOf(caseLimits.vcpus)!.bytes },
+  { start: Number(upperEnd - upperStart), end: Number(upperEnd - upperStart) },
 ]);
 refuseOverlap('vCPU area', [
   { start: 0, end: area.xmmBefore + 16 * 10 },

@@ -73,34 +73,40 @@ export class Vm implements Disposable {
     ioctl(this.#fd, uapi.KVM_XEN_HVM_CONFIG, config, 'KVM_XEN_HVM_CONFIG');
   }
 
-  /** Adds memslots that lie behind each other in one zeroed mapping; the result is that memory. */
-  addMemory(slots: readonly { gpa: bigint; bytes: number; readOnly: boolean }[]): Buffer {
-    const mapping = new Mapping(
-      slots.reduce((total, { bytes }) => total + bytes, 0),
-      null,
-    );
+  /** Adds memslots that lie in one zeroed mapping, the last one at its end; the result is that memory. */
+  addMemory(slots: readonly { gpa: bigint; bytes: number; readOnly: boolean; offset: number }[]): Buffer {
+    const last = slots.at(-1)!;
+    const mapping = new Mapping(last.offset + last.bytes, null);
     this.#mappings.push(mapping);
-    let { address } = mapping;
-    for (const [slot, { gpa, bytes, readOnly }] of slots.entries()) {
+    for (const [slot, { gpa, bytes, readOnly, offset }] of slots.entries()) {
       const region = Buffer.alloc(uapi.sizes.kvm_userspace_memory_region);
       region.writeUInt32LE(slot, 0);
       region.writeUInt32LE(readOnly ? uapi.KVM_MEM_READONLY : 0, 4);
       region.writeBigUInt64LE(gpa, 8);
       region.writeBigUInt64LE(BigInt(bytes), 16);
-      region.writeBigUInt64LE(address, 24);
+      region.writeBigUInt64LE(mapping.address + BigInt(offset), 24);
       ioctl(this.#fd, uapi.KVM_SET_USER_MEMORY_REGION, region, 'KVM_SET_USER_MEMORY_REGION');
-      address += BigInt(bytes);
     }
     return mapping.bytes;
   }
 
+  /** MSIs and LAPIC pages have APIC IDs in full, and ID 255 is no broadcast to x2APICs; only before the first vCPU. */
+  useWideApicIds(): void {
+    enableCap(
+      this.#fd,
+      uapi.KVM_CAP.X2APIC_API,
+      uapi.KVM_X2APIC_API_USE_32BIT_IDS | uapi.KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK,
+    );
+  }
+
   /**
    * Sends NMI or INIT to the vCPU with that APIC ID, as an MSI: unlike KVM_NMI that does not wait for a running KVM_RUN
-   * to end. A hardware-disabled APIC does not get it.
+   * to end. A hardware-disabled APIC does not get it. IDs above 255 need `useWideApicIds`.
    */
   signalMsi(apicId: number, deliveryMode: number): void {
     const msi = Buffer.alloc(uapi.sizes.kvm_msi);
-    msi.writeUInt32LE(Number(APIC_DEFAULT_PHYS_BASE) + (apicId << 12), 0);
+    msi.writeUInt32LE(Number(APIC_DEFAULT_PHYS_BASE) + ((apicId & 0xff) << 12), 0);
+    msi.writeUInt32LE(apicId & ~0xff, 4);
     msi.writeUInt32LE(deliveryMode, 8);
     ioctl(this.#fd, uapi.KVM_SIGNAL_MSI, msi, 'KVM_SIGNAL_MSI');
   }
@@ -150,9 +156,14 @@ export class Vcpu implements Disposable {
   }
 
   setCpuid(entries: readonly Buffer[]): void {
-    const head = Buffer.alloc(uapi.sizes.kvm_cpuid2);
-    head.writeUInt32LE(entries.length, 0);
-    ioctl(this.#fd, uapi.KVM_SET_CPUID2, Buffer.concat([head, ...entries]), 'KVM_SET_CPUID2');
+    let table = cpuidTables.get(entries);
+    if (table === undefined) {
+      const head = Buffer.alloc(uapi.sizes.kvm_cpuid2);
+      head.writeUInt32LE(entries.length, 0);
+      table = Buffer.concat([head, ...entries]);
+      cpuidTables.set(entries, table);
+    }
+    ioctl(this.#fd, uapi.KVM_SET_CPUID2, table, 'KVM_SET_CPUID2');
   }
 
   /** From now on KVM refuses what the vCPU's CPUID does not offer. */
@@ -293,6 +304,9 @@ export class Vcpu implements Disposable {
     if (errno !== EINTR && errno !== EAGAIN) throw new KvmError('KVM_RUN', errno);
   }
 }
+
+/** `struct kvm_cpuid2` of lists that many vCPUs have. */
+const cpuidTables = new WeakMap<readonly Buffer[], Buffer>();
 
 /** Pins of an IOAPIC (KVM_IOAPIC_NUM_PINS), which KVM_CAP_SPLIT_IRQCHIP wants to know. */
 const ioapicPins = 24;

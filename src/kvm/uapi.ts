@@ -76,12 +76,17 @@ export const KVM_CAP = {
   MAX_VCPUS: 66,
   READONLY_MEM: 81,
   SPLIT_IRQCHIP: 121,
+  X2APIC_API: 129,
   HYPERV_SYNIC2: 148,
   HYPERV_VP_INDEX: 149,
   HYPERV_SEND_IPI: 161,
   HYPERV_CPUID: 167,
   HYPERV_ENFORCE_CPUID: 199,
 } as const;
+
+/** Argument of KVM_CAP_X2APIC_API. */
+export const KVM_X2APIC_API_USE_32BIT_IDS = 1;
+export const KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK = 2;
 
 /** kvm_run: offsets, and exit reasons by number. */
 export const kvmRun = {

@@ -20,6 +20,8 @@ export interface ChannelMachine {
 interface Pending {
   readonly kind: 'run' | 'exec';
   readonly onOutput: (bytes: Buffer) => void;
+  /** How much longer than others its answer may take. */
+  readonly patienceMs: number;
   readonly resolve: (payload: Buffer) => void;
   readonly reject: (error: Error) => void;
   /** Set when the agent has answered. */
@@ -78,12 +80,16 @@ export class Channel implements MachineListener {
   }
 
   /** Sends a request; resolves with the payload of its answer. */
-  request(kind: 'run' | 'exec', payload: Buffer, onOutput: (bytes: Buffer) => void = () => undefined): Promise<Buffer> {
+  request(
+    kind: 'run' | 'exec',
+    payload: Buffer,
+    { onOutput = () => undefined, patienceMs = 0 }: Partial<Pick<Pending, 'onOutput' | 'patienceMs'>> = {},
+  ): Promise<Buffer> {
     if (this.#dead !== null) return Promise.reject(this.#dead);
     if (this.#warning !== null) return Promise.reject(this.#takeWarning());
     return new Promise((resolve, reject) => {
       if (this.#queue.length === 0) this.#silentMs = 0;
-      this.#queue.push({ kind, onOutput, resolve, reject, answer: null });
+      this.#queue.push({ kind, onOutput, patienceMs, resolve, reject, answer: null });
       this.#machine!.send(encodeFrame(kind, payload));
     });
   }
@@ -186,7 +192,7 @@ export class Channel implements MachineListener {
     this.#starvedMs = this.#machine?.starvedMs() ?? 0;
     if (!this.#isReady || this.#queue[0]?.kind !== 'run' || this.#queue[0].answer !== null) return;
     this.#silentMs += Math.max(0, tickMs - Math.max(0, this.#starvedMs - before));
-    if (this.#silentMs < this.#silenceMs || this.#nmiSent) return;
+    if (this.#silentMs < this.#silenceMs + this.#queue[0].patienceMs || this.#nmiSent) return;
     this.#nmiSent = true;
     this.#machine!.sendNmi();
     setTimeout(() => {

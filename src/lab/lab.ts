@@ -72,6 +72,17 @@ export async function openLab(options: LabOptions): Promise<Lab> {
   return new Lab(machine, channel, facts, bootSeconds);
 }
 
+/**
+ * KVM walks all vCPUs of a VM whenever one of them is made or a LAPIC is set. A VM of 1,024 takes some 8 s of an emulated
+ * CPU to make, and 2 s to reset when all of them have got something; this is twice that.
+ */
+const patienceMsPerPair = 0.02;
+
+/** Milliseconds that a batch may take longer than one of small machines. */
+function patienceMsFor(programs: readonly Program[]): number {
+  return programs.reduce((total, { vcpus }) => total + patienceMsPerPair * vcpus.length ** 2, 0);
+}
+
 export class Lab implements Executor {
   readonly facts: TargetFacts;
   /** From the start of QEMU until the agent was ready, the making of a saved state included. */
@@ -94,7 +105,9 @@ export class Lab implements Executor {
    */
   async run(programs: readonly Program[], options: RunOptions): Promise<Observation[]> {
     if (programs.length === 0) return [];
-    const bytes = await this.#channel.request('run', encodeBatch(programs, options));
+    const bytes = await this.#channel.request('run', encodeBatch(programs, options), {
+      patienceMs: patienceMsFor(programs),
+    });
     return decodeObservations(bytes, programs);
   }
 
@@ -110,7 +123,7 @@ export class Lab implements Executor {
       pieces.push(bytes);
       onOutput(bytes);
     };
-    const end = await this.#channel.request('exec', Buffer.from(JSON.stringify(argv)), collect);
+    const end = await this.#channel.request('exec', Buffer.from(JSON.stringify(argv)), { onOutput: collect });
     return { ...(JSON.parse(end.toString()) as ExecEnd), output: Buffer.concat(pieces) };
   }
 

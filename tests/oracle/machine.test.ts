@@ -140,6 +140,13 @@ describe('changedApic', () => {
 describe('withApic', () => {
   const x2apic = vcpu({ apic: 'x2apic' });
   const pending = presetLapic(vcpu({ irr: [0x20] }));
+  const narrow = (vcpuId: number) => ({ id: vcpuId, isWide: false });
+
+  it('should show no ID in a machine with wide IDs, whose x2APICs have it in full', () => {
+    for (const each of [x2apic, vcpu({ apic: 'xapic' })]) {
+      expect(withApic(pending, each, { id: 7, isWide: true }, hardwareOff)).toEqual(pending);
+    }
+  });
 
   it.each<[string, VcpuSetup, number, Apic, [number, number][]]>([
     ['nothing for an APIC as it was set up', x2apic, 7, on, []],
@@ -152,12 +159,12 @@ describe('withApic', () => {
     ['no ID in xAPIC mode', vcpu({ apic: 'xapic' }), 7, hardwareOff, []],
     ['nothing of one that was set up off', vcpu({ apic: 'hardware-disabled' }), 7, hardwareOff, []],
   ])('should show %s', (_, setup, vcpuId, apic, words) => {
-    expect(withApic(pending, setup, vcpuId, apic)).toEqual(new Map([...pending, ...words]));
+    expect(withApic(pending, setup, narrow(vcpuId), apic)).toEqual(new Map([...pending, ...words]));
   });
 
   it('should take back what it showed', () => {
-    const off = withApic(pending, x2apic, 200, { isHardwareEnabled: false, isSoftwareEnabled: false });
-    expect(withApic(off, x2apic, 200, on)).toEqual(pending);
+    const off = withApic(pending, x2apic, narrow(200), { isHardwareEnabled: false, isSoftwareEnabled: false });
+    expect(withApic(off, x2apic, narrow(200), on)).toEqual(pending);
   });
 });
 

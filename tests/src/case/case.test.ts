@@ -108,9 +108,10 @@ describe('parseCase', () => {
       padding: '0xffffff',
     };
     expect(() => parseCase(withStep(step))).not.toThrow();
-    expect(() => parseCase(withVcpu({ vpIndex: 4294967295, vcpuId: 254, tpr: 15, irr: '16-255' }))).not.toThrow();
+    expect(() => parseCase(withVcpu({ vpIndex: 4294967295, vcpuId: 4095, tpr: 15, irr: '16-255' }))).not.toThrow();
     expect(() => parseCase({ ...minimal, steps: times(64, call) })).not.toThrow();
     expect(() => parseCase({ ...minimal, machine: { vcpus: times(8, { vpIndex: 0 }) } })).not.toThrow();
+    expect(() => parseCase(withVcpu({ vpIndex: 4294966272, vcpuId: 3072, count: 1024 }))).not.toThrow();
   });
 
   it.each<[name: string, input: unknown, message: RegExp]>([
@@ -126,14 +127,27 @@ describe('parseCase', () => {
     ['an unknown field', { ...minimal, extra: 1 }, /^case: .*extra/],
     ['no machine', { schema: caseSchemaName, steps: [call] }, /^machine: /],
     ['no vCPU', { ...minimal, machine: { vcpus: [] } }, /^machine\.vcpus: /],
-    ['nine vCPUs', { ...minimal, machine: { vcpus: times(9, { vpIndex: 0 }) } }, /^machine\.vcpus: /],
+    ['1,025 vCPUs', { ...minimal, machine: { vcpus: times(1025, { vpIndex: 0 }) } }, /^machine\.vcpus: /],
+    ['1,025 vCPUs in one', withVcpu({ vpIndex: 0, count: 1025 }), /^machine\.vcpus\[0\]\.count: /],
+    [
+      '1,025 vCPUs in two',
+      { ...minimal, machine: { vcpus: [{ vpIndex: 0, count: 1024 }, { vpIndex: 0 }] } },
+      /^machine\.vcpus: more than 1024 vCPUs$/,
+    ],
+    [
+      'VP indexes that pass the end',
+      withVcpu({ vpIndex: 4294967295, count: 2 }),
+      /^machine\.vcpus: a VP index is above/,
+    ],
+    ['ids that pass the end', withVcpu({ vpIndex: 0, vcpuId: 4095, count: 2 }), /^machine\.vcpus: a vcpuId is above/],
+    ['no vCPU of a kind', withVcpu({ vpIndex: 0, count: 0 }), /^machine\.vcpus\[0\]\.count: /],
     ['no VP index', withVcpu({}), /^machine\.vcpus\[0\]\.vpIndex: /],
     ['a VP index of 33 bits', withVcpu({ vpIndex: 4294967296 }), /^machine\.vcpus\[0\]\.vpIndex: /],
     ['an unknown APIC state', withVcpu({ vpIndex: 0, apic: 'off' }), /^machine\.vcpus\[0\]\.apic: /],
     ['an unknown vCPU field', withVcpu({ vpIndex: 0, ppr: 1 }), /^machine\.vcpus\[0\]: .*ppr/],
     ['no step', { ...minimal, steps: [] }, /^steps: /],
     ['65 steps', { ...minimal, steps: times(65, call) }, /^steps: /],
-    ['vCPU id 255', withVcpu({ vpIndex: 0, vcpuId: 255 }), /^machine\.vcpus\[0\]\.vcpuId: /],
+    ['vCPU id 4096', withVcpu({ vpIndex: 0, vcpuId: 4096 }), /^machine\.vcpus\[0\]\.vcpuId: /],
     ['a task priority of 5 bits', withVcpu({ vpIndex: 0, tpr: 16 }), /^machine\.vcpus\[0\]\.tpr: /],
     ['pending vector 256', withVcpu({ vpIndex: 0, irr: '256' }), /^machine\.vcpus\[0\]\.irr: 256 is above 255$/],
     [
@@ -218,6 +232,24 @@ describe('formatCase', () => {
     expect(text).toBe(
       '{"schema":"hvipi/case/1","machine":{"vcpus":[{"vpIndex":65,"eoi":"apic"}]},' +
         '"steps":[{"do":"send-ipi-ex","fast":true,"vector":"0x31","gpa":"0xf0000","format":"0x1","targets":"1-3"}]}',
+    );
+  });
+
+  it('should write nine like vCPUs or more as one, and read them back', () => {
+    const first = [{ vpIndex: 7, apic: 'xapic' as const }];
+    const like = Array.from({ length: 1000 }, (_, place) => ({ vpIndex: 100 + place }));
+    const few = Array.from({ length: 8 }, (_, place) => ({ vpIndex: place, tpr: 1 }));
+    const value = makeCase([...first, ...like, ...few], [makeStep({ do: 'run' })]);
+    const text = formatCase(value);
+    expect(text.split('\n').filter((line) => line.includes('vpIndex'))).toEqual([
+      '      { "vpIndex": 7, "apic": "xapic" },',
+      '      { "vpIndex": 100, "count": 1000 },',
+      ...few.map(({ vpIndex }) => `      { "vpIndex": ${vpIndex}, "tpr": 1 }${vpIndex === 7 ? '' : ','}`),
+    ]);
+    expect(parseCase(text)).toEqual(value);
+    // However it was written.
+    expect(parseCase({ ...minimal, machine: { vcpus: [{ vpIndex: 3, count: 2 }] } })).toEqual(
+      parseCase({ ...minimal, machine: { vcpus: [{ vpIndex: 3 }, { vpIndex: 4 }] } }),
     );
   });
 

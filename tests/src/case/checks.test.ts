@@ -33,6 +33,8 @@ const init = makeStep({ do: 'init' });
 const setApic = makeStep({ do: 'set-apic', apic: 'enabled' });
 const oneVcpu = (...steps: Case['steps']) => makeCase([{ vpIndex: 0 }], steps);
 
+const plain = (count: number): object[] => Array.from({ length: count }, () => ({}));
+
 /** Cases with one thing wrong, the field, and what is said about it. */
 const refusals: [name: string, value: Case, field: string, message: RegExp][] = [
   [
@@ -54,6 +56,45 @@ const refusals: [name: string, value: Case, field: string, message: RegExp][] = 
     /^4 is another/,
   ],
   ['the id of a position', makeCase([{ vcpuId: 1 }, {}], [call()]), 'machine.vcpus[1].vcpuId', /^1 is another/],
+  [
+    'an id that an xAPIC cannot have',
+    makeCase([{ vcpuId: 255, apic: 'software-disabled' }], [call()]),
+    'machine.vcpus[0].apic',
+    /^an APIC ID above 254, here 255, needs an x2APIC$/,
+  ],
+  [
+    'the position of an id that an xAPIC cannot have',
+    makeCase([...plain(300), { apic: 'xapic' }], [call()]),
+    'machine.vcpus[300].apic',
+    /here 300/,
+  ],
+  [
+    'INIT to the broadcast',
+    makeCase([{}, { vcpuId: 255 }], [call(), { ...init, vcpu: 1 }]),
+    'steps[1].vcpu',
+    /broadcast/,
+  ],
+  [
+    'a halted vCPU at the broadcast',
+    makeCase([...plain(255), { idle: 'halted' }], [call()]),
+    'machine.vcpus[255].idle',
+    /broadcast/,
+  ],
+  [
+    'more threads than there are',
+    makeCase(
+      plain(9).map(() => ({ idle: 'halted' })),
+      [call()],
+    ),
+    'machine.vcpus',
+    /^9 vCPUs halt or spin/,
+  ],
+  [
+    'a race of many',
+    makeCase(plain(9), [call(), run], { schedule: 0 }),
+    'machine.vcpus',
+    /^a concurrent case has at most 8 vCPUs$/,
+  ],
   ['a pending exception', makeCase([{ irr: [15, 16] }], [call()]), 'machine.vcpus[0].irr', /below 16/],
   ['an exception in service', makeCase([{ isr: [0] }], [call()]), 'machine.vcpus[0].isr', /below 16/],
   [

@@ -4,7 +4,8 @@ import { caseArbitrary } from '../../../generators/case.ts';
 import { platformPlan } from '../../../generators/platform.ts';
 import { usualSwarm } from '../../../generators/swarm.ts';
 import { encodeCase } from '../../../src/case/encode.ts';
-import { makeCase, makeStep } from '../../../src/case/case.ts';
+import { makeCase, makeStep, makeVcpu } from '../../../src/case/case.ts';
+import { repeatVcpu } from '../../../src/case/like-vcpus.ts';
 import { callModes, opcodes } from '../../../src/case/limits.ts';
 import { callExits, type Observation, registerNames, waits } from '../../../src/case/observation.ts';
 import { decodeBatch, decodeObservations, encodeBatch, encodeObservations } from '../../../src/case/wire.ts';
@@ -39,6 +40,22 @@ const everything = makeCase(
   ],
   { irqchip: 'split', xen: true, guestOsId: 0xfedc_ba98_7654_3210n },
 );
+
+/** Machines of many vCPUs, all alike, all different, and with ids. */
+const large = [
+  makeCase(repeatVcpu(makeVcpu({}), 1024), [
+    makeStep({ do: 'send-ipi', sender: 1023 }),
+    makeStep({ do: 'init', vcpu: 1023 }),
+    makeStep({ do: 'act', vcpu: 700 }),
+    makeStep({ do: 'set-apic', vcpu: 256, apic: 'enabled' }),
+    makeStep({ do: 'write-msr', vcpu: 257, msr: 'vp-index', value: 0n }),
+  ]),
+  makeCase(repeatVcpu(makeVcpu({ vcpuId: 3000, vpIndex: 7 }), 300), [makeStep({ do: 'run' })]),
+  makeCase(
+    repeatVcpu(makeVcpu({}), 300).map((vcpu, position) => ({ ...vcpu, tpr: position % 3 })),
+    [makeStep({ do: 'run' })],
+  ),
+];
 
 const u64 = fc.bigInt({ min: 0n, max: 0xffff_ffff_ffff_ffffn });
 const lapic = fc
@@ -91,6 +108,12 @@ describe('decodeBatch', () => {
     expect(decodeBatch(encodeBatch([program], { exact: false }))).toEqual({ programs: [program], exact: false });
   });
 
+  it('should give back machines of many vCPUs, like ones in a few bytes', () => {
+    const programs = large.map(encodeCase);
+    expect(decodeBatch(encodeBatch(programs, { exact: false })).programs).toEqual(programs);
+    expect(encodeBatch([programs[1]!], { exact: false }).length).toBeLessThan(100);
+  });
+
   it('should give back every entry', () => {
     for (const mode of callModes) {
       for (const [index, opcode] of opcodes.entries()) {
@@ -126,6 +149,21 @@ describe('decodeBatch', () => {
 });
 
 describe('decodeObservations', () => {
+  it('should give back what was seen of many vCPUs', () => {
+    const program = encodeCase(large[0]!);
+    const many = <T>(value: T): T[] => Array<T>(1024).fill(value);
+    const step = { result: 0n, exception: null, exit: null, registers: [], leftovers: [], lapics: many(new Map()) };
+    const lapics = many(new Map([[0x200, 1]]));
+    const seen: Observation = {
+      vpIndexes: many(0).map((_, index) => index),
+      steps: [{ ...step, arrivals: many([0x40]), priorities: many([]) }],
+      lapics,
+      memory: [],
+      stopped: null,
+    };
+    expect(decodeObservations(encodeObservations([seen]), [program])).toEqual([seen]);
+  });
+
   it('should give back what encodeObservations was given', () => {
     const program = encodeCase(example);
     fc.assert(

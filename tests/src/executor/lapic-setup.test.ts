@@ -33,11 +33,14 @@ describe('setUpLapicPage', () => {
     ['x2apic', 0x7777_7777],
     ['xapic', 0],
   ] as const)('should set ID, SPIV, TPR, IRR, ISR and TMR of an %s and leave the rest', (apic, logicalId) => {
-    const { vcpu, page } = fakeVcpu();
+    const { vcpu, page, writes } = fakeVcpu();
 
-    const set = setUpLapicPage(vcpu, 254, apic);
+    const set = setUpLapicPage(vcpu, 0xfe00_0000, apic, false);
 
     expect(set.bytes.equals(page)).toBe(true);
+    expect(writes).toHaveLength(1);
+    setUpLapicPage(vcpu, 0xfe00_0000, apic, true);
+    expect(writes).toHaveLength(3);
     const words = (base: number) => Array.from({ length: 8 }, (_, word) => page.readUInt32LE(base + 0x10 * word));
     expect(page.readUInt32LE(0x20)).toBe(0xfe00_0000);
     expect(page.readUInt32LE(0xd0)).toBe(logicalId);

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { type PlatformPlan, platformPlan } from '../../../generators/platform.ts';
 import { type Case, makeCase, makeStep, type VcpuSetup } from '../../../src/case/case.ts';
 import { encodeCase } from '../../../src/case/encode.ts';
-import { HypervCpuid, platformKey, vcpuIdOf } from '../../../src/executor/platform.ts';
+import { HypervCpuid, platformKey } from '../../../src/executor/platform.ts';
 import type { Kvm } from '../../../src/kvm/kvm.ts';
 import { KVM_GET_SUPPORTED_CPUID } from '../../../src/kvm/uapi.ts';
 
@@ -52,13 +52,6 @@ describe('platformKey', () => {
       }),
       { seed: 42, numRuns: 500 },
     );
-  });
-});
-
-describe('vcpuIdOf', () => {
-  it('should be the position unless one is given', () => {
-    const { vcpus } = makeCase([{}, { vcpuId: 0 }, { vcpuId: 254 }], []).machine;
-    expect([vcpuIdOf(vcpus[0]!, 5), vcpuIdOf(vcpus[1]!, 5), vcpuIdOf(vcpus[2]!, 5)]).toEqual([5, 0, 254]);
   });
 });
 

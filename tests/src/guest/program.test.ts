@@ -67,14 +67,23 @@ describe('memory map', () => {
     expect(map.ringEntries).toBe(64);
     expect(map.area.assist - map.area.ring).toBe(64 * 5 * 128);
     expect(map.entryStack).toEqual({ start: 0xc000, top: 0xd000 });
-    expect(map.memslots).toEqual([
-      { gpa: 0n, bytes: 0x100000, readOnly: false },
-      { gpa: 0x200000n, bytes: 0x2000, readOnly: true },
-    ]);
+    const [ram, rom] = [
+      { gpa: 0n, bytes: 0x100000, readOnly: false, offset: 0 },
+      { gpa: 0x200000n, bytes: 0x2000, readOnly: true, offset: 0x100000 },
+    ];
+    expect(map.memslotsOf(8)).toEqual([ram, rom]);
+    const upper = { gpa: 0x2_c000_0000n, bytes: 0x200000, readOnly: false, offset: 0x200000 };
+    expect(map.memslotsOf(9)).toEqual([ram, rom, upper]);
+    expect(map.memslotsOf(1024)).toEqual([ram, rom, { ...upper, bytes: 0x6000000 }]);
+    expect([7, 8, 9, 1023].map(map.vcpuArea)).toEqual([0xc8000, 0x200000, 0x218000, 0x200000 + 1015 * 0x18000]);
     expect(map.quietRanges).toEqual([
       { start: 0, end: 0xc000 },
       { start: 0xe0000, end: 0x102000 },
     ]);
+  });
+
+  it('should have the areas of vCPUs that are many in the upper memslot', () => {
+    expect(map.gpaOf(map.vcpuArea(9))).toBe(0x2_c001_8000n);
   });
 
   it.each<[bigint, number]>([
