@@ -1,6 +1,7 @@
 /** An explanation as text for a terminal of 100 columns. */
 import type { VcpuSetup } from '../src/case/case.ts';
 import { formatList } from '../src/case/cpulist.ts';
+import { groupVcpus, nameVcpus, shortList } from '../src/case/vcpu-groups.ts';
 import type {
   ExplainedCall,
   ExplainedChange,
@@ -21,16 +22,29 @@ export function formatExplanation(explanation: Explanation): string {
   const lines = [
     `contract kvm, kernel ${kernelRelease}: ${limits}`,
     `  irqchip ${machine.irqchip}, GUEST_OS_ID ${formatHex(machine.guestOsId)}${machine.xen ? ', Xen hypercalls intercepted' : ''}`,
-    ...vcpus.map(({ vpIndex, setup }, position) => {
-      const refused = setup.vpIndex === vpIndex ? '' : ` (KVM does not take ${setup.vpIndex})`;
-      return `  vCPU ${position}: VP index ${vpIndex}${refused}, APIC ${setup.apic}, ${setup.idle}${cpuidText(setup)}`;
-    }),
+    ...vcpuLines(vcpus),
     ...steps.flatMap((step, index) => [
       '',
       ...(step.kind === 'call' ? callLines(step, index) : changeLines(step, index)),
     ]),
   ];
   return `${lines.flatMap(wrap).join('\n')}\n`;
+}
+
+/** Each vCPU, or all that are alike, in a line. */
+function vcpuLines(vcpus: Explanation['vcpus']): string[] {
+  const texts = vcpus.map(({ vpIndex, setup }) => {
+    const refused = setup.vpIndex === vpIndex ? '' : ` (KVM does not take ${setup.vpIndex})`;
+    return `${refused}, APIC ${setup.apic}, ${setup.idle}${cpuidText(setup)}`;
+  });
+  return groupVcpus(vcpus.length, (position) => texts[position]!).map((positions) => {
+    const vpIndexes = positions.map((position) => vcpus[position]!.vpIndex);
+    const names =
+      positions.length === 1
+        ? `vCPU ${positions[0]}: VP index ${vpIndexes[0]}`
+        : `${positions.length} vCPUs: ${shortList(positions)}: VP indexes ${shortList(vpIndexes)}`;
+    return `  ${names}${texts[positions[0]!]!}`;
+  });
 }
 
 function callLines(call: ExplainedCall, index: number): string[] {
@@ -98,7 +112,12 @@ function tlfsLines({ rules, permitted, kvm, verdict }: ExplainedTlfs): string[] 
 
 function effectLines(effects: readonly ExplainedEffect[], none: string): string[] {
   if (effects.length === 0) return [none];
-  return effects.map(({ vcpu, vpIndex, text }) => `  vCPU ${vcpu} (VP ${vpIndex}): ${text}`);
+  return groupVcpus(effects.length, (place) => effects[place]!.text).map((places) => {
+    const vpIndexes: number[] = [];
+    for (const place of places) vpIndexes[effects[place]!.vcpu] = effects[place]!.vpIndex;
+    const positions = places.map((place) => effects[place]!.vcpu);
+    return `  ${nameVcpus(positions, vpIndexes)}: ${effects[places[0]!]!.text}`;
+  });
 }
 
 /** Breaks a line at spaces or commas; what follows is indented two columns further than the line. */

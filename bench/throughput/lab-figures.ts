@@ -5,7 +5,16 @@ import { encodeCase } from '../../src/case/encode.ts';
 import type { Program } from '../../src/case/program.ts';
 import type { Executor } from '../../src/executor/executor.ts';
 import { type Clock, type Figure, labRate, type Series } from './figure.ts';
-import { bankCase, callsOf, drawnBatches, rawCase, repeated, type Workload } from './workload.ts';
+import {
+  bankCase,
+  busyMachines,
+  callsOf,
+  drawnBatches,
+  quietMachines,
+  rawCase,
+  repeated,
+  type Workload,
+} from './workload.ts';
 
 /** A race costs tens of milliseconds, and so does a call while vCPUs halt. */
 const callsPerRound: Record<Workload, number> = {
@@ -97,7 +106,8 @@ export async function seriesOf(executor: Executor, clock: Clock, vcpusMax: numbe
   };
   const powers = (max: number): number[] => Array.from({ length: Math.log2(max) + 1 }, (_, bit) => 2 ** bit);
   return [
-    await over('vCPUs', powers(vcpusMax), (count) => repeated(rawCase(count))),
+    await over('vCPUs, none of them called', powers(vcpusMax), quietMachines),
+    await over('vCPUs, all of them called', powers(vcpusMax), busyMachines),
     await over('steps of a case', powers(64), (count) => repeated(rawCase(1, count))),
     await over('banks of a call', powers(64), (count) => repeated(bankCase(count))),
   ];

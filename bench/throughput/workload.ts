@@ -30,8 +30,25 @@ export function bankCase(banks: number): Case {
 }
 
 /** The same case as often as a batch holds. */
-export function repeated(value: Case): Program[] {
-  return Array<Program>(batchSize).fill(encodeCase(value));
+export function repeated(value: Case, times = batchSize): Program[] {
+  return Array<Program>(times).fill(encodeCase(value));
+}
+
+/** Of machines with many vCPUs a batch has fewer, so that a round does not take minutes. */
+const vcpusOfBatch = 4096;
+
+/** Calls to nobody in a machine of so many vCPUs. */
+export function quietMachines(vcpuCount: number): Program[] {
+  return repeated(rawCase(vcpuCount), Math.min(batchSize, Math.ceil(vcpusOfBatch / vcpuCount)));
+}
+
+/** Calls to all vCPUs of a machine of so many: each of them is delivered to, and reset behind the case. */
+export function busyMachines(vcpuCount: number): Program[] {
+  const vcpus = Array.from({ length: vcpuCount }, (_, vpIndex) => ({ vpIndex }));
+  const targets = vcpus.map(({ vpIndex }) => vpIndex);
+  const call = makeStep({ do: 'send-ipi-ex', vector: 0xfe, targets });
+  const value = makeCase(vcpus, Array<typeof call>(caseLimits.steps).fill(call));
+  return repeated(value, Math.min(batchSize, Math.ceil(vcpusOfBatch / 4 / vcpuCount)));
 }
 
 /** How a case is observed (`tierOf`), and kinds of cases within a tier whose cost differs much from the others'. */

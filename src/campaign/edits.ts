@@ -9,11 +9,14 @@ export type Pass = (value: Case) => Generator<Case>;
 /** Of RAX, only this bit says something to KVM (kvm_xen_hypercall). */
 export const xenHypervBit = 0x8000_0000n;
 
+/** Of longer lists no member is tried alone: half of it goes at a time. */
+const triedAloneMax = 64;
+
 /** Proposals for lists: one member alone, then without ever smaller runs of members. */
 export function* sublists<T>(list: readonly T[]): Generator<T[]> {
   if (list.length === 0) return;
   yield [];
-  if (list.length > 1) for (const member of list) yield [member];
+  if (list.length > 1 && list.length <= triedAloneMax) for (const member of list) yield [member];
   for (let size = Math.ceil(list.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {
     for (let start = list.length - size; start > -size; start -= size) {
       yield list.filter((_, index) => index < start || index >= start + size);

@@ -26,6 +26,27 @@ function* fewerSteps(value: Case): Generator<Case> {
   for (const steps of sublists(value.steps)) if (steps.length > 0) yield withSteps(value, steps);
 }
 
+/** Beyond this, vCPUs are looked at in groups: to run a machine of many takes seconds. */
+export const fewVcpus = 16;
+
+/** A machine of many becomes one of few before anything else: those of which steps speak, with ever smaller groups of others. */
+function* muchFewerVcpus(value: Case): Generator<Case> {
+  const { vcpus } = value.machine;
+  if (vcpus.length <= fewVcpus) return;
+  const actors = new Set(value.steps.map((step) => actorOf(step) ?? 0));
+  const others = [...vcpus.keys()].filter((position) => !actors.has(position));
+  for (let parts = 1; parts <= fewVcpus && parts <= others.length; parts *= 2) {
+    const size = Math.ceil(others.length / parts);
+    for (let start = 0; start < others.length; start += size) {
+      const gone = new Set(others.slice(start, start + size));
+      yield* keepVcpus(
+        value,
+        [...vcpus.keys()].filter((position) => !gone.has(position)),
+      );
+    }
+  }
+}
+
 function* fewerVcpus(value: Case): Generator<Case> {
   const positions = value.machine.vcpus.map((_, position) => position);
   for (const kept of sublists(positions)) {
@@ -74,6 +95,7 @@ function* plainMachine(value: Case): Generator<Case> {
   // Without GUEST_OS_ID nobody has Hyper-V.
   const withHyperv = vcpus.map((vcpu) => ({ ...vcpu, lacks: vcpu.lacks.filter((name) => name !== 'hyperv') }));
   yield { ...value, machine: { ...machine, guestOsId: 0n, vcpus: withHyperv } };
+  if (vcpus.length > fewVcpus) return;
   for (const [position, vcpu] of vcpus.entries()) {
     const changed: VcpuSetup[] = [
       makeVcpu({ vpIndex: vcpu.vpIndex }),
@@ -120,6 +142,7 @@ function* plainVpIndexes(value: Case): Generator<Case> {
   );
   yield withTargets(all, new Map(vcpus.map((vcpu, position) => [vcpu.vpIndex, position])));
   yield all;
+  if (vcpus.length > fewVcpus) return;
   for (const [position, { vpIndex }] of vcpus.entries()) {
     for (const other of plainerVpIndexes(vpIndex, position)) {
       const moved = withVcpus(value, vcpus.with(position, { ...vcpus[position]!, vpIndex: other }));
@@ -197,6 +220,7 @@ function* swapWithFirst(value: Case, vcpus: readonly VcpuSetup[], position: numb
 
 /** Coarse first: what is gone need not be made simpler. */
 export const passes: readonly Pass[] = [
+  muchFewerVcpus,
   fewerSteps,
   fewerVcpus,
   plainMachine,

@@ -3,6 +3,7 @@ import { deviations } from '../../oracle/deviations.ts';
 import { kvmRules } from '../../oracle/rules.ts';
 import { formatDone, formatPermitted, tlfsSourceOf } from '../../oracle/tlfs-text.ts';
 import { formatCase } from '../case/case.ts';
+import { shortList } from '../case/vcpu-groups.ts';
 import type { CampaignResult } from './campaign-terms.ts';
 import { type DeviationGroup, deviationToJson } from './deviation-log.ts';
 import { type Finding, findingToJson } from './finding.ts';
@@ -100,7 +101,8 @@ function deviationLines(groups: readonly DeviationGroup[]): string[] {
   return [
     `deviations ${groups.length} of ${deviations.length} that are listed`,
     ...groups.flatMap(({ deviation, hypercalls, foundAfter, confirmed, ...group }) => {
-      const machine = group.case.machine.vcpus.map(({ vpIndex }) => vpIndex).join(' ');
+      const vpIndexes = group.case.machine.vcpus.map(({ vpIndex }) => vpIndex);
+      const machine = vpIndexes.length > 8 ? shortList(vpIndexes) : vpIndexes.join(' ');
       return [
         `  ${deviation.name} (${deviation.id}): ${formatCount(hypercalls)} hypercalls, first after ${formatCount(foundAfter.cases)} cases, ${foundAfter.seconds.toFixed(1)} s; confirmed ${confirmed}`,
         `    smallest   VP indexes ${machine}; ${group.case.steps.map(describeStep).join('; ')}`,
@@ -111,6 +113,9 @@ function deviationLines(groups: readonly DeviationGroup[]): string[] {
     ...(missed.length === 0 ? [] : [`  not met: ${missed.map(({ name }) => name).join(', ')}`]),
   ];
 }
+
+/** In a machine of many vCPUs each of them may differ in the same way. */
+const differencesMax = 64;
 
 /** A finding whole: what, why, the case, expected against observed, and how to see it again. */
 export function formatFindingReport(finding: Finding): string {
@@ -127,17 +132,20 @@ export function formatFindingReport(finding: Finding): string {
   ];
   const failed = finding.observed === null ? `console\n${indented(finding.console ?? '')}\n` : '';
   const others = finding.differences
+    .slice(0, differencesMax)
     .map(({ what, expected, observed, step, vcpu }) => {
       const place = [step === null ? '' : `step ${step + 1}`, vcpu === null ? '' : `vCPU ${vcpu}`].filter(Boolean);
       return `  ${[...place, what].join(', ')}: expected ${expected}, observed ${observed}\n`;
     })
     .join('');
+  const rest = finding.differences.length - differencesMax;
   return [
     `${lines.join('\n')}\n`,
     `case\n${indented(formatCase(finding.case).trimEnd())}\n`,
     `machine\n${formatMachine(finding.case)}`,
     formatStages(finding.case, finding.expected, finding.observed),
     others === '' ? '' : `differences\n${others}`,
+    rest <= 0 ? '' : `  and ${formatCount(rest)} more\n`,
     failed,
     `replay    ${finding.replay}\n`,
   ].join('');

@@ -9,6 +9,7 @@ import { type Case, caseId } from '../case/case.ts';
 import { isProblem, type Judgement, type Problem, sameProblem } from './judgement.ts';
 import type { Place } from './batches.ts';
 import { reduce } from './reduce.ts';
+import { fewVcpus } from './reductions.ts';
 import type { Session } from './session.ts';
 import { variantOf } from './steering.ts';
 
@@ -60,8 +61,10 @@ export class Shrinker {
   }
 
   async shrink(seed: string, { drawn }: Place): Promise<void> {
-    // Where each failure costs a boot, the reducer's coarse steps are the better use of the few attempts.
-    if (drawn !== null && this.problem.class === 'divergence') await this.#shrinkDrawn(seed, drawn);
+    // Where each failure costs a boot, or each run a machine of many vCPUs, the reducer's coarse steps are the better use
+    // of the few attempts.
+    const isCheap = this.problem.class === 'divergence' && this.value.machine.vcpus.length <= fewVcpus;
+    if (drawn !== null && isCheap) await this.#shrinkDrawn(seed, drawn);
     const attemptsMax = this.#limits.reduceAttempts;
     const shouldStop = (): boolean => this.#isExhausted();
     const { value } = await reduce(this.value, (candidate) => this.#stillFails(candidate), { attemptsMax, shouldStop });

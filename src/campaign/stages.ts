@@ -3,10 +3,11 @@
  * Only text; the values come from `view.ts`.
  */
 import { describeAct } from '../case/act.ts';
-import { type CallStep, type Case, makeCase, type Step, toJson } from '../case/case.ts';
+import { type CallStep, type Case, makeCase, type Step, toJson, type VcpuSetup, vcpuToJson } from '../case/case.ts';
 import { isCall } from '../case/checks.ts';
 import { formatList } from '../case/cpulist.ts';
 import { defaultGuestOsId } from '../case/schema.ts';
+import { groupVcpus, nameVcpus, shortList } from '../case/vcpu-groups.ts';
 import { formatTable } from './table.ts';
 import type { RunView, StepView, VcpuView } from './view.ts';
 import { oddFields } from './weight.ts';
@@ -17,17 +18,25 @@ const mark = '<--';
 /** Fields of a vCPU that have a column of their own. */
 const shownFields: ReadonlySet<string> = new Set(['vpIndex', 'apic', 'eoi', 'idle']);
 
-/** What is special about the VM, and each vCPU in a line. */
+/** What is special about the VM, and each vCPU, or all that are alike, in a line. */
 export function formatMachine(value: Case): string {
   const special = oddMachineWords(value);
-  const rows = value.machine.vcpus.map((vcpu, position) => [
-    `vCPU ${position}`,
-    `VP ${vcpu.vpIndex}`,
+  const { vcpus } = value.machine;
+  const cells = vcpus.map((vcpu) => [
     `apic ${vcpu.apic}`,
     `eoi ${vcpu.eoi}`,
     vcpu.idle,
-    oddVcpuWords(value, position, shownFields).join('  '),
+    oddVcpuWords(vcpu, shownFields).join('  '),
   ]);
+  const rows = groupVcpus(vcpus.length, (position) => cells[position]!.join()).map((positions) => {
+    const [first] = positions as [number];
+    const vpIndexes = positions.map((position) => vcpus[position]!.vpIndex);
+    const names =
+      positions.length === 1
+        ? [`vCPU ${first}`, `VP ${vpIndexes[0]}`]
+        : [`${positions.length} vCPUs: ${shortList(positions)}`, `VP ${shortList(vpIndexes)}`];
+    return [...names, ...cells[first]!];
+  });
   return `${special.length === 0 ? '' : `  ${special.join(', ')}\n`}${formatTable(rows, '  ')}`;
 }
 
@@ -42,13 +51,8 @@ export function oddMachineWords({ machine: { irqchip, xen, guestOsId, schedule }
 }
 
 /** What is special about a vCPU, by the fields of the case. */
-export function oddVcpuWords(
-  value: Case,
-  position: number,
-  without: ReadonlySet<string> = new Set(['vpIndex']),
-): string[] {
-  const json = toJson(value).machine.vcpus[position] as Record<string, unknown>;
-  return Object.entries(json)
+export function oddVcpuWords(vcpu: VcpuSetup, without: ReadonlySet<string> = new Set(['vpIndex'])): string[] {
+  return Object.entries(vcpuToJson(vcpu))
     .filter(([name]) => !without.has(name))
     .map(([name, field]) => `${name} ${String(field)}`);
 }
@@ -143,7 +147,7 @@ function stepRows(
     rows.push(row(what, formatResult(expected, hasStatus), seen, rule));
   }
   rows.push(...changeRows('register', expected.registers, observed?.registers ?? expected.registers));
-  for (const [position, { vpIndex, idle }] of vcpus.entries()) {
+  const cells = vcpus.map(({ idle }, position): [expected: string, observed: string] => {
     const isHalted = idle === 'halted';
     const seen = observed?.vcpus[position];
     const total = { expected: totals.expected[position]!, observed: totals.observed[position]! };
@@ -151,9 +155,11 @@ function stepRows(
     const known = expected.vcpus[position]!;
     const comparable = seen?.lapic === null ? { ...known, lapic: null } : known;
     const cell = seen === undefined ? 'not run' : formatVcpu(seen, total.observed, isHalted);
-    rows.push(row(`vCPU ${position} (VP ${vpIndex})`, formatVcpu(comparable, total.expected, isHalted), cell));
-  }
-  return rows;
+    return [formatVcpu(comparable, total.expected, isHalted), cell];
+  });
+  const vpIndexes = vcpus.map(({ vpIndex }) => vpIndex);
+  const groups = groupVcpus(vcpus.length, (position) => cells[position]!.join('\n'));
+  return [...rows, ...groups.map((positions) => row(nameVcpus(positions, vpIndexes), ...cells[positions[0]!]!))];
 }
 
 /** What holds for the program as a whole: VP indexes, the LAPICs at the end, memory, an early end. */
@@ -166,8 +172,10 @@ function formatRest(value: Case, expected: RunView, observed: RunView | null): s
   }
   const hasLapics = observed.steps.at(-1)?.vcpus.every(({ lapic }) => lapic !== null) ?? false;
   if (!hasLapics) {
-    for (const [position, lapic] of expected.lapics.entries()) {
-      rows.push(row(`LAPIC of vCPU ${position}`, lapic, observed.lapics[position] ?? '-'));
+    const cells = expected.lapics.map((lapic, position) => [lapic, observed.lapics[position] ?? '-'] as const);
+    for (const positions of groupVcpus(cells.length, (position) => cells[position]!.join('\n'))) {
+      const what = positions.length === 1 ? `vCPU ${positions[0]}` : nameVcpus(positions, []);
+      rows.push(row(`LAPIC of ${what}`, ...cells[positions[0]!]!));
     }
   }
   rows.push(...changeRows('memory', expected.memory, observed.memory));

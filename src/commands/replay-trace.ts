@@ -6,6 +6,7 @@ import { Progress } from '../campaign/progress.ts';
 import { describeStep, formatMachine } from '../campaign/stages.ts';
 import { viewOutcome } from '../campaign/view.ts';
 import { caseId } from '../case/case.ts';
+import { groupVcpus, nameVcpus } from '../case/vcpu-groups.ts';
 import { openLab } from '../lab/lab.ts';
 import { UsageError } from '../lab/errors.ts';
 import { eventsByStep, type Traced, type TraceEvent, traceProgram, withoutAsides } from '../lab/trace.ts';
@@ -41,7 +42,8 @@ export async function replayTraced(
     const traced = await traceProgram(lab, prepared.program);
     const judgement = judgeObservation(prepared, traced.observation);
     const verdict = isProblem(judgement) ? `${judgement.class.toUpperCase()} ${judgement.signature}` : judgement.class;
-    const differences = judgement.class === 'divergence' ? judgement.differences.map(formatDifference) : [];
+    const differences =
+      judgement.class === 'divergence' ? judgement.differences.slice(0, differencesMax).map(formatDifference) : [];
     if (isProblem(judgement)) exitCode = exitCodes.divergence;
     stdout.write(
       `${name} (${caseId(value)})\nmachine\n${formatMachine(value)}${formatTrace(prepared, traced)}${[verdict, ...differences].join('\n')}\n\n`,
@@ -49,6 +51,9 @@ export async function replayTraced(
   }
   return exitCode;
 }
+
+/** Enough to see what is the matter. */
+const differencesMax = 64;
 
 /** `  step 1, vCPU 0, IRR: expected 0xfe, observed -`. */
 function formatDifference({ step, vcpu, what, expected, observed }: Difference): string {
@@ -79,10 +84,14 @@ function formatTrace(prepared: Prepared, traced: Traced): string {
 function modelLines({ outcome, value }: Prepared, { rule }: StepOutcome, index: number): string[] {
   const view = viewOutcome(outcome).steps[index]!;
   const source = kvmRules.find(({ name }) => name === rule)?.source;
-  const vcpus = view.vcpus.flatMap(({ arrivals, lapic }, vcpu) => {
+  const texts = view.vcpus.map(({ arrivals, lapic }) => {
     const parts = [arrivals === '-' ? '' : `handles ${arrivals}`, lapic === null || lapic === '-' ? '' : lapic];
-    const text = parts.filter(Boolean).join('; ');
-    return text === '' ? [] : [`    model   vCPU ${vcpu} (VP ${value.machine.vcpus[vcpu]!.vpIndex}): ${text}`];
+    return parts.filter(Boolean).join('; ');
+  });
+  const vpIndexes = value.machine.vcpus.map(({ vpIndex }) => vpIndex);
+  const vcpus = groupVcpus(texts.length, (vcpu) => texts[vcpu]!).flatMap((positions) => {
+    const text = texts[positions[0]!]!;
+    return text === '' ? [] : [`    model   ${nameVcpus(positions, vpIndexes)}: ${text}`];
   });
   if (source === undefined) return vcpus;
   const result = view.exception ?? `${view.result ?? '-'} ${view.status ?? ''}`;

@@ -136,6 +136,9 @@ function formatContracts(calls: readonly JudgedCall[]): string {
   return `both contracts\n${formatTable([['', 'TLFS permits', 'KVM', ''], ...rows], '  ')}`;
 }
 
+/** In a machine of many vCPUs each of them may differ in the same way. */
+const differencesMax = 64;
+
 function formatJudgement(judgement: Replayed['judgement']): string {
   switch (judgement.class) {
     case 'match':
@@ -145,7 +148,7 @@ function formatJudgement(judgement: Replayed['judgement']): string {
     case 'skipped':
       return `skipped: ${judgement.reason}`;
     case 'divergence': {
-      const lines = judgement.differences.map(({ step, vcpu, what, expected, observed }) => {
+      const lines = judgement.differences.slice(0, differencesMax).map(({ step, vcpu, what, expected, observed }) => {
         const place = [
           ...(step === null ? [] : [`step ${step + 1}`]),
           ...(vcpu === null ? [] : [`vCPU ${vcpu}`]),
@@ -153,7 +156,9 @@ function formatJudgement(judgement: Replayed['judgement']): string {
         ];
         return `\n  ${place.join(', ')}: expected ${expected}, observed ${observed}`;
       });
-      return `DIVERGENCE ${judgement.signature}${lines.join('')}`;
+      const rest = judgement.differences.length - differencesMax;
+      const more = rest <= 0 ? '' : `\n  and ${rest} more`;
+      return `DIVERGENCE ${judgement.signature}${lines.join('')}${more}`;
     }
     case 'oops':
     case 'warning':

@@ -3,6 +3,7 @@
  * field or a step that the exports do not know is refused, also one that was added after they were written.
  */
 import { type Case, toJson } from '../case/case.ts';
+import { xapicIdMax } from '../case/vcpu-id.ts';
 import { UsageError } from '../lab/errors.ts';
 
 const caseFields = ['schema', 'why', 'origin', 'machine', 'steps'];
@@ -48,14 +49,25 @@ const fieldValues: Readonly<Record<string, readonly unknown[]>> = {
   eoi: ['apic'],
   msr: ['guest-os-id', 'hypercall', 'vp-index'],
 };
-/** Longest program that a person would read. */
+/** Longest program that a person would read, and the largest machine, each of whose vCPUs is looked at after each step. */
 const stepsMax = 64;
+const vcpusMax = 8;
 
 /** @throws UsageError that names the field. */
 export function checkExportable(value: Case, form: 'standalone' | 'selftest'): void {
   const json = toJson(value);
   refuseOthers('case', json, caseFields);
   refuseOthers('machine', json.machine, machineFields);
+  const { vcpus } = value.machine;
+  if (vcpus.length > vcpusMax) {
+    throw new UsageError(`export: machine.vcpus: ${vcpus.length} vCPUs are more than ${vcpusMax}; hvipi replay can`);
+  }
+  const wide = vcpus.findIndex(({ vcpuId }) => vcpuId !== null && vcpuId > xapicIdMax);
+  if (wide !== -1) {
+    throw new UsageError(
+      `export: machine.vcpus[${wide}].vcpuId: a C program cannot show an APIC ID above ${xapicIdMax} yet; hvipi replay can`,
+    );
+  }
   json.machine.vcpus.forEach((vcpu, index) => {
     refuseOthers(`machine.vcpus[${index}]`, vcpu, vcpuFields);
   });

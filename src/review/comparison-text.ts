@@ -2,6 +2,7 @@
 import { formatPermitted } from '../../oracle/tlfs-text.ts';
 import { prepare } from '../campaign/judgement.ts';
 import { isCall } from '../case/checks.ts';
+import { groupVcpus, nameVcpus, shortList } from '../case/vcpu-groups.ts';
 import { describeStep, oddMachineWords, oddVcpuWords } from '../campaign/stages.ts';
 import { formatCount, formatTable } from '../campaign/table.ts';
 import { type StepView, viewObservation, viewOutcome } from '../campaign/view.ts';
@@ -42,9 +43,16 @@ export function formatGroup(group: Group, names: Names): string {
  * line.
  */
 export function formatMinimal({ value, pair }: Pick<Group, 'value' | 'pair'>, names: Names): string {
-  const vcpus = value.machine.vcpus.map(({ vpIndex }, position) => {
-    const words = oddVcpuWords(value, position);
-    return `vCPU ${position} has VP index ${vpIndex}${words.length === 0 ? '' : ` (${words.join(' ')})`}`;
+  const { vcpus: setups } = value.machine;
+  const oddities = setups.map((vcpu) => oddVcpuWords(vcpu).join(' '));
+  const vcpus = groupVcpus(setups.length, (position) => oddities[position]!).map((positions) => {
+    const vpIndexes = positions.map((position) => setups[position]!.vpIndex);
+    const words = oddities[positions[0]!]!;
+    const has =
+      positions.length === 1
+        ? `vCPU ${positions[0]} has VP index ${vpIndexes[0]}`
+        : `${positions.length} vCPUs (${shortList(positions)}) have VP indexes ${shortList(vpIndexes)}`;
+    return `${has}${words === '' ? '' : ` (${words})`}`;
   });
   const steps = value.steps.map((step, index) => {
     const rules = [...new Set(sidesOf(pair).map(({ prepared }) => prepared.outcome.steps[index]!.rule))];
@@ -105,12 +113,17 @@ function stepRows(pair: Pair, index: number, names: Names): string[][] {
     ];
     return readingRows(what, readings, texts[0] !== texts[1]);
   };
-  const vcpus = pair.base.prepared.value.machine.vcpus.flatMap(({ vpIndex }, vcpu) => {
+  const { vcpus: setups } = pair.base.prepared.value.machine;
+  const vpIndexes = setups.map(({ vpIndex }) => vpIndex);
+  const textOf = (vcpu: number): string =>
+    [...expected, ...seen].map((step) => (step === null ? '' : vcpuText(step, vcpu))).join('\n');
+  const vcpus = groupVcpus(setups.length, textOf).flatMap((positions) => {
+    const vcpu = positions[0]!;
     const cell = (step: StepView): string => vcpuText(step, vcpu);
     // A LAPIC that was not read after this step is compared at the end.
     const wasRead = seen.every((step) => step === null || step.vcpus[vcpu]?.lapic !== null);
     const contract = (step: StepView): string => (wasRead ? cell(step) : arrivalsText(step, vcpu));
-    return rows(`vCPU ${vcpu} (VP ${vpIndex})`, contract, cell);
+    return rows(nameVcpus(positions, vpIndexes), contract, cell);
   });
   const changed = ({ registers }: StepView): string => registers.join('; ') || 'unchanged';
   const registers = [...expected, ...seen].some((step) => step !== null && step.registers.length > 0)

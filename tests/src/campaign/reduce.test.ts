@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { drawBatch } from '../../../generators/batch.ts';
 import { encodeCase } from '../../../src/case/encode.ts';
-import { type Case, CaseError, formatCase, makeCase, makeStep, parseCase } from '../../../src/case/case.ts';
+import { type Case, CaseError, formatCase, makeCase, makeStep, makeVcpu, parseCase } from '../../../src/case/case.ts';
+import { repeatVcpu } from '../../../src/case/like-vcpus.ts';
 import { isCall, isWellFormed } from '../../../src/case/checks.ts';
 import { reduce } from '../../../src/campaign/reduce.ts';
 import { passes } from '../../../src/campaign/reductions.ts';
@@ -21,6 +22,12 @@ const predicates: Record<string, (value: Case) => boolean> = {
   'an odd control word': (value) =>
     encodeCase(value).steps.some((step) => step.kind === 'call' && step.registers.readBigUInt64LE(0) >> 17n !== 0n),
 };
+
+/** Whether a call names a VP of at least that index that a vCPU has. */
+function namesVpThatIs({ machine, steps }: Case, least: number): boolean {
+  const has = new Set(machine.vcpus.map(({ vpIndex }) => vpIndex));
+  return steps.some((step) => isCall(step) && step.targets.some((vp) => vp >= least && has.has(vp)));
+}
 
 describe('reduce', () => {
   it.each(Object.entries(predicates))(
@@ -50,6 +57,28 @@ describe('reduce', () => {
     const { value } = await reduce(samples[5]!, () => Promise.resolve(true), plenty);
     const simplest = makeCase([{ vpIndex: 0 }], [makeStep({ do: 'send-ipi' })]);
     expect(formatCase(value)).toBe(formatCase(simplest));
+  });
+
+  it.each([
+    ['a call to VP 700', (value: Case) => namesVpThatIs(value, 700), 2],
+    ['a vCPU with VP 64 or more that gets something', (value: Case) => namesVpThatIs(value, 64), 2],
+    ['more vCPUs than a bank has bits, whoever gets something', ({ machine }: Case) => machine.vcpus.length > 64, 65],
+  ])('should come from 1,024 vCPUs to few in a few dozen attempts: %s', async (_, holds, count) => {
+    const many = repeatVcpu(makeVcpu({}), 1024);
+    const call = makeStep({ do: 'send-ipi-ex', sender: 3, targets: many.map(({ vpIndex }) => vpIndex) });
+    const start = makeCase(many, [call, makeStep({ do: 'run' }), call]);
+    const machines: number[] = [];
+    const { value, complete } = await reduce(
+      start,
+      (candidate) => {
+        machines.push(candidate.machine.vcpus.length);
+        return Promise.resolve(holds(candidate));
+      },
+      { attemptsMax: 2000 },
+    );
+    expect(complete).toBe(true);
+    expect(value.machine.vcpus.length).toBeLessThanOrEqual(count);
+    expect(machines.filter((vcpus) => vcpus > 128).length).toBeLessThan(30);
   });
 
   it('should stop when it may not ask any more', async () => {

@@ -112,6 +112,14 @@ describe.each(exportForms)('exportCase as %s', (form) => {
       'export: machine.vcpus[0].idle: a C program cannot show this yet',
     );
     expect(programOrNull(halted, facts, form)).toBeNull();
+    const call = [makeStep({ do: 'send-ipi', targets: [0] })];
+    const nine = Array.from({ length: 9 }, () => ({}));
+    expect(() => exportCase(makeCase(nine, call), facts, form)).toThrow(
+      'export: machine.vcpus: 9 vCPUs are more than 8',
+    );
+    expect(() => exportCase(makeCase([{}, { vcpuId: 255 }], call), facts, form)).toThrow(
+      'export: machine.vcpus[1].vcpuId: a C program cannot show an APIC ID above 254',
+    );
   });
 });
 
