@@ -159,7 +159,7 @@ const parts = {
   actPercent: among(0, 0, 20, 50),
   logsPprPercent: among(0, 0, 0, 50),
   haltedPerMille: among(0, 0, 0, 24),
-  entryPercent: among(0, 0, 0, 0, 0, 8, 40),
+  entryPercent: among(0, 0, 4, 4, 8, 8, 40),
   changePercent: among(0, 0, 8, 30),
   noGuestOsIdPercent: among(0, 0, 0, 25),
   platform: sometimes<PlatformPlan | null>(4, 10, platformPlan, null),
