@@ -11,11 +11,12 @@ import type { Outcome, StepOutcome } from '../../oracle/outcome.ts';
 import { kvmRules } from '../../oracle/rules.ts';
 import { callModes, cpuidFeatures, eoiKinds, irqchips, waitPoints } from '../case/limits.ts';
 import { plainEntry, type Program, type ProgramCall } from '../case/program.ts';
-import { tierOf, tiers } from '../case/tier.ts';
+import { type Tier, tierOf, tiers } from '../case/tier.ts';
 
 /** A call with what the model says of it. */
 interface Circumstances {
   readonly program: Program;
+  readonly tier: Tier;
   readonly step: ProgramCall;
   readonly call: Call;
   readonly outcome: StepOutcome;
@@ -91,7 +92,7 @@ export const dimensions: readonly Dimension[] = [
     valueOf: ({ call: { caller } }) => (caller.isOtherOpcode ? 'other-opcode' : caller.page === null ? 'bare' : 'page'),
   },
   { name: 'irqchip', values: irqchips, valueOf: ({ program }) => program.machine.irqchip },
-  { name: 'tier', values: tiers, valueOf: ({ program }) => tierOf(program) },
+  { name: 'tier', values: tiers, valueOf: ({ tier }) => tier },
   { name: 'xen', values: yesNo, valueOf: ({ program }) => isYes(program.machine.xen) },
   { name: 'guest-os-id', values: yesNo, valueOf: ({ call }) => isYes(call.caller.hasGuestOsId) },
   { name: 'enforced', values: yesNo, valueOf: ({ call }) => isYes(call.caller.isEnforced) },
@@ -158,12 +159,18 @@ export function reachableRules(contract: Contract): string[] {
 }
 
 /** Value of each dimension for a step, in the order of the dimensions; none for a step that is no call. */
-export function circumstancesOf(program: Program, { steps }: Outcome, index: number): string[] {
+export function circumstancesOf(
+  program: Program,
+  { steps }: Outcome,
+  index: number,
+  tier: Tier = tierOf(program),
+): string[] {
   const step = program.steps[index]!;
   const outcome = steps[index]!;
   const { call } = outcome;
   if (step.kind !== 'call' || call === null) return [];
-  return dimensions.map((dimension) => dimension.valueOf({ program, step, call, outcome }));
+  const circumstances = { program, tier, step, call, outcome };
+  return dimensions.map((dimension) => dimension.valueOf(circumstances));
 }
 
 export class Coverage {
@@ -174,9 +181,10 @@ export class Coverage {
   /** Notes what a program hits; how many pairs are new. */
   add(program: Program, outcome: Outcome): number {
     const before = this.#pairs;
+    const tier = tierOf(program);
     for (let index = 0; index < program.steps.length; index++) {
       const met = this.#metBy(outcome.steps[index]!.rule);
-      const values = circumstancesOf(program, outcome, index);
+      const values = circumstancesOf(program, outcome, index, tier);
       for (let place = 0; place < values.length; place++) {
         if (met[place]!.has(values[place]!)) continue;
         met[place]!.add(values[place]!);
