@@ -118,7 +118,9 @@ function formatMethods(summaries: readonly Summary[], rows: readonly Row[], cata
   return [
     '## Against the alternatives',
     '',
-    `On the ${common.length} mutants that each of them has run: ${common.map(({ name }) => `\`${name}\``).join(', ') || 'none'}.`,
+    measured.length < 2
+      ? 'No other method was run yet.'
+      : `On the ${common.length} mutants that each of them has run: ${common.map(({ name }) => `\`${name}\``).join(', ') || 'none'}.`,
     '',
     '| method | found | share | equivalent reported |',
     '| --- | --- | --- | --- |',
