@@ -13,7 +13,6 @@ import type { CallResult } from './call-result.ts';
 
 /** Value of `resultEntry.exception` after a call that returned. */
 const returned = map.returnVector + 1;
-const pageHeadBytes = 16;
 /** Outputs of an entry, which end it. */
 const outputBytes = ringEntryBytes - ringEntry.output;
 const noChanges: readonly RegisterChange[] = [];
@@ -165,9 +164,7 @@ export class CallRing {
   }
 
   #placeInPage(page: bigint, mode: CallEntry['mode']): Place {
-    const start = map.hostOffset(page);
-    const head = this.#memory.subarray(start, start + pageHeadBytes);
-    const offset = hypercallInPage(head, this.#code.instruction);
+    const offset = hypercallInPage(this.#memory, map.hostOffset(page), this.#code.instruction);
     if (offset === null) return { instruction: null, popBytes: 0 };
     return { instruction: Number(page) + offset, popBytes: mode === 'long' ? 8 : 4 };
   }

@@ -29,7 +29,6 @@ import { answerExit } from './call-exit.ts';
 import type { CallResult } from './call-result.ts';
 import type { VectorRegisters } from './vector-registers.ts';
 
-const pageHeadBytes = 16;
 /** Registers of struct kvm_regs, in its order. */
 const generalRegisters = Object.keys(uapi.regs);
 const RFLAGS_RF = 0x10000n;
@@ -99,7 +98,7 @@ export class EntryCaller {
       return { start, instruction: start, pushBytes: 0 };
     }
     const start = hostOffset(page);
-    const offset = hypercallInPage(this.#memory.subarray(start, start + pageHeadBytes), this.#instruction);
+    const offset = hypercallInPage(this.#memory, start, this.#instruction);
     return offset === null ? null : { start, instruction: start + offset, pushBytes: mode === 'long' ? 8 : 4 };
   }
 

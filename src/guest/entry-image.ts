@@ -46,10 +46,10 @@ export function otherInstruction(instruction: HypercallInstruction): HypercallIn
   return instruction === 'vmcall' ? 'vmmcall' : 'vmcall';
 }
 
-/** Offset of the hypercall instruction in a page that begins as KVM's does, or null. */
-export function hypercallInPage(page: Buffer, instruction: HypercallInstruction): number | null {
+/** Offset of the hypercall instruction in the page at `start` if it begins as KVM's does, or null. */
+export function hypercallInPage(memory: Buffer, start: number, instruction: HypercallInstruction): number | null {
   const call = [...bytesOf[instruction], RET];
-  const startsWith = (bytes: readonly number[]) => bytes.every((byte, index) => page[index] === byte);
+  const startsWith = (bytes: readonly number[]) => bytes.every((byte, index) => memory[start + index] === byte);
   if (startsWith(call)) return 0;
   return startsWith([...orEax31, ...call]) ? orEax31.length : null;
 }

@@ -127,12 +127,12 @@ describe('hypercallInPage', () => {
     ['a page with another immediate', '0d000000400f01d9c3', null],
     ['the Xen prefix alone', '0d00000080000000000000', null],
   ])('should find the instruction in %s', (_, code, offset) => {
-    expect(hypercallInPage(Buffer.concat([Buffer.from(code, 'hex'), Buffer.alloc(16)]), 'vmmcall')).toBe(offset);
+    expect(hypercallInPage(Buffer.concat([Buffer.from(code, 'hex'), Buffer.alloc(16)]), 0, 'vmmcall')).toBe(offset);
   });
 
   it('should agree with a disassembler about what stands there', () => {
     const page = Buffer.from('0d000000800f01c1c3', 'hex');
     expect(disassemble(page, 0, 64)).toEqual(['0  or eax,80000000h', '5  vmcall', '8  ret']);
-    expect(hypercallInPage(page, 'vmcall')).toBe(5);
+    expect(hypercallInPage(page, 0, 'vmcall')).toBe(5);
   });
 });
