@@ -3,6 +3,7 @@
  * and kvm_hv_send_ipi). Shares the layouts with the encoder and nothing else.
  */
 import {
+  controlFields,
   controlWord,
   HVCALL_SEND_IPI,
   HVCALL_SEND_IPI_EX,
@@ -10,7 +11,7 @@ import {
   sendIpiInput,
   xmmHalfCount,
 } from '../src/abi/hypercall.ts';
-import { fieldOf, reservedBitsOf, type WordField, wordField } from '../src/abi/layout.ts';
+import { fieldOf, reservedBitsOf, type WordField } from '../src/abi/layout.ts';
 import { registerOffset } from '../src/case/program.ts';
 import { type Caller, plainCaller } from './caller.ts';
 import type { Contract } from './contract.ts';
@@ -52,14 +53,6 @@ export interface Call {
   readonly bankCount: number;
 }
 
-const field = {
-  callCode: wordField(controlWord, 'callCode'),
-  isFast: wordField(controlWord, 'isFast'),
-  variableHeaderSize: wordField(controlWord, 'variableHeaderSize'),
-  repCount: wordField(controlWord, 'repCount'),
-  repStartIndex: wordField(controlWord, 'repStartIndex'),
-};
-
 /** HV_HYPERCALL_RSVD0_MASK to RSVD2_MASK of hyperv-tlfs.h: KVM counts the nested bit among the reserved ones. */
 const reservedMask = maskOfBits([...reservedBitsOf(controlWord), fieldOf(controlWord, 'isNested').shift]);
 
@@ -98,11 +91,11 @@ export function decodeCall(
   const call: Draft = {
     caller,
     rax: readHalves(registers, registerOffset.rax),
-    code: extract(low, high, field.callCode),
-    isFast: extract(low, high, field.isFast) === 1,
-    variableHeader: extract(low, high, field.variableHeaderSize),
-    repCount: extract(low, high, field.repCount),
-    repStart: extract(low, high, field.repStartIndex),
+    code: extract(low, high, controlFields.callCode),
+    isFast: extract(low, high, controlFields.isFast) === 1,
+    variableHeader: extract(low, high, controlFields.variableHeaderSize),
+    repCount: extract(low, high, controlFields.repCount),
+    repStart: extract(low, high, controlFields.repStartIndex),
     reserved: halvesOf((low & reservedMask.low) >>> 0, (high & reservedMask.high) >>> 0),
     gpa: readLong(registers, registerOffset.rdx),
     headIsReadable: true,

@@ -3,7 +3,7 @@
  * status codes. Source: TLFS "Hypercall Interface", HvCallSendSyntheticClusterIpi(Ex), HV_VP_SET; upstream names are
  * kept for upstream numbers so that grep works in both trees.
  */
-import { defineLayout } from './layout.ts';
+import { defineLayout, wordField } from './layout.ts';
 
 /** Call codes (TLFS; include/asm-generic/hyperv-tlfs.h). */
 export const HVCALL_SEND_IPI = 0x000b;
@@ -21,6 +21,15 @@ export const controlWord = defineLayout('control word', 64, [
   { name: 'repStartIndex', bits: 12, meaning: 'first repetition; 0 for a simple call' },
   { name: 'reserved2', bits: 4, meaning: 'must be zero' },
 ]);
+
+/** The fields of the control word that every call has something to say with, as they stand in its two 32-bit words. */
+export const controlFields = {
+  callCode: wordField(controlWord, 'callCode'),
+  isFast: wordField(controlWord, 'isFast'),
+  variableHeaderSize: wordField(controlWord, 'variableHeaderSize'),
+  repCount: wordField(controlWord, 'repCount'),
+  repStartIndex: wordField(controlWord, 'repStartIndex'),
+} as const;
 
 /** Input of HvCallSendSyntheticClusterIpi, 16 bytes (struct hv_send_ipi). */
 export const sendIpiInput = defineLayout('hv_send_ipi', 128, [

@@ -1,7 +1,7 @@
 /** From a case to the program that the hardware sees (TLFS "Hypercall Inputs", HV_VP_SET). */
 import {
   bankCountMax,
-  controlWord,
+  controlFields,
   extendedCallBit,
   HVCALL_SEND_IPI,
   HVCALL_SEND_IPI_EX,
@@ -59,11 +59,7 @@ const register = {
 } as const;
 
 const field = {
-  callCode: wordField(controlWord, 'callCode'),
-  isFast: wordField(controlWord, 'isFast'),
-  variableHeaderSize: wordField(controlWord, 'variableHeaderSize'),
-  repCount: wordField(controlWord, 'repCount'),
-  repStartIndex: wordField(controlWord, 'repStartIndex'),
+  ...controlFields,
   // The same in both calls.
   vector: wordField(sendIpiInput, 'vector'),
   targetVtl: wordField(sendIpiInput, 'targetVtl'),
