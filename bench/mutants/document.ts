@@ -17,7 +17,8 @@ export function formatDocument(all: readonly Row[], catalogue: readonly Mutant[]
   // One seed is that over all mutants; the others are for a part of them, and stand in a table of their own.
   const main = methods.flatMap((method) => {
     const own = rows.filter((row) => row.method === method);
-    return own.filter(({ seed }) => seed === mainSeed(own));
+    const seedOverAll = mainSeed(own);
+    return own.filter(({ seed }) => seed === seedOverAll);
   });
   const summaries = methods
     .map((method) => summarize(method, main, catalogue))

@@ -19,7 +19,7 @@ import {
 /** A race costs tens of milliseconds, and so does a call while vCPUs halt. */
 const callsPerRound: Record<Workload, number> = {
   pending: 2000,
-  'pending, by the ring': 2000,
+  'pending, plain callers': 2000,
   counted: 1000,
   'counted, none halts': 2000,
   concurrent: 400,

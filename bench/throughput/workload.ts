@@ -54,7 +54,7 @@ export function busyMachines(vcpuCount: number): Program[] {
 /** How a case is observed (`tierOf`), and kinds of cases within a tier whose cost differs much from the others'. */
 export const workloads = {
   pending: (program) => tierOf(program) === 'pending',
-  'pending, by the ring': (program) => tierOf(program) === 'pending' && !hasEntry(program),
+  'pending, plain callers': (program) => tierOf(program) === 'pending' && !hasEntry(program),
   counted: (program) => tierOf(program) === 'counted',
   'counted, none halts': (program) => tierOf(program) === 'counted' && !halts(program),
   concurrent: (program) => tierOf(program) === 'concurrent',
@@ -65,7 +65,7 @@ function halts({ vcpus }: Program): boolean {
   return vcpus.some(({ idle }) => idle === 'halted');
 }
 
-/** Whether any call leaves the guest's ring. */
+/** Whether any call is not the plain one: bare, native, in 64-bit mode at CPL 0. */
 function hasEntry({ steps }: Program): boolean {
   return steps.some((step) => step.kind === 'call' && step.entry !== null);
 }
