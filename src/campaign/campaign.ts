@@ -29,6 +29,8 @@ const comparedOfBatch = 2;
 interface Flight {
   readonly batch: Batch;
   readonly cases: readonly Prepared[];
+  /** Where its first case is in the batch: those before have been judged. */
+  readonly first: number;
   readonly generation: number;
   readonly answer: Promise<readonly Observation[] | Error>;
   /** Whether the agent died of it before. */
@@ -117,51 +119,56 @@ class Campaign {
       const next = this.#batches.next();
       if (next.done === true) return;
       const cases = next.value.cases.map((value) => this.#session.prepare(value));
-      this.#flights.push(await this.#launch(next.value, cases, false));
+      this.#flights.push(await this.#launch({ batch: next.value, cases, first: 0, isRepeat: false }));
     }
   }
 
-  async #launch(batch: Batch, cases: readonly Prepared[], isRepeat: boolean): Promise<Flight> {
+  async #launch({ batch, cases, first, isRepeat }: Omit<Flight, 'answer' | 'generation'>): Promise<Flight> {
     const executor = await this.#session.executor();
     const programs = cases.map(({ program }) => program);
     const answer = executor.run(programs, { exact: false }).catch((error: unknown) => error as Error);
-    return { batch, cases, generation: this.#session.generation, answer, isRepeat };
+    return { batch, cases, first, generation: this.#session.generation, answer, isRepeat };
   }
 
   async #settle(flight: Flight): Promise<void> {
     // Whatever was sent to an executor that is gone goes to the next one, whether or not it had answered.
     const isLost = flight.generation !== this.#session.generation;
-    const current = isLost ? await this.#launch(flight.batch, flight.cases, flight.isRepeat) : flight;
+    const current = isLost ? await this.#launch(flight) : flight;
     const answer = await interruptible(current.answer, this.#session.signal);
     if (!(answer instanceof Error)) return this.#judgeBatch(current, answer);
     if (answer instanceof KernelFailure) return this.#isolate(current, answer);
     if (!(answer instanceof InfrastructureError)) throw answer;
     await this.#session.discard();
     if (current.isRepeat) return this.#runOneByOne(current);
-    this.#flights.unshift(await this.#launch(current.batch, current.cases, true));
+    this.#flights.unshift(await this.#launch({ ...current, isRepeat: true }));
   }
 
   async #judgeBatch(flight: Flight, observations: readonly Observation[]): Promise<void> {
-    if (observations.length !== flight.cases.length) {
+    const isWhole = observations.length === flight.cases.length;
+    if (!isWhole && (observations.at(-1)?.stopped ?? null) === null) {
       throw new InfrastructureError(`${observations.length} observations for ${flight.cases.length} programs`);
     }
     // Where nobody was to write, memory is compared once for all of a pooled batch: a change shows at every program.
     const isStray = ({ memory }: Observation, index: number): boolean =>
       !isSameMemory(flight.cases[index]!.outcome.memory, memory);
     if (observations.some(isStray)) return this.#findWriter(flight, observations);
-    for (const [index, prepared] of flight.cases.entries()) {
-      const judgement = await this.#judge(prepared, observations[index]!, index);
+    for (const [index, observation] of observations.entries()) {
+      const judgement = await this.#judge(flight, observation, index);
       if (isProblem(judgement)) await this.#concludeSuspect(flight, index, judgement);
       else await this.#conclude(flight, index, judgement);
       if (this.#isStopped) return;
     }
-    await this.#finish(flight);
+    if (isWhole) return this.#finish(flight);
+    const cases = flight.cases.slice(observations.length);
+    const first = flight.first + observations.length;
+    this.#flights.unshift(await this.#launch({ ...flight, cases, first }));
   }
 
   /** Of a concurrent batch the first cases run once more, alone and in the other tiers: those must agree. */
-  async #judge(prepared: Prepared, observation: Observation, index: number): Promise<Judgement> {
+  async #judge(flight: Flight, observation: Observation, index: number): Promise<Judgement> {
+    const prepared = flight.cases[index]!;
     const judgement = judgeObservation(prepared, observation);
-    const isCompared = index < comparedOfBatch && prepared.program.machine.schedule !== null;
+    const isCompared = flight.first + index < comparedOfBatch && prepared.program.machine.schedule !== null;
     return isCompared && judgement.class === 'match' ? this.#session.probePrepared(prepared) : judgement;
   }
 
@@ -178,11 +185,11 @@ class Campaign {
     if (isProblem(again)) return this.#conclude(flight, index, again);
     this.#count(flight, index, suspicion, 'unstable');
     if (isTimed(suspicion)) {
-      const place = flight.batch.placeOf(index).path;
+      const place = placeOf(flight, index).path;
       return this.#options.warn(`race ${place} was not over in time once (${suspicion.signature}), and then it was`);
     }
     const cameBefore = flight.cases.slice(0, index + 1);
-    await this.#pursuit.recordUnstable(prepared.value, suspicion, flight.batch.placeOf(index), cameBefore);
+    await this.#pursuit.recordUnstable(prepared.value, suspicion, placeOf(flight, index), cameBefore);
   }
 
   /** Some program of the batch wrote where it must not: all run one by one, with memory compared after each. */
@@ -190,18 +197,18 @@ class Campaign {
     const problemsBefore = this.#pursuit.problems;
     await this.#runOneByOne(flight);
     if (this.#isStopped || this.#pursuit.problems > problemsBefore) return;
-    const last = flight.cases.length - 1;
+    const last = observations.length - 1;
     const prepared = flight.cases[last]!;
     const suspicion = judgeObservation(prepared, observations[last]!);
     if (!isProblem(suspicion)) return;
-    await this.#pursuit.recordUnstable(prepared.value, suspicion, flight.batch.placeOf(last), flight.cases);
+    await this.#pursuit.recordUnstable(prepared.value, suspicion, placeOf(flight, last), flight.cases);
   }
 
   /** Counts a case with its final judgement and follows a problem up. */
   async #conclude(flight: Flight, index: number, judgement: Judgement): Promise<void> {
     this.#count(flight, index, judgement, judgement.class);
     if (judgement.class === 'match') return;
-    const place = flight.batch.placeOf(index);
+    const place = placeOf(flight, index);
     const prepared = flight.cases[index]!;
     if (judgement.class !== 'deviation') return this.#pursue(prepared.value, judgement, place);
     const found = await this.#deviations.note(prepared, place, this.#pursuit.foundAfter);
@@ -218,9 +225,9 @@ class Campaign {
     const prepared = flight.cases[index]!;
     const { origin } = flight.batch;
     if (origin === 'corpus') this.tally.corpusCases++;
-    if (origin === 'space') this.tally.addPoints(flight.batch.placeOf(index).path.split(':')[0]!, prepared.value);
+    if (origin === 'space') this.tally.addPoints(placeOf(flight, index).path.split(':')[0]!, prepared.value);
     this.tally.add(prepared, judgement, verdict);
-    this.#hooks.onCase?.(prepared, verdict, flight.batch.placeOf(index), judgement);
+    this.#hooks.onCase?.(prepared, verdict, placeOf(flight, index), judgement);
   }
 
   /**
@@ -238,10 +245,10 @@ class Campaign {
     }
     if (this.#pursuit.problems > problemsBefore) return;
     const cases = flights.flatMap((each) => each.cases);
-    const { batch, cases: lastCases } = flights.at(-1)!;
+    const last = flights.at(-1)!;
     const { value, outcome } = cases.at(-1)!;
     const problem = { class: failure.kind, signature: failure.fingerprint, console: failure.console, outcome } as const;
-    await this.#pursuit.recordUnstable(value, problem, batch.placeOf(lastCases.length - 1), cases);
+    await this.#pursuit.recordUnstable(value, problem, placeOf(last, last.cases.length - 1), cases);
   }
 
   async #runOneByOne(flight: Flight): Promise<void> {
@@ -257,4 +264,9 @@ class Campaign {
     if (batch.number !== null) this.nextBatch = batch.number + 1;
     await this.#hooks.onBatchDone?.(batch);
   }
+}
+
+/** The place of a flight's case in the stream. */
+function placeOf({ batch, first }: Flight, index: number): Place {
+  return batch.placeOf(first + index);
 }

@@ -200,7 +200,9 @@ export class Session implements AsyncDisposable {
     const programs = cases.map(({ program }) => program);
     try {
       const observations = await interruptible(executor.run(programs, { exact: false }), this.#signal);
-      const observation = observations.at(-1)!;
+      const observation = observations[cases.length - 1];
+      // One before it was stopped.
+      if (observation === undefined) return { judgement: { class: 'match' }, observation: null };
       return { judgement: judgeObservation(last, observation), observation };
     } catch (error) {
       if (!(error instanceof KernelFailure)) throw error;

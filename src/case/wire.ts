@@ -153,6 +153,7 @@ function decodeEntry(input: Reader): CallEntry | null {
 
 export function encodeObservations(observations: readonly Observation[]): Buffer {
   const out = new Writer(1024 * (observations.length + 1));
+  out.u16(observations.length);
   for (const observation of observations) {
     for (const vpIndex of observation.vpIndexes) out.u32(vpIndex);
     out.u8(observation.steps.length);
@@ -171,10 +172,10 @@ export function encodeObservations(observations: readonly Observation[]): Buffer
   return out.finish();
 }
 
-/** The observations of `programs`, in their order. */
+/** The observations of `programs`, in their order; fewer where the last one was stopped. */
 export function decodeObservations(bytes: Buffer, programs: readonly Program[]): Observation[] {
   const input = new Reader(bytes);
-  return programs.map(({ vcpus }): Observation => {
+  return programs.slice(0, input.u16()).map(({ vcpus }): Observation => {
     const vpIndexes = vcpus.map(() => input.u32());
     const steps = input.times(input.u8(), () => decodeStepObservation(input, vcpus.length));
     const lapics = input.times(input.u16(), () => decodeLapic(input));

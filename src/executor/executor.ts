@@ -33,7 +33,10 @@ export interface Executor extends AsyncDisposable {
   readonly bootSeconds?: number;
   /** How many batches it works on at the same time; 1 where absent. */
   readonly lanes?: number;
-  /** Runs programs in order; as many observations as programs. */
+  /**
+   * Runs programs in order; as many observations as programs, unless the last of them was stopped: what stops one program
+   * is likely to stop the next one, and that takes seconds each time.
+   */
   run(programs: readonly Program[], options: RunOptions): Promise<Observation[]>;
 }
 

@@ -12,6 +12,7 @@ import { assembleGuest, type GuestCode } from '../guest/program.ts';
 import { Kvm, type Vm } from '../kvm/kvm.ts';
 import { KvmError } from '../kvm/libc.ts';
 import { currentParameters } from '../kvm/module-parameters.ts';
+import { startTicks } from '../kvm/ticks.ts';
 import { KVM_CAP } from '../kvm/uapi.ts';
 import { type Executor, type RunOptions, SkippedError, type TargetFacts } from './executor.ts';
 import { ConcurrentRunner } from './concurrent-runner.ts';
@@ -89,11 +90,16 @@ export class KvmExecutor implements Executor {
     };
     this.#code = assembleGuest(cpu === 'AuthenticAMD' || cpu === 'HygonGenuine' ? 'vmmcall' : 'vmcall');
     this.#spare = openSpareVm(kvm);
+    startTicks();
   }
 
   async run(programs: readonly Program[], options: RunOptions): Promise<Observation[]> {
     const observations: Observation[] = [];
-    for (const program of programs) observations.push(await this.#runOne(program, options.exact));
+    for (const program of programs) {
+      const observation = await this.#runOne(program, options.exact);
+      observations.push(observation);
+      if (observation.stopped !== null) break;
+    }
     return options.exact ? observations : this.#withMemory(observations);
   }
 

@@ -4,6 +4,7 @@
  */
 import { APIC_DEFAULT_PHYS_BASE, lapicPageBytes } from '../abi/lapic.ts';
 import { closeFile, EAGAIN, EINTR, ioctl, ioctlOnThread, KvmError, Mapping, openFile, tryIoctl } from './libc.ts';
+import { isEndless } from './ticks.ts';
 import { type SleepingCall, SYS_ioctl } from './threads.ts';
 import * as uapi from './uapi.ts';
 
@@ -246,12 +247,13 @@ export class Vcpu implements Disposable {
     ioctl(this.#fd, uapi.KVM_SET_XSAVE, area, 'KVM_SET_XSAVE');
   }
 
-  /** Runs until the next exit to us, which `exit` then describes. */
+  /** Runs until the next exit to us, which `reason` then tells: KVM_EXIT_INTR where there is none (`isEndless`). */
   run(): void {
-    for (;;) {
+    for (let interruptions = 0; ;) {
       const result = tryIoctl(this.#fd, uapi.KVM_RUN, 0);
       if (result >= 0) return;
       Vcpu.#retryable(-result);
+      if (-result === EINTR && isEndless(++interruptions)) return;
     }
   }
 

@@ -13,6 +13,7 @@ const ioctlNumber = libc.func('ioctl', 'int', ['int', 'unsigned long', 'long']);
 const mmapFn = libc.func('void *mmap(void *addr, size_t length, int prot, int flags, int fd, long offset)');
 const munmapFn = libc.func('int munmap(void *addr, size_t length)');
 const syscallFn = libc.func('long syscall(long number, int first, int second, int third)');
+const setitimerFn = libc.func('int setitimer(int which, void *value, void *old)');
 const initModuleFn = libc.func('syscall', 'long', ['long', 'void *', 'unsigned long', 'const char *']);
 
 export const EINTR = 4;
@@ -101,6 +102,20 @@ const wakingSignalNumber = 12;
 /** Sends `wakingSignal`, for which there must be a handler, to a thread of this process; one that is gone gets nothing. */
 export function signalThread(tid: number): void {
   syscallFn(SYS_tgkill, process.pid, tid, wakingSignalNumber);
+}
+
+const ITIMER_REAL = 0;
+
+/** Sends SIGALRM, for which there must be a handler, to this process every so many milliseconds (setitimer(2)). */
+export function setTimer(ms: number): void {
+  const timer = Buffer.alloc(32);
+  const [seconds, microseconds] = [BigInt(Math.floor(ms / 1000)), BigInt((ms % 1000) * 1000)];
+  // struct itimerval: the interval and the time to the first one, a struct timeval each.
+  for (const at of [0, 16]) {
+    timer.writeBigInt64LE(seconds, at);
+    timer.writeBigInt64LE(microseconds, at + 8);
+  }
+  if (setitimerFn(ITIMER_REAL, timer, null) < 0) throw new KvmError('setitimer', koffi.errno());
 }
 
 const PROT_READ_WRITE = 3;

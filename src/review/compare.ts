@@ -172,7 +172,7 @@ class Comparer {
     const alone = await this.#observe(value);
     if (classify(alone) !== null) return this.#pursue(value, alone, place);
     if (suspicion === null) return;
-    const again = (await this.#runPooled(batch.cases.slice(0, index + 1)))?.at(-1);
+    const again = (await this.#runPooled(batch.cases.slice(0, index + 1)))?.[index];
     const found = again === undefined ? null : classify(again);
     if (again === undefined || found === null) {
       this.unstable++;
@@ -252,7 +252,9 @@ class Comparer {
       const prepared = side.prepared[index]!;
       return { prepared, facts: side.facts, observation, judgement: judgeObservation(prepared, observation) };
     };
-    return base!.observations.map((observation, index) => ({
+    // What is behind a program that was stopped has not been run.
+    const count = Math.min(base!.observations.length, kernel!.observations.length);
+    return base!.observations.slice(0, count).map((observation, index) => ({
       base: seen(base!, observation, index),
       kernel: seen(kernel!, kernel!.observations![index]!, index),
     }));
