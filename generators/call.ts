@@ -15,10 +15,10 @@ import { caseLimits } from '../src/case/limits.ts';
 import { defaultInputGpa, ramEnd, romEnd, romStart } from '../src/case/memory.ts';
 import { defaultRax } from '../src/case/schema.ts';
 import { buildEntry, type EntryPlan, entryPlan } from './entry.ts';
-import { ascending, legalVector, legalVectorEdge, simplestVector, vcpuNumber } from './integers.ts';
+import { ascending, legalVector, legalVectorEdge, repeatedVector, vcpuNumber } from './integers.ts';
 import { type AddressAnchor, breakQuirk, oddQuirk, type Quirk } from './quirk.ts';
 
-import { among, choice, just, planOf, sometimes } from './plan.ts';
+import { choice, just, planOf, sometimes } from './plan.ts';
 import { oneofFeatures, type Swarm } from './swarm.ts';
 import { buildVpSet, type RunPlan, vpSetPlan } from './vp-set.ts';
 
@@ -66,7 +66,7 @@ export function callPlan(swarm: Swarm): fc.Arbitrary<CallPlan> {
   const sender = sometimes<number | null>(swarm.otherSenderPercent, 100, vcpuNumber, null);
   const vector = oneofFeatures(swarm, {
     'vector.distinct': vectorPlan(legalVector, true),
-    'vector.repeated': vectorPlan(among(simplestVector, 0x31), false),
+    'vector.repeated': vectorPlan(repeatedVector, false),
     'vector.edge': vectorPlan(legalVectorEdge, false),
   });
   const targets = vpSetPlan(swarm);

@@ -47,6 +47,7 @@ function calmed(swarm: Swarm): Swarm {
     platform: null,
     isLarge: false,
     entryPercent: 0,
+    compatPercent: 0,
     noGuestOsIdPercent: 0,
     haltedPerMille: 0,
     breakCounts: [12, 1, 0],

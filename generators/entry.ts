@@ -4,7 +4,7 @@ import type { CallStep } from '../src/case/case.ts';
 import { modeHasPage } from '../src/case/checks.ts';
 import { isRealMode } from '../src/case/limits.ts';
 
-import { integer, just, planOf, sometimes } from './plan.ts';
+import { choice, integer, just, planOf } from './plan.ts';
 import { oneofFeatures, type Swarm } from './swarm.ts';
 
 /** An entry before it knows which hypercall pages there are. */
@@ -17,6 +17,7 @@ export interface EntryPlan {
 }
 
 const plainEntry: EntryPlan = { mode: 'long', cpl: 0, way: 'bare', page: 0 };
+const compatEntry: EntryPlan = { ...plainEntry, mode: 'compat' };
 
 /** Draws entries, most of them the plain one. */
 export function entryPlan(swarm: Swarm): fc.Arbitrary<EntryPlan> {
@@ -46,7 +47,14 @@ export function entryPlan(swarm: Swarm): fc.Arbitrary<EntryPlan> {
     way: source.draw(way),
     page: source.draw(page),
   }));
-  return sometimes(entryPercent(swarm), 100, other, plainEntry);
+  const dear = entryPercent(swarm);
+  const left = 100 * (100 - dear);
+  const compat = swarm.compatPercent * (100 - dear);
+  return choice(
+    { weight: left - compat, arbitrary: just(plainEntry) },
+    { weight: compat, arbitrary: just(compatEntry) },
+    { weight: 100 * dear, arbitrary: other },
+  );
 }
 
 /** Where Xen hypercalls are intercepted, no call goes through the ring, so that an entry costs nothing more. */

@@ -14,6 +14,9 @@ export const legalVector = integer(HV_IPI_LOW_VECTOR, HV_IPI_HIGH_VECTOR);
 /** Legal vectors at the ends, and at the end of those that share IDT entries with exceptions. */
 export const legalVectorEdge = among(HV_IPI_LOW_VECTOR, 0x11, 0x1f, 0x20, 0xfe, HV_IPI_HIGH_VECTOR);
 
+/** Vectors that many calls of a case have in common. */
+export const repeatedVector = among(simplestVector, 0x31);
+
 /** Vectors that both calls refuse: just outside, equal to a legal one in the low byte, or anything with 32 bits. */
 export const illegalVector = choice(
   { weight: 6, arbitrary: among(0, 0xf, 0x100, 0x110, 0x1ff, 0x80000010, 0xffffffff) },

@@ -9,6 +9,7 @@ import {
   legalVector,
   legalVectorEdge,
   refusedVpIndex,
+  repeatedVector,
   vcpuAt,
   vcpuNumbers,
   vpNumber,
@@ -30,6 +31,8 @@ export interface VcpuPlan {
   readonly index: number;
   readonly apic: VcpuSetup['apic'];
   readonly eoi: VcpuSetup['eoi'];
+  /** Where the vCPU has SINTs: handlers of auto-EOI vectors have no EOI to make, and one would hide a missing one. */
+  readonly eoiWithSints: VcpuSetup['eoi'];
   readonly idle: VcpuSetup['idle'];
   readonly preset: Preset;
   readonly logsPpr: boolean;
@@ -61,6 +64,7 @@ export function machinePlan(swarm: Swarm, vcpuCountMin = 1): fc.Arbitrary<Machin
     'eoi.assist': just('assist'),
     'eoi.none': just('none'),
   });
+  const eoiWithSints = evenly(just('none' as const), eoi);
   const idle = oneofFeatures<VcpuSetup['idle']>(swarm, {
     'idle.parked': just('parked'),
     'idle.uninitialized': just('uninitialized'),
@@ -75,6 +79,7 @@ export function machinePlan(swarm: Swarm, vcpuCountMin = 1): fc.Arbitrary<Machin
         index: source.draw(index),
         apic: source.draw(apic),
         eoi: source.draw(eoi),
+        eoiWithSints: source.draw(eoiWithSints),
         idle: source.draw(idle),
         preset: source.draw(preset),
         logsPpr: source.draw(logsPpr),
@@ -114,19 +119,21 @@ export function buildMachine(plan: MachinePlan, platform: PlatformPlan | null, s
   const order = [...ranked].sort((a, b) => plan.vcpus[b]!.index - plan.vcpus[a]!.index || a - b);
   const runner = vcpuAt(sender, plan.vcpus.length);
   const vcpus = plan.vcpus.map((drawn, position): VcpuSetup => {
-    const { index, apic, eoi } = drawn;
-    const { vcpuId, lacks, enforced, hasSints } = platform?.vcpus[position] ?? plainVcpuPlatform;
+    const { index, apic } = drawn;
+    const { vcpuId, keepsVpIndex, lacks, enforced, hasSints } = platform?.vcpus[position] ?? plainVcpuPlatform;
     const hasLapic = irqchip !== 'none';
+    const vpIndex = index < 0 ? ranked[order.indexOf(position)]! : index;
+    const autoEoi = hasLapic && hasSints && !lacks.includes('hyperv') ? ascending(drawn.autoEoi) : [];
     const { tpr, irr, isr } = hasLapic ? drawn.preset : noPreset;
     const vcpu: VcpuSetup = {
-      vpIndex: index < 0 ? ranked[order.indexOf(position)]! : index,
+      vpIndex: keepsVpIndex && vpIndex < vpIndexEnd ? vpIndexEnd + vpIndex : vpIndex,
       apic,
-      eoi,
+      eoi: autoEoi.length > 0 ? drawn.eoiWithSints : drawn.eoi,
       vcpuId,
       lacks,
       enforced,
       logsPpr: drawn.logsPpr,
-      autoEoi: hasLapic && hasSints && !lacks.includes('hyperv') ? ascending(drawn.autoEoi) : [],
+      autoEoi,
       idle: hasLapic ? drawn.idle : 'parked',
       tpr,
       irr,
@@ -175,7 +182,7 @@ const classVectors = Array.from({ length: 16 }, (_, priorityClass) =>
 
 /** Vectors of auto-EOI SINTs: some, among them those that calls often have, or all of a priority class. */
 const sintVectors: fc.Arbitrary<readonly number[]> = evenly(
-  list(evenly(legalVector, legalVectorEdge), 1, sintCount),
+  list(evenly(legalVector, legalVectorEdge, repeatedVector), 1, sintCount),
   planOf((source) => classVectors[source.draw(anyClass)]!),
 );
 

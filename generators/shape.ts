@@ -87,8 +87,8 @@ function vcpuToShape({ vpIndex, ...rest }: VcpuSetup, position: number): VcpuSha
 }
 
 /**
- * The same step by step instead of concurrent, with all VP indexes in order, and with the first sender in front: changes of
- * several vCPUs at once.
+ * The same step by step instead of concurrent, with all VP indexes in order, with no vCPU ids of their own (two that changed
+ * places cannot go one by one), and with the first sender in front: changes of several vCPUs at once.
  */
 export function leapsFrom({ steps, vcpus, machine }: CaseShape): CaseShape[] {
   const call = steps.find((step) => 'isEx' in step);
@@ -97,6 +97,7 @@ export function leapsFrom({ steps, vcpus, machine }: CaseShape): CaseShape[] {
   return [
     ...(machine.schedule === null ? [] : [{ steps, machine: { ...machine, schedule: null }, vcpus: ordered }]),
     { steps, machine, vcpus: vcpus.map((vcpu) => ({ ...vcpu, index: null })) },
+    { steps, machine, vcpus: vcpus.map((vcpu) => ({ ...vcpu, vcpuId: null })) },
     { steps, machine, vcpus: [...vcpus.filter(isFirst), ...vcpus.filter((other) => !isFirst(other))] },
   ];
 }

@@ -69,6 +69,7 @@ export const featureWeights = {
   'set.range': 2,
   'set.bank': 1,
   'set.spread': 2,
+  'set.xmm': 2,
   'break.vector': 6,
   'break.variableHeader': 6,
   'break.mask': 5,
@@ -106,6 +107,11 @@ export interface Swarm {
   readonly haltedPerMille: number;
   /** Percentage of calls that are not made by a bare instruction in 64-bit mode at CPL 0; each costs as much as four. */
   readonly entryPercent: number;
+  /**
+   * Percentage of calls, of those that are left, that are made by a bare instruction in a 32-bit code segment of long mode:
+   * KVM decodes those apart, and they cost no more than the plain ones.
+   */
+  readonly compatPercent: number;
   /** Percentage of steps that change the machine. */
   readonly changePercent: number;
   /** Percentage of cases that start with GUEST_OS_ID 0. */
@@ -141,6 +147,7 @@ export const usualSwarm: Swarm = {
   logsPprPercent: 10,
   haltedPerMille: 5,
   entryPercent: 8,
+  compatPercent: 10,
   changePercent: 5,
   noGuestOsIdPercent: 2,
   platform: null,
@@ -160,6 +167,7 @@ const parts = {
   logsPprPercent: among(0, 0, 0, 50),
   haltedPerMille: among(0, 0, 0, 24),
   entryPercent: among(0, 0, 4, 4, 8, 8, 40),
+  compatPercent: among(0, 0, 10, 10, 50),
   changePercent: among(0, 0, 8, 30),
   noGuestOsIdPercent: among(0, 0, 0, 25),
   platform: sometimes<PlatformPlan | null>(4, 10, platformPlan, null),

@@ -9,7 +9,7 @@ import { vcpuAt, vcpuNumber, vpNumber, vpNumberEdge } from './integers.ts';
 import { among, choice, evenly, integer, just, list, planOf } from './plan.ts';
 import { oneofFeatures, type Swarm } from './swarm.ts';
 
-/** `count` VPs, `stride` apart, from `offset` after the VP index of vCPU `vcpu` (as `vcpuAt` has it), or after 0. */
+/** `count` VPs, `stride` apart (downwards where it is negative), from `offset` after the VP index of vCPU `vcpu` (as `vcpuAt` has it), or after 0. */
 export interface RunPlan {
   readonly vcpu: number | null;
   readonly offset: number;
@@ -34,6 +34,8 @@ export function vpSetPlan(swarm: Swarm): fc.Arbitrary<RunPlan[]> {
     'set.uniform': runOf(nowhere, vpNumber, one, one),
     'set.range': runOf(nowhere, vpNumber, rangeCount, among(1, 2, 3)),
     'set.bank': runOf(nowhere, bankStart, bankRunCount, one),
+    // About as many banks as the registers of a fast call hold (11), the last of them a vCPU's.
+    'set.xmm': runOf(vcpuNumber, just(0), integer(8, 12), just(-vpsPerBank)),
     'set.spread': runOf(
       among(null, 0, 1, 2, 3),
       among(0, 1, 63, 64),

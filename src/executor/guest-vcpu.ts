@@ -52,6 +52,8 @@ export class GuestVcpu implements Disposable {
   /** Last value written to HV_X64_MSR_VP_INDEX, null when a step has changed it; and what reading it gives. */
   #vpIndexWritten: number | null;
   #vpIndex: number;
+  /** Whether KVM has taken none of the values so far: the VP index is still the one that KVM gave it. */
+  #hasOwnVpIndex = true;
   #mpState = -1;
   #isAtHome = false;
   /** Whether the VP assist page is enabled, and how many SINTs are unmasked. */
@@ -161,7 +163,10 @@ export class GuestVcpu implements Disposable {
   /** Writes hyperv.HV_X64_MSR_VP_INDEX as a step of a program; whether KVM took the value. */
   writeVpIndex(value: bigint): boolean {
     const isTaken = this.vcpu.trySetMsr(hyperv.HV_X64_MSR_VP_INDEX, value);
-    if (isTaken) this.#vpIndexWritten = null;
+    if (isTaken) {
+      this.#vpIndexWritten = null;
+      this.#hasOwnVpIndex = false;
+    }
     return isTaken;
   }
 
@@ -222,9 +227,11 @@ export class GuestVcpu implements Disposable {
 
   #setVpIndex(requested: number): void {
     if (this.#vpIndexWritten === requested) return;
-    // KVM may refuse the value; the index is then that of a fresh vCPU, its position.
+    // KVM may refuse the value; the index is then that of a fresh vCPU, its position. It is written only where it may be
+    // another one by now: what KVM itself gave is to be seen.
     const isTaken = this.vcpu.trySetMsr(hyperv.HV_X64_MSR_VP_INDEX, BigInt(requested));
-    if (!isTaken) this.vcpu.setMsr(hyperv.HV_X64_MSR_VP_INDEX, BigInt(this.#position));
+    if (isTaken) this.#hasOwnVpIndex = false;
+    else if (!this.#hasOwnVpIndex) this.vcpu.setMsr(hyperv.HV_X64_MSR_VP_INDEX, BigInt(this.#position));
     this.#vpIndexWritten = requested;
     this.#vpIndex = Number(this.vcpu.getMsr(hyperv.HV_X64_MSR_VP_INDEX));
   }

@@ -66,6 +66,7 @@ export const callDimensions: [name: string, is: (step: CallStep) => boolean, lea
     whenEx((step) => banksOf(step).size === count),
     100,
   ]),
+  ['a fast call in a 32-bit code segment', (step) => step.mode === 'compat' && step.cpl === 0 && step.fast, 1000],
   ['XMM fast, 11 banks, plain', (step) => isEx(step) && step.fast && banksOf(step).size === 11, 50],
   ['XMM fast, 12 banks, plain', (step) => isEx(step) && step.fast && banksOf(step).size === 12, 50],
   ['a gap between banks', whenEx((step) => banksOf(step).has(2) && !banksOf(step).has(1)), 100],
@@ -83,7 +84,7 @@ export const callDimensions: [name: string, is: (step: CallStep) => boolean, lea
   ...[-1, 1].map((delta): [string, (step: CallStep) => boolean, number] => [
     `header off by ${delta}`,
     whenEx((step) => step.maskFlips.length === 0 && step.variableHeader === banksOf(step).size + delta),
-    200,
+    150,
   ]),
   ...[0, 11, 12, 64, 1023].map((header): [string, (step: CallStep) => boolean, number] => [
     `header ${header}`,

@@ -14,8 +14,21 @@ describe('entryPlan', () => {
   itDrawsLawfully<EntryPlan>({ arbitrary: always, expectValid, keyOf: (plan) => JSON.stringify(plan) });
 
   it('should draw only the plain entry where the swarm says so', () => {
-    const plans = fc.sample(entryPlan({ ...usualSwarm, entryPercent: 0 }), { seed: 42, numRuns: 200 });
+    const plans = fc.sample(entryPlan({ ...usualSwarm, entryPercent: 0, compatPercent: 0 }), {
+      seed: 42,
+      numRuns: 200,
+    });
     expect(plans).toEqual(plans.map(() => plain));
+  });
+
+  it('should draw 32-bit code segments apart from other entries', () => {
+    const plans = fc.sample(entryPlan({ ...usualSwarm, entryPercent: 0, compatPercent: 40 }), {
+      seed: 42,
+      numRuns: 1000,
+    });
+    const compat = plans.filter(({ mode }) => mode === 'compat');
+    expect(compat).toEqual(compat.map(() => ({ ...plain, mode: 'compat' })));
+    expect(compat.length / plans.length).toBeCloseTo(0.4, 1);
   });
 
   it('should draw every mode that is drawn at all with every way, and every privilege level', () => {

@@ -1,5 +1,5 @@
 /** What machines and their changes must occur among a campaign's cases: name, predicate, and how often in 5000 cases. */
-import type { Case, Step, VcpuSetup } from '../../src/case/case.ts';
+import type { CallStep, Case, Step, VcpuSetup } from '../../src/case/case.ts';
 import { isCall } from '../../src/case/checks.ts';
 import { actKinds, apicChanges, caseMsrs, cpuidFeatures } from '../../src/case/limits.ts';
 import { hasBit31 } from './call-dimensions.ts';
@@ -7,6 +7,15 @@ import { hasBit31 } from './call-dimensions.ts';
 const ramEnd = 0x100000n;
 
 export const indexes = (value: Case): number[] => value.machine.vcpus.map((vcpu) => vcpu.vpIndex);
+
+/** Whether a call of the newer form gives its tenth or eleventh bank in a register, and that names one of the VPs. */
+function isInLastRegister(step: CallStep, vpIndexes: readonly number[]): boolean {
+  if (step.do !== 'send-ipi-ex' || !step.fast || step.format !== 0n || step.maskFlips.length > 0) return false;
+  const banks = [...new Set([...step.emptyBanks, ...step.targets.map((vp) => vp >> 6)])].sort((a, b) => a - b);
+  const last = new Set(banks.slice(9));
+  return banks.length <= 11 && step.targets.some((vp) => last.has(vp >> 6) && vpIndexes.includes(vp));
+}
+
 const inOrder = (value: Case) => indexes(value).every((index, position) => index === position);
 const isPermuted = (value: Case) =>
   !inOrder(value) && [...indexes(value)].sort((a, b) => a - b).every((index, position) => index === position);
@@ -129,6 +138,22 @@ export const machineDimensions: [name: string, is: (value: Case) => boolean, lea
   ],
   ['EOI by the VP assist page', (value) => value.machine.vcpus.some((vcpu) => vcpu.eoi === 'assist'), 1000],
   ['no EOI', (value) => value.machine.vcpus.some((vcpu) => vcpu.eoi === 'none'), 500],
+  [
+    'a vCPU whose id is not its position and whose VP index is the one that KVM gave it',
+    (value) =>
+      value.machine.vcpus.some(({ vcpuId, vpIndex }, position) => (vcpuId ?? position) !== position && vpIndex >= 4096),
+    150,
+  ],
+  [
+    'auto-EOI SINTs and no EOI besides',
+    (value) => value.machine.vcpus.some(({ autoEoi, eoi }) => autoEoi.length > 0 && eoi === 'none'),
+    150,
+  ],
+  [
+    'an XMM-fast call whose tenth or eleventh bank has a vCPU',
+    (value) => value.steps.some((step) => isCall(step) && isInLastRegister(step, indexes(value))),
+    40,
+  ],
   ['auto-EOI SINTs', (value) => value.machine.vcpus.some((vcpu) => vcpu.autoEoi.length > 0), 300],
   ['PPR logged', (value) => value.machine.vcpus.some((vcpu) => vcpu.logsPpr), 300],
   ...actKinds.map((kind): [string, (value: Case) => boolean, number] => [

@@ -10,6 +10,7 @@ const planOf = (...indexes: number[]) => ({
     index,
     apic: 'x2apic' as const,
     eoi: 'hv-msr' as const,
+    eoiWithSints: 'none' as const,
     idle: 'parked' as const,
     preset: noPreset,
     logsPpr: false,
@@ -47,6 +48,7 @@ describe('buildMachine, of a platform', () => {
       index: -1,
       apic: 'xapic',
       eoi: 'apic',
+      eoiWithSints: 'none',
       idle: 'uninitialized',
       preset: odd,
       logsPpr: true,
@@ -56,9 +58,9 @@ describe('buildMachine, of a platform', () => {
     hasGuestOsId: false,
   };
   const vcpus: PlatformPlan['vcpus'] = [
-    { vcpuId: 2, lacks: [], enforced: false, hasSints: false },
-    { vcpuId: 1, lacks: ['ex-masks'], enforced: true, hasSints: true },
-    { vcpuId: 0, lacks: ['hyperv'], enforced: false, hasSints: true },
+    { vcpuId: 2, keepsVpIndex: false, lacks: [], enforced: false, hasSints: false },
+    { vcpuId: 1, keepsVpIndex: true, lacks: ['ex-masks'], enforced: true, hasSints: true },
+    { vcpuId: 0, keepsVpIndex: false, lacks: ['hyperv'], enforced: false, hasSints: true },
   ];
 
   it('should have what the platform says, and the presets and idle states of the plan but for the sender', () => {
@@ -72,7 +74,7 @@ describe('buildMachine, of a platform', () => {
       schedule: null,
       vcpus: [
         { vpIndex: 0, idle: 'uninitialized', ...common, ...own[0], autoEoi: [] },
-        { vpIndex: 1, idle: 'parked', ...common, ...own[1], autoEoi: [0x40] },
+        { vpIndex: 4097, idle: 'parked', ...common, ...own[1], eoi: 'none', autoEoi: [0x40] },
         { vpIndex: 2, idle: 'uninitialized', ...common, ...own[2], autoEoi: [] },
       ],
     });
@@ -134,7 +136,7 @@ describe('machinePlan', () => {
   });
 
   it('should have as many vCPUs as its platform', () => {
-    const one = { vcpuId: null, lacks: [], enforced: true, hasSints: false };
+    const one = { vcpuId: null, keepsVpIndex: false, lacks: [], enforced: true, hasSints: false };
     const platform: PlatformPlan = { irqchip: 'kernel', xen: false, vcpus: [one, one, one] };
     const plans = fc.sample(machinePlan({ ...usualSwarm, platform }), { seed: 42, numRuns: 100 });
     expect(new Set(plans.map(({ vcpus }) => vcpus.length))).toEqual(new Set([3]));

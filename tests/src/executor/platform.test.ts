@@ -43,12 +43,16 @@ describe('platformKey', () => {
 
   it('should be equal for two platforms only when they are', () => {
     const key = ({ vcpus, ...machine }: PlatformPlan) => {
-      const setups = vcpus.map(({ hasSints, ...own }) => ({ ...own, autoEoi: hasSints ? [0x40] : [] }));
+      const setups = vcpus.map(({ vcpuId, lacks, enforced, hasSints }) => {
+        return { vcpuId, lacks, enforced, autoEoi: hasSints ? [0x40] : [] };
+      });
       return keyOf(setups, machine);
     };
+    const withoutIndexes = ({ vcpus, ...machine }: PlatformPlan) =>
+      JSON.stringify({ ...machine, vcpus: vcpus.map((vcpu) => ({ ...vcpu, keepsVpIndex: false })) });
     fc.assert(
       fc.property(platformPlan, platformPlan, (one, other) => {
-        expect(key(one) === key(other)).toBe(JSON.stringify(one) === JSON.stringify(other));
+        expect(key(one) === key(other)).toBe(withoutIndexes(one) === withoutIndexes(other));
       }),
       { seed: 42, numRuns: 500 },
     );
