@@ -11,6 +11,15 @@ import { variantOf } from './steering.ts';
 /** Cases that go to the executor in one piece: large enough to hide the way there, small enough to repeat. */
 export const batchSize = 64;
 
+/**
+ * How many cases a batch of the stream has. The first ones are small, because cases of a new platform need a new VM each:
+ * the first verdict comes sooner, and a short campaign draws from more swarms.
+ */
+export function sizeOfBatch(number: number): number {
+  const smallest = 8;
+  return number < smallest ? smallest : Math.min(batchSize, smallest << (Math.floor(Math.log2(number)) - 2));
+}
+
 /** Saved cases come first, and each has a VM of its own kind: the first verdict should not wait for 64 of them. */
 const corpusBatchSize = 16;
 
@@ -67,7 +76,7 @@ export function* batchesOf({
   let left = runs;
   for (let number = fromBatch; left > 0; number++) {
     if (tier !== 'all' && isConcurrentBatch(number) !== (tier === 'concurrent')) continue;
-    const batch = generatedBatch(seed, number, Math.min(left, batchSize));
+    const batch = generatedBatch(seed, number, Math.min(left, sizeOfBatch(number)));
     left -= batch.cases.length;
     yield batch;
   }

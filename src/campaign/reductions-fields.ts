@@ -134,6 +134,12 @@ function* samebank(value: Case, index: number, step: CallStep): Generator<Case> 
 function* plainerPlaces(value: Case): Generator<Case> {
   for (const [index, step] of callsOf(value)) {
     if (step.targetVtl !== 0) yield withCall(value, index, (call) => ({ ...call, targetVtl: 0, padding: 1 }));
+    // Where Xen hypercalls are intercepted, the page marks the call in bit 31 of EAX: to a 32-bit caller that is the control
+    // word, where the bit is reserved (patch_hypercall in hyperv.c).
+    if (step.page !== null && value.machine.xen) {
+      const bare = withCall(value, index, (call) => ({ ...call, page: null, mode: 'long', controlBits: [63] }));
+      yield { ...bare, machine: { ...bare.machine, xen: false } };
+    }
     if (step.do !== 'send-ipi-ex') continue;
     yield* plainerSets(value, index, step);
   }
@@ -152,6 +158,8 @@ function* plainerSets(value: Case, index: number, step: SendIpiExStep): Generato
     const targets = step.targets.map((vp) => moved(Math.floor(vp / vpsPerBank)) * vpsPerBank + (vp % vpsPerBank));
     yield change({ targets: ascending(targets), emptyBanks: ascending(step.emptyBanks.map(moved)), maskFlips: [] });
     yield change({ maskFlips: [], variableHeader: banks.length + 1 });
+    // What the mask with its flips names, said without them.
+    yield change({ targets: [], emptyBanks: masked, maskFlips: [], variableHeader: null });
   }
   // A header that disagrees does so without banks as well.
   const disagrees = step.variableHeader !== null || step.maskFlips.length > 0;

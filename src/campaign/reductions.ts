@@ -10,6 +10,7 @@ import { defaultGuestOsId } from '../case/schema.ts';
 import {
   ascending,
   between,
+  callsOf,
   type Pass,
   sublists,
   withActor,
@@ -55,6 +56,19 @@ function* fewerVcpus(value: Case): Generator<Case> {
   }
 }
 
+/** Sets of many VPs become those that the machine has, and then one of these, before each bit is looked at. */
+function* muchFewerTargets(value: Case): Generator<Case> {
+  const vpIndexes = new Set(value.machine.vcpus.map(({ vpIndex }) => vpIndex));
+  for (const [index, { targets }] of callsOf(value)) {
+    if (targets.length <= fewTargets) continue;
+    const present = targets.filter((vp) => vpIndexes.has(vp));
+    for (const kept of sublists(present)) yield withCall(value, index, (call) => ({ ...call, targets: kept }));
+  }
+}
+
+/** Sets of more are made smaller before anything else is looked at. */
+const fewTargets = 8;
+
 /** The case with some of its vCPUs: steps of the others go too, or are sent by the first one that stays. */
 function* keepVcpus(value: Case, kept: readonly number[]): Generator<Case> {
   const smaller = withVcpus(
@@ -92,6 +106,13 @@ function* plainMachine(value: Case): Generator<Case> {
     value,
     vcpus.map(({ vpIndex }) => makeVcpu({ vpIndex })),
   );
+  // One field of all: fewer attempts where each that succeeds costs a boot, and ids that changed places go together.
+  for (const name of vcpuFields) {
+    yield withVcpus(
+      value,
+      vcpus.map((vcpu) => ({ ...vcpu, [name]: plainVcpu[name] })),
+    );
+  }
   // Without GUEST_OS_ID nobody has Hyper-V.
   const withHyperv = vcpus.map((vcpu) => ({ ...vcpu, lacks: vcpu.lacks.filter((name) => name !== 'hyperv') }));
   yield { ...value, machine: { ...machine, guestOsId: 0n, vcpus: withHyperv } };
@@ -223,6 +244,7 @@ export const passes: readonly Pass[] = [
   muchFewerVcpus,
   fewerSteps,
   fewerVcpus,
+  muchFewerTargets,
   plainMachine,
   parkedMachine,
   ...actPasses,

@@ -28,7 +28,7 @@ export const defaultShrinkLimits: ShrinkLimits = {
   drawnAttempts: 200,
   reduceAttempts: 2000,
   seconds: 90,
-  failures: 12,
+  failures: 24,
   confirmations: { divergence: 10, failure: 3 },
 };
 

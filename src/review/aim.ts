@@ -9,7 +9,7 @@ import { batchSeed } from '../../generators/batch.ts';
 import { caseArbitrary } from '../../generators/case.ts';
 import { type PlatformPlan, platformPlan } from '../../generators/platform.ts';
 import { drawSwarm, type Feature, featureWeights, type Swarm } from '../../generators/swarm.ts';
-import { type Batch, batchesOf, batchSize, type StreamOptions } from '../campaign/batches.ts';
+import { type Batch, batchesOf, sizeOfBatch, type StreamOptions } from '../campaign/batches.ts';
 import type { TouchedPlace } from './touched.ts';
 
 /** What a swarm has besides the weights of its features: how many of its cases get to see something at all. */
@@ -151,7 +151,7 @@ function aimedBatch(campaignSeed: string, number: number, aims: readonly Aim[]):
   // Half of them at a time, so that one does not hide another.
   const chosen = aims.filter((aim) => (batchSeed(`${name}/${aim}`, number) & 1) === 0);
   const swarm = aimedSwarm(batchSeed(`${name}/swarm`, number), chosen);
-  const cases = fc.sample(caseArbitrary(swarm), { seed: batchSeed(name, number), numRuns: batchSize });
+  const cases = fc.sample(caseArbitrary(swarm), { seed: batchSeed(name, number), numRuns: sizeOfBatch(number) });
   return { number, origin: 'drawn', cases, placeOf: (index) => ({ path: `aimed ${number}:${index}`, drawn: null }) };
 }
 

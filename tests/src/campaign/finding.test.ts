@@ -22,7 +22,7 @@ describe('finding', () => {
     expect(finding).toMatchObject({
       schema: 'hvipi/finding/1',
       class: 'divergence',
-      signature: 'deliver/missing-interrupt',
+      signature: 'deliver-to-all/missing-interrupt',
       case: { schema: 'hvipi/case/1', origin: { seed: 'test', kernel: 'model' } },
       expected: { steps: [{ status: 'HV_STATUS_SUCCESS' }] },
       observed: { steps: [{ status: 'HV_STATUS_SUCCESS' }] },
@@ -40,8 +40,8 @@ describe('finding', () => {
     const text = formatFindingReport(finding);
     for (const part of [
       finding.signature,
-      'kvm_hv_send_ipi_to_many',
-      '"send-ipi"',
+      'kvm_hv_send_ipi, all_cpus',
+      '"send-ipi-ex"',
       'vCPU 0 (VP 0)',
       'IRR 0xfe',
       '<--',
