@@ -12,7 +12,6 @@ import { assembleGuest, type GuestCode } from '../guest/program.ts';
 import { Kvm, type Vm } from '../kvm/kvm.ts';
 import { KvmError } from '../kvm/libc.ts';
 import { currentParameters } from '../kvm/module-parameters.ts';
-import { startTicks } from '../kvm/ticks.ts';
 import { KVM_CAP } from '../kvm/uapi.ts';
 import { type Executor, type RunOptions, SkippedError, type TargetFacts } from './executor.ts';
 import { ConcurrentRunner } from './concurrent-runner.ts';
@@ -90,7 +89,6 @@ export class KvmExecutor implements Executor {
     };
     this.#code = assembleGuest(cpu === 'AuthenticAMD' || cpu === 'HygonGenuine' ? 'vmmcall' : 'vmcall');
     this.#spare = openSpareVm(kvm);
-    startTicks();
   }
 
   async run(programs: readonly Program[], options: RunOptions): Promise<Observation[]> {
@@ -127,7 +125,7 @@ export class KvmExecutor implements Executor {
     const pages = hypercallPages(program);
     this.#strayMemory.push(...machine.memory.takeChangesOf(pages));
     const observation = await runOn(machine, program, false);
-    const memory = machine.memory.takeChangesOf(pages);
+    const memory = machine.isUsable ? machine.memory.takeChangesOf(pages) : machine.memory.takeChanges();
     if (!machine.isUsable) {
       this.#used.delete(machine);
       this.#pool.delete(key);

@@ -5,6 +5,7 @@
 import type { Program, ProgramAct, ProgramCall, ProgramRun, ProgramStep } from '../case/program.ts';
 import type { LapicChanges, Observation, StepObservation } from '../case/observation.ts';
 import { type CallResult, noCall, UnexpectedExit } from './call-result.ts';
+import { startTicks, stopTicks } from '../kvm/ticks.ts';
 import { fitsRing } from './call-ring.ts';
 import type { GuestMachine } from './guest-machine.ts';
 import { HaltedVcpus } from './halted.ts';
@@ -46,6 +47,7 @@ export class ProgramRunner {
   /** The observation, without changes of memory. */
   async run(): Promise<Observation> {
     const vpIndexes = this.#machine.setUp(this.#program);
+    startTicks();
     let stopped: string | null = null;
     try {
       await this.#threads.start(this.#halted);
@@ -61,6 +63,8 @@ export class ProgramRunner {
       if (!(error instanceof UnexpectedExit)) throw error;
       for (const call of error.completed) this.#record(call, this.#noLogs);
       stopped = error.message;
+    } finally {
+      stopTicks();
     }
     return { vpIndexes, steps: this.#steps, lapics: stopped === null ? this.#lapics() : [], memory: [], stopped };
   }

@@ -106,7 +106,7 @@ export function signalThread(tid: number): void {
 
 const ITIMER_REAL = 0;
 
-/** Sends SIGALRM, for which there must be a handler, to this process every so many milliseconds (setitimer(2)). */
+/** Sends SIGALRM, for which there must be a handler, to this process every so many milliseconds; 0 ends that (setitimer(2)). */
 export function setTimer(ms: number): void {
   const timer = Buffer.alloc(32);
   const [seconds, microseconds] = [BigInt(Math.floor(ms / 1000)), BigInt((ms % 1000) * 1000)];
