@@ -126,7 +126,7 @@ export function buildMachine(plan: MachinePlan, platform: PlatformPlan | null, s
     const autoEoi = hasLapic && hasSints && !lacks.includes('hyperv') ? ascending(drawn.autoEoi) : [];
     const { tpr, irr, isr } = hasLapic ? drawn.preset : noPreset;
     const vcpu: VcpuSetup = {
-      vpIndex: keepsVpIndex && vpIndex < vpIndexEnd ? vpIndexEnd + vpIndex : vpIndex,
+      vpIndex: keepsVpIndex ? keptVpIndex(vpIndex, position, lacks) : vpIndex,
       apic,
       eoi: autoEoi.length > 0 ? drawn.eoiWithSints : drawn.eoi,
       vcpuId,
@@ -144,6 +144,12 @@ export function buildMachine(plan: MachinePlan, platform: PlatformPlan | null, s
     return vcpu;
   });
   return { irqchip, xen, guestOsId: plan.hasGuestOsId ? defaultGuestOsId : 0n, schedule: null, vcpus };
+}
+
+/** What a vCPU is given that keeps its VP index; see `keepsVpIndex`. */
+function keptVpIndex(drawn: number, position: number, lacks: VcpuSetup['lacks']): number {
+  if (lacks.includes('hyperv')) return position;
+  return drawn < vpIndexEnd ? vpIndexEnd + drawn : drawn;
 }
 
 function vcpuCounts(

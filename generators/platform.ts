@@ -8,7 +8,10 @@ import { cpuidFeatures } from '../src/case/limits.ts';
 import { among, choice, integer, just, list, planOf, sometimes } from './plan.ts';
 
 export interface VcpuPlatform extends Pick<VcpuSetup, 'vcpuId' | 'lacks' | 'enforced'> {
-  /** Whether KVM refuses all VP indexes that the host writes, so that the vCPU keeps the one that it was made with. */
+  /**
+   * Whether the vCPU keeps the VP index that it was made with: KVM refuses all that the host writes, or, where the vCPU has no
+   * Hyper-V, the host writes none, since that alone gives it a Hyper-V context (kvm_hv_set_msr_common).
+   */
   readonly keepsVpIndex: boolean;
   /** Whether it has auto-EOI SINTs, for which the SynIC must be turned on. */
   readonly hasSints: boolean;
@@ -43,21 +46,25 @@ const lacks = choice<VcpuSetup['lacks']>(
   { weight: 7, arbitrary: planOf((source) => [source.draw(oneFeature)]) },
   { weight: 3, arbitrary: fc.subarray<VcpuSetup['lacks'][number]>(['cluster-ipi', 'ex-masks', 'xmm-input']) },
 );
-const enforced = sometimes(2, 3, just(true), false);
+const enforced = sometimes(1, 2, just(true), false);
 const hasSints = sometimes(1, 2, just(true), false);
 const keepsVpIndex = sometimes(1, 3, just(true), false);
+const keepsNone = sometimes(2, 3, just(true), false);
 
 const irqchip = among<Machine['irqchip']>('kernel', 'kernel', 'kernel', 'kernel', 'split', 'split', 'none');
 const xen = sometimes(1, 5, just(true), false);
 /** Position in `idLists`. */
 const ids = sometimes(1, 2, integer(1, idLists.length - 1), 0);
 const vcpus = list(
-  planOf((source) => ({
-    keepsVpIndex: source.draw(keepsVpIndex),
-    lacks: source.draw(lacks),
-    enforced: source.draw(enforced),
-    hasSints: source.draw(hasSints),
-  })),
+  planOf((source) => {
+    const lacking = source.draw(lacks);
+    return {
+      keepsVpIndex: source.draw(lacking.includes('hyperv') ? keepsNone : keepsVpIndex),
+      lacks: lacking,
+      enforced: source.draw(enforced),
+      hasSints: source.draw(hasSints),
+    };
+  }),
   1,
   idLists[0]!.length,
 );

@@ -76,6 +76,22 @@ function* swappedVectors(value: Case): Generator<Case> {
   }
 }
 
+/** What a run step between two calls of one vector tells apart, a second vector does too. */
+function* vectorInsteadOfRun(value: Case): Generator<Case> {
+  const used = vectorsOf(value);
+  let unused = plainVector;
+  while (used.has(unused)) unused--;
+  for (const [place, step] of value.steps.entries()) {
+    const next = value.steps.findIndex((later, index) => index > place && isCall(later));
+    if (step.do !== 'run' || next === -1 || !isLegalVector(unused)) continue;
+    const renamed = withCall(value, next, (call) => ({ ...call, vector: unused }));
+    yield withSteps(
+      renamed,
+      renamed.steps.filter((_, index) => index !== place),
+    );
+  }
+}
+
 /** Vectors that a case names. */
 function vectorsOf(value: Case): Set<number> {
   const called = [...callsOf(value)].map(([, step]) => step.vector);
@@ -95,4 +111,4 @@ function withVectors(value: Case, change: (vector: number) => number): Case {
   return withSteps(withVcpus(value, vcpus), steps);
 }
 
-export const vectorPasses: readonly Pass[] = [plainVectors, raisedPriorities, swappedVectors];
+export const vectorPasses: readonly Pass[] = [vectorInsteadOfRun, plainVectors, raisedPriorities, swappedVectors];

@@ -145,6 +145,13 @@ export const machineDimensions: [name: string, is: (value: Case) => boolean, lea
     150,
   ],
   [
+    'a vCPU without Hyper-V whose VP index nobody writes, beside a sender that has Hyper-V',
+    (value) =>
+      senders(value).some(({ lacks }) => !lacks.includes('hyperv')) &&
+      value.machine.vcpus.some(({ lacks, vpIndex }, position) => lacks.includes('hyperv') && vpIndex === position),
+    150,
+  ],
+  [
     'auto-EOI SINTs and no EOI besides',
     (value) => value.machine.vcpus.some(({ autoEoi, eoi }) => autoEoi.length > 0 && eoi === 'none'),
     150,

@@ -137,7 +137,9 @@ const bugs: [name: string, bug: Bug, minimum: Case][] = [
   ],
   [
     'a vector in service that is above what is pending',
-    ({ machine }) => machine.vcpus.some(({ irr, isr }) => irr.length > 0 && isr.some((vector) => vector > irr[0]!)),
+    ({ machine, steps }) =>
+      steps.some(isCall) &&
+      machine.vcpus.some(({ irr, isr }) => irr.length > 0 && isr.some((vector) => vector > irr[0]!)),
     makeCase([{ vpIndex: 0, irr: [16], isr: [17] }], [plain]),
   ],
   [

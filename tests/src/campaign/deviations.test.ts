@@ -12,10 +12,13 @@ import { campaignOptions, modelTarget, never } from './helpers.ts';
 const folder = join(import.meta.dirname, '..', '..', '..', 'corpus', 'known');
 const tlfs = { contract: 'tlfs', seed: 'deviations' } as const;
 
+/** Which of the two it is depends on the case that is drawn first. */
+const missingInterrupt = /^deliver(-to-all)?\/missing-interrupt$/;
+
 describe('runCampaign under the tlfs contract', () => {
   it('should find every deviation of a KVM like 6.12 from nothing and shrink it to its known case', async () => {
-    const result = await runCampaign(modelTarget(), campaignOptions({ ...tlfs, runs: 2000 }), never);
-    expect(result).toMatchObject({ findings: [], ending: 'budget', tally: { cases: 2000, repeats: 0 } });
+    const result = await runCampaign(modelTarget(), campaignOptions({ ...tlfs, runs: 4000 }), never);
+    expect(result).toMatchObject({ findings: [], ending: 'budget', tally: { cases: 4000, repeats: 0 } });
     const found = result.deviations.map((group) => ({
       name: group.deviation.name,
       text: formatCase(group.case),
@@ -34,7 +37,8 @@ describe('runCampaign under the tlfs contract', () => {
     const options = campaignOptions({ ...tlfs, runs: 2000 });
     const { findings, ending } = await runCampaign(modelTarget('skips-self'), options, never);
     expect(ending).toBe('finding');
-    expect(findings).toMatchObject([{ signature: 'deliver/missing-interrupt', confirmed: '10/10' }]);
+    expect(findings).toMatchObject([{ class: 'divergence', confirmed: '10/10' }]);
+    expect(findings[0]!.signature).toMatch(missingInterrupt);
   });
 
   it('should note nothing under the kvm contract', async () => {
