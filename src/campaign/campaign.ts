@@ -14,7 +14,7 @@ import { breathe, Interrupted, interruptible } from './interrupt.ts';
 import { type DeviationGroup, DeviationLog } from './deviation-log.ts';
 import { isProblem, type Judgement, judgeObservation, type Prepared, type Problem } from './judgement.ts';
 import { Pursuit, type PursuitOptions } from './pursuit.ts';
-import { Session } from './session.ts';
+import { Session, suspectRounds } from './session.ts';
 import { Tally } from './tally.ts';
 import type { Target } from './target.ts';
 import type { Finding } from './finding.ts';
@@ -177,7 +177,7 @@ class Campaign {
     const prepared = flight.cases[index]!;
     if (this.#options.probesKnown !== true && this.#pursuit.isKnown(suspicion))
       return this.#conclude(flight, index, suspicion);
-    const alone = await this.#session.probePatiently(prepared, isProblem);
+    const alone = await this.#session.probePatiently(prepared, isProblem, suspectRounds);
     // Everything else about a race is told by order; what only a clock says must be said again.
     const isTimed = ({ signature }: Problem): boolean =>
       prepared.program.machine.schedule !== null && /\/(?:stuck|stopped)$/.test(signature);

@@ -27,6 +27,8 @@ const restartsMaxDefault = 50;
  */
 const raceRounds = 4;
 const racesOfRound = 10;
+/** Rounds for a race that has shown something in its batch: there are few of these, and what is lost here is lost. */
+export const suspectRounds = 16;
 
 /** How the problem of a case begins that the agent does not survive: our own failure, not the kernel's. */
 export const agentDeath = 'agent died: ';
@@ -122,15 +124,23 @@ export class Session implements AsyncDisposable {
   }
 
   /** As `probe`, again and again where the case is a race, until it shows what is wanted. */
-  async probePatiently(prepared: Prepared, isWanted: (judgement: Judgement) => boolean): Promise<Judgement> {
-    return (await this.observePatiently(prepared, isWanted)).judgement;
+  async probePatiently(
+    prepared: Prepared,
+    isWanted: (judgement: Judgement) => boolean,
+    rounds = raceRounds,
+  ): Promise<Judgement> {
+    return (await this.observePatiently(prepared, isWanted, rounds)).judgement;
   }
 
   /** As `observe`, again and again where the case is a race, until it shows what is wanted. */
-  async observePatiently(prepared: Prepared, isWanted: (judgement: Judgement) => boolean): Promise<Look> {
+  async observePatiently(
+    prepared: Prepared,
+    isWanted: (judgement: Judgement) => boolean,
+    rounds = raceRounds,
+  ): Promise<Look> {
     let look = await this.observe(prepared);
     if (prepared.program.machine.schedule === null) return look;
-    for (let round = 2; round <= raceRounds && !isWanted(look.judgement); round++) {
+    for (let round = 2; round <= rounds && !isWanted(look.judgement); round++) {
       look = await this.#observeRaces(prepared, isWanted);
     }
     return look;

@@ -81,6 +81,29 @@ describe('reduce', () => {
     expect(machines.filter((vcpus) => vcpus > 128).length).toBeLessThan(30);
   });
 
+  it('should come from a full bank and odd vCPUs to one VP in few attempts that fail, each of which may cost a boot', async () => {
+    const common = { apic: 'xapic', eoi: 'apic', tpr: 3, enforced: true } as const;
+    const vcpus = [0, 1, 2, 3].map((vpIndex) =>
+      makeVcpu({ ...common, vpIndex, irr: [0x40], lacks: vpIndex === 2 ? ['hyperv'] : [] }),
+    );
+    const targets = Array.from({ length: 64 }, (_, vp) => vp);
+    const start = makeCase(vcpus, [makeStep({ do: 'send-ipi-ex', targets }), makeStep({ do: 'run' })]);
+    const fails = ({ machine, steps }: Case): boolean => {
+      const odd = machine.vcpus.find(({ lacks }) => lacks.includes('hyperv'));
+      return steps.some((step) => isCall(step) && step.targets.some((vp) => vp === odd?.vpIndex));
+    };
+    let failures = 0;
+    const { value } = await reduce(
+      start,
+      (candidate) => {
+        if (fails(candidate)) failures++;
+        return Promise.resolve(fails(candidate));
+      },
+      { ...plenty, shouldStop: () => failures >= 12 },
+    );
+    expect(value).toEqual(makeCase([{ vpIndex: 0, lacks: ['hyperv'] }], [makeStep({ do: 'send-ipi', targets: [0] })]));
+  });
+
   it('should stop when it may not ask any more', async () => {
     const { attempts, complete } = await reduce(samples[5]!, () => Promise.resolve(false), { attemptsMax: 3 });
     expect({ attempts, complete }).toEqual({ attempts: 3, complete: false });
