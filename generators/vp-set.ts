@@ -9,7 +9,10 @@ import { vcpuAt, vcpuNumber, vpNumber, vpNumberEdge } from './integers.ts';
 import { among, choice, evenly, integer, just, list, planOf } from './plan.ts';
 import { oneofFeatures, type Swarm } from './swarm.ts';
 
-/** `count` VPs, `stride` apart (downwards where it is negative), from `offset` after the VP index of vCPU `vcpu` (as `vcpuAt` has it), or after 0. */
+/**
+ * `count` VPs, `stride` apart (downwards where it is negative), from `offset` after the VP index of vCPU `vcpu` (as `vcpuAt`
+ * has it), or after 0.
+ */
 export interface RunPlan {
   readonly vcpu: number | null;
   readonly offset: number;

@@ -106,15 +106,20 @@ export function signalThread(tid: number): void {
 
 const ITIMER_REAL = 0;
 
-/** Sends SIGALRM, for which there must be a handler, to this process every so many milliseconds; 0 ends that (setitimer(2)). */
-export function setTimer(ms: number): void {
+/** A struct itimerval with the same time to the first signal and between signals; 0 for none. */
+export function timerOf(ms: number): Buffer {
   const timer = Buffer.alloc(32);
   const [seconds, microseconds] = [BigInt(Math.floor(ms / 1000)), BigInt((ms % 1000) * 1000)];
-  // struct itimerval: the interval and the time to the first one, a struct timeval each.
+  // Two struct timeval.
   for (const at of [0, 16]) {
     timer.writeBigInt64LE(seconds, at);
     timer.writeBigInt64LE(microseconds, at + 8);
   }
+  return timer;
+}
+
+/** Sends SIGALRM, for which there must be a handler, to this process again and again (setitimer(2)). */
+export function setTimer(timer: Buffer): void {
   if (setitimerFn(ITIMER_REAL, timer, null) < 0) throw new KvmError('setitimer', koffi.errno());
 }
 

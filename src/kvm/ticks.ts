@@ -6,7 +6,7 @@
  * comes long after a program's first KVM_RUN, in which KVM starts a thread that a signal keeps from starting (before
  * 916b7f42b3b3).
  */
-import { setTimer } from './libc.ts';
+import { setTimer, timerOf } from './libc.ts';
 
 /** SIGALRM goes to the process; the kernel gives it to the main thread, where vCPUs run one after the other. */
 const signal = 'SIGALRM';
@@ -15,14 +15,16 @@ const tickMs = 400;
 const ticksOfRun = 3;
 
 const ignore = (): void => undefined;
+const ticking = timerOf(tickMs);
+const silent = timerOf(0);
 
 export function startTicks(): void {
   if (process.listenerCount(signal) === 0) process.on(signal, ignore);
-  setTimer(tickMs);
+  setTimer(ticking);
 }
 
 export function stopTicks(): void {
-  setTimer(0);
+  setTimer(silent);
 }
 
 /** Whether a KVM_RUN that was interrupted so often is given up. */
