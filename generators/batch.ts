@@ -15,9 +15,10 @@ export interface Batch {
   readonly cases: Case[];
 }
 
-/** Of 2^4 batches, one has concurrent cases, from an early one on: they cost several times as much. */
+/** Of 2^4 batches, one has concurrent cases: they cost several times as much. */
 const concurrentOfBits = 4;
-const firstConcurrent = 3;
+/** Not among the very first: everything behind it waits for a lab of its own to start. */
+const firstConcurrent = 11;
 /** 2^32 divided by the golden ratio: multiples of it have upper bits that look drawn (Knuth's multiplicative hashing). */
 const goldenRatio = 0x9e3779b1;
 

@@ -26,7 +26,7 @@ function compare(value: Case, change: (observation: Observation) => Observation 
 
 describe('disagreements', () => {
   it('should be none between the tiers of drawn cases, as the model has them', () => {
-    const values = drawBatch('tiers', 3, 100).cases.filter((value) => twinsOf(value) !== null);
+    const values = drawBatch('tiers', 11, 100).cases.filter((value) => twinsOf(value) !== null);
     expect(values.length).toBeGreaterThan(30);
     for (const value of values) {
       const { counted, pending } = twinsOf(value)!;
