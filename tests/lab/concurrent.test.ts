@@ -13,7 +13,7 @@ import { isLabMissing, openTestLab } from './support.ts';
 
 const casesOfBatch = 24;
 /** The number of a batch of concurrent cases. */
-const batch = 3;
+const batch = 11;
 
 describe.skipIf(isLabMissing).each(debianSpecs)('concurrent cases on %s', (kernel) => {
   let lab: Lab;
