@@ -3,6 +3,7 @@ import { laterMutants } from './catalogue/later.ts';
 import { explanations } from './explanations.ts';
 import type { Mutant } from './mutant.ts';
 import { type Method, methods, type Row } from './row.ts';
+import { isInThird } from './trials.ts';
 import { compareSeeds, easySeconds, mainSeed, rowsOf, type Share, type Summary, summarize } from './summary.ts';
 
 const names: Record<Method, string> = {
@@ -56,7 +57,7 @@ function formatSummary(summary: Summary, rows: readonly Row[]): string[] {
   const lines = [
     `## ${capital(names[summary.method])}`,
     '',
-    `Measured: ${share(summary.measured)} mutants; seed ${seeds.join(', ')}; budget ${budgets.join(' or ')} s. The others were not run yet and are in no figure.`,
+    `Measured: ${share(summary.measured)} mutants; seed ${seeds.join(', ')}; budget ${budgets.join(' or ')} s.${notMeasured(summary.measured)}`,
     '',
     '| grade | found | median s | longest s | median calls |',
     '| --- | --- | --- | --- | --- |',
@@ -121,7 +122,7 @@ function formatMethods(summaries: readonly Summary[], rows: readonly Row[], cata
     '',
     measured.length < 2
       ? 'No other method was run yet.'
-      : `On the ${common.length} mutants that each of them has run: ${common.map(({ name }) => `\`${name}\``).join(', ') || 'none'}.`,
+      : `On the ${common.length} mutants that each of them has run: ${namesOf(common, catalogue)}.`,
     '',
     '| method | found | share | equivalent reported |',
     '| --- | --- | --- | --- |',
@@ -129,6 +130,18 @@ function formatMethods(summaries: readonly Summary[], rows: readonly Row[], cata
     '',
     ...(missing.length === 0 ? [] : [`Not run yet: ${missing.map((method) => names[method]).join(', ')}.`, '']),
   ];
+}
+
+function notMeasured({ count, of }: Share): string {
+  return count === of ? '' : ' The others were not run with it and are in no figure.';
+}
+
+/** Which mutants these are, in few words where they are the fixed third. */
+function namesOf(mutants: readonly Mutant[], catalogue: readonly Mutant[]): string {
+  const third = catalogue.filter((_, place) => isInThird(place));
+  const isThird = mutants.length === third.length && mutants.every((mutant, place) => mutant === third[place]);
+  if (isThird) return 'every third of the catalogue';
+  return mutants.map(({ name }) => `\`${name}\``).join(', ') || 'none';
 }
 
 function list(rows: readonly Row[], text: (row: Row) => string = ({ mutant }) => `\`${mutant}\``): string {
