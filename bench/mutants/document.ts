@@ -84,7 +84,6 @@ function formatSummary(summary: Summary, rows: readonly Row[]): string[] {
 function formatSeeds(rows: readonly Row[]): string[] {
   const figures = compareSeeds(rows);
   if (figures === null) return [];
-  const sometimes = figures.sometimes.map(({ mutant, found }) => `\`${mutant}\` (${share(found)})`).join(', ');
   return [
     '## Several seeds',
     '',
@@ -96,7 +95,8 @@ function formatSeeds(rows: readonly Row[]): string[] {
       tableRow([grade, mutants, foundByAll, foundByNone, number(secondsMedian), number(hypercallsMedian)]),
     ),
     '',
-    `- Found by some seeds only: ${figures.sometimes.length}${sometimes === '' ? '' : `: ${sometimes}`}.`,
+    `- Found by some seeds only: ${figures.sometimes.length}.`,
+    ...figures.sometimes.map(({ mutant, found }) => `  - \`${mutant}\` (${share(found)}): ${reasonOf(mutant)}.`),
     `- Equivalent ones reported by any: ${share(figures.falseAlarms)}.`,
     '',
   ];
@@ -149,7 +149,11 @@ function list(rows: readonly Row[], text: (row: Row) => string = ({ mutant }) =>
 }
 
 function explain({ mutant, seed }: Row): string {
-  return `  - \`${mutant}\` (seed ${seed}): ${explanations[mutant] ?? 'not looked into yet'}.`;
+  return `  - \`${mutant}\` (seed ${seed}): ${reasonOf(mutant)}.`;
+}
+
+function reasonOf(mutant: string): string {
+  return explanations[mutant] ?? 'not looked into yet';
 }
 
 function sizeText({ mutant, steps, vcpus, bits }: Row): string {

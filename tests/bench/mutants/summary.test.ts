@@ -98,7 +98,7 @@ describe('formatDocument', () => {
     const rows = [aFind(easy), aFind(hard), aRow(easy, { seed: '2' })];
     const text = formatDocument(rows, mutants);
     expect(text).toContain('Found: 2 of 2 (100.0 %)');
-    expect(text).toContain('Found by some seeds only: 1: `easy-one` (1 of 2)');
+    expect(text).toContain('Found by some seeds only: 1.\n  - `easy-one` (1 of 2): not looked into yet.');
   });
 
   it('should say when there is no row', () => {
