@@ -15,7 +15,7 @@ import { ExecutorPool } from '../../src/executor/executor-pool.ts';
 import { type Lab, openLab } from '../../src/lab/lab.ts';
 import type { Figure, Series } from './figure.ts';
 import { hostFigures, shrinkFigures } from './host-figures.ts';
-import { endToEnd, rawLoop, runAlone, seriesOf } from './lab-figures.ts';
+import { callsOfJobs, endToEnd, rawLoop, runAlone, seriesOf } from './lab-figures.ts';
 import { formatFigure, formatMeasured, pageOf } from './page.ts';
 import { startFigures } from './start-figures.ts';
 import { type Workload, workloads } from './workload.ts';
@@ -46,14 +46,13 @@ async function main(): Promise<void> {
     for (const figure of more.flat()) say(formatFigure(figure));
   };
   let release = kernel;
-  if (has('lab') || has('series') || has('jobs')) {
+  if (has('lab') || has('series')) {
     await using lab = await open();
     const clock = (): number => lab.cpuSeconds;
     release = lab.facts.kernelRelease;
     note(await rawLoop(lab, clock));
     for (const workload of has('lab') ? ordered : [])
       note(await runAlone(lab, clock, workload), await endToEnd(lab, clock, workload));
-    if (has('jobs')) note(await endToEnd(lab, clock, 'pending', 'pending, 1 job'));
     if (has('series')) series.push(...(await seriesOf(lab, clock, caseLimits.vcpus)));
   }
   if (has('lab')) {
@@ -61,9 +60,9 @@ async function main(): Promise<void> {
     const clock = (): number => lab.cpuSeconds;
     note(await runAlone(lab, clock, 'concurrent'), await endToEnd(lab, clock, 'concurrent'));
   }
-  if (has('jobs')) {
+  for (const jobs of has('jobs') ? [1, 2] : []) {
     const labs: Lab[] = [];
-    await using pool = await ExecutorPool.open(2, async () => {
+    await using pool = await ExecutorPool.open(jobs, async () => {
       const lab = await open();
       labs.push(lab);
       return lab;
@@ -71,8 +70,8 @@ async function main(): Promise<void> {
     // Of one lab: both work all the time.
     const clock = (): number => labs.reduce((sum, lab) => sum + lab.cpuSeconds, 0) / labs.length;
     note(
-      await rawLoop(pool, clock, 'raw guest loop, 2 labs'),
-      await endToEnd(pool, clock, 'pending', 'pending, 2 jobs'),
+      await rawLoop(pool, clock, jobs === 1 ? undefined : `raw guest loop, ${jobs} labs`),
+      await endToEnd(pool, clock, 'pending', { name: `pending, ${jobs} jobs`, calls: callsOfJobs }),
     );
   }
   if (has('host')) note(await hostFigures(), await shrinkFigures());
