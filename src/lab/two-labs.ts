@@ -37,7 +37,15 @@ export class TwoLabs implements Executor {
       this.#concurrentLab().then((lab) => lab.run(concurrent, options)),
       this.#lab.run(others, options),
     ]);
-    return programs.map((program) => (isConcurrent(program) ? raced : ordered).shift()!);
+    const observations: Observation[] = [];
+    // Behind a program that was stopped one lab has run nothing more, and what the other one has run is run again.
+    for (const program of programs) {
+      if (observations.at(-1)?.stopped) break;
+      const observation = (isConcurrent(program) ? raced : ordered).shift();
+      if (observation === undefined) break;
+      observations.push(observation);
+    }
+    return observations;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
