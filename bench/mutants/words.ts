@@ -92,9 +92,11 @@ export async function fuzzWords(executor: Executor, seed: string, budgetSeconds:
 /** The signature of the first program that differs alone as well as in the batch. */
 async function differenceIn(executor: Executor, programs: readonly Program[]): Promise<string | null> {
   const observations = await executor.run(programs, { exact: false });
-  for (const [index, program] of programs.entries()) {
+  // Fewer than programs where one was stopped.
+  for (const [index, observation] of observations.entries()) {
+    const program = programs[index]!;
     const outcome = predict(program, executor.facts);
-    if (judge(program, outcome, observations[index]!).kind === 'match') continue;
+    if (judge(program, outcome, observation).kind === 'match') continue;
     const [alone] = await executor.run([program], { exact: true });
     const verdict = judge(program, outcome, alone!);
     if (verdict.kind !== 'match') return verdict.signature;

@@ -69,9 +69,11 @@ async function main(): Promise<void> {
     });
     // Of one lab: both work all the time.
     const clock = (): number => labs.reduce((sum, lab) => sum + lab.cpuSeconds, 0) / labs.length;
+    const howMany = jobs === 1 ? '1 lab' : `${jobs} labs`;
+    release = labs[0]!.facts.kernelRelease;
     note(
-      await rawLoop(pool, clock, jobs === 1 ? undefined : `raw guest loop, ${jobs} labs`),
-      await endToEnd(pool, clock, 'pending', { name: `pending, ${jobs} jobs`, calls: callsOfJobs }),
+      await rawLoop(pool, clock, `raw guest loop, ${howMany}`),
+      await endToEnd(pool, clock, 'pending', { name: `pending, ${howMany}`, calls: callsOfJobs }),
     );
   }
   if (has('host')) note(await hostFigures(), await shrinkFigures());

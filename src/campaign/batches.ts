@@ -10,14 +10,15 @@ import { variantOf } from './steering.ts';
 
 /** Cases that go to the executor in one piece: large enough to hide the way there, small enough to repeat. */
 export const batchSize = 64;
+const smallestBatch = 8;
 
 /**
  * How many cases a batch of the stream has. The first ones are small, because cases of a new platform need a new VM each:
  * the first verdict comes sooner, and a short campaign draws from more swarms.
  */
 export function sizeOfBatch(number: number): number {
-  const smallest = 8;
-  return number < smallest ? smallest : Math.min(batchSize, smallest << (Math.floor(Math.log2(number)) - 2));
+  const nextPowerOfTwo = 2 ** Math.ceil(Math.log2(number + 1));
+  return Math.min(batchSize, Math.max(smallestBatch, nextPowerOfTwo));
 }
 
 /** Saved cases come first, and each has a VM of its own kind: the first verdict should not wait for 64 of them. */

@@ -162,11 +162,8 @@ export class GuestVcpu implements Disposable {
 
   /** Writes hyperv.HV_X64_MSR_VP_INDEX as a step of a program; whether KVM took the value. */
   writeVpIndex(value: bigint): boolean {
-    const isTaken = this.vcpu.trySetMsr(hyperv.HV_X64_MSR_VP_INDEX, value);
-    if (isTaken) {
-      this.#vpIndexWritten = null;
-      this.#hasOwnVpIndex = false;
-    }
+    const isTaken = this.#tryVpIndex(value);
+    if (isTaken) this.#vpIndexWritten = null;
     return isTaken;
   }
 
@@ -229,11 +226,16 @@ export class GuestVcpu implements Disposable {
     if (this.#vpIndexWritten === requested) return;
     // KVM may refuse the value; the index is then that of a fresh vCPU, its position. It is written only where it may be
     // another one by now: what KVM itself gave is to be seen.
-    const isTaken = this.vcpu.trySetMsr(hyperv.HV_X64_MSR_VP_INDEX, BigInt(requested));
-    if (isTaken) this.#hasOwnVpIndex = false;
-    else if (!this.#hasOwnVpIndex) this.vcpu.setMsr(hyperv.HV_X64_MSR_VP_INDEX, BigInt(this.#position));
+    const isTaken = this.#tryVpIndex(BigInt(requested));
+    if (!isTaken && !this.#hasOwnVpIndex) this.vcpu.setMsr(hyperv.HV_X64_MSR_VP_INDEX, BigInt(this.#position));
     this.#vpIndexWritten = requested;
     this.#vpIndex = Number(this.vcpu.getMsr(hyperv.HV_X64_MSR_VP_INDEX));
+  }
+
+  #tryVpIndex(value: bigint): boolean {
+    const isTaken = this.vcpu.trySetMsr(hyperv.HV_X64_MSR_VP_INDEX, value);
+    if (isTaken) this.#hasOwnVpIndex = false;
+    return isTaken;
   }
 
   #setApic(setup: VcpuSetup): void {

@@ -125,12 +125,11 @@ export class KvmExecutor implements Executor {
     const pages = hypercallPages(program);
     this.#strayMemory.push(...machine.memory.takeChangesOf(pages));
     const observation = await runOn(machine, program, false);
-    const memory = machine.isUsable ? machine.memory.takeChangesOf(pages) : machine.memory.takeChanges();
-    if (!machine.isUsable) {
-      this.#used.delete(machine);
-      this.#pool.delete(key);
-      machine[Symbol.dispose]();
-    }
+    if (machine.isUsable) return { ...observation, memory: machine.memory.takeChangesOf(pages) };
+    this.#used.delete(machine);
+    this.#pool.delete(key);
+    const memory = machine.memory.takeChanges();
+    machine[Symbol.dispose]();
     return { ...observation, memory };
   }
 
