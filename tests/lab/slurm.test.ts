@@ -70,7 +70,12 @@ function openings(folder: string): number {
 /** Slurm lets a requeued job wait for two minutes. */
 function release(cluster: SlurmCluster, task: string): void {
   if (!/PD/.test(cluster.run('squeue', '--noheader', '--format=%t', '--job', task))) return;
-  cluster.run('scontrol', 'update', `JobId=${task}`, 'StartTime=now');
+  try {
+    cluster.run('scontrol', 'update', `JobId=${task}`, 'StartTime=now');
+  } catch (error) {
+    // It started in between.
+    if (!(error as Error).message.includes('no longer pending')) throw error;
+  }
 }
 
 function isOver(cluster: SlurmCluster, job: string): boolean {
