@@ -10,8 +10,9 @@ import { area, gpaOf, vcpuArea } from '../guest/memory-map.ts';
 import { Overlay } from '../guest/overlay.ts';
 import type { Vcpu, Vm } from '../kvm/kvm.ts';
 import * as uapi from '../kvm/uapi.ts';
-import { apicBase, hasPreset, type LapicPage, presetLapic, setUpLapicPage, spurious, wordsOf } from './lapic-setup.ts';
+import { apicBase, hasPreset, type LapicPage, presetLapic, setUpLapicPage, spurious } from './lapic-setup.ts';
 import { createVcpu, type HypervCpuid } from './platform.ts';
+import { wordsOf } from './words.ts';
 
 /** Bit 1, which is always set, and the interrupt flag. */
 const RFLAGS_FIXED = 0x2n;

@@ -3,6 +3,7 @@ import * as lapic from '../abi/lapic.ts';
 import type { VcpuSetup } from '../case/case.ts';
 import type { LapicChanges } from '../case/observation.ts';
 import type { Vcpu } from '../kvm/kvm.ts';
+import { wordsOf } from './words.ts';
 
 type ApicState = VcpuSetup['apic'];
 
@@ -10,10 +11,6 @@ type ApicState = VcpuSetup['apic'];
 export interface LapicPage {
   readonly bytes: Buffer;
   readonly words: Uint32Array;
-}
-
-export function wordsOf(bytes: Buffer): Uint32Array {
-  return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
 }
 
 /** IA32_APIC_BASE of a vCPU whose APIC is in that state. */

@@ -2,6 +2,7 @@
 import { arenaStart } from '../case/memory.ts';
 import { gpaOf, hostOffset } from '../guest/memory-map.ts';
 import type { MemoryChange } from '../case/observation.ts';
+import { wordsOf } from './words.ts';
 
 /** Report at most so many changed words. */
 const changesMax = 16;
@@ -25,8 +26,8 @@ export class MemoryWatch {
     this.#ranges = ranges;
     this.#expected = Buffer.alloc(memory.length);
     memory.copy(this.#expected);
-    this.#halves = halvesOf(memory);
-    this.#expectedHalves = halvesOf(this.#expected);
+    this.#halves = wordsOf(memory);
+    this.#expectedHalves = wordsOf(this.#expected);
   }
 
   /** Writes to the arena or the read-only slot as the host. */
@@ -76,8 +77,4 @@ export class MemoryWatch {
     }
     this.#expected.copy(this.#memory, page, page, end);
   }
-}
-
-function halvesOf(buffer: Buffer): Uint32Array {
-  return new Uint32Array(buffer.buffer, buffer.byteOffset, buffer.length / halfBytes);
 }

@@ -1,4 +1,5 @@
 /** The words of one vCPU's area of guest memory. Numbers, not bigints: what the host puts there has 32 bits. */
+import { wordsOf } from './words.ts';
 
 export class VcpuArea {
   /** Its first address. */
@@ -7,7 +8,7 @@ export class VcpuArea {
 
   constructor(memory: Buffer, base: number) {
     this.base = base;
-    this.#words = new Uint32Array(memory.buffer, memory.byteOffset, memory.length / 4);
+    this.#words = wordsOf(memory);
   }
 
   /** Sets a 64-bit word; a negative number is sign-extended. */

@@ -120,6 +120,21 @@ describe('CallRing', () => {
     });
   });
 
+  it.each([
+    ['nothing', null, []],
+    ['the upper half of RAX', resultEntry.rax + 4, ['rax']],
+    ['RSP', resultEntry.rsp, ['rsp']],
+  ])('should tell what a call changed that faulted: %s', (_, changed, names) => {
+    ring.put(plain);
+    makeCalls(3);
+    const result = resultAt(1);
+    memory.writeBigUInt64LE(7n, result + resultEntry.exception);
+    plain[1]!.registers.copy(memory, result + resultEntry.rax, 24, 32);
+    if (changed !== null) memory[result + changed]! ^= 1;
+
+    expect(ring.results(3)[1]!.registers.map(({ register }) => register)).toEqual(names);
+  });
+
   it('should note which call left the guest, once', () => {
     ring.put(plain);
     makeCalls(1);

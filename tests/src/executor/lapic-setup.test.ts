@@ -2,7 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { makeVcpu } from '../../../src/case/case.ts';
 import { apicStates } from '../../../src/case/limits.ts';
-import { apicBase, presetLapic, setUpLapicPage, spurious, wordsOf } from '../../../src/executor/lapic-setup.ts';
+import { apicBase, presetLapic, setUpLapicPage, spurious } from '../../../src/executor/lapic-setup.ts';
+import { wordsOf } from '../../../src/executor/words.ts';
 import type { Vcpu } from '../../../src/kvm/kvm.ts';
 
 /** A vCPU whose LAPIC keeps what is set. */
