@@ -53,6 +53,32 @@ export function endToEnd(
   workload: Workload,
   { name = `${workload}, end to end`, calls = callsPerRound[workload] } = {},
 ): Promise<Figure[]> {
+  return labRate(name, clock, () => campaign(executor, { batches: drawnBatches(workload, calls) }));
+}
+
+/** Memory of this process during a campaign of so many seconds: a value every ten seconds. */
+export async function memoryOver(executor: Executor, seconds: number): Promise<Figure[]> {
+  const rounds: number[] = [];
+  const look = (): void => void rounds.push(process.memoryUsage().rss / 2 ** 20);
+  const timer = setInterval(look, 10_000);
+  try {
+    await campaign(executor, { seconds, tier: 'ordered' });
+  } finally {
+    clearInterval(timer);
+  }
+  look();
+  const name = `memory over ${Math.round(seconds / 60)} minutes`;
+  return [
+    { name, unit: 'MiB', rounds },
+    { name: `${name}, at the end`, unit: 'MiB', rounds: rounds.slice(-1) },
+  ];
+}
+
+/** Runs a campaign that is to find nothing; how many calls it made. */
+async function campaign(
+  executor: Executor,
+  given: Partial<Pick<Parameters<typeof runCampaign>[1], 'batches' | 'seconds' | 'tier'>>,
+): Promise<number> {
   const target = {
     name: 'lab',
     replayArguments: [],
@@ -71,12 +97,9 @@ export function endToEnd(
     shrink: defaultShrinkLimits,
     warn: () => undefined,
   } as const;
-  return labRate(name, clock, async () => {
-    const batches = drawnBatches(workload, calls);
-    const { tally, findings } = await runCampaign(target, { ...options, batches }, never);
-    if (findings.length > 0) throw new Error(`a finding in the bench: ${findings[0]!.signature}`);
-    return tally.hypercalls;
-  });
+  const { tally, findings } = await runCampaign(target, { ...options, ...given }, never);
+  if (findings.length > 0) throw new Error(`a finding in the bench: ${findings[0]!.signature}`);
+  return tally.hypercalls;
 }
 
 class Kept implements Executor {

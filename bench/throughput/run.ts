@@ -5,6 +5,8 @@
  *
  *   npm run bench                     everything, some ten minutes
  *   npm run bench -- host lab         some sections: host, lab, series, jobs, start
+ *   npm run bench -- memory           memory over an hour; only when it is asked for
+ *   npm run bench -- memory MINUTES=5 over less
  *   npm run bench -- OUT=DIR          where bench.json and bench.html go (default: reports)
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -15,13 +17,13 @@ import { ExecutorPool } from '../../src/executor/executor-pool.ts';
 import { type Lab, openLab } from '../../src/lab/lab.ts';
 import type { Figure, Series } from './figure.ts';
 import { hostFigures, shrinkFigures } from './host-figures.ts';
-import { callsOfJobs, endToEnd, rawLoop, runAlone, seriesOf } from './lab-figures.ts';
+import { callsOfJobs, endToEnd, memoryOver, rawLoop, runAlone, seriesOf } from './lab-figures.ts';
 import { formatFigure, formatMeasured, pageOf } from './page.ts';
 import { startFigures } from './start-figures.ts';
 import { type Workload, workloads } from './workload.ts';
 
 const kernel = 'debian:6.12';
-const sections = ['host', 'lab', 'series', 'jobs', 'start'] as const;
+const sections = ['host', 'lab', 'series', 'jobs', 'start', 'memory'] as const;
 type Section = (typeof sections)[number];
 const ordered = (Object.keys(workloads) as Workload[]).filter((workload) => workload !== 'concurrent');
 
@@ -36,8 +38,9 @@ async function main(): Promise<void> {
     process.exitCode = 2;
     return;
   }
-  const has = (section: Section): boolean => wanted.length === 0 || wanted.includes(section);
-  const out = process.argv.find((text) => text.startsWith('OUT='))?.slice(4) ?? 'reports';
+  const has = (section: Section): boolean => wanted.includes(section) || (wanted.length === 0 && section !== 'memory');
+  const given = (name: string) => process.argv.find((text) => text.startsWith(`${name}=`))?.slice(name.length + 1);
+  const out = given('OUT') ?? 'reports';
   const before = loadavg()[0]!;
   const figures: Figure[] = [];
   const series: Series[] = [];
@@ -75,6 +78,11 @@ async function main(): Promise<void> {
       await rawLoop(pool, clock, `raw guest loop, ${howMany}`),
       await endToEnd(pool, clock, 'pending', { name: `pending, ${howMany}`, calls: callsOfJobs }),
     );
+  }
+  if (has('memory')) {
+    await using lab = await open();
+    release = lab.facts.kernelRelease;
+    note(await memoryOver(lab, 60 * Number(given('MINUTES') ?? 60)));
   }
   if (has('host')) note(await hostFigures(), await shrinkFigures());
   if (has('start')) note(await startFigures(kernel));
