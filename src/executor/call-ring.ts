@@ -10,7 +10,7 @@ import * as map from '../guest/memory-map.ts';
 import { area, frameEntry, resultEntry, ringEntry, ringEntryBytes } from '../guest/memory-map.ts';
 import type { GuestCode } from '../guest/program.ts';
 import type { CallResult } from './call-result.ts';
-import { wordsOf } from './words.ts';
+import { isSameLong, wordsOf } from './words.ts';
 
 /** Value of `resultEntry.exception` after a call that returned. */
 const returned = map.returnVector + 1;
@@ -223,25 +223,17 @@ export class CallRing {
     // A call in compatibility mode changes RDX, so this is no rare path: bigints are made of what changed alone.
     for (const { register, at } of outputSlots) {
       const expected = index * ringEntryBytes + at;
-      if (this.#isSlotKept(expected, entry + at)) continue;
+      if (isSameLong(this.#expectedWords, expected >>> 2, this.#words, (entry + at) >>> 2)) continue;
       changes.push({ register, before: this.#expected.readBigUInt64LE(expected), after: read(entry + at) });
     }
     if (!isStackKept) changes.push({ register: 'rsp', before: BigInt(stack), after: read(result + resultEntry.rsp) });
     return changes;
   }
 
-  /** Whether a slot of memory holds what one of `#expected` does. */
-  #isSlotKept(expected: number, actual: number): boolean {
-    const [before, after] = [expected >>> 2, actual >>> 2];
-    return (
-      this.#expectedWords[before] === this.#words[after] && this.#expectedWords[before + 1] === this.#words[after + 1]
-    );
-  }
-
   #isRaxKept(index: number): boolean {
     const before = (this.#at(index) + ringEntry.input + registerOffset.rax) >>> 2;
     const after = (this.#resultAt(index) + resultEntry.rax) >>> 2;
-    return this.#words[before] === this.#words[after] && this.#words[before + 1] === this.#words[after + 1];
+    return isSameLong(this.#words, before, this.#words, after);
   }
 
   #isOutputQuiet(index: number): boolean {

@@ -27,8 +27,8 @@ import type { Vcpu } from '../kvm/kvm.ts';
 import * as uapi from '../kvm/uapi.ts';
 import { answerExit } from './call-exit.ts';
 import type { CallResult } from './call-result.ts';
-import { wordsOf } from './words.ts';
 import type { VectorRegisters } from './vector-registers.ts';
+import { isSameLong, wordsOf } from './words.ts';
 
 /** Registers of struct kvm_regs, in its order. */
 const generalRegisters = Object.keys(uapi.regs);
@@ -165,12 +165,10 @@ export class EntryCaller {
     if (expected.equals(actual)) return [];
     // A call in a 32-bit mode changes RDX, so this is no rare path: bigints are made of what changed alone.
     const changes: RegisterChange[] = [];
-    const [words, actualWords] = [this.#expectedWords, this.#actualWords];
-    for (let index = 0; index < generalRegisters.length; index++) {
-      const [low, high] = [2 * index, 2 * index + 1];
-      if (words[low] === actualWords[low] && words[high] === actualWords[high]) continue;
-      const [before, after] = [expected.readBigUInt64LE(4 * low), actual.readBigUInt64LE(4 * low)];
-      changes.push({ register: generalRegisters[index]!, before, after });
+    for (const [index, register] of generalRegisters.entries()) {
+      if (isSameLong(this.#expectedWords, 2 * index, this.#actualWords, 2 * index)) continue;
+      const [before, after] = [expected.readBigUInt64LE(8 * index), actual.readBigUInt64LE(8 * index)];
+      changes.push({ register, before, after });
     }
     return changes;
   }

@@ -2,7 +2,7 @@
 import { arenaStart } from '../case/memory.ts';
 import { gpaOf, hostOffset } from '../guest/memory-map.ts';
 import type { MemoryChange } from '../case/observation.ts';
-import { wordsOf } from './words.ts';
+import { isSameLong, wordsOf } from './words.ts';
 
 /** Report at most so many changed words. */
 const changesMax = 16;
@@ -70,7 +70,7 @@ export class MemoryWatch {
     if (this.#memory.compare(this.#expected, page, end, page, end) === 0) return;
     const [halves, expected] = [this.#halves, this.#expectedHalves];
     for (let half = page / halfBytes; half < end / halfBytes && changes.length < changesMax; half += 2) {
-      if (halves[half] === expected[half] && halves[half + 1] === expected[half + 1]) continue;
+      if (isSameLong(halves, half, expected, half)) continue;
       const at = half * halfBytes;
       const before = Buffer.from(this.#expected.subarray(at, at + wordBytes));
       changes.push({ gpa: gpaOf(at), before, after: Buffer.from(this.#memory.subarray(at, at + wordBytes)) });
