@@ -30,17 +30,32 @@ const ordered = (Object.keys(workloads) as Workload[]).filter((workload) => work
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 const open = () => openLab({ kernel, install: 'auto', say });
 
-async function main(): Promise<void> {
-  const wanted = process.argv.slice(2).filter((text) => !text.includes('='));
+interface Options {
+  readonly has: (section: Section) => boolean;
+  readonly out: string;
+  readonly minutes: number;
+}
+
+/** What is asked for, or what is wrong with it. */
+function readOptions(args: readonly string[]): Options | string {
+  const wanted = args.filter((text) => !text.includes('='));
   const strange = wanted.find((text) => !sections.some((section) => section === text));
-  if (strange !== undefined) {
-    say(`no section ${strange}; there are ${sections.join(', ')}`);
+  if (strange !== undefined) return `no section ${strange}; there are ${sections.join(', ')}`;
+  const given = (name: string) => args.find((text) => text.startsWith(`${name}=`))?.slice(name.length + 1);
+  const minutes = Number(given('MINUTES') ?? 60);
+  if (!(minutes > 0)) return `MINUTES=${given('MINUTES')}: not a number above 0`;
+  const has = (section: Section) => wanted.includes(section) || (wanted.length === 0 && section !== 'memory');
+  return { has, out: given('OUT') ?? 'reports', minutes };
+}
+
+async function main(): Promise<void> {
+  const options = readOptions(process.argv.slice(2));
+  if (typeof options === 'string') {
+    say(options);
     process.exitCode = 2;
     return;
   }
-  const has = (section: Section): boolean => wanted.includes(section) || (wanted.length === 0 && section !== 'memory');
-  const given = (name: string) => process.argv.find((text) => text.startsWith(`${name}=`))?.slice(name.length + 1);
-  const out = given('OUT') ?? 'reports';
+  const { has, out, minutes } = options;
   const before = loadavg()[0]!;
   const figures: Figure[] = [];
   const series: Series[] = [];
@@ -82,7 +97,7 @@ async function main(): Promise<void> {
   if (has('memory')) {
     await using lab = await open();
     release = lab.facts.kernelRelease;
-    note(await memoryOver(lab, 60 * Number(given('MINUTES') ?? 60)));
+    note(await memoryOver(lab, 60 * minutes));
   }
   if (has('host')) note(await hostFigures(), await shrinkFigures());
   if (has('start')) note(await startFigures(kernel));
