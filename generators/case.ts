@@ -4,18 +4,18 @@ import { type Case, formatCase, type Machine, type Step } from '../src/case/case
 import { canRun, isWellFormed } from '../src/case/checks.ts';
 import { caseLimits } from '../src/case/limits.ts';
 import { caseSchemaName } from '../src/case/schema.ts';
-import { type ActPlan, actPlan } from './act.ts';
-import { buildCall, type CallPlan, callPlan } from './call.ts';
-import { type ChangePlan, changePlan, enablePage, pageOf } from './change.ts';
+import { type ActPlan, actPlan } from './steps/act.ts';
+import { buildCall, type CallPlan, callPlan } from './call/call.ts';
+import { type ChangePlan, changePlan, enablePage, pageOf } from './steps/change.ts';
 import { buildConcurrent, concurrentPlan } from './concurrent.ts';
 import { drawn } from './drawn.ts';
-import { wantsPage } from './entry.ts';
+import { wantsPage } from './call/entry.ts';
 import { vcpuAt, vcpuNumber } from './integers.ts';
-import { buildMachine, effectiveVpIndexes, type MachinePlan, machinePlan } from './machine.ts';
+import { buildMachine, effectiveVpIndexes, type MachinePlan, machinePlan } from './machine/machine.ts';
 import { choice, just, list, planOf, sometimes } from './plan.ts';
-import type { PlatformPlan } from './platform.ts';
-import { caseShape, leapsFrom, shapesOf, shapeToCase } from './shape.ts';
-import { isSimpler } from './simpler.ts';
+import type { PlatformPlan } from './machine/platform.ts';
+import { caseShape, leapsFrom, shapesOf, shapeToCase } from './shape/shape.ts';
+import { isSimpler } from './shape/simpler.ts';
 
 import type { Swarm } from './swarm.ts';
 

@@ -8,10 +8,10 @@ import { type Case, type Machine, makeStep, type Step, type VcpuSetup } from '..
 import { canHalt, isWellFormed } from '../src/case/checks.ts';
 import { caseLimits, runsMeanwhile } from '../src/case/limits.ts';
 import { caseSchemaName } from '../src/case/schema.ts';
-import { buildCall, type CallPlan, callPlan } from './call.ts';
-import { type MoveVpPlan, moveVpPlan } from './change.ts';
+import { buildCall, type CallPlan, callPlan } from './call/call.ts';
+import { type MoveVpPlan, moveVpPlan } from './steps/change.ts';
 import { vcpuNumber, vcpuNumbers } from './integers.ts';
-import { buildMachine, effectiveVpIndexes, type MachinePlan, machinePlan } from './machine.ts';
+import { buildMachine, effectiveVpIndexes, type MachinePlan, machinePlan } from './machine/machine.ts';
 import { among, choice, integer, just, list, planOf } from './plan.ts';
 import { type Feature, featureWeights, type Swarm } from './swarm.ts';
 

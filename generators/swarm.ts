@@ -5,7 +5,7 @@
 import fc from 'fast-check';
 import { vcpuNumbers } from './integers.ts';
 import { among, choice, just, planOf, sometimes } from './plan.ts';
-import { type PlatformPlan, platformPlan } from './platform.ts';
+import { type PlatformPlan, platformPlan } from './machine/platform.ts';
 
 /** Features and their usual weights, in groups that compete with each other: `group.feature`. */
 export const featureWeights = {

@@ -3,7 +3,7 @@
  * is a named entry with its source; rules and targets read the entry and never ask for a release.
  */
 import { bankCountMax, vpsPerBank } from '../src/abi/hypercall.ts';
-import type { TargetFacts } from '../src/executor/executor.ts';
+import type { TargetFacts } from '../src/executor/facts.ts';
 
 /** What the rules may know of the KVM under test. */
 export interface Contract {

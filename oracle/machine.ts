@@ -15,8 +15,8 @@ import {
   vectorBit,
 } from '../src/abi/lapic.ts';
 import type { VcpuSetup } from '../src/case/case.ts';
-import type { LapicChanges } from '../src/case/observation.ts';
-import type { ProgramApic } from '../src/case/program.ts';
+import type { LapicChanges } from '../src/program/observation.ts';
+import type { ProgramApic } from '../src/program/program.ts';
 import { idRegister } from '../src/case/vcpu-id.ts';
 
 /** TMR words at set-up. */

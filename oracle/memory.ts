@@ -3,8 +3,8 @@
  * image, because a program writes little and reads less.
  */
 import { isReadable } from '../src/case/memory.ts';
-import type { MemoryChange } from '../src/case/observation.ts';
-import type { MemoryWrite } from '../src/case/program.ts';
+import type { MemoryChange } from '../src/program/observation.ts';
+import type { MemoryWrite } from '../src/program/program.ts';
 
 /** Bytes at `offset` of a buffer; they may be shared with the program, so nobody writes to them. */
 export interface MemoryView {

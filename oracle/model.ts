@@ -4,7 +4,7 @@
  */
 import { APIC_IRR } from '../src/abi/lapic.ts';
 import { actKinds, runsMeanwhile } from '../src/case/limits.ts';
-import type { LapicChanges } from '../src/case/observation.ts';
+import type { LapicChanges } from '../src/program/observation.ts';
 import type {
   Program,
   ProgramAct,
@@ -13,13 +13,13 @@ import type {
   ProgramInit,
   ProgramMsr,
   ProgramStep,
-} from '../src/case/program.ts';
+} from '../src/program/program.ts';
 import { hasWideIds, vcpuIdOf } from '../src/case/vcpu-id.ts';
-import type { TargetFacts } from '../src/executor/executor.ts';
-import { arrive, type Caller, callerOf, pageCode } from './caller.ts';
+import type { TargetFacts } from '../src/executor/facts.ts';
+import { arrive, type Caller, callerOf, pageCode } from './call/caller.ts';
 import { type Contract, contractFor } from './contract.ts';
-import { type Call, decodeCall } from './decode.ts';
-import { type Effects, effectsOf, notMade } from './effects.ts';
+import { type Call, decodeCall } from './call/decode.ts';
+import { type Effects, effectsOf, notMade } from './call/effects.ts';
 import {
   acceptsInterrupts,
   acceptVector,
@@ -37,7 +37,7 @@ import {
 import { ModelMemory } from './memory.ts';
 import { decideMsr, pageAddress, vpIndexOf } from './msr.ts';
 import type { Outcome, StepOutcome } from './outcome.ts';
-import { Phase } from './phase.ts';
+import { Phase } from './receivers/phase.ts';
 import {
   acknowledge,
   idlePosture,
@@ -47,9 +47,9 @@ import {
   type ReceiverParts,
   takeAll,
   type Taken,
-} from './receiver.ts';
-import { decide, kvmRules, type Reach, type Rule } from './rules.ts';
-import { effectiveVpIndexes, selectTargets } from './targets.ts';
+} from './receivers/receiver.ts';
+import { decide, kvmRules, type Reach, type Rule } from './call/rules.ts';
+import { effectiveVpIndexes, selectTargets } from './call/targets.ts';
 
 /** The parts of the model. A part is pure unless its owner says otherwise. */
 export interface Model extends ReceiverParts {

@@ -5,7 +5,7 @@
  */
 import { HV_X64_MSR_HYPERCALL_ENABLE } from '../src/abi/hyperv.ts';
 import { ramEnd } from '../src/case/memory.ts';
-import type { ProgramMsr } from '../src/case/program.ts';
+import type { ProgramMsr } from '../src/program/program.ts';
 import type { Contract } from './contract.ts';
 
 /** What a write may depend on. */

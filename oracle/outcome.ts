@@ -1,9 +1,9 @@
 /** What the model says of a program, and what comes of comparing that with an observation. */
-import type { Arrivals, CallExit, LapicChanges, MemoryChange, RegisterChange } from '../src/case/observation.ts';
-import type { MemoryWrite } from '../src/case/program.ts';
-import type { Call } from './decode.ts';
+import type { Arrivals, CallExit, LapicChanges, MemoryChange, RegisterChange } from '../src/program/observation.ts';
+import type { MemoryWrite } from '../src/program/program.ts';
+import type { Call } from './call/decode.ts';
 import type { Apic } from './machine.ts';
-import type { Posture } from './receiver.ts';
+import type { Posture } from './receivers/receiver.ts';
 
 /**
  * What an interleaving may do beyond the fewest deliveries, which are the `arrivals` of the same step: each vector at

@@ -2,8 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { formatCase, parseCase } from '../src/case/case.ts';
-import { encodeCase } from '../src/case/encode.ts';
-import { modelFacts } from '../src/executor/model-executor.ts';
+import { encodeCase } from '../src/program/encode.ts';
+import { modelFacts } from '../src/model/model-executor.ts';
 import { predict } from '../oracle/model.ts';
 
 const folder = join(import.meta.dirname, '..', 'corpus');

@@ -4,20 +4,20 @@
  * such a call, so every failure that the campaign counts must be one of them, and none may be left out.
  */
 import { join } from 'node:path';
-import { kvmRules } from '../../oracle/rules.ts';
+import { kvmRules } from '../../oracle/call/rules.ts';
 import { predict } from '../../oracle/model.ts';
-import { batchSize, generatedBatch } from '../../src/campaign/batches.ts';
+import { batchSize, generatedBatch } from '../../src/campaign/stream/batches.ts';
 import { agentDeath } from '../../src/campaign/session.ts';
-import { defaultShrinkLimits } from '../../src/campaign/shrink.ts';
+import { defaultShrinkLimits } from '../../src/campaign/shrink/shrink.ts';
 import { parseTarget } from '../../src/campaign/target.ts';
 import type { Case } from '../../src/case/case.ts';
-import { encodeCase } from '../../src/case/encode.ts';
+import { encodeCase } from '../../src/program/encode.ts';
 import { combineJournals } from '../../src/durable/combine.ts';
-import { readJournals } from '../../src/durable/folder.ts';
+import { readJournals } from '../../src/durable/journal/folder.ts';
 import { noLimits } from '../../src/durable/limits.ts';
 import { runDurable } from '../../src/durable/run.ts';
-import { Store } from '../../src/durable/store.ts';
-import type { TargetFacts } from '../../src/executor/executor.ts';
+import { Store } from '../../src/durable/journal/store.ts';
+import type { TargetFacts } from '../../src/executor/facts.ts';
 import { debianSourceKernel, prepareSource } from '../../src/build/source.ts';
 import { Builder } from '../mutants/build.ts';
 import { brokenKvm, failingVectors } from './broken-kvm.ts';

@@ -7,10 +7,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import seedrandom from 'seedrandom';
-import { comparable } from '../../src/durable/comparable.ts';
+import { comparable } from '../../src/durable/view/comparable.ts';
 import { combineJournals } from '../../src/durable/combine.ts';
 import { caseId } from '../../src/case/case.ts';
-import { readJournals } from '../../src/durable/folder.ts';
+import { readJournals } from '../../src/durable/journal/folder.ts';
 import { runCli } from './cli.ts';
 
 const [kills = 100, runs = 200_000] = process.argv.slice(2).map(Number);

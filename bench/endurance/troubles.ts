@@ -5,19 +5,20 @@
  */
 import { join } from 'node:path';
 import { drawBatch } from '../../generators/batch.ts';
-import { defaultShrinkLimits } from '../../src/campaign/shrink.ts';
+import { defaultShrinkLimits } from '../../src/campaign/shrink/shrink.ts';
 import type { Target } from '../../src/campaign/target.ts';
 import { type Case, caseId } from '../../src/case/case.ts';
-import { encodeCase } from '../../src/case/encode.ts';
-import type { Program } from '../../src/case/program.ts';
+import { encodeCase } from '../../src/program/encode.ts';
+import type { Program } from '../../src/program/program.ts';
 import { bucketKind } from '../../src/durable/bucket.ts';
 import { combineJournals } from '../../src/durable/combine.ts';
-import { readJournals } from '../../src/durable/folder.ts';
+import { readJournals } from '../../src/durable/journal/folder.ts';
 import { noLimits } from '../../src/durable/limits.ts';
 import { runDurable } from '../../src/durable/run.ts';
-import { Store } from '../../src/durable/store.ts';
-import { type Executor, InfrastructureError, KernelFailure } from '../../src/executor/executor.ts';
-import { modelFacts, openModelExecutor } from '../../src/executor/model-executor.ts';
+import { Store } from '../../src/durable/journal/store.ts';
+import type { Executor } from '../../src/executor/executor.ts';
+import { InfrastructureError, KernelFailure } from '../../src/errors.ts';
+import { modelFacts, openModelExecutor } from '../../src/model/model-executor.ts';
 import { SmallDisk } from './full-disk.ts';
 
 const seed = 'troubles';

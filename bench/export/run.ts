@@ -11,7 +11,7 @@ import { Command } from 'commander';
 import { z } from 'zod';
 import { prepareSource, type Source } from '../../src/build/source.ts';
 import { type Case, parseCase } from '../../src/case/case.ts';
-import { formatTable } from '../../src/campaign/table.ts';
+import { formatTable } from '../../src/campaign/text/table.ts';
 import { buildSelftestLibrary, compileExport } from '../../src/export/compile.ts';
 import { type ProgramRun, runInLab } from '../../src/export/verify.ts';
 import { exportCase, type ExportForm, exportForms } from '../../src/export/write.ts';

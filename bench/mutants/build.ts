@@ -6,8 +6,8 @@ import { dirname, join } from 'node:path';
 import { applyEdit } from '../../src/build/edit.ts';
 import type { Source } from '../../src/build/source.ts';
 import { Workshop } from '../../src/build/workshop.ts';
-import type { Say } from '../../src/lab/apt.ts';
-import { cacheRoot, ensureFolder } from '../../src/lab/cache.ts';
+import type { Say } from '../../src/system/apt.ts';
+import { cacheRoot, ensureFolder } from '../../src/system/cache.ts';
 import type { Mutant } from './mutant.ts';
 
 /** Names an edit, so that rows of an edit that has changed since are not taken for it. */

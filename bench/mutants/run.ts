@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { Command, Option } from 'commander';
 import { format, resolveConfig } from 'prettier';
 import { givenSource, prepareSource } from '../../src/build/source.ts';
-import { ensureFolder } from '../../src/lab/cache.ts';
+import { ensureFolder } from '../../src/system/cache.ts';
 import { Builder } from './build.ts';
 import { catalogue } from './catalogue/catalogue.ts';
 import { formatDocument } from './document.ts';

@@ -2,7 +2,7 @@
 import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Lab, openLab } from '../../src/lab/lab.ts';
-import type { Say } from '../../src/lab/apt.ts';
+import type { Say } from '../../src/system/apt.ts';
 import type { Builder } from './build.ts';
 import { fuzz } from './fuzz.ts';
 import type { Grade, Mutant } from './mutant.ts';

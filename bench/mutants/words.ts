@@ -7,10 +7,11 @@ import seedrandom from 'seedrandom';
 import { HVCALL_SEND_IPI, HVCALL_SEND_IPI_EX } from '../../src/abi/hypercall.ts';
 import { makeCase, makeVcpu } from '../../src/case/case.ts';
 import { defaultInputGpa } from '../../src/case/memory.ts';
-import { callRegisterBytes, type Program, type ProgramCall, registerOffset } from '../../src/case/program.ts';
-import { type Executor, KernelFailure } from '../../src/executor/executor.ts';
+import { callRegisterBytes, type Program, type ProgramCall, registerOffset } from '../../src/program/program.ts';
+import type { Executor } from '../../src/executor/executor.ts';
+import { KernelFailure } from '../../src/errors.ts';
 import { predict } from '../../oracle/model.ts';
-import { judge } from '../../oracle/verdict.ts';
+import { judge } from '../../oracle/compare/verdict.ts';
 import { type Measurement, nothingFound } from './row.ts';
 
 const programsPerBatch = 64;

@@ -1,19 +1,19 @@
 /** Rates of this side alone, part by part, and what shrinking costs. No lab. */
 import { drawBatch } from '../../generators/batch.ts';
 import { predict } from '../../oracle/model.ts';
-import { judge } from '../../oracle/verdict.ts';
+import { judge } from '../../oracle/compare/verdict.ts';
 import { runCampaign } from '../../src/campaign/campaign.ts';
-import { generatedBatch } from '../../src/campaign/batches.ts';
+import { generatedBatch } from '../../src/campaign/stream/batches.ts';
 import { hypercallsOf } from '../../src/campaign/judgement.ts';
-import { defaultShrinkLimits } from '../../src/campaign/shrink.ts';
+import { defaultShrinkLimits } from '../../src/campaign/shrink/shrink.ts';
 import { withJobs, parseTarget } from '../../src/campaign/target.ts';
 import type { Outcome } from '../../oracle/outcome.ts';
 import type { Case } from '../../src/case/case.ts';
-import { encodeCase } from '../../src/case/encode.ts';
-import type { Observation } from '../../src/case/observation.ts';
-import type { Program } from '../../src/case/program.ts';
+import { encodeCase } from '../../src/program/encode.ts';
+import type { Observation } from '../../src/program/observation.ts';
+import type { Program } from '../../src/program/program.ts';
 import { decodeObservations, encodeBatch, encodeObservations } from '../../src/case/wire.ts';
-import { openModelExecutor } from '../../src/executor/model-executor.ts';
+import { openModelExecutor } from '../../src/model/model-executor.ts';
 import { type Figure, ownClock, rate } from './figure.ts';
 import { batchSize, callsOf } from './workload.ts';
 

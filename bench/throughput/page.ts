@@ -1,5 +1,5 @@
 /** The figures as text for a terminal, and as one HTML page that works offline. */
-import { formatTable } from '../../src/campaign/table.ts';
+import { formatTable } from '../../src/campaign/text/table.ts';
 import { html, Markup } from '../../src/report/markup.ts';
 import { style } from '../../src/report/style.ts';
 import { type Figure, median, type Series } from './figure.ts';

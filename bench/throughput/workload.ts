@@ -1,11 +1,11 @@
 /** What is run: the longest batches of the simplest call, and drawn cases by the way in which they are observed. */
 import { drawBatch, isConcurrentBatch } from '../../generators/batch.ts';
-import type { Batch } from '../../src/campaign/batches.ts';
+import type { Batch } from '../../src/campaign/stream/batches.ts';
 import { type Case, makeCase, makeStep } from '../../src/case/case.ts';
-import { encodeCase } from '../../src/case/encode.ts';
+import { encodeCase } from '../../src/program/encode.ts';
 import { caseLimits } from '../../src/case/limits.ts';
-import type { Program } from '../../src/case/program.ts';
-import { tierOf } from '../../src/case/tier.ts';
+import type { Program } from '../../src/program/program.ts';
+import { tierOf } from '../../src/program/tier.ts';
 import { hypercallsOf } from '../../src/campaign/judgement.ts';
 
 export const batchSize = 64;

@@ -2,8 +2,8 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { atExit } from '../lab/at-exit.ts';
-import type { Say } from '../lab/apt.ts';
+import { atExit } from '../system/at-exit.ts';
+import type { Say } from '../system/apt.ts';
 
 const pollMs = 500;
 

@@ -1,8 +1,8 @@
 /** Runs `make` in a kernel source. What the compiler says about a failure is kept word for word. */
 import { cpus } from 'node:os';
 import { execa } from 'execa';
-import { InfrastructureError } from '../executor/executor.ts';
-import { UsageError } from '../lab/errors.ts';
+import { InfrastructureError } from '../errors.ts';
+import { UsageError } from '../errors.ts';
 import type { Source } from './source.ts';
 
 /** The source does not build; `log` has the compiler's own lines. Exit code 2. */

@@ -1,7 +1,7 @@
 /** Debian packages that building a kernel's modules takes, installed when they are missing. */
-import { InfrastructureError } from '../executor/executor.ts';
-import { aptGet, hasApt, isRoot, runTool, type Say } from '../lab/apt.ts';
-import { findProgram } from '../lab/tools.ts';
+import { InfrastructureError } from '../errors.ts';
+import { aptGet, hasApt, isRoot, runTool, type Say } from '../system/apt.ts';
+import { findProgram } from '../system/tools.ts';
 
 export interface BuildOptions {
   /** `auto` installs what is missing, `refuse` says what is missing. */

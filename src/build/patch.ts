@@ -7,10 +7,10 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { InfrastructureError } from '../executor/executor.ts';
-import { runTool } from '../lab/apt.ts';
-import { UsageError } from '../lab/errors.ts';
-import { findProgram } from '../lab/tools.ts';
+import { InfrastructureError } from '../errors.ts';
+import { runTool } from '../system/apt.ts';
+import { UsageError } from '../errors.ts';
+import { findProgram } from '../system/tools.ts';
 import { BuildError } from './make.ts';
 
 export interface Patch {

@@ -6,11 +6,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { copyFile, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { InfrastructureError } from '../executor/executor.ts';
-import { aptGet, candidateVersion, runTool, type Say, updateLists } from '../lab/apt.ts';
-import { cacheRoot, ensureFolder } from '../lab/cache.ts';
-import { refreshDebianKernel } from '../lab/debian-kernel.ts';
-import { withFileErrors } from '../lab/errors.ts';
+import { InfrastructureError } from '../errors.ts';
+import { aptGet, candidateVersion, runTool, type Say, updateLists } from '../system/apt.ts';
+import { cacheRoot, ensureFolder } from '../system/cache.ts';
+import { refreshDebianKernel } from '../lab/kernel/debian-kernel.ts';
+import { withFileErrors } from '../system/file-errors.ts';
 import { makeGoals, makeKvm } from './make.ts';
 import { type BuildOptions, ensurePackages, kernelBuildPackages } from './packages.ts';
 

@@ -1,5 +1,5 @@
 /** What a campaign is given and what it gives. */
-import type { Batch, Place, StreamOptions } from './batches.ts';
+import type { Batch, Place, StreamOptions } from './stream/batches.ts';
 import type { DeviationGroup } from './deviation-log.ts';
 import type { Finding } from './finding.ts';
 import type { ContractName, Judgement, Prepared } from './judgement.ts';

@@ -5,10 +5,10 @@
  */
 import type { Case } from '../case/case.ts';
 import { contractFor } from '../../oracle/contract.ts';
-import { isSameMemory } from '../../oracle/verdict.ts';
-import type { Observation } from '../case/observation.ts';
-import { InfrastructureError, KernelFailure } from '../executor/executor.ts';
-import { type Batch, batchesOf, type Place } from './batches.ts';
+import { isSameMemory } from '../../oracle/compare/verdict.ts';
+import type { Observation } from '../program/observation.ts';
+import { InfrastructureError, KernelFailure } from '../errors.ts';
+import { type Batch, batchesOf, type Place } from './stream/batches.ts';
 import type { CampaignHooks, CampaignOptions, CampaignResult, Ending } from './campaign-terms.ts';
 import { breathe, Interrupted, interruptible } from './interrupt.ts';
 import { type DeviationGroup, DeviationLog } from './deviation-log.ts';

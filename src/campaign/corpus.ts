@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { deviations } from '../../oracle/deviations.ts';
+import { deviations } from '../../oracle/tlfs/deviations.ts';
 import { type Case, CaseError, caseId, formatCase, parseCase } from '../case/case.ts';
 import type { Executor } from '../executor/executor.ts';
 import { judgeObservation, prepare } from './judgement.ts';
@@ -80,7 +80,7 @@ type Complain = (field: string, message: string) => void;
 function checkName(path: string, value: Case, complain: Complain): void {
   if (dirname(path) === knownFolder) {
     const isKnown = deviations.some(({ name }) => `${name}.json` === basename(path));
-    if (!isKnown) complain('file name', 'must be the name of a deviation of oracle/deviations.ts');
+    if (!isKnown) complain('file name', 'must be the name of a deviation of oracle/tlfs/deviations.ts');
     return;
   }
   const match = fileNamePattern.exec(basename(path));

@@ -4,14 +4,14 @@
  */
 import { bankCountMax, HVCALL_SEND_IPI, HVCALL_SEND_IPI_EX } from '../abi/hypercall.ts';
 import type { Contract } from '../../oracle/contract.ts';
-import type { Call } from '../../oracle/decode.ts';
+import type { Call } from '../../oracle/call/decode.ts';
 import { stepRules } from '../../oracle/model.ts';
 import { msrRules } from '../../oracle/msr.ts';
 import type { Outcome, StepOutcome } from '../../oracle/outcome.ts';
-import { kvmRules } from '../../oracle/rules.ts';
+import { kvmRules } from '../../oracle/call/rules.ts';
 import { callModes, cpuidFeatures, eoiKinds, irqchips, waitPoints } from '../case/limits.ts';
-import { plainEntry, type Program, type ProgramCall } from '../case/program.ts';
-import { type Tier, tierOf, tiers } from '../case/tier.ts';
+import { plainEntry, type Program, type ProgramCall } from '../program/program.ts';
+import { type Tier, tierOf, tiers } from '../program/tier.ts';
 
 /** A call with what the model says of it. */
 interface Circumstances {

@@ -3,14 +3,14 @@
  * The case is shrunk by the model's word alone, because an observation that matches the model shows exactly what the
  * model says; then the target must show it in fresh runs.
  */
-import { type Deviation, deviations, explainViolations } from '../../oracle/deviations.ts';
-import type { JudgedCall } from '../../oracle/tlfs.ts';
-import { formatDone, formatPermitted } from '../../oracle/tlfs-text.ts';
+import { type Deviation, deviations, explainViolations } from '../../oracle/tlfs/deviations.ts';
+import type { JudgedCall } from '../../oracle/tlfs/tlfs.ts';
+import { formatDone, formatPermitted } from '../../oracle/tlfs/tlfs-text.ts';
 import { type Case, toJson } from '../case/case.ts';
-import type { Place } from './batches.ts';
+import type { Place } from './stream/batches.ts';
 import type { Finding } from './finding.ts';
 import { prepare, type Prepared, type Problem } from './judgement.ts';
-import { reduce } from './reduce.ts';
+import { reduce } from './shrink/reduce.ts';
 import type { Session } from './session.ts';
 
 /** Attempts of the reducer; they cost no execution. */

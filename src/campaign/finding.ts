@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { Difference } from '../../oracle/outcome.ts';
 import { type Case, CaseError, caseId, readCase, toJson } from '../case/case.ts';
-import type { TargetFacts } from '../executor/executor.ts';
+import type { TargetFacts } from '../executor/facts.ts';
 import type { FindingClass, Problem } from './judgement.ts';
-import { type RunView, viewObservation, viewOutcome } from './view.ts';
+import { type RunView, viewObservation, viewOutcome } from './text/view.ts';
 
 export const findingSchemaName = 'hvipi/finding/1';
 

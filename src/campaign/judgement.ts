@@ -1,17 +1,17 @@
 /** What came of running one case: the model's verdict, or the failure of the kernel that ran it. */
-import { deviations, explainViolations } from '../../oracle/deviations.ts';
+import { deviations, explainViolations } from '../../oracle/tlfs/deviations.ts';
 import { predict } from '../../oracle/model.ts';
-import { type JudgedCall, judgeByTlfs } from '../../oracle/tlfs.ts';
-import { unlistedDifference, unlistedSignature } from '../../oracle/tlfs-text.ts';
-import { settle } from '../../oracle/settle.ts';
-import { judge } from '../../oracle/verdict.ts';
+import { type JudgedCall, judgeByTlfs } from '../../oracle/tlfs/tlfs.ts';
+import { unlistedDifference, unlistedSignature } from '../../oracle/tlfs/tlfs-text.ts';
+import { settle } from '../../oracle/receivers/settle.ts';
+import { judge } from '../../oracle/compare/verdict.ts';
 import type { Difference, Outcome } from '../../oracle/outcome.ts';
 import type { Case } from '../case/case.ts';
 import { isCall } from '../case/checks.ts';
-import { encodeCase } from '../case/encode.ts';
-import type { Observation } from '../case/observation.ts';
-import type { Program } from '../case/program.ts';
-import type { TargetFacts } from '../executor/executor.ts';
+import { encodeCase } from '../program/encode.ts';
+import type { Observation } from '../program/observation.ts';
+import type { Program } from '../program/program.ts';
+import type { TargetFacts } from '../executor/facts.ts';
 
 /** Whose word cases are judged by. */
 export const contractNames = ['kvm', 'tlfs'] as const;

@@ -1,6 +1,6 @@
 /** The progress line: rewritten in place on a terminal, a plain line now and then elsewhere. */
 import type { Finding } from './finding.ts';
-import { formatCount } from './table.ts';
+import { formatCount } from './text/table.ts';
 import type { Tally } from './tally.ts';
 
 /** Where progress goes; `src/cli.ts` gives stderr. */

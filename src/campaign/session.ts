@@ -2,10 +2,12 @@
  * The executor that a campaign uses now, and its replacement when it died. A session also runs single cases in exact
  * mode ("probes"), which is how suspects, shrinking and replay ask whether a problem is there.
  */
-import { type Executor, InfrastructureError, KernelFailure, type TargetFacts } from '../executor/executor.ts';
+import type { Executor } from '../executor/executor.ts';
+import type { TargetFacts } from '../executor/facts.ts';
+import { InfrastructureError, KernelFailure } from '../errors.ts';
 import type { Case } from '../case/case.ts';
-import { encodeCase } from '../case/encode.ts';
-import type { Observation } from '../case/observation.ts';
+import { encodeCase } from '../program/encode.ts';
+import type { Observation } from '../program/observation.ts';
 import { interruptible } from './interrupt.ts';
 import {
   type ContractName,

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { Contract } from '../../oracle/contract.ts';
 import { type Case, caseId } from '../case/case.ts';
-import { type Tier, tierOf } from '../case/tier.ts';
+import { type Tier, tierOf } from '../program/tier.ts';
 import { Coverage, reachableRules } from './coverage.ts';
 import { hypercallsOf, type Judgement, type Prepared } from './judgement.ts';
 

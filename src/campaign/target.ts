@@ -4,8 +4,8 @@
  * neither koffi nor QEMU.
  */
 import type { Executor } from '../executor/executor.ts';
-import { mutants } from '../executor/mutants.ts';
-import { UsageError } from '../lab/errors.ts';
+import { mutants } from '../model/mutants.ts';
+import { UsageError } from '../errors.ts';
 
 /** The options of the command line that say where cases run. */
 export interface TargetOptions {
@@ -59,7 +59,7 @@ function modelTarget(mutant: string | undefined): Target {
   }
   const name = mutant === undefined ? 'model' : `model:${mutant}`;
   const open = async (): Promise<Executor> => {
-    const { openModelExecutor } = await import('../executor/model-executor.ts');
+    const { openModelExecutor } = await import('../model/model-executor.ts');
     return openModelExecutor(mutant);
   };
   return { name, replayArguments: ['--target', name], open };

@@ -1,6 +1,6 @@
 /** States of vCPUs as bytes: what LAPICs differ in, and what a fence found. */
 import type { Reader, Writer } from './bytes.ts';
-import { type LapicChanges, type Leftover, type VcpuState, waits } from './observation.ts';
+import { type LapicChanges, type Leftover, type VcpuState, waits } from '../program/observation.ts';
 
 /** Registers of struct kvm_regs. */
 const registerCount = 18;

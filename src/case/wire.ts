@@ -12,7 +12,7 @@ import {
   type RegisterChange,
   registerNames,
   type StepObservation,
-} from './observation.ts';
+} from '../program/observation.ts';
 import {
   type CallEntry,
   callRegisterBytes,
@@ -20,7 +20,7 @@ import {
   type MemoryWrite,
   type Program,
   type ProgramStep,
-} from './program.ts';
+} from '../program/program.ts';
 import { Reader, Writer } from './bytes.ts';
 import { decodeVcpus, encodeVcpus } from './wire-vcpus.ts';
 import { decodeLapic, decodeLeftovers, encodeLapic, encodeLeftovers } from './wire-state.ts';

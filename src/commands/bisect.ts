@@ -11,11 +11,11 @@ import { isProblem } from '../campaign/judgement.ts';
 import { Progress } from '../campaign/progress.ts';
 import { Session } from '../campaign/session.ts';
 import { parseTarget } from '../campaign/target.ts';
-import { InfrastructureError, SkippedError } from '../executor/executor.ts';
-import { UsageError } from '../lab/errors.ts';
-import { loadCases, type LoadedCase } from './case-files.ts';
-import { type CommandContext, errorLine } from './command.ts';
-import { parsePositive } from './options.ts';
+import { InfrastructureError, SkippedError } from '../errors.ts';
+import { UsageError } from '../errors.ts';
+import { loadCases, type LoadedCase } from './common/case-files.ts';
+import { type CommandContext, errorLine } from './common/command.ts';
+import { parsePositive } from './common/options.ts';
 
 interface BisectOptions {
   readonly tree: string;

@@ -1,7 +1,7 @@
 /** `compare`: the same cases on two kernels side by side. */
 import { randomBytes } from 'node:crypto';
 import type { Command } from 'commander';
-import { batchesOf } from '../campaign/batches.ts';
+import { batchesOf } from '../campaign/stream/batches.ts';
 import { loadCorpus, ownCorpusFolder } from '../campaign/corpus.ts';
 import { hvipiCommand } from '../campaign/finding.ts';
 import { Progress } from '../campaign/progress.ts';
@@ -10,9 +10,9 @@ import { comparisonToJson, exitCodeOfComparison, formatCounts } from '../review/
 import { saveGroup } from '../review/group-file.ts';
 import { formatIdentity } from '../review/kernel-identity.ts';
 import { compareSides, type Side, toldTo } from '../review/side-by-side.ts';
-import { UsageError } from '../lab/errors.ts';
-import { type CommandContext, exitCodes, formatJson } from './command.ts';
-import { defaultKernel, parseDuration, parsePositive, parseSeed } from './options.ts';
+import { UsageError } from '../errors.ts';
+import { type CommandContext, exitCodes, formatJson } from './common/command.ts';
+import { defaultKernel, parseDuration, parsePositive, parseSeed } from './common/options.ts';
 
 interface CompareOptions {
   readonly base?: string;

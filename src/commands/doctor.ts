@@ -1,10 +1,10 @@
 /** `doctor`: what this computer can do, and what is missing. A report, so it ends well whatever it says. */
 import type { Command } from 'commander';
-import { formatTable } from '../campaign/table.ts';
+import { formatTable } from '../campaign/text/table.ts';
 import { openKvm } from '../executor/kvm-executor.ts';
-import { SkippedError } from '../executor/executor.ts';
+import { SkippedError } from '../errors.ts';
 import { type Check, doctor } from '../lab/doctor.ts';
-import { type CommandContext, exitCodes, formatJson } from './command.ts';
+import { type CommandContext, exitCodes, formatJson } from './common/command.ts';
 
 export function addDoctor(program: Command, context: CommandContext, finish: (exitCode: number) => void): void {
   program

@@ -1,13 +1,13 @@
 /** `explain`: decodes a case field by field and names the rule that decides; runs nothing. */
 import type { Command } from 'commander';
-import { explain } from '../../oracle/explain.ts';
-import { formatExplanation } from '../../oracle/explain-text.ts';
+import { explain } from '../../oracle/explain/explain.ts';
+import { formatExplanation } from '../../oracle/explain/explain-text.ts';
 import { caseId } from '../case/case.ts';
-import { encodeCase } from '../case/encode.ts';
-import { assumedFacts, assumedKernels } from './assumed-facts.ts';
-import { loadCases } from './case-files.ts';
-import { type CommandContext, exitCodes, formatJson } from './command.ts';
-import { contractOf, defaultKernel } from './options.ts';
+import { encodeCase } from '../program/encode.ts';
+import { assumedFacts, assumedKernels } from './common/assumed-facts.ts';
+import { loadCases } from './common/case-files.ts';
+import { type CommandContext, exitCodes, formatJson } from './common/command.ts';
+import { contractOf, defaultKernel } from './common/options.ts';
 
 interface ExplainOptions {
   readonly kernel: string;

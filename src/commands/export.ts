@@ -16,11 +16,12 @@ import { formatMail } from '../export/mail.ts';
 import { runInLab } from '../export/verify.ts';
 import { exportCase, type ExportedProgram, type ExportForm, exportForms, programOrNull } from '../export/write.ts';
 import { openLab } from '../lab/lab.ts';
-import { UsageError, withFileErrors } from '../lab/errors.ts';
-import { assumedFacts, assumedKernels } from './assumed-facts.ts';
-import { type LoadedCase, loadCases } from './case-files.ts';
-import { type CommandContext, exitCodes } from './command.ts';
-import { defaultKernel } from './options.ts';
+import { withFileErrors } from '../system/file-errors.ts';
+import { UsageError } from '../errors.ts';
+import { assumedFacts, assumedKernels } from './common/assumed-facts.ts';
+import { type LoadedCase, loadCases } from './common/case-files.ts';
+import { type CommandContext, exitCodes } from './common/command.ts';
+import { defaultKernel } from './common/options.ts';
 
 interface ExportOptions {
   readonly as: string;

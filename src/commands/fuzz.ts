@@ -1,20 +1,20 @@
 /** `fuzz`: the main job. */
 import { randomBytes } from 'node:crypto';
 import { type Command, Option } from 'commander';
-import { type TierChoice, tierChoices } from '../campaign/batches.ts';
+import { type TierChoice, tierChoices } from '../campaign/stream/batches.ts';
 import { runCampaign } from '../campaign/campaign.ts';
 import type { CampaignResult } from '../campaign/campaign-terms.ts';
 import { type CorpusEntry, loadCorpus, ownCorpusFolder } from '../campaign/corpus.ts';
 import { type Finding, formatFinding, hvipiCommand } from '../campaign/finding.ts';
 import { Interrupted } from '../campaign/interrupt.ts';
 import { Progress } from '../campaign/progress.ts';
-import { campaignToJson, formatFindingReport, formatSummary } from '../campaign/report.ts';
+import { campaignToJson, formatFindingReport, formatSummary } from '../campaign/text/report.ts';
 import type { Session } from '../campaign/session.ts';
-import { defaultShrinkLimits } from '../campaign/shrink.ts';
+import { defaultShrinkLimits } from '../campaign/shrink/shrink.ts';
 import type { Target } from '../campaign/target.ts';
-import { type Space, spaces } from '../../generators/spaces.ts';
-import { UsageError } from '../lab/errors.ts';
-import { type CommandContext, exitCodes, formatJson } from './command.ts';
+import { type Space, spaces } from '../../generators/spaces/spaces.ts';
+import { UsageError } from '../errors.ts';
+import { type CommandContext, exitCodes, formatJson } from './common/command.ts';
 import {
   addJobsOption,
   addTargetOptions,
@@ -25,7 +25,7 @@ import {
   parseSeed,
   type RawTargetOptions,
   targetOf,
-} from './options.ts';
+} from './common/options.ts';
 
 interface FuzzOptions extends RawTargetOptions {
   readonly seed?: string;

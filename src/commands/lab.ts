@@ -1,15 +1,15 @@
 /** `lab install|list|run|shell`: the emulated computer. */
 import type { Command } from 'commander';
 import { Progress } from '../campaign/progress.ts';
-import { formatTable } from '../campaign/table.ts';
+import { formatTable } from '../campaign/text/table.ts';
 import { interruptible } from '../campaign/interrupt.ts';
-import { cachedKernels, debianSpecs } from '../lab/debian-kernel.ts';
+import { cachedKernels, debianSpecs } from '../lab/kernel/debian-kernel.ts';
 import { installLab } from '../lab/install.ts';
 import { type Lab, type LabOptions, openLab } from '../lab/lab.ts';
 import { runLabShell } from '../lab/shell.ts';
-import { missingTools } from '../lab/tools.ts';
-import { type CommandContext, exitCodes, formatJson } from './command.ts';
-import { defaultKernel } from './options.ts';
+import { missingTools } from '../system/tools.ts';
+import { type CommandContext, exitCodes, formatJson } from './common/command.ts';
+import { defaultKernel } from './common/options.ts';
 
 interface BootOptions {
   readonly kernel: string;

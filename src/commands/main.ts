@@ -1,10 +1,10 @@
 /** The command line as a table of verbs: arguments in, exit code out. Everything it prints goes through the context. */
 import { Command, CommanderError } from 'commander';
-import { type CommandContext, errorLine, exitCodeOf, exitCodes } from './command.ts';
+import { type CommandContext, errorLine, exitCodeOf, exitCodes } from './common/command.ts';
 import { addBisect } from './bisect.ts';
-import { addCampaign } from './campaign.ts';
+import { addCampaign } from './campaign/campaign.ts';
 import { addCompare } from './compare.ts';
-import { addCorpus } from './corpus.ts';
+import { addCorpus } from './corpus/corpus.ts';
 import { addDoctor } from './doctor.ts';
 import { addExplain } from './explain.ts';
 import { addExport } from './export.ts';

@@ -1,18 +1,18 @@
 /** `replay --trace`: KVM's own trace events beside the rules of the model. */
-import { kvmRules } from '../../oracle/rules.ts';
+import { kvmRules } from '../../oracle/call/rules.ts';
 import type { Difference, StepOutcome } from '../../oracle/outcome.ts';
 import { isProblem, judgeObservation, prepare, type Prepared } from '../campaign/judgement.ts';
 import { Progress } from '../campaign/progress.ts';
-import { describeStep, formatMachine } from '../campaign/stages.ts';
-import { viewOutcome } from '../campaign/view.ts';
+import { describeStep, formatMachine } from '../campaign/text/stages.ts';
+import { viewOutcome } from '../campaign/text/view.ts';
 import { caseId } from '../case/case.ts';
 import { groupVcpus, nameVcpus } from '../case/vcpu-groups.ts';
 import { openLab } from '../lab/lab.ts';
-import { UsageError } from '../lab/errors.ts';
+import { UsageError } from '../errors.ts';
 import { eventsByStep, type Traced, type TraceEvent, traceProgram, withoutAsides } from '../lab/trace.ts';
-import type { LoadedCase } from './case-files.ts';
-import { type CommandContext, exitCodes } from './command.ts';
-import type { RawTargetOptions } from './options.ts';
+import type { LoadedCase } from './common/case-files.ts';
+import { type CommandContext, exitCodes } from './common/command.ts';
+import type { RawTargetOptions } from './common/options.ts';
 
 /** Traces each case in the lab; the exit code is that of `replay`. */
 export async function replayTraced(

@@ -1,22 +1,22 @@
 /** `replay`: runs saved cases and shows expected against observed, step by step and vCPU by vCPU. */
 import type { Command } from 'commander';
-import type { JudgedCall } from '../../oracle/tlfs.ts';
-import { formatDone, formatPermitted, formatVerdict } from '../../oracle/tlfs-text.ts';
+import type { JudgedCall } from '../../oracle/tlfs/tlfs.ts';
+import { formatDone, formatPermitted, formatVerdict } from '../../oracle/tlfs/tlfs-text.ts';
 import { hvipiCommand } from '../campaign/finding.ts';
 import { isProblem, type Judgement, type Prepared } from '../campaign/judgement.ts';
 import { Progress } from '../campaign/progress.ts';
 import { Session } from '../campaign/session.ts';
-import { formatMachine, formatStages } from '../campaign/stages.ts';
-import { formatTable } from '../campaign/table.ts';
-import { viewObservation, viewOutcome } from '../campaign/view.ts';
+import { formatMachine, formatStages } from '../campaign/text/stages.ts';
+import { formatTable } from '../campaign/text/table.ts';
+import { viewObservation, viewOutcome } from '../campaign/text/view.ts';
 import { caseId, toJson } from '../case/case.ts';
-import type { Observation } from '../case/observation.ts';
-import { SkippedError } from '../executor/executor.ts';
-import { UsageError } from '../lab/errors.ts';
-import { loadCases, loadDrawn, type LoadedCase } from './case-files.ts';
-import { type CommandContext, exitCodes, formatJson } from './command.ts';
+import type { Observation } from '../program/observation.ts';
+import { SkippedError } from '../errors.ts';
+import { UsageError } from '../errors.ts';
+import { loadCases, loadDrawn, type LoadedCase } from './common/case-files.ts';
+import { type CommandContext, exitCodes, formatJson } from './common/command.ts';
 import { replayTraced } from './replay-trace.ts';
-import { addTargetOptions, contractOf, parseSeed, type RawTargetOptions, targetOf } from './options.ts';
+import { addTargetOptions, contractOf, parseSeed, type RawTargetOptions, targetOf } from './common/options.ts';
 
 interface ReplayOptions extends RawTargetOptions {
   readonly seed?: string;

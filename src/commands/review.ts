@@ -16,8 +16,8 @@ import { buildBoth, type PatchedModules } from '../review/patched.ts';
 import { compareSides, type SideBySide, toldTo } from '../review/side-by-side.ts';
 import { ownVersion, qemuVersion } from '../review/tool-facts.ts';
 import { describePlaces, isWhitespaceOnly } from '../review/touched.ts';
-import { type CommandContext, formatJson } from './command.ts';
-import { parseDuration, parseSeed } from './options.ts';
+import { type CommandContext, formatJson } from './common/command.ts';
+import { parseDuration, parseSeed } from './common/options.ts';
 
 interface ReviewOptions {
   readonly tree?: string;

@@ -1,14 +1,14 @@
 /** `docs/deviations.md` as text, from the list and the minimal cases. Pure, so that a test can compare the file. */
-import { type Deviation, deviations, openPoints } from '../../oracle/deviations.ts';
-import { formatDone, formatPermitted, tlfsSourceOf } from '../../oracle/tlfs-text.ts';
+import { type Deviation, deviations, openPoints } from '../../oracle/tlfs/deviations.ts';
+import { formatDone, formatPermitted, tlfsSourceOf } from '../../oracle/tlfs/tlfs-text.ts';
 import { prepare } from '../campaign/judgement.ts';
-import { describeStep } from '../campaign/stages.ts';
+import { describeStep } from '../campaign/text/stages.ts';
 import type { Case } from '../case/case.ts';
-import type { TargetFacts } from '../executor/executor.ts';
+import type { TargetFacts } from '../executor/facts.ts';
 
 const heading = `# Where KVM leaves TLFS
 
-Written by \`npm run docs\` from \`oracle/deviations.ts\`; do not edit.
+Written by \`npm run docs\` from \`oracle/tlfs/deviations.ts\`; do not edit.
 
 WEB is TLFS as Microsoft publishes it now, by page and section; PDF6 is version 6.0b, by page. Where they contradict
 each other WEB speaks. A deviation needs a TLFS that is certain: where it is unclear, both behaviours are permitted, and

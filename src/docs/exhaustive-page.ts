@@ -1,6 +1,6 @@
 /** `docs/exhaustive.md`: the spaces that `fuzz --exhaustive` walks, and how large they are. */
-import { casesOf, type Space, spaces } from '../../generators/spaces.ts';
-import { formatCount } from '../campaign/table.ts';
+import { casesOf, type Space, spaces } from '../../generators/spaces/spaces.ts';
+import { formatCount } from '../campaign/text/table.ts';
 
 /** The page; walks all spaces to count their points. */
 export function exhaustivePage(): string {
@@ -12,7 +12,7 @@ export function exhaustivePage(): string {
   );
   return `${[
     '# Spaces that are walked completely\n',
-    'Written by `npm run docs` from `generators/spaces.ts`. A point is one hypercall whose fields are the next combination;',
+    'Written by `npm run docs` from `generators/spaces/spaces.ts`. A point is one hypercall whose fields are the next combination;',
     'points that do not disturb each other share a case. `fuzz --exhaustive NAME` walks one space, `--exhaustive all` all of',
     'them, and says how many points it checked; what differs is shrunk and saved as any finding is.\n',
     '| space | what | points | cases |',

@@ -1,7 +1,7 @@
 /** `npm run docs`: writes the pages that are made from code. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { deviations } from '../../oracle/deviations.ts';
+import { deviations } from '../../oracle/tlfs/deviations.ts';
 import { knownFolder, ownCorpusFolder } from '../campaign/corpus.ts';
 import { parseCase } from '../case/case.ts';
 import { deviationsPage } from './deviations-page.ts';

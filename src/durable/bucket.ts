@@ -1,7 +1,7 @@
 /** What makes two problems the same: class, signature, and whether the case alone shows it. */
 import type { FindingClass } from '../campaign/judgement.ts';
 import { agentDeath } from '../campaign/session.ts';
-import { shortHash } from './folder.ts';
+import { shortHash } from './journal/folder.ts';
 import type { KnownFinding } from './known.ts';
 
 /** `trouble` is the death of our own agent, which is no finding. */

@@ -5,14 +5,14 @@
  */
 import { formatCase, type Case } from '../case/case.ts';
 import type { Finding } from '../campaign/finding.ts';
-import { isLighter, weigh } from '../campaign/weight.ts';
-import { UsageError } from '../lab/errors.ts';
+import { isLighter, weigh } from '../campaign/shrink/weight.ts';
+import { UsageError } from '../errors.ts';
 import { increment } from './coverage.ts';
-import { type NamedJournal, readFindings } from './folder.ts';
+import { type NamedJournal, readFindings } from './journal/folder.ts';
 import { differences } from './identity.ts';
-import type { CampaignIdentity } from './record.ts';
-import { addHashes } from './span.ts';
-import { type Bucket, type Death, foldJournal, type JournalState } from './state.ts';
+import type { CampaignIdentity } from './journal/record.ts';
+import { addHashes } from './journal/span.ts';
+import { type Bucket, type Death, foldJournal, type JournalState } from './journal/state.ts';
 
 /** A bucket of the whole campaign, with its smallest finding; null when nothing was saved. */
 export interface CampaignBucket extends Bucket {

@@ -4,7 +4,7 @@
  */
 import { circumstancesOf, dimensions } from '../campaign/coverage.ts';
 import type { Prepared } from '../campaign/judgement.ts';
-import { type Tier, tiers } from '../case/tier.ts';
+import { type Tier, tiers } from '../program/tier.ts';
 
 /** The key of a (rule, dimension) pair in journals. */
 export function pairKey(rule: string, dimension: string, value: string): string {

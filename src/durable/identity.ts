@@ -4,9 +4,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CorpusEntry } from '../campaign/corpus.ts';
 import { caseId } from '../case/case.ts';
-import { UsageError } from '../lab/errors.ts';
-import { shortHash } from './folder.ts';
-import type { CampaignIdentity } from './record.ts';
+import { UsageError } from '../errors.ts';
+import { shortHash } from './journal/folder.ts';
+import type { CampaignIdentity } from './journal/record.ts';
 
 /** Hash over the saved cases that run first; null when there are none. */
 export function corpusHashOf(corpus: readonly CorpusEntry[]): string | null {

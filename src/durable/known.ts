@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import type { FindingClass } from '../campaign/judgement.ts';
-import { UsageError } from '../lab/errors.ts';
+import { UsageError } from '../errors.ts';
 
 export const knownSchemaName = 'hvipi/known/1';
 

@@ -1,7 +1,7 @@
 /** What ends a campaign besides a person. */
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import type { EndingName, Limits } from './record.ts';
+import type { EndingName, Limits } from './journal/record.ts';
 
 export const noLimits: Limits = {
   seconds: null,

@@ -4,7 +4,8 @@
  */
 import { copyFileSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { UsageError, withFileErrors } from '../lab/errors.ts';
+import { withFileErrors } from '../system/file-errors.ts';
+import { UsageError } from '../errors.ts';
 import { combineJournals, smallestFindings } from './combine.ts';
 import {
   findJournals,
@@ -16,8 +17,8 @@ import {
   type NamedJournal,
   readFindings,
   readJournals,
-} from './folder.ts';
-import { withLock } from './lock.ts';
+} from './journal/folder.ts';
+import { withLock } from './journal/lock.ts';
 
 /**
  * Merges campaign directories into `folder`, which is new, or was made by a merge. Nothing is written when something is

@@ -3,7 +3,8 @@
  * not open again is tried for a while, because somebody may make room on the disk.
  */
 import type { Target } from '../campaign/target.ts';
-import { type Executor, InfrastructureError, KernelFailure } from '../executor/executor.ts';
+import type { Executor } from '../executor/executor.ts';
+import { InfrastructureError, KernelFailure } from '../errors.ts';
 
 export interface TargetEvents {
   readonly onDeath: (error: KernelFailure | InfrastructureError) => void;

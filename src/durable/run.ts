@@ -12,19 +12,19 @@ import { Interrupted } from '../campaign/interrupt.ts';
 import { isProblem } from '../campaign/judgement.ts';
 import { rounded } from '../campaign/pursuit.ts';
 import type { Session } from '../campaign/session.ts';
-import type { ShrinkLimits } from '../campaign/shrink.ts';
+import type { ShrinkLimits } from '../campaign/shrink/shrink.ts';
 import type { Target } from '../campaign/target.ts';
-import { type InfrastructureError, KernelFailure } from '../executor/executor.ts';
-import { UsageError } from '../lab/errors.ts';
+import { type InfrastructureError, KernelFailure } from '../errors.ts';
+import { UsageError } from '../errors.ts';
 import { bucketId, type BucketKey, bucketKind } from './bucket.ts';
-import { findingName } from './folder.ts';
+import { findingName } from './journal/folder.ts';
 import { findKnown, type KnownFinding } from './known.ts';
 import { folderBytes, reachedLimit } from './limits.ts';
 import { type Patience, patientTarget } from './patient-target.ts';
-import type { EndingName, Limits } from './record.ts';
-import { Span } from './span.ts';
-import type { Store } from './store.ts';
-import { type PlacedBatch, type Position, shardBatches } from './stream.ts';
+import type { EndingName, Limits } from './journal/record.ts';
+import { Span } from './journal/span.ts';
+import type { Store } from './journal/store.ts';
+import { type PlacedBatch, type Position, shardBatches } from './journal/stream.ts';
 
 export interface DurableOptions {
   readonly store: Store;

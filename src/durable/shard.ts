@@ -1,6 +1,6 @@
 /** Which part of a campaign this process runs: given, or read from what a cluster's engine tells its tasks. */
-import { UsageError } from '../lab/errors.ts';
-import type { Shard } from './record.ts';
+import { UsageError } from '../errors.ts';
+import type { Shard } from './journal/record.ts';
 
 /** Engines by the variables of their tasks: index, number of tasks, and the first index. */
 const engines = [

@@ -1,6 +1,6 @@
 /** Calls that leave the guest: the VMM, which is us, answers them. */
-import type { CallExit } from '../case/observation.ts';
-import { vmmResult } from '../case/program.ts';
+import type { CallExit } from '../program/observation.ts';
+import { vmmResult } from '../program/program.ts';
 import type { Vcpu } from '../kvm/kvm.ts';
 import * as uapi from '../kvm/uapi.ts';
 

@@ -1,5 +1,5 @@
 /** What calls come to, and how they end when the guest does something that its program does not. */
-import type { CallExit, GuestException, RegisterChange } from '../case/observation.ts';
+import type { CallExit, GuestException, RegisterChange } from '../program/observation.ts';
 
 /** What one call did to its sender. */
 export interface CallResult {

@@ -2,8 +2,8 @@
  * The ring of one vCPU in guest memory: calls go in with all their registers, and what they changed comes out. An entry is
  * compared as a whole before it is looked at register by register.
  */
-import type { CallExit, RegisterChange } from '../case/observation.ts';
-import { type CallEntry, callRegisterBytes, entryFlags, type ProgramCall, registerOffset } from '../case/program.ts';
+import type { CallExit, RegisterChange } from '../program/observation.ts';
+import { type CallEntry, callRegisterBytes, entryFlags, type ProgramCall, registerOffset } from '../program/program.ts';
 import { hypercallInPage } from '../guest/entry-image.ts';
 import { flagsBefore, registerPattern } from '../guest/image.ts';
 import * as map from '../guest/memory-map.ts';

@@ -2,10 +2,10 @@
  * Runs a concurrent program on a machine: race after race, each up to its `run` step. Behind the fence whoever has
  * something left takes it, so that handlers can be counted.
  */
-import type { Arrivals, Leftover, Observation, StepObservation } from '../case/observation.ts';
+import type { Arrivals, Leftover, Observation, StepObservation } from '../program/observation.ts';
 import { runsMeanwhile } from '../case/limits.ts';
-import type { Program, ProgramCall, ProgramMsr } from '../case/program.ts';
-import { type Schedule, scheduleOf } from '../case/schedule.ts';
+import type { Program, ProgramCall, ProgramMsr } from '../program/program.ts';
+import { type Schedule, scheduleOf } from '../program/schedule.ts';
 import { type CallResult, noCall, UnexpectedExit } from './call-result.ts';
 import type { GuestMachine } from './guest-machine.ts';
 import { hasPending } from './lapic-setup.ts';

@@ -2,9 +2,9 @@
  * Calls that the ring cannot make: in 32-bit and 16-bit modes, and with the other vendor's instruction. The host sets
  * every register, lets the vCPU run up to the exit behind the call, and compares every register.
  */
-import type { GuestException, RegisterChange } from '../case/observation.ts';
+import type { GuestException, RegisterChange } from '../program/observation.ts';
 import { isRealMode } from '../case/limits.ts';
-import type { CallEntry } from '../case/program.ts';
+import type { CallEntry } from '../program/program.ts';
 import {
   entryCode,
   exceptionStubBytes,

@@ -1,7 +1,8 @@
 /** Several executors of one kind as one, for a campaign that keeps all of them busy. */
-import type { Observation } from '../case/observation.ts';
-import type { Program } from '../case/program.ts';
-import type { Executor, RunOptions, TargetFacts } from './executor.ts';
+import type { Observation } from '../program/observation.ts';
+import type { Program } from '../program/program.ts';
+import type { Executor, RunOptions } from './executor.ts';
+import type { TargetFacts } from './facts.ts';
 
 interface Lane {
   readonly executor: Executor;

@@ -5,7 +5,7 @@
 import { HV_X64_MSR_GUEST_OS_ID, HV_X64_MSR_HYPERCALL } from '../abi/hyperv.ts';
 import { APIC_DM_INIT, APIC_DM_NMI } from '../abi/lapic.ts';
 import type { VcpuSetup } from '../case/case.ts';
-import type { LapicChanges, RegisterChange } from '../case/observation.ts';
+import type { LapicChanges, RegisterChange } from '../program/observation.ts';
 import type {
   CallEntry,
   MemoryWrite,
@@ -15,7 +15,7 @@ import type {
   ProgramCall,
   ProgramInit,
   ProgramMsr,
-} from '../case/program.ts';
+} from '../program/program.ts';
 import { hasWideIds } from '../case/vcpu-id.ts';
 import { writeImage } from '../guest/image.ts';
 import * as map from '../guest/memory-map.ts';

@@ -2,8 +2,8 @@
 import * as hyperv from '../abi/hyperv.ts';
 import * as lapic from '../abi/lapic.ts';
 import type { VcpuSetup } from '../case/case.ts';
-import type { LapicChanges, VcpuState } from '../case/observation.ts';
-import type { ProgramApic } from '../case/program.ts';
+import type { LapicChanges, VcpuState } from '../program/observation.ts';
+import type { ProgramApic } from '../program/program.ts';
 import { idRegister, vcpuIdOf } from '../case/vcpu-id.ts';
 import { setSpecialRegisters } from '../guest/image.ts';
 import { area, gpaOf, vcpuArea } from '../guest/memory-map.ts';

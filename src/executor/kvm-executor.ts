@@ -4,8 +4,8 @@
  */
 import { arch, release } from 'node:os';
 import { arenaStart, ramEnd } from '../case/memory.ts';
-import type { MemoryChange, Observation } from '../case/observation.ts';
-import type { Program } from '../case/program.ts';
+import type { MemoryChange, Observation } from '../program/observation.ts';
+import type { Program } from '../program/program.ts';
 import { decodeBatch, encodeObservations } from '../case/wire.ts';
 import { MSR_IA32_APICBASE } from '../abi/lapic.ts';
 import { assembleGuest, type GuestCode } from '../guest/program.ts';
@@ -13,7 +13,9 @@ import { Kvm, type Vm } from '../kvm/kvm.ts';
 import { KvmError } from '../kvm/libc.ts';
 import { currentParameters } from '../kvm/module-parameters.ts';
 import { KVM_CAP } from '../kvm/uapi.ts';
-import { type Executor, type RunOptions, SkippedError, type TargetFacts } from './executor.ts';
+import type { Executor, RunOptions } from './executor.ts';
+import type { TargetFacts } from './facts.ts';
+import { SkippedError } from '../errors.ts';
 import { ConcurrentRunner } from './concurrent-runner.ts';
 import { GuestMachine } from './guest-machine.ts';
 import { canInterceptXen, HypervCpuid, platformKey, xenMsr } from './platform.ts';

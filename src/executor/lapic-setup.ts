@@ -1,7 +1,7 @@
 /** The state of a local APIC in which programs start. */
 import * as lapic from '../abi/lapic.ts';
 import type { VcpuSetup } from '../case/case.ts';
-import type { LapicChanges } from '../case/observation.ts';
+import type { LapicChanges } from '../program/observation.ts';
 import type { Vcpu } from '../kvm/kvm.ts';
 import { wordsOf } from './words.ts';
 

@@ -1,7 +1,7 @@
 /** Watches guest memory that nothing but the host's own writes may change. */
 import { arenaStart } from '../case/memory.ts';
 import { gpaOf, hostOffset } from '../guest/memory-map.ts';
-import type { MemoryChange } from '../case/observation.ts';
+import type { MemoryChange } from '../program/observation.ts';
 import { isSameLong, wordsOf } from './words.ts';
 
 /** Report at most so many changed words. */

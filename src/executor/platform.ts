@@ -1,7 +1,7 @@
 /** What a VM must be made with, because KVM does not let it change later: irqchip, Xen, vCPU ids, CPUID. */
 import { hypervCpuidBits, hypervisorLeafRange } from '../abi/hyperv.ts';
 import type { VcpuSetup } from '../case/case.ts';
-import type { Program } from '../case/program.ts';
+import type { Program } from '../program/program.ts';
 import { hasWideIds, vcpuIdOf } from '../case/vcpu-id.ts';
 import type { Kvm, Vcpu, Vm } from '../kvm/kvm.ts';
 import * as uapi from '../kvm/uapi.ts';

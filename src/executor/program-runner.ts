@@ -2,8 +2,8 @@
  * Runs one program on a machine. Calls that follow each other from one sender go into one KVM_RUN, unless the run is
  * exact, a vCPU halts meanwhile, or a later input block would overwrite an earlier one.
  */
-import type { Program, ProgramAct, ProgramCall, ProgramRun, ProgramStep } from '../case/program.ts';
-import type { LapicChanges, Observation, StepObservation } from '../case/observation.ts';
+import type { Program, ProgramAct, ProgramCall, ProgramRun, ProgramStep } from '../program/program.ts';
+import type { LapicChanges, Observation, StepObservation } from '../program/observation.ts';
 import { type CallResult, noCall, UnexpectedExit } from './call-result.ts';
 import { startTicks, stopTicks } from '../kvm/ticks.ts';
 import { fitsRing } from './call-ring.ts';

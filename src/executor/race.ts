@@ -5,9 +5,9 @@
  * of the guest. What is still pending is written down before anybody does something about it.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Leftover } from '../case/observation.ts';
-import type { Program, ProgramCall, ProgramMsr } from '../case/program.ts';
-import type { Schedule } from '../case/schedule.ts';
+import type { Leftover } from '../program/observation.ts';
+import type { Program, ProgramCall, ProgramMsr } from '../program/program.ts';
+import type { Schedule } from '../program/schedule.ts';
 import * as map from '../guest/memory-map.ts';
 import { area } from '../guest/memory-map.ts';
 import { type CallResult, noCall, UnexpectedExit } from './call-result.ts';

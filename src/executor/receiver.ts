@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { HV_X64_MSR_EOI, HV_X64_MSR_TPR } from '../abi/hyperv.ts';
 import { APIC_DEFAULT_PHYS_BASE, APIC_EOI, APIC_TASKPRI, x2apicMsr } from '../abi/lapic.ts';
 import type { VcpuSetup } from '../case/case.ts';
-import type { ProgramAct } from '../case/program.ts';
+import type { ProgramAct } from '../program/program.ts';
 import * as map from '../guest/memory-map.ts';
 import { area } from '../guest/memory-map.ts';
 import { eoiMsr, type GuestCode, pprMsr } from '../guest/program.ts';

@@ -2,8 +2,8 @@
  * XMM registers and upper halves of YMM of a vCPU, as the host sets and reads them. No code of the guest program touches
  * the upper halves: they are given once, stay what they are, and are looked at behind the calls.
  */
-import type { RegisterChange } from '../case/observation.ts';
-import { registerOffset } from '../case/program.ts';
+import type { RegisterChange } from '../program/observation.ts';
+import { registerOffset } from '../program/program.ts';
 import { registerPattern } from '../guest/image.ts';
 import type { Vcpu } from '../kvm/kvm.ts';
 import * as uapi from '../kvm/uapi.ts';

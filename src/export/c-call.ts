@@ -8,7 +8,7 @@ import {
   vpsPerBank,
 } from '../abi/hypercall.ts';
 import type { CallStep, Machine, SendIpiExStep } from '../case/case.ts';
-import { type CallEntry, plainEntry, type ProgramCall, registerOffset } from '../case/program.ts';
+import { type CallEntry, plainEntry, type ProgramCall, registerOffset } from '../program/program.ts';
 import { defaultRax } from '../case/schema.ts';
 import type { StepOutcome } from '../../oracle/outcome.ts';
 import { address } from './c-address.ts';

@@ -1,8 +1,8 @@
 /** A bug report in the form that the KVM list expects: plain text that says one thing, with what anybody needs to see it. */
 import type { Difference } from '../../oracle/outcome.ts';
-import { kvmRules } from '../../oracle/rules.ts';
-import { describeStep, formatMachine, formatStages } from '../campaign/stages.ts';
-import { viewOutcome } from '../campaign/view.ts';
+import { kvmRules } from '../../oracle/call/rules.ts';
+import { describeStep, formatMachine, formatStages } from '../campaign/text/stages.ts';
+import { viewOutcome } from '../campaign/text/view.ts';
 import type { Case, Step } from '../case/case.ts';
 import { isCall } from '../case/checks.ts';
 import { wrap } from './c-text.ts';

@@ -4,7 +4,7 @@
  */
 import { type Case, toJson } from '../case/case.ts';
 import { xapicIdMax } from '../case/vcpu-id.ts';
-import { UsageError } from '../lab/errors.ts';
+import { UsageError } from '../errors.ts';
 
 const caseFields = ['schema', 'why', 'origin', 'machine', 'steps'];
 const machineFields = ['irqchip', 'xen', 'guestOsId', 'vcpus'];

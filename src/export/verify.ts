@@ -1,7 +1,7 @@
 /** Runs an exported program in a lab, to see that it says of a kernel what hvipi says of it. */
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { KernelFailure } from '../executor/executor.ts';
+import { KernelFailure } from '../errors.ts';
 import { handOver } from '../lab/hand-over.ts';
 import type { Lab } from '../lab/lab.ts';
 

@@ -1,6 +1,6 @@
 /** Registers of a call with an entry of its own: what a vCPU must have in each processor mode. */
 import { isRealMode } from '../case/limits.ts';
-import { type CallEntry, entryFlags, registerOffset } from '../case/program.ts';
+import { type CallEntry, entryFlags, registerOffset } from '../program/program.ts';
 import { regs, sizes, sregs } from '../kvm/uapi.ts';
 import { entryTables, exceptionCount } from './entry-image.ts';
 import { registerPattern } from './image.ts';

@@ -5,7 +5,7 @@
  */
 import { caseLimits } from '../case/limits.ts';
 import { arenaStart, ramEnd, romEnd, romStart, upperEnd, upperStart } from '../case/memory.ts';
-import { callRegisterBytes } from '../case/program.ts';
+import { callRegisterBytes } from '../program/program.ts';
 
 const page = 0x1000;
 export const largePageBytes = 0x200000;

@@ -9,7 +9,7 @@
 import { HV_X64_MSR_EOI } from '../abi/hyperv.ts';
 import { APIC_DEFAULT_PHYS_BASE, APIC_EOI, APIC_PROCPRI, X2APIC_MSR_EOI, x2apicMsr } from '../abi/lapic.ts';
 import type { VcpuSetup } from '../case/case.ts';
-import { registerOffset } from '../case/program.ts';
+import { registerOffset } from '../program/program.ts';
 import { absolute, Assembler, at, gs, gsAtRax, gsAtRcx } from './asm.ts';
 import * as map from './memory-map.ts';
 import { area } from './memory-map.ts';

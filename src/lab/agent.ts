@@ -7,7 +7,7 @@ import { existsSync, openSync, readdirSync, readFileSync, readSync, writeFileSyn
 import { constants } from 'node:os';
 import { type KvmExecutor, openKvmExecutor } from '../executor/kvm-executor.ts';
 import { loadKernelModule } from '../kvm/libc.ts';
-import { noteMark } from './note-mark.ts';
+import { noteMark } from './console/note-mark.ts';
 import {
   decodeModules,
   encodeFrame,

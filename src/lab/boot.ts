@@ -2,15 +2,16 @@
  * Starts the machine, from a saved state if it can, and gives its agent the modules of the KVM under test. Opening is not
  * testing: whatever goes wrong here is no finding.
  */
-import { InfrastructureError, KernelFailure, SkippedError, type TargetFacts } from '../executor/executor.ts';
-import type { Say } from './apt.ts';
+import type { TargetFacts } from '../executor/facts.ts';
+import { InfrastructureError, KernelFailure, SkippedError } from '../errors.ts';
+import type { Say } from '../system/apt.ts';
 import { Channel } from './channel.ts';
-import type { Initramfs } from './initramfs.ts';
-import type { Kernel } from './kernels.ts';
-import { Machine, type Origin, type StateFiles } from './machine.ts';
-import type { Module } from './modules.ts';
+import type { Initramfs } from './initramfs/initramfs.ts';
+import type { Kernel } from './kernel/kernels.ts';
+import { Machine, type Origin, type StateFiles } from './emulator/machine.ts';
+import type { Module } from './kernel/modules.ts';
 import { encodeModules } from './protocol.ts';
-import { dropState, makeState, stateFiles, stateFolder, useState } from './saved-state.ts';
+import { dropState, makeState, stateFiles, stateFolder, useState } from './emulator/saved-state.ts';
 
 export interface BootOptions {
   readonly qemu: string;

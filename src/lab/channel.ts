@@ -2,10 +2,11 @@
  * The queue of requests to the agent. It is where answers, console reports, silence and the end of QEMU meet, and
  * where it is decided what becomes of the requests that wait.
  */
-import { InfrastructureError, KernelFailure, SkippedError, type TargetFacts } from '../executor/executor.ts';
-import type { ConsoleReport } from './console.ts';
-import type { ConsoleWatch } from './console-watch.ts';
-import type { MachineListener } from './machine.ts';
+import type { TargetFacts } from '../executor/facts.ts';
+import { InfrastructureError, KernelFailure, SkippedError } from '../errors.ts';
+import type { ConsoleReport } from './console/console.ts';
+import type { ConsoleWatch } from './console/console-watch.ts';
+import type { MachineListener } from './emulator/machine.ts';
 import { encodeFrame, type Frame, FrameDecoder } from './protocol.ts';
 
 /** What the channel needs of the machine. */

@@ -3,10 +3,10 @@ import { accessSync, constants, existsSync, statfsSync } from 'node:fs';
 import { release, tmpdir, totalmem } from 'node:os';
 import { dirname } from 'node:path';
 import { execa } from 'execa';
-import { hasApt, isRoot } from './apt.ts';
-import { cacheRoot } from './cache.ts';
-import { cachedKernels, debianSpecs } from './debian-kernel.ts';
-import { findProgram, neededTools, type ToolName } from './tools.ts';
+import { hasApt, isRoot } from '../system/apt.ts';
+import { cacheRoot } from '../system/cache.ts';
+import { cachedKernels, debianSpecs } from './kernel/debian-kernel.ts';
+import { findProgram, neededTools, type ToolName } from '../system/tools.ts';
 
 export interface Check {
   readonly name: string;

@@ -1,8 +1,8 @@
 /** Installs what the lab needs: Debian packages (as root) and kernels (as anybody). */
-import { InfrastructureError } from '../executor/executor.ts';
-import { aptGet, candidateVersion, hasApt, isRoot, type Say, updateLists } from './apt.ts';
-import { debianSpecs, refreshDebianKernel } from './debian-kernel.ts';
-import { findProgram, missingTools, neededTools, type ToolName, type Tools } from './tools.ts';
+import { InfrastructureError } from '../errors.ts';
+import { aptGet, candidateVersion, hasApt, isRoot, type Say, updateLists } from '../system/apt.ts';
+import { debianSpecs, refreshDebianKernel } from './kernel/debian-kernel.ts';
+import { findProgram, missingTools, neededTools, type ToolName, type Tools } from '../system/tools.ts';
 
 export interface InstallOptions {
   /** `auto` installs what is missing, `refuse` says what is missing. */

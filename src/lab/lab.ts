@@ -2,19 +2,21 @@
  * The lab: an emulated computer that boots the kernel under test and runs our agent, as an executor. Requests wait in
  * a queue that the agent answers in order; what the console reports fails them.
  */
-import type { Observation } from '../case/observation.ts';
-import type { Program } from '../case/program.ts';
+import type { Observation } from '../program/observation.ts';
+import type { Program } from '../program/program.ts';
 import { decodeObservations, encodeBatch } from '../case/wire.ts';
-import { type Executor, InfrastructureError, type RunOptions, type TargetFacts } from '../executor/executor.ts';
-import type { Say } from './apt.ts';
+import type { Executor, RunOptions } from '../executor/executor.ts';
+import type { TargetFacts } from '../executor/facts.ts';
+import { InfrastructureError } from '../errors.ts';
+import type { Say } from '../system/apt.ts';
 import { bootLab } from './boot.ts';
 import type { Channel } from './channel.ts';
-import { prepareInitramfs } from './initramfs.ts';
+import { prepareInitramfs } from './initramfs/initramfs.ts';
 import { ensureTools } from './install.ts';
-import { resolveKernel } from './kernels.ts';
-import type { Machine } from './machine.ts';
-import { parametersOf, parseKvmOptions } from './kvm-options.ts';
-import { collectModules } from './modules.ts';
+import { resolveKernel } from './kernel/kernels.ts';
+import type { Machine } from './emulator/machine.ts';
+import { parametersOf, parseKvmOptions } from './kernel/kvm-options.ts';
+import { collectModules } from './kernel/modules.ts';
 import type { ExecEnd } from './protocol.ts';
 
 export interface LabOptions {

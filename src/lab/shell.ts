@@ -3,15 +3,15 @@ import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { InfrastructureError } from '../executor/executor.ts';
-import { withFileErrors } from './errors.ts';
-import { prepareInitramfs } from './initramfs.ts';
+import { InfrastructureError } from '../errors.ts';
+import { withFileErrors } from '../system/file-errors.ts';
+import { prepareInitramfs } from './initramfs/initramfs.ts';
 import { ensureTools } from './install.ts';
-import { resolveKernel } from './kernels.ts';
+import { resolveKernel } from './kernel/kernels.ts';
 import type { LabOptions } from './lab.ts';
-import { dyingWithUs } from './machine.ts';
-import { collectModules } from './modules.ts';
-import { qemuArguments } from './qemu.ts';
+import { dyingWithUs } from './emulator/machine.ts';
+import { collectModules } from './kernel/modules.ts';
+import { qemuArguments } from './emulator/qemu.ts';
 
 /**
  * Boots the lab with this process's own terminal as its console; resolves when its shell has ended. The modules are

@@ -1,7 +1,7 @@
 /** KVM's own trace events around a program, from the tracefs of the kernel in the lab. */
-import type { Observation } from '../case/observation.ts';
-import type { Program } from '../case/program.ts';
-import { InfrastructureError } from '../executor/executor.ts';
+import type { Observation } from '../program/observation.ts';
+import type { Program } from '../program/program.ts';
+import { InfrastructureError } from '../errors.ts';
 import type { Lab } from './lab.ts';
 
 export interface TraceEvent {

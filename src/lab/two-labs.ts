@@ -3,9 +3,10 @@
  * in a lab with two, which is booted when the first of them comes: where there is one CPU, a sender only runs while no
  * receiver is in the guest, and no kick is ever needed.
  */
-import type { Observation } from '../case/observation.ts';
-import type { Program } from '../case/program.ts';
-import type { Executor, RunOptions, TargetFacts } from '../executor/executor.ts';
+import type { Observation } from '../program/observation.ts';
+import type { Program } from '../program/program.ts';
+import type { Executor, RunOptions } from '../executor/executor.ts';
+import type { TargetFacts } from '../executor/facts.ts';
 import { type Lab, type LabOptions, openLab } from './lab.ts';
 
 /** Boots the lab with one CPU; throws as `openLab` does. */

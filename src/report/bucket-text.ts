@@ -1,6 +1,6 @@
 /** A bucket in words, for every form of the report that shows text. */
 import { type Finding, hvipiCommand, parseFinding } from '../campaign/finding.ts';
-import { formatStages } from '../campaign/stages.ts';
+import { formatStages } from '../campaign/text/stages.ts';
 import { formatCase } from '../case/case.ts';
 import type { CampaignValue, ReportBucket } from './value.ts';
 

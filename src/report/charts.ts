@@ -1,6 +1,6 @@
 /** Curves and the map of deliveries as SVG. */
-import { formatCount } from '../campaign/table.ts';
-import { formatSpan } from '../durable/view.ts';
+import { formatCount } from '../campaign/text/table.ts';
+import { formatSpan } from '../durable/view/view.ts';
 import { html, type Markup } from './markup.ts';
 
 const box = { width: 400, height: 190, left: 52, right: 12, top: 12, bottom: 24 } as const;

@@ -1,6 +1,6 @@
 /** The report as one HTML file that needs nothing else. */
-import { formatCount } from '../campaign/table.ts';
-import { formatSpan } from '../durable/view.ts';
+import { formatCount } from '../campaign/text/table.ts';
+import { formatSpan } from '../durable/view/view.ts';
 import { bucketSections, bucketText, countedBuckets } from './bucket-text.ts';
 import { curveChart, deliveryMap, heat, short } from './charts.ts';
 import { html, Markup } from './markup.ts';

@@ -1,6 +1,6 @@
 /** The report as Markdown, for a mail or a merge request. */
-import { formatCount } from '../campaign/table.ts';
-import { formatSpan } from '../durable/view.ts';
+import { formatCount } from '../campaign/text/table.ts';
+import { formatSpan } from '../durable/view/view.ts';
 import { bucketSections, bucketText, countedBuckets } from './bucket-text.ts';
 import type { CampaignValue, ReportBucket } from './value.ts';
 

@@ -1,5 +1,5 @@
 /** The report as SARIF 2.1.0, for code scanning: rules of the model, and a result for each bucket. */
-import { kvmRules } from '../../oracle/rules.ts';
+import { kvmRules } from '../../oracle/call/rules.ts';
 import { bucketText } from './bucket-text.ts';
 import type { CampaignValue, ReportBucket } from './value.ts';
 

@@ -1,16 +1,16 @@
 /** A campaign as one JSON value; every other form of the report is a rendering of it. */
-import { kvmRules } from '../../oracle/rules.ts';
+import { kvmRules } from '../../oracle/call/rules.ts';
 import { type Finding, findingToJson } from '../campaign/finding.ts';
 import { bucketKind, type BucketKind } from '../durable/bucket.ts';
 import { type CampaignBucket, combineJournals, type CurvePoint } from '../durable/combine.ts';
 import { dimensions } from '../campaign/coverage.ts';
-import type { Tier } from '../case/tier.ts';
+import type { Tier } from '../program/tier.ts';
 import { callsByTier, pairKey } from '../durable/coverage.ts';
-import { readJournals } from '../durable/folder.ts';
+import { readJournals } from '../durable/journal/folder.ts';
 import { findKnown, type KnownFinding } from '../durable/known.ts';
-import type { CampaignIdentity } from '../durable/record.ts';
-import { formatHash } from '../durable/span.ts';
-import type { JournalState } from '../durable/state.ts';
+import type { CampaignIdentity } from '../durable/journal/record.ts';
+import { formatHash } from '../durable/journal/span.ts';
+import type { JournalState } from '../durable/journal/state.ts';
 
 export const reportSchemaName = 'hvipi/campaign/1';
 

@@ -2,14 +2,15 @@
  * The same cases, in the same order, on two kernels side by side. What differs in a batch is run again alone on both,
  * grouped, and shrunk to the smallest case that shows the same difference.
  */
-import type { Batch, Place } from '../campaign/batches.ts';
+import type { Batch, Place } from '../campaign/stream/batches.ts';
 import { breathe, Interrupted, interruptible } from '../campaign/interrupt.ts';
 import { hypercallsOf, judgeObservation, type Prepared } from '../campaign/judgement.ts';
-import { reduce } from '../campaign/reduce.ts';
+import { reduce } from '../campaign/shrink/reduce.ts';
 import type { Session } from '../campaign/session.ts';
 import { type Case, caseId } from '../case/case.ts';
-import type { Observation } from '../case/observation.ts';
-import { InfrastructureError, KernelFailure, type TargetFacts } from '../executor/executor.ts';
+import type { Observation } from '../program/observation.ts';
+import type { TargetFacts } from '../executor/facts.ts';
+import { InfrastructureError, KernelFailure } from '../errors.ts';
 import { classify, type GroupKind, type Pair, type Seen } from './difference.ts';
 
 export interface CompareOptions {

@@ -1,7 +1,7 @@
 /** What a comparison came to: counts, the JSON value of `compare --json`, and the exit code. */
 import { rounded } from '../campaign/pursuit.ts';
-import { formatCount } from '../campaign/table.ts';
-import { viewObservation, viewOutcome } from '../campaign/view.ts';
+import { formatCount } from '../campaign/text/table.ts';
+import { viewObservation, viewOutcome } from '../campaign/text/view.ts';
 import { toJson } from '../case/case.ts';
 import type { Comparison, Group } from './compare.ts';
 import { groupKinds, guestDifferences, type Seen } from './difference.ts';

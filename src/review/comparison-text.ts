@@ -1,11 +1,11 @@
 /** A comparison as text: each group with its smallest case, both kernels side by side, next to their contracts. */
-import { formatPermitted } from '../../oracle/tlfs-text.ts';
+import { formatPermitted } from '../../oracle/tlfs/tlfs-text.ts';
 import { prepare } from '../campaign/judgement.ts';
 import { isCall } from '../case/checks.ts';
 import { groupVcpus, nameVcpus, shortList } from '../case/vcpu-groups.ts';
-import { describeStep, oddMachineWords, oddVcpuWords } from '../campaign/stages.ts';
-import { formatCount, formatTable } from '../campaign/table.ts';
-import { type StepView, viewObservation, viewOutcome } from '../campaign/view.ts';
+import { describeStep, oddMachineWords, oddVcpuWords } from '../campaign/text/stages.ts';
+import { formatCount, formatTable } from '../campaign/text/table.ts';
+import { type StepView, viewObservation, viewOutcome } from '../campaign/text/view.ts';
 import type { Group } from './compare.ts';
 import { causeSource } from './contract-cause.ts';
 import { describeFate, type GroupKind, guestDifferences, type Pair, type Seen } from './difference.ts';

@@ -4,9 +4,9 @@
  */
 import { type Contract, contractFor, contractPoints } from '../../oracle/contract.ts';
 import { predictUnder } from '../../oracle/model.ts';
-import { viewOutcome } from '../campaign/view.ts';
-import type { Program } from '../case/program.ts';
-import type { TargetFacts } from '../executor/executor.ts';
+import { viewOutcome } from '../campaign/text/view.ts';
+import type { Program } from '../program/program.ts';
+import type { TargetFacts } from '../executor/facts.ts';
 import { type GuestDifference, viewDifferences } from './guest-difference.ts';
 
 /** Name of the point that a difference comes from; null when no single one explains it. */

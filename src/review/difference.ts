@@ -4,9 +4,9 @@
  */
 import type { StepOutcome } from '../../oracle/outcome.ts';
 import { isProblem, type Judgement, type Prepared } from '../campaign/judgement.ts';
-import { viewObservation } from '../campaign/view.ts';
-import type { Observation } from '../case/observation.ts';
-import type { TargetFacts } from '../executor/executor.ts';
+import { viewObservation } from '../campaign/text/view.ts';
+import type { Observation } from '../program/observation.ts';
+import type { TargetFacts } from '../executor/facts.ts';
 import { contractCause } from './contract-cause.ts';
 import { type GuestDifference, viewDifferences } from './guest-difference.ts';
 

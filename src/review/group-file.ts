@@ -2,8 +2,8 @@
 import { join } from 'node:path';
 import { writeFile } from 'node:fs/promises';
 import { type Case, caseId, formatCase } from '../case/case.ts';
-import { ensureFolder } from '../lab/cache.ts';
-import { withFileErrors } from '../lab/errors.ts';
+import { ensureFolder } from '../system/cache.ts';
+import { withFileErrors } from '../system/file-errors.ts';
 import type { Group } from './compare.ts';
 
 /** Writes `<out>/<kind>-<id>.json` and returns its path. @throws InfrastructureError for a full disk and the like. */

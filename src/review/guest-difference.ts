@@ -1,5 +1,5 @@
 /** What differs between two runs of one case, told or seen, as far as a guest can tell. */
-import type { RunView, StepView } from '../campaign/view.ts';
+import type { RunView, StepView } from '../campaign/text/view.ts';
 
 /** One thing that the guest sees differently. */
 export interface GuestDifference {

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Kernel } from '../lab/kernels.ts';
+import type { Kernel } from '../lab/kernel/kernels.ts';
 
 export interface KernelIdentity {
   readonly spec: string;

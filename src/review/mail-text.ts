@@ -1,5 +1,5 @@
 /** A review as plain text that can be pasted below the `---` of a mail: no tabs, no wide tables, no colours. */
-import { formatCount } from '../campaign/table.ts';
+import { formatCount } from '../campaign/text/table.ts';
 import type { Group } from './compare.ts';
 import { formatMinimal, wrapped } from './comparison-text.ts';
 import { visibleGroups } from './comparison-summary.ts';

@@ -1,9 +1,9 @@
 /** Opens two kernels at a time and compares them: what `compare` and `review` have in common. */
-import type { Batch } from '../campaign/batches.ts';
+import type { Batch } from '../campaign/stream/batches.ts';
 import { Session } from '../campaign/session.ts';
-import { formatCount } from '../campaign/table.ts';
+import { formatCount } from '../campaign/text/table.ts';
 import { parseTarget } from '../campaign/target.ts';
-import { resolveKernel } from '../lab/kernels.ts';
+import { resolveKernel } from '../lab/kernel/kernels.ts';
 import { type Comparison, type CompareHooks, compareKernels, defaultCompareLimits } from './compare.ts';
 import { identify, type KernelIdentity } from './kernel-identity.ts';
 

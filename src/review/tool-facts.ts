@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { ownCorpusFolder } from '../campaign/corpus.ts';
-import { findProgram } from '../lab/tools.ts';
+import { findProgram } from '../system/tools.ts';
 
 /** The version in package.json. */
 export function ownVersion(): string {

@@ -7,7 +7,7 @@ import { caseArbitrary } from '../../generators/case.ts';
 import { usualSwarm } from '../../generators/swarm.ts';
 import { type Case, formatCase, makeCase, makeStep, parseCase } from '../../src/case/case.ts';
 import { isAllowedGpa, isCall } from '../../src/case/checks.ts';
-import { encodeCase } from '../../src/case/encode.ts';
+import { encodeCase } from '../../src/program/encode.ts';
 import { itKeepsTheLaws } from './laws.ts';
 
 const arbitrary = caseArbitrary(usualSwarm);

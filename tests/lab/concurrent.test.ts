@@ -5,9 +5,9 @@ import { isProblem, judgeObservation, prepare } from '../../src/campaign/judgeme
 import { disagreements, twinsOf } from '../../src/campaign/tiers.ts';
 import { loadCorpus, ownCorpusFolder } from '../../src/campaign/corpus.ts';
 import type { Case } from '../../src/case/case.ts';
-import { encodeCase } from '../../src/case/encode.ts';
-import { debianSpecs } from '../../src/lab/debian-kernel.ts';
-import { UsageError } from '../../src/lab/errors.ts';
+import { encodeCase } from '../../src/program/encode.ts';
+import { debianSpecs } from '../../src/lab/kernel/debian-kernel.ts';
+import { UsageError } from '../../src/errors.ts';
 import type { Lab } from '../../src/lab/lab.ts';
 import { isLabMissing, openTestLab } from './support.ts';
 

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { compilerPackages, ensurePackages } from '../../src/build/packages.ts';
 import { loadCorpus, ownCorpusFolder } from '../../src/campaign/corpus.ts';
 import { makeCase, makeStep } from '../../src/case/case.ts';
-import { encodeCase } from '../../src/case/encode.ts';
+import { encodeCase } from '../../src/program/encode.ts';
 import { compileExport } from '../../src/export/compile.ts';
 import { runInLab } from '../../src/export/verify.ts';
 import { exportCase } from '../../src/export/write.ts';

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { comparable } from '../../src/durable/comparable.ts';
-import { readFindings, readJournals } from '../../src/durable/folder.ts';
+import { comparable } from '../../src/durable/view/comparable.ts';
+import { readFindings, readJournals } from '../../src/durable/journal/folder.ts';
 import { run } from '../src/commands/run.ts';
 
 const checkout = fileURLToPath(new URL('../..', import.meta.url));

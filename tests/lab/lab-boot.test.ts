@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { makeCase, makeStep } from '../../src/case/case.ts';
-import { encodeCase } from '../../src/case/encode.ts';
-import { InfrastructureError } from '../../src/executor/executor.ts';
-import { cacheRoot } from '../../src/lab/cache.ts';
-import { cachedKernels, debianSpecs } from '../../src/lab/debian-kernel.ts';
+import { encodeCase } from '../../src/program/encode.ts';
+import { InfrastructureError } from '../../src/errors.ts';
+import { cacheRoot } from '../../src/system/cache.ts';
+import { cachedKernels, debianSpecs } from '../../src/lab/kernel/debian-kernel.ts';
 import type { Lab } from '../../src/lab/lab.ts';
 import { isLabMissing, openTestLab as open } from './support.ts';
 

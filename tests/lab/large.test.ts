@@ -4,11 +4,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { caseArbitrary } from '../../generators/case.ts';
 import { usualSwarm } from '../../generators/swarm.ts';
 import { predict } from '../../oracle/model.ts';
-import { judge } from '../../oracle/verdict.ts';
+import { judge } from '../../oracle/compare/verdict.ts';
 import { type Case, makeCase, makeStep, makeVcpu } from '../../src/case/case.ts';
-import { encodeCase } from '../../src/case/encode.ts';
+import { encodeCase } from '../../src/program/encode.ts';
 import { repeatVcpu } from '../../src/case/like-vcpus.ts';
-import { debianSpecs } from '../../src/lab/debian-kernel.ts';
+import { debianSpecs } from '../../src/lab/kernel/debian-kernel.ts';
 import type { Lab } from '../../src/lab/lab.ts';
 import { isLabMissing, openTestLab } from './support.ts';
 

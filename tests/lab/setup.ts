@@ -1,9 +1,9 @@
 /** Runs once before the lab tests: installs what they need, saying so, or finds out why they have to be skipped. */
 import type { TestProject } from 'vitest/node';
-import { InfrastructureError } from '../../src/executor/executor.ts';
-import { debianSpecs } from '../../src/lab/debian-kernel.ts';
+import { InfrastructureError } from '../../src/errors.ts';
+import { debianSpecs } from '../../src/lab/kernel/debian-kernel.ts';
 import { ensureTools } from '../../src/lab/install.ts';
-import { resolveKernel } from '../../src/lab/kernels.ts';
+import { resolveKernel } from '../../src/lab/kernel/kernels.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {

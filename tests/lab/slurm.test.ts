@@ -3,9 +3,9 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { comparable } from '../../src/durable/comparable.ts';
+import { comparable } from '../../src/durable/view/comparable.ts';
 import { combineJournals } from '../../src/durable/combine.ts';
-import { readJournals } from '../../src/durable/folder.ts';
+import { readJournals } from '../../src/durable/journal/folder.ts';
 import { run } from '../src/commands/run.ts';
 import { missingSlurm, SlurmCluster } from './slurm.ts';
 

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { predict } from '../../oracle/model.ts';
-import { settle } from '../../oracle/settle.ts';
-import { judge } from '../../oracle/verdict.ts';
+import { settle } from '../../oracle/receivers/settle.ts';
+import { judge } from '../../oracle/compare/verdict.ts';
 import { APIC_IRR, vectorBit } from '../../src/abi/lapic.ts';
 import { type Case, makeCase, makeStep, type Step, type VcpuSetup } from '../../src/case/case.ts';
-import { encodeCase } from '../../src/case/encode.ts';
-import type { Leftover, Observation } from '../../src/case/observation.ts';
-import { observationOf } from '../../src/executor/model-executor.ts';
+import { encodeCase } from '../../src/program/encode.ts';
+import type { Leftover, Observation } from '../../src/program/observation.ts';
+import { observationOf } from '../../src/model/model-executor.ts';
 import { facts } from './programs.ts';
 
 const run = makeStep({ do: 'run' });

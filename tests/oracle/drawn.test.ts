@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { drawBatch } from '../../generators/batch.ts';
-import { explainViolations } from '../../oracle/deviations.ts';
+import { explainViolations } from '../../oracle/tlfs/deviations.ts';
 import { predict } from '../../oracle/model.ts';
-import { judgeByTlfs } from '../../oracle/tlfs.ts';
-import { encodeCase } from '../../src/case/encode.ts';
+import { judgeByTlfs } from '../../oracle/tlfs/tlfs.ts';
+import { encodeCase } from '../../src/program/encode.ts';
 import { facts } from './programs.ts';
 
 /** Cases as `fuzz` draws them: 20 batches of 64. */

@@ -2,11 +2,11 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { APIC_IRR, APIC_TMR } from '../../src/abi/lapic.ts';
 import { makeCase, makeStep, type Step, type VcpuSetup } from '../../src/case/case.ts';
-import { encodeCase } from '../../src/case/encode.ts';
+import { encodeCase } from '../../src/program/encode.ts';
 import { arenaStart } from '../../src/case/memory.ts';
-import type { Program } from '../../src/case/program.ts';
+import type { Program } from '../../src/program/program.ts';
 import { predict } from '../../oracle/model.ts';
-import { idlePosture } from '../../oracle/receiver.ts';
+import { idlePosture } from '../../oracle/receivers/receiver.ts';
 import type { Outcome } from '../../oracle/outcome.ts';
 import { anyProgram, facts, literalCall, programOf, registerSoup } from './programs.ts';
 

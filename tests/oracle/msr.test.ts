@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { arenaStart, ramEnd, romStart } from '../../src/case/memory.ts';
-import type { ProgramMsr } from '../../src/case/program.ts';
+import type { ProgramMsr } from '../../src/program/program.ts';
 import { contractFor } from '../../oracle/contract.ts';
 import { decideMsr, type MsrEffect, msrRules, pageAddress, vpIndexOf } from '../../oracle/msr.ts';
 import { facts, oldFacts } from './programs.ts';

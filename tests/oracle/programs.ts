@@ -10,7 +10,7 @@ import {
   type VcpuSetup,
 } from '../../src/case/case.ts';
 import { isWellFormed } from '../../src/case/checks.ts';
-import { encodeCase } from '../../src/case/encode.ts';
+import { encodeCase } from '../../src/program/encode.ts';
 import { arenaStart, ramEnd } from '../../src/case/memory.ts';
 import {
   type CallEntry,
@@ -20,8 +20,8 @@ import {
   type Program,
   type ProgramCall,
   registerOffset,
-} from '../../src/case/program.ts';
-import type { TargetFacts } from '../../src/executor/executor.ts';
+} from '../../src/program/program.ts';
+import type { TargetFacts } from '../../src/executor/facts.ts';
 
 export const facts: TargetFacts = {
   target: 'lab',

@@ -1,8 +1,8 @@
 /** Rows for the rules of KVM: each call trips one rule and is otherwise right. */
 import { arenaStart, ramEnd } from '../../src/case/memory.ts';
-import type { TargetFacts } from '../../src/executor/executor.ts';
-import type { Caller } from '../../oracle/caller.ts';
-import type { Answer } from '../../oracle/rules.ts';
+import type { TargetFacts } from '../../src/executor/facts.ts';
+import type { Caller } from '../../oracle/call/caller.ts';
+import type { Answer } from '../../oracle/call/rules.ts';
 import type { CallRegisters } from './programs.ts';
 
 /** A call as it arrives: registers, who makes it, and on which KVM. */

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { APIC_TMR } from '../../src/abi/lapic.ts';
 import { type Case, makeCase, makeStep, type Step, type VcpuSetup } from '../../src/case/case.ts';
-import { encodeCase } from '../../src/case/encode.ts';
+import { encodeCase } from '../../src/program/encode.ts';
 import { arenaStart, ramEnd } from '../../src/case/memory.ts';
-import type { TargetFacts } from '../../src/executor/executor.ts';
+import type { TargetFacts } from '../../src/executor/facts.ts';
 import type { Outcome } from '../../oracle/outcome.ts';
 import { predict } from '../../oracle/model.ts';
 import { facts, oldFacts } from './programs.ts';

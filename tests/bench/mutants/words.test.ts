@@ -1,7 +1,7 @@
 import seedrandom from 'seedrandom';
 import { describe, expect, it } from 'vitest';
 import { predict } from '../../../oracle/model.ts';
-import { modelFacts, openModelExecutor } from '../../../src/executor/model-executor.ts';
+import { modelFacts, openModelExecutor } from '../../../src/model/model-executor.ts';
 import { drawWords, fuzzWords } from '../../../bench/mutants/words.ts';
 
 describe('drawWords', () => {

@@ -2,11 +2,12 @@ import { readdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { runCampaign } from '../../../src/campaign/campaign.ts';
 import type { CampaignHooks } from '../../../src/campaign/campaign-terms.ts';
-import { caseAt } from '../../../src/campaign/batches.ts';
+import { caseAt } from '../../../src/campaign/stream/batches.ts';
 import { withJobs } from '../../../src/campaign/target.ts';
 import { type Case, caseId, formatCase, makeCase, makeStep } from '../../../src/case/case.ts';
-import type { Program } from '../../../src/case/program.ts';
-import { type Executor, InfrastructureError, KernelFailure } from '../../../src/executor/executor.ts';
+import type { Program } from '../../../src/program/program.ts';
+import type { Executor } from '../../../src/executor/executor.ts';
+import { InfrastructureError, KernelFailure } from '../../../src/errors.ts';
 import { campaignOptions, modelTarget, never, temporaryFolder, troubledTarget } from './helpers.ts';
 
 const oops = (): KernelFailure => new KernelFailure('oops', 'BUG: kvm_hv_send_ipi', 'BUG: ...');

@@ -5,7 +5,7 @@ import type { Finding } from '../../../src/campaign/finding.ts';
 import type { Problem } from '../../../src/campaign/judgement.ts';
 import { Session } from '../../../src/campaign/session.ts';
 import { formatCase } from '../../../src/case/case.ts';
-import { mutants } from '../../../src/executor/mutants.ts';
+import { mutants } from '../../../src/model/mutants.ts';
 import { campaignOptions, modelTarget, never } from './helpers.ts';
 
 const seed = 'canary';

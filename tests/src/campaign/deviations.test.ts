@@ -4,9 +4,9 @@ import { describe, expect, it } from 'vitest';
 import { runCampaign } from '../../../src/campaign/campaign.ts';
 import { judgeObservation, prepare } from '../../../src/campaign/judgement.ts';
 import { formatCase, makeCase, makeStep, parseCase } from '../../../src/case/case.ts';
-import { modelFacts, observationOf } from '../../../src/executor/model-executor.ts';
-import { deviations } from '../../../oracle/deviations.ts';
-import { judgeByTlfs } from '../../../oracle/tlfs.ts';
+import { modelFacts, observationOf } from '../../../src/model/model-executor.ts';
+import { deviations } from '../../../oracle/tlfs/deviations.ts';
+import { judgeByTlfs } from '../../../oracle/tlfs/tlfs.ts';
 import { campaignOptions, modelTarget, never } from './helpers.ts';
 
 const folder = join(import.meta.dirname, '..', '..', '..', 'corpus', 'known');

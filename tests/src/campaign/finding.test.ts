@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { runCampaign } from '../../../src/campaign/campaign.ts';
 import { type Finding, formatFinding, hvipiCommand, parseFinding } from '../../../src/campaign/finding.ts';
-import { formatFindingReport } from '../../../src/campaign/report.ts';
+import { formatFindingReport } from '../../../src/campaign/text/report.ts';
 import type { Step } from '../../../src/case/case.ts';
-import { loadCases } from '../../../src/commands/case-files.ts';
+import { loadCases } from '../../../src/commands/common/case-files.ts';
 import { campaignOptions, modelTarget, never, temporaryFolder } from './helpers.ts';
 
 describe('finding', () => {

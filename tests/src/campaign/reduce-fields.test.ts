@@ -11,7 +11,7 @@ import {
   type VcpuSetup,
 } from '../../../src/case/case.ts';
 import { isCall, isWellFormed } from '../../../src/case/checks.ts';
-import { reduce } from '../../../src/campaign/reduce.ts';
+import { reduce } from '../../../src/campaign/shrink/reduce.ts';
 
 const plenty = { attemptsMax: 100_000 };
 

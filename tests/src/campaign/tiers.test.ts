@@ -4,9 +4,9 @@ import { predict } from '../../../oracle/model.ts';
 import { disagreements, twinsOf } from '../../../src/campaign/tiers.ts';
 import { type Case, makeCase, makeStep } from '../../../src/case/case.ts';
 import { isWellFormed } from '../../../src/case/checks.ts';
-import { encodeCase } from '../../../src/case/encode.ts';
-import type { Observation } from '../../../src/case/observation.ts';
-import { modelFacts, observationOf } from '../../../src/executor/model-executor.ts';
+import { encodeCase } from '../../../src/program/encode.ts';
+import type { Observation } from '../../../src/program/observation.ts';
+import { modelFacts, observationOf } from '../../../src/model/model-executor.ts';
 
 const run = makeStep({ do: 'run' });
 const race = makeCase(

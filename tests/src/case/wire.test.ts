@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { caseArbitrary } from '../../../generators/case.ts';
-import { platformPlan } from '../../../generators/platform.ts';
+import { platformPlan } from '../../../generators/machine/platform.ts';
 import { usualSwarm } from '../../../generators/swarm.ts';
-import { encodeCase } from '../../../src/case/encode.ts';
+import { encodeCase } from '../../../src/program/encode.ts';
 import { makeCase, makeStep, makeVcpu } from '../../../src/case/case.ts';
 import { repeatVcpu } from '../../../src/case/like-vcpus.ts';
 import { callModes, opcodes } from '../../../src/case/limits.ts';
-import { callExits, type Observation, registerNames, waits } from '../../../src/case/observation.ts';
+import { callExits, type Observation, registerNames, waits } from '../../../src/program/observation.ts';
 import { decodeBatch, decodeObservations, encodeBatch, encodeObservations } from '../../../src/case/wire.ts';
 
 const example = makeCase(

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { deviations } from '../../../oracle/deviations.ts';
+import { deviations } from '../../../oracle/tlfs/deviations.ts';
 import { parseCase } from '../../../src/case/case.ts';
 import { deviationsPage } from '../../../src/docs/deviations-page.ts';
 

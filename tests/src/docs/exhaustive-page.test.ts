@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { casesOf, spaces } from '../../../generators/spaces.ts';
+import { casesOf, spaces } from '../../../generators/spaces/spaces.ts';
 import { caseId, formatCase, parseCase } from '../../../src/case/case.ts';
 import { checkCase } from '../../../src/case/checks.ts';
 import { exhaustivePage } from '../../../src/docs/exhaustive-page.ts';

@@ -4,7 +4,7 @@ import { prepare } from '../../../src/campaign/judgement.ts';
 import { makeCase, makeStep } from '../../../src/case/case.ts';
 import { minimizeCorpus, newEntries } from '../../../src/durable/corpus-care.ts';
 import { pairsOf } from '../../../src/durable/coverage.ts';
-import { modelFacts } from '../../../src/executor/model-executor.ts';
+import { modelFacts } from '../../../src/model/model-executor.ts';
 
 const corpus = await loadCorpus(ownCorpusFolder());
 const pairsOfAll = (entries: typeof corpus): Set<string> =>

@@ -1,11 +1,11 @@
 /** Campaigns on directories for tests: on the model, through the same store as the command line. */
 import { corpusHashOf } from '../../../src/durable/identity.ts';
-import { readJournals } from '../../../src/durable/folder.ts';
+import { readJournals } from '../../../src/durable/journal/folder.ts';
 import { noLimits } from '../../../src/durable/limits.ts';
-import type { CampaignIdentity, EndingName } from '../../../src/durable/record.ts';
+import type { CampaignIdentity, EndingName } from '../../../src/durable/journal/record.ts';
 import { type DurableOptions, runDurable } from '../../../src/durable/run.ts';
-import { Store } from '../../../src/durable/store.ts';
-import { defaultShrinkLimits } from '../../../src/campaign/shrink.ts';
+import { Store } from '../../../src/durable/journal/store.ts';
+import { defaultShrinkLimits } from '../../../src/campaign/shrink/shrink.ts';
 import type { Target } from '../../../src/campaign/target.ts';
 import { modelTarget, never } from '../campaign/helpers.ts';
 

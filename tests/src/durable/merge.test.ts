@@ -1,7 +1,7 @@
 import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { comparable } from '../../../src/durable/comparable.ts';
+import { comparable } from '../../../src/durable/view/comparable.ts';
 import { mergeCampaigns } from '../../../src/durable/merge.ts';
 import { noLimits } from '../../../src/durable/limits.ts';
 import { modelTarget, temporaryFolder } from '../campaign/helpers.ts';

@@ -1,13 +1,13 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { type Comparable, comparable } from '../../../src/durable/comparable.ts';
+import { type Comparable, comparable } from '../../../src/durable/view/comparable.ts';
 import { combineJournals } from '../../../src/durable/combine.ts';
-import { readFindings, readJournals } from '../../../src/durable/folder.ts';
+import { readFindings, readJournals } from '../../../src/durable/journal/folder.ts';
 import { noLimits } from '../../../src/durable/limits.ts';
-import { foldJournal } from '../../../src/durable/state.ts';
-import { kindsOf } from '../../../src/durable/view.ts';
-import { InfrastructureError, KernelFailure } from '../../../src/executor/executor.ts';
+import { foldJournal } from '../../../src/durable/journal/state.ts';
+import { kindsOf } from '../../../src/durable/view/view.ts';
+import { InfrastructureError, KernelFailure } from '../../../src/errors.ts';
 import { modelTarget, temporaryFolder, troubledTarget } from '../campaign/helpers.ts';
 import { type CampaignSetup, resumeIn, startIn } from './helpers.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { caseId } from '../../../src/case/case.ts';
 import { shardOf } from '../../../src/durable/shard.ts';
-import { shardBatches } from '../../../src/durable/stream.ts';
+import { shardBatches } from '../../../src/durable/journal/stream.ts';
 
 describe('shardOf', () => {
   it.each([

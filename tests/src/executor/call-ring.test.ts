@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { makeCase, makeStep, type CallStep } from '../../../src/case/case.ts';
-import { encodeCase } from '../../../src/case/encode.ts';
-import { registerNames } from '../../../src/case/observation.ts';
-import type { ProgramCall } from '../../../src/case/program.ts';
+import { encodeCase } from '../../../src/program/encode.ts';
+import { registerNames } from '../../../src/program/observation.ts';
+import type { ProgramCall } from '../../../src/program/program.ts';
 import { CallRing, fitsRing } from '../../../src/executor/call-ring.ts';
 import { instructionBytes } from '../../../src/guest/entry-image.ts';
 import { flagsBefore, registerPattern } from '../../../src/guest/image.ts';

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import type { Program } from '../../../src/case/program.ts';
-import { encodeCase } from '../../../src/case/encode.ts';
+import type { Program } from '../../../src/program/program.ts';
+import { encodeCase } from '../../../src/program/encode.ts';
 import { makeCase, makeStep } from '../../../src/case/case.ts';
-import { type Executor, InfrastructureError } from '../../../src/executor/executor.ts';
+import type { Executor } from '../../../src/executor/executor.ts';
+import { InfrastructureError } from '../../../src/errors.ts';
 import { ExecutorPool } from '../../../src/executor/executor-pool.ts';
-import { openModelExecutor } from '../../../src/executor/model-executor.ts';
+import { openModelExecutor } from '../../../src/model/model-executor.ts';
 
 const program = encodeCase(makeCase([{ vpIndex: 0 }], [makeStep({ do: 'send-ipi', targets: [0] })]));
 const pooled = { exact: false } as const;

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type PlatformPlan, platformPlan } from '../../../generators/platform.ts';
+import { type PlatformPlan, platformPlan } from '../../../generators/machine/platform.ts';
 import { type Case, makeCase, makeStep, type VcpuSetup } from '../../../src/case/case.ts';
-import { encodeCase } from '../../../src/case/encode.ts';
+import { encodeCase } from '../../../src/program/encode.ts';
 import { HypervCpuid, platformKey } from '../../../src/executor/platform.ts';
 import type { Kvm } from '../../../src/kvm/kvm.ts';
 import { KVM_GET_SUPPORTED_CPUID } from '../../../src/kvm/uapi.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type CallStep, makeCase, makeStep, type Step } from '../../../src/case/case.ts';
-import { encodeCase } from '../../../src/case/encode.ts';
+import { encodeCase } from '../../../src/program/encode.ts';
 import { groupFrom } from '../../../src/executor/program-runner.ts';
 
 function groups(steps: Step[]): number[] {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { registerNames } from '../../../src/case/observation.ts';
+import { registerNames } from '../../../src/program/observation.ts';
 import { VectorRegisters } from '../../../src/executor/vector-registers.ts';
 import { registerPattern } from '../../../src/guest/image.ts';
 import type { Vcpu } from '../../../src/kvm/kvm.ts';

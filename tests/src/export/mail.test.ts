@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { encodeCase } from '../../../src/case/encode.ts';
+import { encodeCase } from '../../../src/program/encode.ts';
 import { makeCase, makeStep } from '../../../src/case/case.ts';
 import { judgeObservation, prepare } from '../../../src/campaign/judgement.ts';
-import { viewObservation } from '../../../src/campaign/view.ts';
-import { openModelExecutor } from '../../../src/executor/model-executor.ts';
+import { viewObservation } from '../../../src/campaign/text/view.ts';
+import { openModelExecutor } from '../../../src/model/model-executor.ts';
 import type { Evidence } from '../../../src/export/evidence.ts';
 import { formatMail } from '../../../src/export/mail.ts';
 import { modelFacts } from './facts.ts';

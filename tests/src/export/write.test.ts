@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { makeCase, makeStep } from '../../../src/case/case.ts';
-import type { TargetFacts } from '../../../src/executor/executor.ts';
+import type { TargetFacts } from '../../../src/executor/facts.ts';
 import { exportCase, exportForms, programOrNull } from '../../../src/export/write.ts';
 import { modelFacts } from './facts.ts';
 

@@ -2,9 +2,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { makeCase, makeStep } from '../../../src/case/case.ts';
-import { encodeCase } from '../../../src/case/encode.ts';
+import { encodeCase } from '../../../src/program/encode.ts';
 import { callModes, isRealMode } from '../../../src/case/limits.ts';
-import { type CallEntry, plainEntry, type ProgramCall } from '../../../src/case/program.ts';
+import { type CallEntry, plainEntry, type ProgramCall } from '../../../src/program/program.ts';
 import {
   codeBase,
   copyGivenRegisters,

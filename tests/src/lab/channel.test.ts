@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { InfrastructureError, KernelFailure, SkippedError } from '../../../src/executor/executor.ts';
+import { InfrastructureError, KernelFailure, SkippedError } from '../../../src/errors.ts';
 import { Channel } from '../../../src/lab/channel.ts';
 import { encodeFrame } from '../../../src/lab/protocol.ts';
 

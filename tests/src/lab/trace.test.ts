@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { makeCase, makeStep } from '../../../src/case/case.ts';
-import { encodeCase } from '../../../src/case/encode.ts';
-import type { Observation } from '../../../src/case/observation.ts';
+import { encodeCase } from '../../../src/program/encode.ts';
+import type { Observation } from '../../../src/program/observation.ts';
 import { eventsByStep, parseTrace, withoutAsides } from '../../../src/lab/trace.ts';
 
 const text = `# tracer: nop

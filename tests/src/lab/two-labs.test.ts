@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { makeCase, makeStep } from '../../../src/case/case.ts';
-import { encodeCase } from '../../../src/case/encode.ts';
-import type { Observation } from '../../../src/case/observation.ts';
-import type { Program } from '../../../src/case/program.ts';
+import { encodeCase } from '../../../src/program/encode.ts';
+import type { Observation } from '../../../src/program/observation.ts';
+import type { Program } from '../../../src/program/program.ts';
 import type { Lab } from '../../../src/lab/lab.ts';
 import { TwoLabs } from '../../../src/lab/two-labs.ts';
 

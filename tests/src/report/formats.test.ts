@@ -3,7 +3,7 @@ import type { KnownFinding } from '../../../src/durable/known.ts';
 import { type ReportFormatName, reportFormats } from '../../../src/report/formats.ts';
 import { escape, html } from '../../../src/report/markup.ts';
 import { type CampaignValue, campaignValue } from '../../../src/report/value.ts';
-import { InfrastructureError, KernelFailure } from '../../../src/executor/executor.ts';
+import { InfrastructureError, KernelFailure } from '../../../src/errors.ts';
 import { temporaryFolder, troubledTarget } from '../campaign/helpers.ts';
 import { startIn } from '../durable/helpers.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { batchesOf } from '../../../src/campaign/batches.ts';
+import { batchesOf } from '../../../src/campaign/stream/batches.ts';
 import { Session } from '../../../src/campaign/session.ts';
 import { parseTarget } from '../../../src/campaign/target.ts';
 import { type Comparison, compareKernels, defaultCompareLimits } from '../../../src/review/compare.ts';

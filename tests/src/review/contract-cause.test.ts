@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { type Case, makeCase, makeStep } from '../../../src/case/case.ts';
-import { encodeCase } from '../../../src/case/encode.ts';
-import { viewOutcome } from '../../../src/campaign/view.ts';
-import { assumedFacts } from '../../../src/commands/assumed-facts.ts';
+import { encodeCase } from '../../../src/program/encode.ts';
+import { viewOutcome } from '../../../src/campaign/text/view.ts';
+import { assumedFacts } from '../../../src/commands/common/assumed-facts.ts';
 import { causeSource, contractCause } from '../../../src/review/contract-cause.ts';
 import { viewDifferences } from '../../../src/review/guest-difference.ts';
 import { predict } from '../../../oracle/model.ts';

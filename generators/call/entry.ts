@@ -1,0 +1,83 @@
+/** Ways to make a call: processor mode, CPL, hypercall page, instruction. */
+import type fc from 'fast-check';
+import type { CallStep } from '../../src/case/case.ts';
+import { modeHasPage } from '../../src/case/checks.ts';
+import { isRealMode } from '../../src/case/limits.ts';
+
+import { choice, integer, just, planOf } from '../plan.ts';
+import { oneofFeatures, type Swarm } from '../swarm.ts';
+
+/** An entry before it knows which hypercall pages there are. */
+export interface EntryPlan {
+  readonly mode: CallStep['mode'];
+  readonly cpl: number;
+  readonly way: 'bare' | 'page' | 'other';
+  /** Which of the pages that the case has enabled, modulo their number. */
+  readonly page: number;
+}
+
+const plainEntry: EntryPlan = { mode: 'long', cpl: 0, way: 'bare', page: 0 };
+const compatEntry: EntryPlan = { ...plainEntry, mode: 'compat' };
+
+/** Draws entries, most of them the plain one. */
+export function entryPlan(swarm: Swarm): fc.Arbitrary<EntryPlan> {
+  const mode = oneofFeatures<CallStep['mode']>(swarm, {
+    'mode.long': just('long'),
+    'mode.compat': just('compat'),
+    'mode.protected32': just('protected32'),
+    'mode.unpaged32': just('unpaged32'),
+    'mode.protected16': just('protected16'),
+    'mode.real': just('real'),
+  });
+  const cpl = oneofFeatures(swarm, {
+    'cpl.0': just(0),
+    'cpl.1': just(1),
+    'cpl.2': just(2),
+    'cpl.3': just(3),
+  });
+  const way = oneofFeatures<EntryPlan['way']>(swarm, {
+    'way.bare': just('bare'),
+    'way.page': just('page'),
+    'way.otherOpcode': just('other'),
+  });
+  const page = integer(0, 7);
+  const other = planOf<EntryPlan>((source) => ({
+    mode: source.draw(mode),
+    cpl: source.draw(cpl),
+    way: source.draw(way),
+    page: source.draw(page),
+  }));
+  const dear = entryPercent(swarm);
+  const left = 100 * (100 - dear);
+  const compat = swarm.compatPercent * (100 - dear);
+  return choice(
+    { weight: left - compat, arbitrary: just(plainEntry) },
+    { weight: compat, arbitrary: just(compatEntry) },
+    { weight: 100 * dear, arbitrary: other },
+  );
+}
+
+/** Where Xen hypercalls are intercepted, no call goes through the ring, so that an entry costs nothing more. */
+function entryPercent({ entryPercent: usual, platform }: Swarm): number {
+  return platform?.xen === true ? Math.max(usual, 50) : usual;
+}
+
+/** Whether a call is to go through a page, if there is one. */
+export function wantsPage({ way, mode }: EntryPlan): boolean {
+  return way === 'page' && modeHasPage(mode);
+}
+
+/** The fields of a call; without a page that was enabled before, a bare instruction. */
+export function buildEntry(
+  plan: EntryPlan,
+  pages: readonly bigint[],
+): Pick<CallStep, 'mode' | 'cpl' | 'page' | 'opcode'> {
+  const { mode, cpl, way, page } = plan;
+  const isThroughPage = pages.length > 0 && wantsPage(plan);
+  return {
+    mode,
+    cpl: isRealMode(mode) ? 0 : cpl,
+    page: isThroughPage ? pages[page % pages.length]! : null,
+    opcode: way === 'other' ? 'other' : 'native',
+  };
+}

@@ -1,0 +1,94 @@
+/** Steps that change the machine: MSRs, APICs, INIT. */
+import type fc from 'fast-check';
+import { HV_X64_MSR_HYPERCALL_ENABLE } from '../../src/abi/hyperv.ts';
+import type { Step } from '../../src/case/case.ts';
+import { apicChanges } from '../../src/case/limits.ts';
+import { arenaStart, ramEnd, romStart } from '../../src/case/memory.ts';
+import { defaultGuestOsId } from '../../src/case/schema.ts';
+import { anyWord, refusedVpIndex, vcpuNumber, vpNumber, vpNumberEdge } from '../integers.ts';
+import { among, choice, evenly, planOf } from '../plan.ts';
+import { oneofFeatures, type Swarm } from '../swarm.ts';
+
+/** A step that is no call; its vCPU is as `vcpuAt` has it. */
+export type ChangePlan = Extract<Step, { do: 'write-msr' | 'set-apic' | 'init' }>;
+
+const pageBytes = 0x1000n;
+/** Pages of the arena behind the input blocks that calls have by default, and the last page of RAM. */
+const pages = Array.from({ length: 4 }, (_, index) => arenaStart + (16n + BigInt(index)) * pageBytes);
+const enabled = [...pages, ramEnd - pageBytes].map((page) => page | HV_X64_MSR_HYPERCALL_ENABLE);
+
+/** Values of HV_X64_MSR_HYPERCALL: pages, the locked bit and other low bits, places where no page can be written. */
+const hypercallValue = choice(
+  { weight: 8, arbitrary: among(...enabled) },
+  { weight: 2, arbitrary: among(...enabled.map((value) => value | 2n), enabled[0]! | 0xffcn) },
+  { weight: 2, arbitrary: among(0n, pages[0]!, pages[0]! | 2n, 0xffen) },
+  {
+    weight: 2,
+    arbitrary: among(ramEnd | 1n, romStart | 1n, (1n << 40n) | 1n, (1n << 52n) | 1n, (1n << 63n) | 1n),
+  },
+);
+
+const vpIndexValue = choice(
+  { weight: 6, arbitrary: toBigInt(evenly(vpNumberEdge, vpNumber)) },
+  { weight: 1, arbitrary: toBigInt(refusedVpIndex) },
+  // KVM looks at 32 bits.
+  { weight: 1, arbitrary: among((1n << 32n) | 3n, (1n << 63n) | 64n) },
+);
+
+const guestOsIdValue = choice(
+  { weight: 4, arbitrary: among(0n, defaultGuestOsId) },
+  { weight: 1, arbitrary: evenly(among(1n, 1n << 32n), anyWord) },
+);
+
+/** A vCPU gets another VP index; its vCPU is modulo those that can. */
+export type MoveVpPlan = Extract<Step, { do: 'write-msr' }>;
+
+const writeMsr = (msr: MoveVpPlan['msr'], value: fc.Arbitrary<bigint>) =>
+  planOf<MoveVpPlan>((source) => ({
+    do: 'write-msr',
+    vcpu: source.draw(vcpuNumber),
+    msr,
+    value: source.draw(value),
+    note: '',
+  }));
+
+/** Draws changes of VP indexes. */
+export const moveVpPlan = writeMsr('vp-index', vpIndexValue);
+
+const setApic = among(...apicChanges);
+
+/** Draws changes. */
+export function changePlan(swarm: Swarm): fc.Arbitrary<ChangePlan> {
+  return oneofFeatures<ChangePlan>(swarm, {
+    'change.guestOsId': writeMsr('guest-os-id', guestOsIdValue),
+    'change.hypercall': writeMsr('hypercall', hypercallValue),
+    'change.vpIndex': moveVpPlan,
+    'change.apic': planOf((source) => ({
+      do: 'set-apic',
+      vcpu: source.draw(vcpuNumber),
+      apic: source.draw(setApic),
+      note: '',
+    })),
+    'change.init': planOf((source) => ({ do: 'init', vcpu: source.draw(vcpuNumber), note: '' })),
+  });
+}
+
+/** Enables a page, for a call that wants to go through one. */
+export const enablePage: ChangePlan = {
+  do: 'write-msr',
+  vcpu: 0,
+  msr: 'hypercall',
+  value: pages[0]! | HV_X64_MSR_HYPERCALL_ENABLE,
+  note: '',
+};
+
+/** The page that a change enables in guest memory; null when it enables none. */
+export function pageOf(step: ChangePlan): bigint | null {
+  if (step.do !== 'write-msr' || step.msr !== 'hypercall') return null;
+  if ((step.value & HV_X64_MSR_HYPERCALL_ENABLE) === 0n || step.value >= ramEnd) return null;
+  return step.value & ~(pageBytes - 1n);
+}
+
+function toBigInt(number: fc.Arbitrary<number>): fc.Arbitrary<bigint> {
+  return planOf((source) => BigInt(source.draw(number)));
+}

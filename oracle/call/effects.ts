@@ -1,0 +1,87 @@
+/** What the answer to a call does to its caller's registers (kvm_hv_hypercall_set_result, kvm_rax_write, semantics.md 1.2). */
+import type { CallExit, RegisterChange } from '../../src/program/observation.ts';
+import { entryFlags, type ProgramCall, registerOffset, vmmResult } from '../../src/program/program.ts';
+import type { Arrival } from './caller.ts';
+import type { Contract } from '../contract.ts';
+import type { Rule } from './rules.ts';
+import { readLong } from '../words.ts';
+
+/** What a caller sees of an answer. */
+export interface Effects {
+  readonly result: bigint | null;
+  readonly exception: number | null;
+  readonly exit: CallExit | null;
+  readonly registers: readonly RegisterChange[];
+}
+
+/** Of a call that is not made. */
+export const notMade: Effects = { result: null, exception: null, exit: 'no-code', registers: [] };
+
+const noRegisters: readonly RegisterChange[] = [];
+const mask64 = 0xffff_ffff_ffff_ffffn;
+const mask32 = 0xffff_ffffn;
+
+/** What the rule's answer does; the model makes the result register of a status. */
+export function effectsOf(
+  rule: Rule,
+  step: ProgramCall,
+  arrival: Arrival,
+  contract: Contract,
+  model: { result(status: number): bigint },
+): Effects {
+  const { answer } = rule;
+  const registers = step.entry === null ? noRegisters : entryChanges(rule, step, arrival, contract);
+  switch (answer.kind) {
+    case 'status':
+      return { result: model.result(answer.status), exception: null, exit: null, registers };
+    case 'fault':
+      return { result: null, exception: answer.vector, exit: null, registers };
+    case 'native':
+      return { result: answer.value & (isLong(step) ? mask64 : mask32), exception: null, exit: null, registers };
+    case 'exit':
+      return { result: BigInt(vmmResult), exception: null, exit: answer.exit, registers };
+  }
+}
+
+/** Registers besides the result register that change, in the order in which an observation has them. */
+function entryChanges(
+  { answer, name }: Rule,
+  step: ProgramCall,
+  { orResult }: Arrival,
+  { nativeOpcode }: Contract,
+): RegisterChange[] {
+  const changes: RegisterChange[] = [];
+  // A Hyper-V result is EDX:EAX outside of 64-bit mode, whether KVM or the VMM made it.
+  const isHyperv = answer.kind === 'status' || (answer.kind === 'exit' && answer.exit === 'hyperv');
+  if (isHyperv && !isLong(step)) note(changes, 'rdx', readLong(step.registers, registerOffset.rdx), 0n);
+  if (orResult !== null) {
+    if (answer.kind === 'fault') note(changes, 'rax', readLong(step.registers, registerOffset.rax), orResult);
+    note(changes, 'rflags', entryFlags, flagsAfterOr(orResult));
+  }
+  if (step.entry?.opcode === 'other' && !name.startsWith('other-opcode')) {
+    const native = wordOf(nativeOpcode);
+    note(changes, 'code', wordOf(nativeOpcode.with(2, nativeOpcode[2] === 0xc1 ? 0xd9 : 0xc1)), native);
+  }
+  return changes;
+}
+
+function note(changes: RegisterChange[], register: string, before: bigint, after: bigint): void {
+  if (before !== after) changes.push({ register, before, after });
+}
+
+function isLong({ entry }: ProgramCall): boolean {
+  return entry === null || entry.mode === 'long';
+}
+
+function wordOf(bytes: readonly number[]): bigint {
+  return bytes.reduceRight((word, byte) => (word << 8n) | BigInt(byte), 0n);
+}
+
+/** Flags of a logical operation on EAX whose result has bit 31 set: CF, OF and ZF 0, SF 1, PF by the low byte. */
+function flagsAfterOr(result: bigint): bigint {
+  const [CF, PF, ZF, SF, OF] = [1n, 4n, 0x40n, 0x80n, 0x800n] as const;
+  let parity = Number(result & 0xffn);
+  for (const shift of [4, 2, 1]) parity ^= parity >> shift;
+  const kept = entryFlags & ~(CF | PF | ZF | SF | OF);
+  return kept | SF | ((parity & 1) === 0 ? PF : 0n);
+}

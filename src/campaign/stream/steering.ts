@@ -1,0 +1,71 @@
+/**
+ * Steering: which swarm a batch draws from. One batch in four takes, of a few swarms that its seed offers, the one whose
+ * first cases hit most pairs of rule and circumstance that the batches before it in its epoch have not hit. The others
+ * take the first one: what is rare is slow as well, and most calls belong to the middle of the space. All of it follows
+ * from seed and batch number, by the model of one fixed KVM: every target sees the same stream, and a campaign that goes
+ * on at a batch looks back no further than the start of an epoch.
+ */
+import { drawBatch } from '../../../generators/batch.ts';
+import { predict } from '../../../oracle/model.ts';
+import type { Outcome } from '../../../oracle/outcome.ts';
+import type { Case } from '../../case/case.ts';
+import { encodeCase } from '../../program/encode.ts';
+import type { Program } from '../../program/program.ts';
+import type { TargetFacts } from '../../executor/facts.ts';
+import { Coverage } from '../coverage.ts';
+
+const epochBatches = 32;
+/** Of so many batches, one is steered. */
+const steeredOf = 4;
+const variants = 3;
+/** Cases by which a swarm is judged. */
+const sampleCases = 6;
+
+const assumed: TargetFacts = {
+  target: 'model',
+  kernelRelease: 'model',
+  cpu: 'model',
+  kvmMaxVcpus: 4096,
+  irqchips: [],
+  xen: true,
+  kvmOptions: '',
+};
+
+/** The epoch that was looked at last. */
+let current: { seed: string; epoch: number; choices: number[]; coverage: Coverage } | null = null;
+
+/** The variant of a batch's swarm. */
+export function variantOf(seed: string, batch: number): number {
+  const epoch = Math.floor(batch / epochBatches);
+  if (current?.seed !== seed || current.epoch !== epoch) {
+    current = { seed, epoch, choices: [], coverage: new Coverage() };
+  }
+  const { choices, coverage } = current;
+  while (choices.length <= batch % epochBatches)
+    choices.push(choose(seed, epoch * epochBatches + choices.length, coverage));
+  return choices[batch % epochBatches]!;
+}
+
+function choose(seed: string, batch: number, coverage: Coverage): number {
+  const offered = batch % steeredOf === steeredOf - 1 ? variants : 1;
+  const samples = Array.from({ length: offered }, (_, variant) =>
+    predictedOf(drawBatch(seed, batch, sampleCases, variant).cases),
+  );
+  const news = offered === 1 ? [0] : samples.map((sample) => addAll(coverage.clone(), sample));
+  const best = news.indexOf(Math.max(...news));
+  addAll(coverage, samples[best]!);
+  return best;
+}
+
+type Predicted = readonly [Program, Outcome];
+
+function predictedOf(cases: readonly Case[]): Predicted[] {
+  return cases.map((value) => {
+    const program = encodeCase(value);
+    return [program, predict(program, assumed)];
+  });
+}
+
+function addAll(coverage: Coverage, sample: readonly Predicted[]): number {
+  return sample.reduce((total, [program, outcome]) => total + coverage.add(program, outcome), 0);
+}

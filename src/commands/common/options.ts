@@ -1,0 +1,114 @@
+/** The options that mean the same for every verb, as commander reads them and as checked values. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type ContractName, contractNames } from '../../campaign/judgement.ts';
+import { parseTarget, type Target, withJobs } from '../../campaign/target.ts';
+import { UsageError } from '../../errors.ts';
+import { parseKvmOptions } from '../../lab/kernel/kvm-options.ts';
+
+export const defaultKernel = 'debian:6.12';
+
+/** What commander gives for the options that choose a target. */
+export interface RawTargetOptions {
+  readonly target: string;
+  readonly kernel: string;
+  readonly kvmModules?: string;
+  readonly kvmOptions?: string;
+  readonly contract: string;
+  readonly install: boolean;
+  /** Of the verbs that have `--jobs`. */
+  readonly jobs?: number;
+}
+
+export function addTargetOptions(command: Command): Command {
+  return command
+    .option('--target <WHERE>', 'lab, host, model or model:MUTANT; host is the KVM of this very computer', 'lab')
+    .option(
+      '--kernel <SPEC>',
+      'kernel of the lab: debian:6.12, debian:6.1, a bzImage, a kernel build folder',
+      defaultKernel,
+    )
+    .option('--kvm-modules <DIR>', 'take kvm.ko, kvm-amd.ko and kvm-intel.ko from there')
+    .option('--kvm-options <TEXT>', 'parameters of kvm.ko and kvm-amd.ko, like "halt_poll_ns=0 npt=0"')
+    .addOption(new Option('--contract <NAME>', 'whose word the model speaks for: kvm or tlfs').default('kvm'))
+    .option('--no-install', 'install nothing; say what is missing');
+}
+
+/** Each job is a lab with a CPU and up to 1 GiB of memory of its own. */
+const jobsMax = 64;
+
+export function addJobsOption(command: Command): Command {
+  return command.option('--jobs <N>', 'so many labs side by side, one report', parseJobs, 1);
+}
+
+function parseJobs(text: string): number {
+  const jobs = parsePositive(text);
+  if (jobs > jobsMax) throw new InvalidArgumentError(`there are 1 to ${jobsMax}.`);
+  return jobs;
+}
+
+/**
+ * The target that the options name; opens nothing.
+ *
+ * @throws UsageError
+ */
+export function targetOf(options: RawTargetOptions, say: (line: string) => void): Target {
+  const { target, kernel, kvmModules, kvmOptions, jobs = 1 } = options;
+  if (jobs > 1 && target === 'host') throw new UsageError('--jobs goes with --target lab and model; there is one host');
+  if (kvmModules !== undefined && target !== 'lab') throw new UsageError('--kvm-modules goes with --target lab only');
+  if (kvmOptions !== undefined && target !== 'lab') throw new UsageError('--kvm-options goes with --target lab only');
+  const contract = contractOf(options.contract);
+  const install = options.install ? 'auto' : 'refuse';
+  const parameters = kvmOptions === undefined ? null : formatKvmOptions(kvmOptions);
+  const modules = { kvmModules: kvmModules ?? null, kvmOptions: parameters };
+  const parsed = withJobs(parseTarget({ target, kernel, say, ...modules, install }), jobs);
+  return contract === 'kvm' ? parsed : withReplayArguments(parsed, ['--contract', contract]);
+}
+
+/**
+ * The parameters with one space between them; which module has them shows when the lab is built.
+ *
+ * @throws UsageError
+ */
+export function formatKvmOptions(text: string): string {
+  return parseKvmOptions(text)
+    .map((option) => option.text)
+    .join(' ');
+}
+
+/** @throws UsageError */
+export function contractOf(text: string): ContractName {
+  const contract = contractNames.find((name) => name === text);
+  if (contract === undefined) throw new UsageError(`--contract ${text}: there are ${contractNames.join(' and ')}`);
+  return contract;
+}
+
+function withReplayArguments(target: Target, more: readonly string[]): Target {
+  return { ...target, replayArguments: [...target.replayArguments, ...more] };
+}
+
+const secondsOfUnit = { s: 1, m: 60, h: 3600, d: 86_400 } as const;
+
+/** `90`, `90s`, `1.5m`, `2h`, `3d` in seconds. */
+export function parseDuration(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)([smhd]?)$/.exec(text);
+  const seconds =
+    match === null ? 0 : Number(match[1]) * secondsOfUnit[(match[2] || 's') as keyof typeof secondsOfUnit];
+  if (seconds <= 0) throw new InvalidArgumentError('a time is like 60s, 5m, 2h or 3d.');
+  return seconds;
+}
+
+export function parsePositive(text: string): number {
+  const value = parseCount(text);
+  if (value === 0) throw new InvalidArgumentError('it must be at least 1.');
+  return value;
+}
+
+export function parseCount(text: string): number {
+  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError('it is a whole number.');
+  return Number(text);
+}
+
+export function parseSeed(text: string): string {
+  if (text.trim() === '') throw new InvalidArgumentError('a seed is a text that is not empty.');
+  return text;
+}

@@ -1,0 +1,16 @@
+/** What the model must know about the KVM under test, read from it. */
+export interface TargetFacts {
+  /** `lab`, `host` or `model`. */
+  readonly target: string;
+  /** `uname -r` of the kernel whose KVM runs the programs. */
+  readonly kernelRelease: string;
+  /** CPU vendor string of CPUID leaf 0. */
+  readonly cpu: string;
+  /** KVM_CAP_MAX_VCPUS: KVM_MAX_VCPUS of the kernel's configuration; VP indexes are below it. */
+  readonly kvmMaxVcpus: number;
+  readonly irqchips: readonly string[];
+  /** Whether Xen hypercalls can be intercepted (KVM_CAP_XEN_HVM with KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL). */
+  readonly xen: boolean;
+  /** Parameters that KVM's modules were asked to have, as the kernel has them now: `halt_poll_ns=0 npt=N`. */
+  readonly kvmOptions: string;
+}

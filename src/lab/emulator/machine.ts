@@ -1,0 +1,267 @@
+/** One QEMU process: its private folder, its console, the channel to the agent, its state, and its end. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createWriteStream, readdirSync, readFileSync, rmSync, type WriteStream } from 'node:fs';
+import { copyFile, mkdtemp, rename, rm, symlink } from 'node:fs/promises';
+import { createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { InfrastructureError } from '../../errors.ts';
+import { atExit } from '../../system/at-exit.ts';
+import { ConsoleWatch, type ConsoleListener } from '../console/console-watch.ts';
+import { withFileErrors } from '../../system/file-errors.ts';
+import { devicesFile, loadDevices, saveDevices } from './migration.ts';
+import { qemuArguments } from './qemu.ts';
+import { Qmp } from './qmp.ts';
+import { findProgram } from '../../system/tools.ts';
+
+/** A unix socket's path has 108 bytes, the last of them 0 (unix(7)). */
+const socketPathMax = 107;
+/** A console that runs wild must not fill the disk. */
+const consoleBytesMax = 16 * 1024 * 1024;
+
+export interface MachineOptions {
+  readonly qemu: string;
+  readonly bzImage: string;
+  readonly accel: 'tcg' | 'kvm';
+  readonly cpus: 1 | 2;
+  readonly origin: Origin;
+  readonly listener: MachineListener;
+}
+
+/** What the computer starts from: a boot, which may keep its memory in a file, or the state of one that booted. */
+export type Origin =
+  | {
+      readonly kind: 'boot';
+      /** Writes the initramfs to this path. */
+      readonly writeInitramfs: (path: string) => Promise<void>;
+      readonly memory: string | null;
+    }
+  | { readonly kind: 'state'; readonly files: StateFiles };
+
+/** Where the parts of a saved state are. */
+export interface StateFiles {
+  /** The memory: a sparse file. */
+  readonly memory: string;
+  /** Everything else of the computer. */
+  readonly devices: string;
+  /** What the console had printed. */
+  readonly console: string;
+}
+
+export interface MachineListener extends ConsoleListener {
+  /** Bytes from the agent. */
+  received(bytes: Buffer): void;
+  /** QEMU has ended; text of its own complaint, or "". */
+  ended(complaint: string): void;
+}
+
+export class Machine implements AsyncDisposable {
+  readonly console: ConsoleWatch;
+  /** When QEMU was started, on `performance.now()`'s clock. */
+  readonly startedAt: number;
+  readonly #folder: string;
+  readonly #process: ChildProcess;
+  readonly #servers: readonly Server[];
+  readonly #log: WriteStream;
+  readonly #forget: () => void;
+  readonly #gone: Promise<void>;
+  readonly #control: Promise<Qmp>;
+  #agent: Socket | null = null;
+  #logBytes = 0;
+  #stderr = '';
+
+  /**
+   * Starts QEMU.
+   *
+   * @throws InfrastructureError when the temporary folder cannot be used or QEMU cannot be started.
+   */
+  static async start(options: MachineOptions): Promise<Machine> {
+    const folder = await withFileErrors(tmpdir(), () => mkdtemp(join(tmpdir(), 'hvipi-lab-')));
+    const servers: Server[] = [];
+    try {
+      if (options.origin.kind === 'boot') await options.origin.writeInitramfs(join(folder, 'initrd'));
+      for (const name of ['agent.sock', 'control.sock']) servers.push(await listen(join(folder, name)));
+      const [agentServer, controlServer] = servers;
+      return new Machine(options, folder, agentServer!, controlServer!);
+    } catch (error) {
+      for (const server of servers) server.close();
+      await rm(folder, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  private constructor(options: MachineOptions, folder: string, agentServer: Server, controlServer: Server) {
+    this.#folder = folder;
+    this.#servers = [agentServer, controlServer];
+    this.console = new ConsoleWatch(options.listener);
+    this.#log = createWriteStream(this.logPath);
+    this.#log.on('error', () => undefined);
+    agentServer.on('connection', (socket) => {
+      this.#agent = socket;
+      socket.on('data', (bytes) => options.listener.received(bytes)).on('error', () => undefined);
+    });
+    this.#control = new Promise((resolve) => controlServer.once('connection', (socket) => resolve(new Qmp(socket))));
+    const { origin } = options;
+    if (origin.kind === 'state') {
+      this.#onConsole(readFileSync(origin.files.console, 'latin1'));
+      this.console.finish();
+    }
+    this.startedAt = performance.now();
+    this.#process = spawnQemu(options, folder);
+    this.#forget = atExit(() => {
+      this.#process.kill('SIGKILL');
+      rmSync(folder, { recursive: true, force: true });
+    });
+    this.#process.stdout!.setEncoding('latin1').on('data', (text: string) => this.#onConsole(text));
+    this.#process.stderr!.setEncoding('utf8').on('data', (text: string) => {
+      this.#stderr = (this.#stderr + text).slice(-4000);
+    });
+    this.#gone = new Promise((resolve) => {
+      const end = (error?: Error): void => {
+        this.console.finish();
+        const { signalCode } = this.#process;
+        const how = signalCode === null ? '' : `killed by ${signalCode}`;
+        options.listener.ended(error?.message ?? (lastLine(this.#stderr) || how));
+        resolve();
+      };
+      this.#process.once('error', end).once('close', () => end());
+    });
+  }
+
+  /** Everything that the console printed. */
+  get logPath(): string {
+    return join(this.#folder, 'console.log');
+  }
+
+  /** Sends bytes to the agent, which reads them when it can. */
+  send(bytes: Buffer): void {
+    this.#agent?.write(bytes);
+  }
+
+  /** Milliseconds that QEMU's threads, taken together, have waited for a CPU; 0 where the kernel does not say. */
+  starvedMs(): number {
+    return schedulerMs(this.#process.pid, 1);
+  }
+
+  /** Milliseconds that QEMU's threads, taken together, have had a CPU; 0 where the kernel does not say. */
+  cpuMs(): number {
+    return schedulerMs(this.#process.pid, 0);
+  }
+
+  /** The kernel answers an NMI with a panic that prints where it was (`unknown_nmi_panic`). */
+  sendNmi(): void {
+    void this.#control.then((qmp) => qmp.execute('inject-nmi')).catch(() => undefined);
+  }
+
+  /**
+   * Saves everything but the memory, which is in its file already; the computer stands still from then on.
+   *
+   * @throws InfrastructureError when QEMU cannot.
+   */
+  async save({ devices, console }: StateFiles): Promise<void> {
+    await saveDevices(await this.#control);
+    await this.#gone;
+    await copyFile(join(this.#folder, devicesFile), devices);
+    await copyFile(this.logPath, console);
+  }
+
+  /**
+   * Loads a saved state and lets the computer go on; for a machine that was started from one.
+   *
+   * @throws InfrastructureError when QEMU cannot.
+   */
+  async load({ devices }: StateFiles): Promise<void> {
+    await symlink(devices, join(this.#folder, devicesFile));
+    const qmp = await Promise.race([this.#control, this.#gone]);
+    if (qmp === undefined) throw new InfrastructureError(`QEMU ended: ${lastLine(this.#stderr)}`);
+    await loadDevices(qmp);
+  }
+
+  /** The initramfs is no longer needed on disk once the kernel runs. */
+  async dropInitramfs(): Promise<void> {
+    await rm(join(this.#folder, 'initrd'), { force: true });
+  }
+
+  /** Saves the console's log outside of the folder that goes away, and returns its path. */
+  async keepLog(): Promise<string> {
+    await new Promise((resolve) => this.#log.write('', resolve));
+    const kept = `${this.#folder}.console.log`;
+    await rename(this.logPath, kept).catch(() => undefined);
+    return kept;
+  }
+
+  /** Kills QEMU and removes its folder. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#process.kill('SIGKILL');
+    await this.#gone;
+    this.#agent?.destroy();
+    for (const server of this.#servers) server.close();
+    this.#log.destroy();
+    await rm(this.#folder, { recursive: true, force: true });
+    this.#forget();
+  }
+
+  #onConsole(text: string): void {
+    this.#logBytes += text.length;
+    if (this.#logBytes <= consoleBytesMax) this.#log.write(text, 'latin1');
+    this.console.feed(text);
+  }
+}
+
+function spawnQemu(options: MachineOptions, folder: string): ChildProcess {
+  const { bzImage, accel, cpus, origin } = options;
+  const path = origin.kind === 'boot' ? origin.memory : origin.files.memory;
+  const args = qemuArguments({
+    bzImage,
+    initrd: origin.kind === 'boot' ? join(folder, 'initrd') : null,
+    memory: path === null ? null : { path, isWritten: origin.kind === 'boot' },
+    sockets: { agent: join(folder, 'agent.sock'), control: join(folder, 'control.sock') },
+    accel,
+    cpus,
+  });
+  const [command, ...first] = dyingWithUs(options.qemu);
+  // Detached: Ctrl-C in the terminal goes to us alone, and we end QEMU when we are through with it.
+  return spawn(command, [...first, ...args], { stdio: ['ignore', 'pipe', 'pipe'], detached: true, cwd: folder });
+}
+
+/**
+ * The beginning of a command line that runs a program which the kernel kills with us, even when we get no chance to:
+ * setpriv is in util-linux, which every Debian has.
+ */
+export function dyingWithUs(program: string): [string, ...string[]] {
+  const setpriv = findProgram('setpriv');
+  return setpriv === null ? [program] : [setpriv, '--pdeathsig', 'KILL', program];
+}
+
+async function listen(path: string): Promise<Server> {
+  if (Buffer.byteLength(path) > socketPathMax) {
+    throw new InfrastructureError(`${path}: too long for a socket; set TMPDIR to a shorter folder`);
+  }
+  const server = createServer();
+  await withFileErrors(path, () => {
+    return new Promise<void>((resolve, reject) => {
+      server.once('error', reject).listen(path, () => resolve());
+    });
+  });
+  return server;
+}
+
+/**
+ * Sum over a process's threads of a field of their schedstat: 0 time on a CPU, 1 time of waiting for one, in nanoseconds
+ * (Documentation/scheduler/sched-stats.rst).
+ */
+function schedulerMs(pid: number | undefined, field: 0 | 1): number {
+  try {
+    const tasks = `/proc/${pid}/task`;
+    const times = readdirSync(tasks).map(
+      (task) => readFileSync(`${tasks}/${task}/schedstat`, 'utf8').split(' ')[field],
+    );
+    return times.reduce((sum, time) => sum + Number(time), 0) / 1e6;
+  } catch {
+    return 0;
+  }
+}
+
+function lastLine(text: string): string {
+  return text.trim().split('\n').at(-1)!.trim();
+}

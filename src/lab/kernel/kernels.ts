@@ -1,0 +1,80 @@
+/** From what `--kernel` says to a kernel that can be booted. */
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { InfrastructureError } from '../../errors.ts';
+import { cachedKernels, debianSpecs, type DebianSpec, refreshDebianKernel } from './debian-kernel.ts';
+import { UsageError } from '../../errors.ts';
+import type { InstallOptions } from '../install.ts';
+
+export interface Kernel {
+  /** As it was asked for. */
+  readonly spec: string;
+  readonly bzImage: string;
+  /** Where its modules are; null when all that is needed must be built in. */
+  readonly moduleDir: string | null;
+  /** `uname -r`, from the image; null when the image does not tell. */
+  readonly release: string | null;
+}
+
+export const kernelSpecHelp = `${debianSpecs.join(', ')}, a bzImage, or a kernel build folder`;
+
+/**
+ * Finds the kernel of a spec. A Debian kernel comes from the cache when there is one, so that a start needs no network.
+ *
+ * @throws UsageError for a spec that names nothing, InfrastructureError when a Debian kernel cannot be had.
+ */
+export async function resolveKernel(spec: string, { install, say, signal }: InstallOptions): Promise<Kernel> {
+  if (isDebianSpec(spec)) {
+    const [cached] = cachedKernels(spec);
+    if (cached !== undefined) return { ...cached, spec };
+    if (install === 'refuse') {
+      throw new InfrastructureError(
+        `${spec} is not in the cache, and installing is switched off; run: hvipi lab install`,
+      );
+    }
+    return { ...(await refreshDebianKernel(spec, { say, signal })), spec };
+  }
+  if (!existsSync(spec)) {
+    throw new UsageError(`--kernel ${spec}: neither a known kernel nor a path; accepted are ${kernelSpecHelp}`);
+  }
+  return statSync(spec).isDirectory() ? buildFolderKernel(spec) : imageKernel(spec, resolve(spec));
+}
+
+function buildFolderKernel(spec: string): Kernel {
+  const bzImage = resolve(spec, 'arch/x86/boot/bzImage');
+  if (!existsSync(bzImage)) {
+    throw new UsageError(`--kernel ${spec}: no arch/x86/boot/bzImage in this folder; accepted are ${kernelSpecHelp}`);
+  }
+  return imageKernel(spec, bzImage);
+}
+
+/** A bzImage in a file of its own, in a build folder, or beside `lib/modules` as distributions lay it out. */
+function imageKernel(spec: string, bzImage: string): Kernel {
+  const release = releaseOfImage(bzImage);
+  if (release === null) {
+    throw new UsageError(`--kernel ${spec}: ${bzImage} is not a bzImage; accepted are ${kernelSpecHelp}`);
+  }
+  const places = [
+    ...(release === '' ? [] : [join(dirname(bzImage), '../lib/modules', release)]),
+    ...(bzImage.endsWith('/arch/x86/boot/bzImage') ? [join(dirname(bzImage), '../../..')] : []),
+  ];
+  const moduleDir = places.find((place) => existsSync(join(place, 'modules.order'))) ?? null;
+  return { spec, bzImage, moduleDir, release: release === '' ? null : release };
+}
+
+/**
+ * The release that an image names: "" when it names none, null when it is no bzImage
+ * (Linux, Documentation/arch/x86/boot.rst: magic at 0x202, offset of the version text at 0x20e).
+ */
+export function releaseOfImage(path: string): string | null {
+  const bytes = readFileSync(path);
+  if (bytes.length < 0x210 || bytes.toString('latin1', 0x202, 0x206) !== 'HdrS') return null;
+  const offset = bytes.readUInt16LE(0x20e);
+  if (offset === 0) return '';
+  const text = bytes.toString('latin1', offset + 0x200, offset + 0x200 + 128);
+  return text.split(/[ \0]/)[0]!;
+}
+
+function isDebianSpec(spec: string): spec is DebianSpec {
+  return (debianSpecs as readonly string[]).includes(spec);
+}

@@ -1,0 +1,122 @@
+/** Which kernel modules the lab loads, from where and in which order. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { execa } from 'execa';
+import { InfrastructureError } from '../../errors.ts';
+import { UsageError } from '../../errors.ts';
+
+/**
+ * What the lab needs, by module name: for its channel, and the KVM under test. What is not found as a module is taken to
+ * be built in.
+ */
+const channelModules = ['virtio_pci', 'virtio_console'] as const;
+const kvmModules = ['kvm_amd', 'kvm_intel'] as const;
+
+export interface Module {
+  /** Module name, with underscores. */
+  readonly name: string;
+  /** File name in the lab, always uncompressed: `kvm-amd.ko`. */
+  readonly file: string;
+  readonly bytes: Buffer;
+}
+
+/** Modules in load order. */
+export interface LabModules {
+  /** Those without which the agent cannot be reached. */
+  readonly channel: readonly Module[];
+  /** The others: those of the KVM under test and what they need. */
+  readonly kvm: readonly Module[];
+}
+
+/**
+ * The modules that the lab needs.
+ *
+ * @param folder where the kernel's modules are (`lib/modules/RELEASE`, a build folder, or a folder of .ko files).
+ * @param givenFolder folder whose kvm*.ko go before the kernel's own, or null.
+ * @throws UsageError when that has no kvm.ko.
+ */
+export async function collectModules(
+  folder: string | null,
+  givenFolder: string | null,
+  busybox: string,
+): Promise<LabModules> {
+  const given = givenFolder === null ? new Map<string, string>() : indexKvmModules(givenFolder);
+  const own = folder === null ? new Map<string, string>() : indexModules(folder);
+  // Of the given folder only kvm*.ko go before the kernel's own; what else it has fills gaps.
+  const files = new Map([...given, ...own, ...[...given].filter(([name]) => name.startsWith('kvm'))]);
+  const ordered = new Map<string, Module>();
+  const visit = async (name: string): Promise<void> => {
+    const path = files.get(name);
+    if (path === undefined || ordered.has(name)) return;
+    const bytes = await readModule(path, busybox);
+    for (const needed of dependsOf(bytes)) await visit(needed);
+    ordered.set(name, { name, file: plainName(path), bytes });
+  };
+  for (const name of channelModules) await visit(name);
+  const channelCount = ordered.size;
+  for (const name of kvmModules) await visit(name);
+  const modules = [...ordered.values()];
+  return { channel: modules.slice(0, channelCount), kvm: modules.slice(channelCount) };
+}
+
+/** Module names that a module needs, from the `depends=` of its .modinfo section. */
+export function dependsOf(bytes: Buffer): string[] {
+  const mark = Buffer.from('\0depends=');
+  const start = bytes.indexOf(mark);
+  if (start < 0) return [];
+  const end = bytes.indexOf(0, start + mark.length);
+  const text = bytes.subarray(start + mark.length, end).toString('latin1');
+  return text
+    .split(',')
+    .filter((name) => name !== '')
+    .map(moduleName);
+}
+
+/** Module name to path. A build folder is too large to search, so it is asked for its list. */
+function indexModules(folder: string): Map<string, string> {
+  const list = join(folder, 'modules.order');
+  if (!existsSync(list)) return indexFiles(folder);
+  const lines = readFileSync(list, 'utf8').split('\n').filter(Boolean);
+  const paths = lines.map((line) => findCompressed(join(folder, line.replace(/\.o$/, '.ko'))));
+  return new Map(paths.filter((path) => path !== null).map((path) => [moduleName(path), path]));
+}
+
+function indexKvmModules(folder: string): Map<string, string> {
+  const places = [folder, join(folder, 'arch/x86/kvm'), join(folder, 'kernel/arch/x86/kvm')];
+  const place = places.find((candidate) => findCompressed(join(candidate, 'kvm.ko')) !== null);
+  if (place === undefined) {
+    throw new UsageError(`--kvm-modules ${folder}: no kvm.ko in this folder nor in its arch/x86/kvm`);
+  }
+  return indexFiles(place);
+}
+
+function indexFiles(folder: string): Map<string, string> {
+  const names = readdirSync(folder).filter((name) => moduleFile.test(name));
+  return new Map(names.map((name) => [moduleName(name), join(folder, name)]));
+}
+
+const moduleFile = /\.ko(?:\.(?:xz|gz|zst))?$/;
+
+function findCompressed(path: string): string | null {
+  return ['', '.xz', '.gz', '.zst'].map((suffix) => path + suffix).find((candidate) => existsSync(candidate)) ?? null;
+}
+
+/** Decompressed here, because that takes long in an emulated computer. */
+async function readModule(path: string, busybox: string): Promise<Buffer> {
+  if (path.endsWith('.gz')) return gunzipSync(readFileSync(path));
+  if (path.endsWith('.zst')) {
+    throw new InfrastructureError(`${path}: modules compressed with zstd are not supported; decompress it with unzstd`);
+  }
+  if (!path.endsWith('.xz')) return readFileSync(path);
+  const { stdout } = await execa(busybox, ['xzcat', path], { encoding: 'buffer' });
+  return Buffer.from(stdout);
+}
+
+function plainName(path: string): string {
+  return basename(path).replace(/\.(?:xz|gz|zst)$/, '');
+}
+
+function moduleName(path: string): string {
+  return plainName(path).replace(/\.ko$/, '').replaceAll('-', '_');
+}

@@ -1,0 +1,88 @@
+/** Debian's package tools: the one place that runs apt. */
+import { execa } from 'execa';
+import { InfrastructureError } from '../errors.ts';
+import { findProgram } from './tools.ts';
+
+/** Tells the user what is being done, one line each. */
+export type Say = (line: string) => void;
+
+const environment = { LC_ALL: 'C', DEBIAN_FRONTEND: 'noninteractive' };
+/** Seconds to wait for another apt that runs. */
+const options = ['-o', 'DPkg::Lock::Timeout=120', '-o', 'APT::Sandbox::User=root'];
+
+export function hasApt(): boolean {
+  return findProgram('apt-get') !== null;
+}
+
+export function isRoot(): boolean {
+  return process.getuid?.() === 0;
+}
+
+/**
+ * Runs apt-get.
+ *
+ * @throws InfrastructureError with apt's own last error line.
+ */
+export async function aptGet(
+  args: readonly string[],
+  { cwd, signal }: { cwd?: string; signal?: AbortSignal | undefined } = {},
+): Promise<void> {
+  await runTool('apt-get', [...options, ...args], { ...(cwd === undefined ? {} : { cwd }), signal });
+}
+
+/**
+ * Updates the package lists; returns apt's complaint when it could not get all of them. What is needed may be there
+ * all the same, so it is for the caller to say what came of it.
+ */
+export async function updateLists(
+  say: Say,
+  { args = [], signal }: { args?: readonly string[]; signal?: AbortSignal | undefined },
+): Promise<InfrastructureError | null> {
+  say('updating the package lists');
+  try {
+    // Without it, apt only warns when it cannot reach anything.
+    await aptGet([...args, '-o', 'APT::Update::Error-Mode=any', 'update'], { signal });
+    return null;
+  } catch (error) {
+    if (!(error instanceof InfrastructureError) || signal?.aborted) throw error;
+    return error;
+  }
+}
+
+/** Names of the packages that apt knows and that begin with `prefix`. */
+export async function packageNames(prefix: string, args: readonly string[] = []): Promise<string[]> {
+  return (await runTool('apt-cache', [...args, 'pkgnames', prefix])).split('\n').filter(Boolean);
+}
+
+/** The version that apt would install, or null when it has none. */
+export async function candidateVersion(name: string, args: readonly string[] = []): Promise<string | null> {
+  const version = /^ +Candidate: (.*)$/m.exec(await runTool('apt-cache', [...args, 'policy', name]))?.[1];
+  return version === undefined || version === '(none)' ? null : version;
+}
+
+/**
+ * Runs a tool and returns its stdout.
+ *
+ * @throws InfrastructureError in one line: the command and the tool's own last error line.
+ */
+export async function runTool(
+  tool: string,
+  args: readonly string[],
+  { cwd, signal }: { cwd?: string; signal?: AbortSignal | undefined } = {},
+): Promise<string> {
+  const result = await execa(tool, args, {
+    encoding: 'utf8',
+    env: environment,
+    stdin: 'ignore',
+    reject: false,
+    ...(cwd === undefined ? {} : { cwd }),
+    ...(signal === undefined ? {} : { cancelSignal: signal }),
+  });
+  if (!result.failed) return result.stdout;
+  const lines = result.stderr.split('\n').map((line) => line.trim());
+  // The last one is often a summary without the reason.
+  const isReason = (line: string): boolean => line.startsWith('E:') && !line.startsWith('E: Some index files');
+  const said = lines.findLast(isReason) ?? lines.findLast(Boolean) ?? result.shortMessage;
+  const verb = args.find((arg) => /^[a-z]+$/.test(arg)) ?? '';
+  throw new InfrastructureError(`${tool} ${verb} failed: ${said}`);
+}

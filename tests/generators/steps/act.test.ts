@@ -1,0 +1,26 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type ActPlan, actPlan } from '../../../generators/steps/act.ts';
+import { usualSwarm } from '../../../generators/swarm.ts';
+import { makeCase } from '../../../src/case/case.ts';
+import { isWellFormed } from '../../../src/case/checks.ts';
+import { actKinds, registerWays, waitPoints } from '../../../src/case/limits.ts';
+import { itDrawsLawfully } from '../laws.ts';
+
+const eight = Array.from({ length: 8 }, () => ({}));
+
+describe('actPlan', () => {
+  itDrawsLawfully<ActPlan>({
+    arbitrary: actPlan(usualSwarm),
+    expectValid: (plan) => expect(isWellFormed(makeCase(eight, [plan]))).toBe(true),
+    keyOf: (plan) => JSON.stringify(plan),
+  });
+
+  it('should draw every act, every way and every point', () => {
+    const plans = fc.sample(actPlan(usualSwarm), { seed: 42, numRuns: 1000 });
+    expect(new Set(plans.map(({ act }) => act))).toEqual(new Set(actKinds));
+    expect(new Set(plans.map(({ by }) => by))).toEqual(new Set(registerWays));
+    expect(new Set(plans.map(({ at }) => at))).toEqual(new Set(waitPoints));
+    expect(plans.some(({ act, by, open }) => act === 'set-tpr' && by === 'apic' && !open)).toBe(true);
+  });
+});

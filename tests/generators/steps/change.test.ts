@@ -1,0 +1,83 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type ChangePlan, changePlan, pageOf } from '../../../generators/steps/change.ts';
+import { type Feature, featureWeights, usualSwarm } from '../../../generators/swarm.ts';
+import { makeCase, makeStep } from '../../../src/case/case.ts';
+import { isAllowedPage, isWellFormed } from '../../../src/case/checks.ts';
+import { itDrawsLawfully } from '../laws.ts';
+
+const eight = Array.from({ length: 8 }, () => ({}));
+const textOf = (plan: ChangePlan) =>
+  JSON.stringify(plan, (_, value: unknown) => (typeof value === 'bigint' ? value.toString(16) : value));
+
+/** Changes of one kind. */
+function only(feature: Feature): ChangePlan[] {
+  const names = Object.keys(featureWeights).filter((name) => name.startsWith('change.'));
+  const off = Object.fromEntries(names.map((name) => [name, 0]));
+  const swarm = { ...usualSwarm, weights: { ...featureWeights, ...off, [feature]: 1 } };
+  return fc.sample(changePlan(swarm), { seed: 42, numRuns: 400 });
+}
+
+/** Values of an MSR that are drawn. */
+function valuesOf(feature: Feature): bigint[] {
+  return only(feature).map((plan) => (plan.do === 'write-msr' ? plan.value : -1n));
+}
+
+describe('changePlan', () => {
+  itDrawsLawfully<ChangePlan>({
+    arbitrary: changePlan(usualSwarm),
+    expectValid: (plan) => expect(isWellFormed(makeCase(eight, [plan]))).toBe(true),
+    keyOf: textOf,
+  });
+
+  it('should keep to the kind that is on', () => {
+    const kinds = (feature: Feature) =>
+      [...new Set(only(feature).map((plan) => (plan.do === 'write-msr' ? plan.msr : plan.do)))].join();
+    expect(kinds('change.guestOsId')).toBe('guest-os-id');
+    expect(kinds('change.hypercall')).toBe('hypercall');
+    expect(kinds('change.vpIndex')).toBe('vp-index');
+    expect(kinds('change.apic')).toBe('set-apic');
+    expect(kinds('change.init')).toBe('init');
+  });
+
+  it('should change every vCPU', () => {
+    expect(new Set(only('change.apic').map(({ vcpu }) => vcpu))).toEqual(new Set([0, 1, 2, 3, 4, 5, 6, 7]));
+  });
+
+  it.each<[string, Feature, (value: bigint) => boolean, number]>([
+    ['GUEST_OS_ID 0', 'change.guestOsId', (value) => value === 0n, 80],
+    ['the usual GUEST_OS_ID', 'change.guestOsId', (value) => value === 0x8100_0000_0000_0000n, 80],
+    ['a GUEST_OS_ID with an empty lower half', 'change.guestOsId', (value) => value === 1n << 32n, 5],
+    ['an enabled page', 'change.hypercall', (value) => (value & 1n) === 1n && value < 0x100000n, 200],
+    ['the last page of RAM', 'change.hypercall', (value) => value >> 12n === 0xffn && (value & 1n) === 1n, 30],
+    ['a locked page', 'change.hypercall', (value) => (value & 3n) === 3n, 30],
+    ['a page that is not enabled', 'change.hypercall', (value) => (value & 1n) === 0n, 30],
+    ['a page in a hole', 'change.hypercall', (value) => value === 0x100001n, 3],
+    ['a page in the read-only slot', 'change.hypercall', (value) => value === 0x200001n, 3],
+    ['a page above the address width', 'change.hypercall', (value) => value === (1n << 52n) + 1n, 3],
+    ['a legal VP index', 'change.vpIndex', (value) => value < 4096n, 200],
+    ['a VP index that every kernel refuses', 'change.vpIndex', (value) => value >= 4096n && value < 1n << 32n, 10],
+    ['a VP index of more than 32 bits', 'change.vpIndex', (value) => value >= 1n << 32n, 10],
+  ])('should draw %s', (_, feature, is, least) => {
+    expect(valuesOf(feature).filter(is).length).toBeGreaterThanOrEqual(least);
+  });
+});
+
+describe('pageOf', () => {
+  it.each<[string, ChangePlan, bigint | null]>([
+    ['an enabled page', makeStep({ do: 'write-msr', msr: 'hypercall', value: 0xf0001n }), 0xf0000n],
+    ['one with all low bits set', makeStep({ do: 'write-msr', msr: 'hypercall', value: 0xf0fffn }), 0xf0000n],
+    ['no page without the enable bit', makeStep({ do: 'write-msr', msr: 'hypercall', value: 0xf0002n }), null],
+    ['no page outside of RAM', makeStep({ do: 'write-msr', msr: 'hypercall', value: 0x100001n }), null],
+    ['no page of another MSR', makeStep({ do: 'write-msr', msr: 'guest-os-id', value: 0xf0001n }), null],
+    ['no page of another change', makeStep({ do: 'init' }), null],
+  ])('should be %s', (_, plan, page) => {
+    expect(pageOf(plan)).toBe(page);
+  });
+
+  it('should be a page that calls may go through, for everything that is drawn', () => {
+    const pages = only('change.hypercall').flatMap((plan) => pageOf(plan) ?? []);
+    expect(pages.length).toBeGreaterThan(200);
+    for (const page of pages) expect(isAllowedPage(page)).toBe(true);
+  });
+});

@@ -1,0 +1,55 @@
+import { existsSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { makeState, stateFolder, useState } from '../../../../src/lab/emulator/saved-state.ts';
+
+let cache: string;
+beforeEach(() => {
+  cache = mkdtempSync(join(tmpdir(), 'hvipi-test-'));
+  vi.stubEnv('HVIPI_CACHE', cache);
+});
+afterEach(() => {
+  vi.unstubAllEnvs();
+  rmSync(cache, { recursive: true });
+});
+
+describe('stateFolder', () => {
+  it('should change with QEMU, the kernel, the number of CPUs and the initramfs', () => {
+    const [qemu, bzImage] = [join(cache, 'qemu'), join(cache, 'bzImage')];
+    for (const path of [qemu, bzImage]) writeFileSync(path, 'x');
+    const parts = { qemu, bzImage, cpus: 1, initramfsKey: 'a' } as const;
+    const folders = [stateFolder(parts), stateFolder(parts), stateFolder({ ...parts, initramfsKey: 'b' })];
+    folders.push(stateFolder({ ...parts, cpus: 2 }));
+    writeFileSync(bzImage, 'another');
+    folders.push(stateFolder(parts));
+    writeFileSync(qemu, 'another');
+    folders.push(stateFolder(parts));
+    expect(folders[1]).toBe(folders[0]);
+    expect(new Set(folders).size).toBe(5);
+  });
+});
+
+describe('makeState', () => {
+  it('should keep the four that were used last', async () => {
+    const folder = (name: number): string => join(cache, 'states', `${name}`);
+    for (let name = 0; name < 4; name++) {
+      await makeState(folder(name), async ({ memory }) => writeFileSync(memory, ''));
+      utimesSync(folder(name), name, name);
+    }
+    expect(await useState(folder(0))).toBe(true);
+    await makeState(folder(4), async () => undefined);
+    expect(readdirSync(join(cache, 'states')).sort()).toEqual(['0', '2', '3', '4']);
+    expect(await useState(folder(1))).toBe(false);
+  });
+
+  it('should leave nothing of one that failed', async () => {
+    const failing = makeState(join(cache, 'states', 'x'), async ({ memory }) => {
+      writeFileSync(memory, '');
+      throw new Error('no');
+    });
+    await expect(failing).rejects.toThrow('no');
+    expect(existsSync(join(cache, 'states', 'x'))).toBe(false);
+    expect(readdirSync(join(cache, 'states'))).toEqual([]);
+  });
+});

@@ -1,0 +1,87 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { UsageError } from '../../../../src/errors.ts';
+import { collectModules, dependsOf } from '../../../../src/lab/kernel/modules.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'hvipi-test-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+describe('dependsOf', () => {
+  it('should read the names, with underscores', () => {
+    expect(dependsOf(module('kvm,ccp'))).toEqual(['kvm', 'ccp']);
+    expect(dependsOf(module('rng-core'))).toEqual(['rng_core']);
+    expect(dependsOf(module(''))).toEqual([]);
+    expect(dependsOf(Buffer.from('no module'))).toEqual([]);
+  });
+});
+
+describe('collectModules', () => {
+  it('should put what is needed before what needs it, and leave out what is not needed', async () => {
+    write('kvm-amd.ko', module('kvm,ccp'));
+    write('kvm.ko', module('irqbypass'));
+    write('irqbypass.ko', module(''));
+    write('ccp.ko', module(''));
+    write('9p.ko', module(''));
+    expect(await names(folder, null)).toEqual(['irqbypass.ko', 'kvm.ko', 'ccp.ko', 'kvm-amd.ko']);
+  });
+
+  it('should keep those of the channel apart, with what they need', async () => {
+    write('virtio_console.ko', module('virtio'));
+    write('virtio.ko', module(''));
+    write('kvm-amd.ko', module('kvm,virtio'));
+    write('kvm.ko', module(''));
+    const { channel, kvm } = await collectModules(folder, null, 'busybox');
+    const files = [channel, kvm].map((modules) => modules.map(({ file }) => file));
+    expect(files).toEqual([
+      ['virtio.ko', 'virtio_console.ko'],
+      ['kvm.ko', 'kvm-amd.ko'],
+    ]);
+  });
+
+  it('should find modules by modules.order, compressed ones too', async () => {
+    write('modules.order', Buffer.from('kernel/arch/x86/kvm/kvm.o\nkernel/arch/x86/kvm/kvm-amd.ko\nkernel/gone.ko\n'));
+    write('kernel/arch/x86/kvm/kvm.ko.gz', gzipSync(module('')));
+    write('kernel/arch/x86/kvm/kvm-amd.ko', module('kvm'));
+    expect(await names(folder, null)).toEqual(['kvm.ko', 'kvm-amd.ko']);
+  });
+
+  it('should prefer the kvm modules of the given folder, and only those', async () => {
+    write('own/kvm.ko', module('irqbypass', 'own'));
+    write('own/irqbypass.ko', module('', 'own'));
+    write('own/kvm-amd.ko', module('kvm', 'own'));
+    write('given/arch/x86/kvm/kvm.ko', module('irqbypass', 'given'));
+    write('given/arch/x86/kvm/irqbypass.ko', module('', 'given'));
+    const { kvm } = await collectModules(join(folder, 'own'), join(folder, 'given'), 'busybox');
+    const origins = kvm.map(({ file, bytes }) => `${file} ${bytes.includes('given') ? 'given' : 'own'}`);
+    expect(origins).toEqual(['irqbypass.ko own', 'kvm.ko given', 'kvm-amd.ko own']);
+  });
+
+  it('should refuse a folder without kvm.ko', async () => {
+    const error = await collectModules(null, folder, 'busybox').catch((reason: Error) => reason);
+    expect(error).toEqual(new UsageError(`--kvm-modules ${folder}: no kvm.ko in this folder nor in its arch/x86/kvm`));
+  });
+
+  it('should make do without modules', async () => {
+    expect(await names(null, null)).toEqual([]);
+  });
+});
+
+async function names(own: string | null, given: string | null): Promise<string[]> {
+  const { channel, kvm } = await collectModules(own, given, 'busybox');
+  return [...channel, ...kvm].map(({ file }) => file);
+}
+
+function module(depends: string, remark = ''): Buffer {
+  return Buffer.from(`ELF${remark}\0license=GPL\0depends=${depends}\0name=x\0`);
+}
+
+function write(path: string, bytes: Buffer): void {
+  mkdirSync(dirname(join(folder, path)), { recursive: true });
+  writeFileSync(join(folder, path), bytes);
+}
