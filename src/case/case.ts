@@ -21,12 +21,12 @@ import {
   sendIpiSchema,
   setApicSchema,
   type Step,
-  vcpuSchema,
-  type VcpuSetup,
   writeMsrSchema,
 } from './schema.ts';
+import { vcpuSchema, type VcpuSetup } from './vcpu.ts';
 
-export type { ActStep, CallStep, Case, Machine, SendIpiExStep, SendIpiStep, Step, VcpuSetup } from './schema.ts';
+export type { ActStep, CallStep, Case, Machine, SendIpiExStep, SendIpiStep, Step } from './schema.ts';
+export type { VcpuSetup } from './vcpu.ts';
 
 /** A case text that cannot be used; the message names the field. */
 export class CaseError extends Error {

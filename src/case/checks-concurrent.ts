@@ -3,7 +3,7 @@
  * and changes that KVM makes while others run.
  */
 import { extendedCallBit } from '../abi/hypercall.ts';
-import type { CaseIssue } from './checks.ts';
+import type { CaseIssue } from './issue.ts';
 import { caseLimits, runsMeanwhile } from './limits.ts';
 import type { CallStep, Machine, Step } from './schema.ts';
 

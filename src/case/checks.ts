@@ -4,15 +4,10 @@ import { HVCALL_SEND_IPI, HVCALL_SEND_IPI_EX } from '../abi/hypercall.ts';
 import { APIC_DEFAULT_PHYS_BASE } from '../abi/lapic.ts';
 import { caseLimits, foreignCallCodes, isRealMode, runsMeanwhile, sintCount } from './limits.ts';
 import { checkConcurrentMachine, checkConcurrentStep } from './checks-concurrent.ts';
+import type { CaseIssue } from './issue.ts';
 import { arenaStart, ramEnd, upperEnd, upperStart } from './memory.ts';
 import type { ActStep, CallStep, Case, Machine, Step } from './schema.ts';
 import { vcpuIdOf, xapicIdMax } from './vcpu-id.ts';
-
-/** A field that does not fit the rest of its case. */
-export interface CaseIssue {
-  readonly path: readonly (string | number)[];
-  readonly message: string;
-}
 
 /** Everything that is wrong with a case whose fields are right one by one. */
 export function* checkCase({ machine, steps }: Pick<Case, 'machine' | 'steps'>): Generator<CaseIssue> {

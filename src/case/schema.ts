@@ -3,25 +3,22 @@
  * what is a bit pattern or an address, "0-3,65" for sets of small numbers, and words.
  */
 import { z } from 'zod';
-import { bankCountMax, controlWord, vpsPerBank } from '../abi/hypercall.ts';
-import { fieldOf, maxOf } from '../abi/layout.ts';
-import { parseList } from './cpulist.ts';
+import { bankCountMax, vpsPerBank } from '../abi/hypercall.ts';
+import { maxOf } from '../abi/layout.ts';
+import { fieldNumber, hexNumber, list, note, u64, vcpuPosition } from './fields.ts';
 import { repeatVcpu } from './like-vcpus.ts';
 import {
   actKinds,
   apicChanges,
-  apicStates,
   callModes,
   caseLimits,
   caseMsrs,
-  cpuidFeatures,
-  eoiKinds,
-  idleKinds,
   irqchips,
   opcodes,
   registerWays,
   waitPoints,
 } from './limits.ts';
+import { vcpuSchema } from './vcpu.ts';
 
 export const caseSchemaName = 'hvipi/case/1';
 
@@ -29,60 +26,6 @@ export const caseSchemaName = 'hvipi/case/1';
 export const defaultGuestOsId = 0x8100_0000_0000_0000n;
 /** RAX of a 64-bit caller, and the upper half of EAX's register in compatibility mode, when nothing else is asked for. */
 export const defaultRax = 0xa5c3_e100_5a3c_1e00n;
-
-const hexPattern = /^0x[0-9a-f]{1,16}$/i;
-const u64 = z.string().regex(hexPattern, 'not a hexadecimal number of up to 64 bits, like "0x1f"').transform(BigInt);
-const hexNumber = (bits: number) =>
-  u64.refine((value) => value <= maxOf(bits), `does not fit in ${bits} bits`).transform(Number);
-const list = (limit: number) =>
-  z.string().transform((text, context): number[] => {
-    try {
-      return parseList(text, limit);
-    } catch (error) {
-      context.addIssue({ code: 'custom', message: (error as Error).message });
-      return z.NEVER;
-    }
-  });
-/** Words of a vocabulary, separated by spaces; kept in the vocabulary's order. */
-const words = <Word extends string>(vocabulary: readonly Word[]) =>
-  z.string().transform((text, context): Word[] => {
-    const given = text.split(' ').filter((word) => word !== '');
-    const strange = given.find((word) => !vocabulary.some((known) => known === word));
-    if (strange === undefined) return vocabulary.filter((word) => given.includes(word));
-    context.addIssue({ code: 'custom', message: `"${strange}" is none of ${vocabulary.join(', ')}` });
-    return z.NEVER;
-  });
-const fieldNumber = (name: 'variableHeaderSize' | 'repCount' | 'repStartIndex') =>
-  z
-    .number()
-    .int()
-    .min(0)
-    .max(Number(maxOf(fieldOf(controlWord, name).bits)));
-const vcpuPosition = z.number().int().min(0);
-const note = z.string().max(200).default('');
-
-export const vcpuSchema = z.strictObject({
-  /** Value that the host writes to HV_X64_MSR_VP_INDEX. */
-  vpIndex: z.number().int().min(0).max(caseLimits.vpIndex),
-  apic: z.enum(apicStates).default('x2apic'),
-  eoi: z.enum(eoiKinds).default('hv-msr'),
-  idle: z.enum(idleKinds).default('parked'),
-  /** Argument of KVM_CREATE_VCPU, and so the APIC ID; null is the vCPU's position. */
-  vcpuId: z.number().int().min(0).max(caseLimits.vcpuId).nullable().default(null),
-  /** What its CPUID does not have. */
-  lacks: words(cpuidFeatures).default([]),
-  /** KVM_CAP_HYPERV_ENFORCE_CPUID: what CPUID lacks is refused. */
-  enforced: z.boolean().default(false),
-  /** Class of the task priority: bits 7:4 of TPR. */
-  tpr: z.number().int().min(0).max(15).default(0),
-  /** Vectors that are pending, and in service, when the case starts. */
-  irr: list(caseLimits.vector).default([]),
-  isr: list(caseLimits.vector).default([]),
-  /** Vectors of unmasked SINTs with auto-EOI (KVM_CAP_HYPERV_SYNIC2), one SINT each. */
-  autoEoi: list(caseLimits.vector).default([]),
-  /** Handlers read PPR from the APIC when they begin; each reading is a VM exit. */
-  logsPpr: z.boolean().default(false),
-});
 
 /**
  * vCPUs in a case's text: one, or as many alike as `count` says, whose VP indexes, and ids if they are given, ascend from
@@ -244,7 +187,6 @@ export const caseSchema = z.strictObject({
 
 export type Case = z.output<typeof caseSchema>;
 export type Machine = Case['machine'];
-export type VcpuSetup = Machine['vcpus'][number];
 export type Step = Case['steps'][number];
 export type SendIpiStep = Extract<Step, { do: 'send-ipi' }>;
 export type SendIpiExStep = Extract<Step, { do: 'send-ipi-ex' }>;

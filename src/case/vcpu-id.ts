@@ -1,5 +1,5 @@
 /** Ids of vCPUs: arguments of KVM_CREATE_VCPU, and APIC IDs. */
-import type { VcpuSetup } from './case.ts';
+import type { VcpuSetup } from './vcpu.ts';
 
 /** The highest ID that an xAPIC can have; 255 is its broadcast. */
 export const xapicIdMax = 254;

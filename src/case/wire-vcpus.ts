@@ -1,6 +1,6 @@
 /** The vCPUs of a program as bytes. */
 import type { Reader, Writer } from './bytes.ts';
-import type { VcpuSetup } from './case.ts';
+import type { VcpuSetup } from './vcpu.ts';
 import { likeVcpusFrom, repeatVcpu } from './like-vcpus.ts';
 import { apicStates, cpuidFeatures, eoiKinds, idleKinds } from './limits.ts';
 
