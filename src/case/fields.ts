@@ -11,6 +11,19 @@ export const u64 = z
   .transform(BigInt);
 export const hexNumber = (bits: number) =>
   u64.refine((value) => value <= maxOf(bits), `does not fit in ${bits} bits`).transform(Number);
+/** A vector as people write it: 254, "254" or "0xfe". */
+export const vectorNumber = z
+  .union(
+    [
+      z.number().int().min(0),
+      z
+        .string()
+        .regex(/^(?:0x[0-9a-f]{1,16}|\d{1,10})$/i)
+        .transform(Number),
+    ],
+    { error: 'not a vector, like "0xfe" or 254' },
+  )
+  .refine((value) => value <= Number(maxOf(32)), 'does not fit in 32 bits');
 export const list = (limit: number) =>
   z.string().transform((text, context): number[] => {
     try {

@@ -2,10 +2,11 @@
 import { vpsPerBank } from '../../abi/hypercall.ts';
 import { maxOf } from '../../abi/layout.ts';
 import { type Case, makeStep, type Step } from '../../case/case.ts';
-import { canRun, isCall } from '../../case/checks.ts';
 import { caseLimits } from '../../case/limits.ts';
 import { arenaStart } from '../../case/memory.ts';
 import { between, type Pass, withSteps, withVcpus, xenHypervBit } from './edits.ts';
+import { canRun } from '../../case/machine.ts';
+import { isCall } from '../../case/steps/kinds.ts';
 
 /** The machine is from the start what a step makes of it; of a VP index KVM takes 32 bits (kvm_hv_set_msr). */
 function* changedFromTheStart(value: Case): Generator<Case> {

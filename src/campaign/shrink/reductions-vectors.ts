@@ -1,9 +1,9 @@
 /** Ways to make vectors and priorities plainer, in calls and in what local APICs hold from the start. */
 import { HV_IPI_HIGH_VECTOR, HV_IPI_LOW_VECTOR } from '../../abi/hypercall.ts';
 import type { Case, Step, VcpuSetup } from '../../case/case.ts';
-import { isCall } from '../../case/checks.ts';
 import { ascending, between, callsOf, isLegalVector, type Pass, withCall, withSteps, withVcpus } from './edits.ts';
 import { plainVector } from './weight.ts';
+import { isCall } from '../../case/steps/kinds.ts';
 
 /** Lists of a vCPU that hold vectors. */
 const vectorLists = ['irr', 'isr', 'autoEoi'] as const;

@@ -4,16 +4,13 @@
  */
 import { vpsPerBank } from '../../abi/hypercall.ts';
 import { type Case, makeStep, makeVcpu, type Step, type VcpuSetup } from '../../case/case.ts';
-import { actorOf, isCall } from '../../case/checks.ts';
 import { caseLimits } from '../../case/limits.ts';
-import { defaultGuestOsId } from '../../case/schema.ts';
 import {
   ascending,
   between,
   callsOf,
   type Pass,
   sublists,
-  withActor,
   withCall,
   withSteps,
   withTargets,
@@ -22,6 +19,8 @@ import {
 import { actPasses } from './reductions-acts.ts';
 import { changePasses } from './reductions-changes.ts';
 import { fieldPasses } from './reductions-fields.ts';
+import { defaultGuestOsId } from '../../case/machine.ts';
+import { actorOf, isCall, withActor } from '../../case/steps/kinds.ts';
 
 function* fewerSteps(value: Case): Generator<Case> {
   for (const steps of sublists(value.steps)) if (steps.length > 0) yield withSteps(value, steps);

@@ -9,7 +9,6 @@ import {
   type Step,
   type VcpuSetup,
 } from '../../case/case.ts';
-import { isCall } from '../../case/checks.ts';
 import {
   actKinds,
   apicChanges,
@@ -21,7 +20,8 @@ import {
   waitPoints,
   runsMeanwhile,
 } from '../../case/limits.ts';
-import { defaultGuestOsId } from '../../case/schema.ts';
+import { defaultGuestOsId } from '../../case/machine.ts';
+import { isCall } from '../../case/steps/kinds.ts';
 
 /** The vector that a case uses when the vector does not matter. */
 export const plainVector = 0xfe;
