@@ -5,7 +5,7 @@
  */
 import type { Case } from '../../case/case.ts';
 import { caseId } from '../../case/case.ts';
-import { passes } from './reductions.ts';
+import { passes } from './passes.ts';
 import { isLighter, weigh } from './weight.ts';
 import { isWellFormed } from '../../case/checks.ts';
 

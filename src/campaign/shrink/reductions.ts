@@ -16,9 +16,6 @@ import {
   withTargets,
   withVcpus,
 } from './edits.ts';
-import { actPasses } from './reductions-acts.ts';
-import { changePasses } from './reductions-changes.ts';
-import { fieldPasses } from './reductions-fields.ts';
 import { defaultGuestOsId } from '../../case/machine.ts';
 import { actorOf, isCall, withActor } from '../../case/steps/kinds.ts';
 
@@ -238,18 +235,12 @@ function* swapWithFirst(value: Case, vcpus: readonly VcpuSetup[], position: numb
   );
 }
 
-/** Coarse first: what is gone need not be made simpler. */
-export const passes: readonly Pass[] = [
+export const machinePasses: readonly Pass[] = [
   muchFewerVcpus,
   fewerSteps,
   fewerVcpus,
   muchFewerTargets,
   plainMachine,
   parkedMachine,
-  ...actPasses,
-  ...changePasses,
-  ...fieldPasses,
-  plainVpIndexes,
-  swappedVpIndexes,
-  plainSender,
 ];
+export const vpIndexPasses: readonly Pass[] = [plainVpIndexes, swappedVpIndexes, plainSender];

@@ -13,7 +13,7 @@ import {
 } from '../../../../src/case/case.ts';
 import { repeatVcpu } from '../../../../src/case/like-vcpus.ts';
 import { reduce } from '../../../../src/campaign/shrink/reduce.ts';
-import { passes } from '../../../../src/campaign/shrink/reductions.ts';
+import { passes } from '../../../../src/campaign/shrink/passes.ts';
 import { isLighter, weigh } from '../../../../src/campaign/shrink/weight.ts';
 import { between, sublists } from '../../../../src/campaign/shrink/edits.ts';
 import { isWellFormed } from '../../../../src/case/checks.ts';
