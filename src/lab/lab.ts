@@ -152,6 +152,10 @@ export class Lab implements Executor {
   }
 
   /** Seconds of CPU that the lab has had, all of QEMU's threads together. */
+  readFile(path: string): Promise<string | null> {
+    return new LabHand(this.#channel).readFile(path);
+  }
+
   get cpuSeconds(): number {
     return this.#machine.cpuMs() / 1000;
   }
