@@ -57,9 +57,3 @@ export async function makeGoals(
     shown.join('\n'),
   );
 }
-
-/** The compiler that a source is built with: `gcc (Debian 12.2.0-14) 12.2.0`. */
-export async function compilerVersion(): Promise<string> {
-  const { stdout } = await execa('gcc', ['--version'], { env: { LC_ALL: 'C' } });
-  return stdout.split('\n')[0]!.trim();
-}

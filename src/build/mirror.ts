@@ -9,8 +9,9 @@ import { basename, join } from 'node:path';
 import { execa } from 'execa';
 import { runTool } from '../system/apt.ts';
 import { cacheRoot, ensureFolder, makeFolderAtOnce } from '../system/cache.ts';
+import type { InstallOptions } from '../system/install-packages.ts';
 import { UsageError } from '../errors.ts';
-import { type BuildOptions, ensurePackages, kernelBuildPackages } from './packages.ts';
+import { ensurePackages, kernelBuildPackages } from './packages.ts';
 import { Workshop } from './workshop.ts';
 import { debianSourceKernel, givenSource, prepareSource, type Source } from './source.ts';
 
@@ -43,7 +44,7 @@ const notCopied = [
  *
  * @throws UsageError when the tree cannot be built, InfrastructureError when apt, the disk or a tool fails.
  */
-export async function placeToBuild(tree: string | null, options: BuildOptions): Promise<BuildPlace> {
+export async function placeToBuild(tree: string | null, options: InstallOptions): Promise<BuildPlace> {
   if (tree === null) {
     const source = await prepareSource(options);
     return { source, kernel: debianSourceKernel, description: `Debian's linux-source-6.12 for ${source.release}` };
@@ -54,7 +55,7 @@ export async function placeToBuild(tree: string | null, options: BuildOptions): 
   return isBuilt(root) ? builtTree(root, description, options) : debianVersionTree(root, description, options);
 }
 
-async function builtTree(root: string, description: string, options: BuildOptions): Promise<BuildPlace> {
+async function builtTree(root: string, description: string, options: InstallOptions): Promise<BuildPlace> {
   const config = readFileSync(join(root, '.config'), 'utf8');
   if (!/^CONFIG_KVM=m$/m.test(config)) {
     throw new UsageError(`--tree ${root}: its configuration has KVM not as a module; set CONFIG_KVM=m and build it`);
@@ -66,7 +67,7 @@ async function builtTree(root: string, description: string, options: BuildOption
 }
 
 /** The copy starts as Debian's prepared source, so that only what differs is built. */
-async function debianVersionTree(root: string, description: string, options: BuildOptions): Promise<BuildPlace> {
+async function debianVersionTree(root: string, description: string, options: InstallOptions): Promise<BuildPlace> {
   const version = versionOf(root);
   const debian = await prepareSource(options);
   if (debian.release.split('+')[0] !== version) {
@@ -88,7 +89,7 @@ async function debianVersionTree(root: string, description: string, options: Bui
 }
 
 /** By contents and with the date of the copy, so that make sees what has changed and nothing else. */
-async function copyChanges(root: string, mirror: string, { say, signal }: BuildOptions): Promise<void> {
+async function copyChanges(root: string, mirror: string, { say, signal }: InstallOptions): Promise<void> {
   say(`copying what is new in ${root}`);
   const excludes = notCopied.flatMap((pattern) => ['--exclude', pattern]);
   const source = { tree: mirror, release: '' };

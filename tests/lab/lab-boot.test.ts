@@ -7,16 +7,17 @@ import { makeCase, makeStep } from '../../src/case/case.ts';
 import { encodeCase } from '../../src/program/encode.ts';
 import { InfrastructureError } from '../../src/errors.ts';
 import { cacheRoot } from '../../src/system/cache.ts';
-import { cachedKernels, debianSpecs } from '../../src/lab/kernel/debian-kernel.ts';
+import { cachedKernels } from '../../src/lab/kernel/debian-kernel.ts';
 import type { Lab } from '../../src/lab/lab.ts';
 import { isLabMissing, openTestLab as open } from './support.ts';
+import { testedKernels } from './tested-kernels.ts';
 
 const program = encodeCase(
   makeCase([{ vpIndex: 0 }, { vpIndex: 1 }], [makeStep({ do: 'send-ipi', vector: 0xf0, targets: [1] })]),
 );
 const exact = { exact: true } as const;
 
-describe.each(debianSpecs)('lab with %s', (spec) => {
+describe.each(testedKernels)('lab with %s', (spec) => {
   describe.skipIf(isLabMissing)('running', () => {
     let lab: Lab;
     beforeAll(async () => {
@@ -63,7 +64,7 @@ describe.each(debianSpecs)('lab with %s', (spec) => {
 });
 
 describe.skipIf(isLabMissing)('lab from a saved state', () => {
-  const [spec] = debianSpecs;
+  const [spec] = testedKernels;
   const cache = mkdtempSync(join(tmpdir(), 'hvipi-test-'));
   beforeAll(() => {
     for (const part of ['kernels', 'initramfs']) symlinkSync(join(cacheRoot(), part), join(cache, part));
@@ -97,7 +98,7 @@ describe.skipIf(isLabMissing)('lab from a saved state', () => {
 });
 
 describe('lab that fails', () => {
-  const [spec] = debianSpecs;
+  const [spec] = testedKernels;
 
   describe.skipIf(isLabMissing)('with a kernel that works', () => {
     it('should name a crash by where it happened', async () => {
