@@ -39,10 +39,10 @@ export function parseOsRelease(text: string): Distribution {
     }),
   );
   const id = fields.get('ID') ?? 'linux';
-  const likes = [id, ...(fields.get('ID_LIKE') ?? '').split(' ')];
-  const family = (['debian', 'fedora', 'arch'] as const).find((name) => likes.includes(name)) ?? 'other';
+  const likes = new Set([id, ...(fields.get('ID_LIKE') ?? '').split(' ')]);
+  const family = (['debian', 'fedora', 'arch'] as const).find((name) => likes.has(name)) ?? 'other';
   return {
-    family: family === 'other' && likes.includes('ubuntu') ? 'debian' : family,
+    family: family === 'other' && likes.has('ubuntu') ? 'debian' : family,
     id,
     name: fields.get('PRETTY_NAME') ?? id,
     version: fields.get('VERSION_ID') ?? '',
