@@ -10,6 +10,7 @@ import { cachedKernels, debianSeries } from './kernel/debian-kernel.ts';
 import { defaultKernel } from './kernel/kernels.ts';
 import { runningKernel, runningSpec } from './kernel/running-kernel.ts';
 import { thisDistribution } from '../system/distribution.ts';
+import { oldNodeComplaint } from '../system/node-version.ts';
 import { hvipiCommand } from '../system/own-command.ts';
 import { findProgram, installCommand, isThere, neededTools, packagesOf, type ToolName } from '../system/tools.ts';
 
@@ -22,8 +23,6 @@ export interface Check {
   readonly remedy: string;
 }
 
-/** Node from which everything here works (package.json, engines). */
-const nodeMin = [20, 19] as const;
 /** A Debian kernel package unpacked, the runtime in the cache, a saved state or two, and room to work. */
 const cacheMibMin = 1200;
 /** One initramfs and a console log. */
@@ -46,9 +45,8 @@ export async function doctor(): Promise<Check[]> {
 }
 
 function nodeCheck(): Check {
-  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
-  const ok = major > nodeMin[0] || (major === nodeMin[0] && minor >= nodeMin[1]);
-  return { name: 'node', ok, detail: process.version, remedy: ok ? '' : `Node ${nodeMin.join('.')} or newer` };
+  const complaint = oldNodeComplaint(process.versions.node);
+  return { name: 'node', ok: complaint === null, detail: process.version, remedy: complaint ?? '' };
 }
 
 async function toolChecks(): Promise<Check[]> {
@@ -91,7 +89,12 @@ function runningCheck(): Check {
     return { name, ok: true, detail: runningKernel().bzImage, remedy: '' };
   } catch (error) {
     if (!(error instanceof InfrastructureError)) throw error;
-    return { name, ok: false, detail: error.message, remedy: `only --kernel ${runningSpec} needs it` };
+    return {
+      name,
+      ok: false,
+      detail: error.message.replace(/^--kernel running: /, ''),
+      remedy: `only --kernel ${runningSpec} needs it`,
+    };
   }
 }
 
