@@ -93,6 +93,7 @@ function describeLab({ facts, bootSeconds }: Lab): string {
     ['kernel', facts.kernelRelease],
     ['cpu', facts.cpu],
     ['irqchips', facts.irqchips.join(', ')],
+    ...(facts.hypervPrivileges === undefined ? [] : [['Hyper-V', `privileges ${facts.hypervPrivileges.toString(16)}`]]),
     ['KVM_MAX_VCPUS', `${facts.kvmMaxVcpus}`],
     ...(facts.kvmOptions === '' ? [] : [['options', facts.kvmOptions]]),
     ['boot', `${bootSeconds.toFixed(1)} s`],

@@ -87,6 +87,7 @@ export class KvmExecutor implements Executor {
       kvmMaxVcpus: kvm.check(KVM_CAP.MAX_VCPUS),
       irqchips: ['kernel', ...(kvm.check(KVM_CAP.SPLIT_IRQCHIP) > 0 ? ['split'] : []), 'none'],
       xen: canInterceptXen(kvm),
+      hypervPrivileges: hypervPrivileges(this.#cpuid.entries),
       kvmOptions: currentParameters(parameters),
     };
     this.#code = assembleGuest(cpu === 'AuthenticAMD' || cpu === 'HygonGenuine' ? 'vmmcall' : 'vmcall');
@@ -202,6 +203,11 @@ function openSpareVm(kvm: Kvm): Vm {
   // One without a LAPIC in the kernel (kvm_has_noapic_vcpu); its handles stay open as well.
   kvm.createVm().createVcpu(0);
   return vm;
+}
+
+/** EBX of HYPERV_CPUID_FEATURES: the upper half of the privileges. */
+function hypervPrivileges(cpuid: readonly Buffer[]): number {
+  return cpuid.find((entry) => entry.readUInt32LE(0) === 0x4000_0003)?.readUInt32LE(16) ?? 0;
 }
 
 function cpuVendor(cpuid: readonly Buffer[]): string {
