@@ -37,7 +37,9 @@ export async function makeGoals(
   goals: readonly string[],
   signal?: AbortSignal,
 ): Promise<void> {
-  const args = ['-n', '5', 'make', '-s', `-j${cpus().length}`, `KERNELRELEASE=${release}`, ...goals];
+  // Without one, the tree works it out.
+  const named = release === '' ? [] : [`KERNELRELEASE=${release}`];
+  const args = ['-n', '5', 'make', '-s', `-j${cpus().length}`, ...named, ...goals];
   const result = await execa('nice', args, {
     cwd: tree,
     env: { LC_ALL: 'C' },

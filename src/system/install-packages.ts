@@ -24,7 +24,7 @@ export async function installPackages(
 ): Promise<void> {
   const { install, say, signal } = options;
   const distribution = thisDistribution();
-  const command = installCommand(packages, distribution);
+  const command = installCommand(packages, distribution, isRoot());
   if (command === null) {
     throw new InfrastructureError(
       `${need}; how to install them on ${distribution.name} is not known here (Debian calls them ${packages.join(' ')})`,

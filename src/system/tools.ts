@@ -48,15 +48,17 @@ export function packagesOf(tools: readonly Tool[], { family }: Distribution): st
 }
 
 /** The command that installs packages, as a person types it; null where it is not known. */
-export function installCommand(packages: readonly string[], { family }: Distribution): string | null {
+export function installCommand(packages: readonly string[], { family }: Distribution, isRoot: boolean): string | null {
   const names = packages.join(' ');
+  // A minimal system has no sudo, and whoever is root needs none.
+  const as = isRoot ? '' : 'sudo ';
   switch (family) {
     case 'debian':
-      return `sudo apt-get update && sudo apt-get install -y --no-install-recommends ${names}`;
+      return `${as}apt-get update && ${as}apt-get install -y --no-install-recommends ${names}`;
     case 'fedora':
-      return `sudo dnf install -y ${names}`;
+      return `${as}dnf install -y ${names}`;
     case 'arch':
-      return `sudo pacman -S --needed ${names}`;
+      return `${as}pacman -S --needed ${names}`;
     case 'other':
       return null;
   }
