@@ -9,7 +9,7 @@ import { cacheRoot } from '../system/cache.ts';
 import { cachedKernels, debianSeries } from './kernel/debian-kernel.ts';
 import { defaultKernel } from './kernel/kernels.ts';
 import { runningKernel, runningSpec } from './kernel/running-kernel.ts';
-import { thisDistribution } from '../system/distribution.ts';
+import { type Distribution, thisDistribution } from '../system/distribution.ts';
 import { oldNodeComplaint } from '../system/node-version.ts';
 import { hvipiCommand } from '../system/own-command.ts';
 import { findProgram, installCommand, isThere, neededTools, packagesOf, type ToolName } from '../system/tools.ts';
@@ -55,14 +55,19 @@ async function toolChecks(): Promise<Check[]> {
     (Object.keys(neededTools) as ToolName[]).map(async (name): Promise<Check> => {
       const path = findProgram(name);
       if (path === null || !isThere(name, neededTools[name])) {
-        const packages = packagesOf([neededTools[name]], distribution);
-        const remedy = installCommand(packages, distribution) ?? `install it (Debian: ${packages.join(' ')})`;
-        return { name, ok: false, detail: path === null ? 'not found' : 'without a static libc', remedy };
+        const detail = path === null ? 'not found' : 'without a static libc';
+        return { name, ok: false, detail, remedy: remedyFor(name, distribution) };
       }
       const { stdout } = await execa(path, [name === 'busybox' ? '--help' : '--version'], { reject: false });
       return { name, ok: true, detail: stdout.split('\n')[0] ?? path, remedy: '' };
     }),
   );
+}
+
+function remedyFor(name: ToolName, distribution: Distribution): string {
+  if (hasApt() && isRoot()) return hvipiCommand('lab', 'install');
+  const packages = packagesOf([neededTools[name]], distribution);
+  return installCommand(packages, distribution, isRoot()) ?? `install it (Debian: ${packages.join(' ')})`;
 }
 
 function installCheck(): Check {
@@ -89,12 +94,8 @@ function runningCheck(): Check {
     return { name, ok: true, detail: runningKernel().bzImage, remedy: '' };
   } catch (error) {
     if (!(error instanceof InfrastructureError)) throw error;
-    return {
-      name,
-      ok: false,
-      detail: error.message.replace(/^--kernel running: /, ''),
-      remedy: `only --kernel ${runningSpec} needs it`,
-    };
+    const detail = `${release()}: its image and modules are not here, or not readable`;
+    return { name, ok: false, detail, remedy: `only --kernel ${runningSpec} needs it` };
   }
 }
 

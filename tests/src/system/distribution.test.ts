@@ -41,6 +41,8 @@ describe('installCommand', () => {
     ['ID=void', null],
   ])('should be exact for %s', (text, command) => {
     const distribution = parseOsRelease(text);
-    expect(installCommand(packagesOf(tools, distribution), distribution)).toBe(command);
+    const packages = packagesOf(tools, distribution);
+    expect(installCommand(packages, distribution, false)).toBe(command);
+    expect(installCommand(packages, distribution, true)).toBe(command?.replaceAll('sudo ', '') ?? null);
   });
 });
