@@ -27,20 +27,21 @@ export interface BuildPlace {
   readonly description: string;
 }
 
-/** What a build makes, and what no module needs; neither copied nor deleted. */
-const notCopied = [
-  '.git',
-  '*.o',
-  '*.a',
-  '*.ko',
-  '*.cmd',
-  '*.mod',
-  '*.mod.c',
-  'vmlinux*',
-  'bzImage',
-  '*.bin',
-  'Documentation',
+/** What a build makes, and history; neither copied nor deleted. */
+const built = ['.git', '*.o', '*.a', '*.ko', '*.cmd', '*.mod', '*.mod.c', 'bzImage'].map(exclude);
+/** And what no module needs. */
+const forModules = [...built, ...['vmlinux*', '*.bin', 'Documentation'].map(exclude)];
+/** A whole kernel needs its linker scripts, and of the documentation what Kconfig reads. */
+const forKernel = [
+  ...built,
+  ...['/vmlinux', '/vmlinux.unstripped', '/.config'].map(exclude),
+  '--include=/Documentation/Kconfig',
+  exclude('/Documentation/*'),
 ];
+
+function exclude(pattern: string): string {
+  return `--exclude=${pattern}`;
+}
 
 /**
  * The source of a Debian kernel, or a copy of `tree`.
@@ -107,7 +108,7 @@ async function debianTree(
 async function neverBuiltTree(root: string, description: string, options: InstallOptions): Promise<BuildPlace> {
   const copy = `${mirrorPath(root)}-small`;
   await ensureFolder(copy);
-  const changed = await copyChanges(root, copy, options, ['.config']);
+  const changed = await copyChanges(root, copy, options, forKernel);
   const source = await buildSmallKernel(root, copy, changed, options);
   return { source, kernel: copy, description };
 }
@@ -121,13 +122,12 @@ async function copyChanges(
   root: string,
   mirror: string,
   { say, signal }: InstallOptions,
-  alsoNot: readonly string[] = [],
+  filters: readonly string[] = forModules,
 ): Promise<string[]> {
   say(`copying what is new in ${root}`);
-  const excludes = [...notCopied, ...alsoNot].flatMap((pattern) => ['--exclude', pattern]);
   const source = { tree: mirror, release: '' };
   const names = await new Workshop(source, say).whilePristine(() => {
-    return runTool('rsync', ['-rlpc', '--out-format=%n', ...excludes, `${root}/`, `${mirror}/`], { signal });
+    return runTool('rsync', ['-rlpc', '--out-format=%n', ...filters, `${root}/`, `${mirror}/`], { signal });
   });
   return names.split('\n').filter(Boolean);
 }
