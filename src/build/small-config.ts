@@ -90,7 +90,8 @@ export function configArguments(): string[] {
     ...unwantedOptions.flatMap((name) => ['-d', name]),
     ...all.flatMap(([name, value]) => [value === 'm' ? '-m' : '-e', name]),
     // Uncompressed, it takes longest to load.
-    ...['-e', 'KERNEL_GZIP'],
+    '-e',
+    'KERNEL_GZIP',
   ];
 }
 
