@@ -12,7 +12,7 @@ import { formatIdentity } from '../review/kernel-identity.ts';
 import { compareSides, type Side, toldTo } from '../review/side-by-side.ts';
 import { UsageError } from '../errors.ts';
 import { type CommandContext, exitCodes, formatJson } from './common/command.ts';
-import { defaultKernel, parseDuration, parsePositive, parseSeed } from './common/options.ts';
+import { defaultKernel, defaultOut, parseDuration, parsePositive, parseSeed } from './common/options.ts';
 
 interface CompareOptions {
   readonly base?: string;
@@ -43,7 +43,7 @@ export function addCompare(program: Command, context: CommandContext, finish: (e
     .option('--runs <N>', 'stop after N generated cases', parsePositive)
     .option('--no-corpus', 'do not run the saved cases first')
     .option('--no-install', 'install nothing; say what is missing')
-    .option('--out <DIR>', 'folder for the smallest cases', 'findings')
+    .option('--out <DIR>', 'folder for the smallest cases', defaultOut)
     .option('--json', 'one JSON object on stdout')
     .action(async (options: CompareOptions) => finish(await compare(options, context)));
 }

@@ -6,6 +6,8 @@ import { UsageError } from '../../errors.ts';
 import { parseKvmOptions } from '../../lab/kernel/kvm-options.ts';
 
 export const defaultKernel = 'debian:6.12';
+/** Where findings are saved; `findings/` of this project holds something else. */
+export const defaultOut = 'hvipi-findings';
 
 /** What commander gives for the options that choose a target. */
 export interface RawTargetOptions {
