@@ -14,7 +14,6 @@ import {
   writeEntryInstructions,
 } from '../guest/entry-image.ts';
 import {
-  codeBase,
   copyGivenRegisters,
   keepsUpperHalves,
   quietGeneralRegisters,
@@ -117,7 +116,7 @@ export class EntryCaller {
       this.#memory.writeUInt32LE(entryCode.back, rsp);
       if (place.pushBytes === 8) this.#memory.writeUInt32LE(0, rsp + 4);
     }
-    expected.writeUInt32LE(place.start - codeBase(entry.mode), uapi.regs.rip);
+    expected.writeUInt32LE(place.start, uapi.regs.rip);
     expected.copy(vcpu.regs);
     vcpu.setAllRegs();
     this.#vectors.give(vcpu, registers);
@@ -151,7 +150,7 @@ export class EntryCaller {
     const hasStack = width === 8 || cpl > 0;
     general.writeBigUInt64LE(word(first + 2) & ~RFLAGS_RF, uapi.regs.rflags);
     general.writeBigUInt64LE(hasStack ? word(first + 3) : BigInt(frame + width * 3), uapi.regs.rsp);
-    return { vector, ripOffset: Number(word(first)) + codeBase(mode) - place.instruction };
+    return { vector, ripOffset: Number(word(first)) - place.instruction };
   }
 
   /**
