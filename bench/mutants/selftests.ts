@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
-import type { Source } from '../../src/build/source.ts';
+import type { Source } from '../../src/build/make.ts';
 import { KernelFailure } from '../../src/errors.ts';
 import { runTool } from '../../src/system/apt.ts';
 import { cacheRoot, makeFolderAtOnce } from '../../src/system/cache.ts';

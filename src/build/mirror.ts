@@ -12,7 +12,8 @@ import { cacheRoot, ensureFolder, makeFolderAtOnce } from '../system/cache.ts';
 import { UsageError } from '../errors.ts';
 import { type BuildOptions, ensurePackages, kernelBuildPackages } from './packages.ts';
 import { Workshop } from './workshop.ts';
-import { debianSourceKernel, givenSource, prepareSource, type Source } from './source.ts';
+import type { Source } from './make.ts';
+import { debianSourceKernel, givenSource, prepareSource } from './source.ts';
 
 /** A source that may be changed, and the kernel that its modules load in. */
 export interface BuildPlace {

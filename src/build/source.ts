@@ -11,7 +11,7 @@ import { aptGet, candidateVersion, runTool, type Say, updateLists } from '../sys
 import { cacheRoot, ensureFolder } from '../system/cache.ts';
 import { refreshDebianKernel } from '../lab/kernel/debian-kernel.ts';
 import { withFileErrors } from '../system/file-errors.ts';
-import { makeGoals, makeKvm } from './make.ts';
+import { makeGoals, makeKvm, type Source } from './make.ts';
 import { type BuildOptions, ensurePackages, kernelBuildPackages } from './packages.ts';
 
 const sourcePackage = 'linux-source-6.12';
@@ -19,13 +19,6 @@ const sourcePackage = 'linux-source-6.12';
 export const debianSourceKernel = 'debian:6.12';
 /** A configuration that asks for certificates cannot be built without Debian's. */
 const withoutKeys = ['-d', 'SYSTEM_TRUSTED_KEYS', '-d', 'MODULE_SIG_KEY', '--set-str', 'SYSTEM_TRUSTED_KEYS', ''];
-
-export interface Source {
-  /** Top of the kernel source. */
-  readonly tree: string;
-  /** `uname -r` of the kernel that the modules are for. */
-  readonly release: string;
-}
 
 /**
  * The source in the cache, prepared first when it is not there; that takes a few minutes.
