@@ -51,7 +51,8 @@ export async function buildHand(form: HandForm): Promise<BuiltHand> {
   await makeFolderAtOnce(folder, async (draft) => {
     for (const [name, text] of texts) await writeFile(join(draft, name), text);
     const result = await execa(compiler, [...allFlags, '-o', file, ...sources], { cwd: draft, reject: false });
-    if (result.failed) throw new InfrastructureError(`${compiler} does not compile the hand: ${firstError(result.stderr)}`);
+    if (result.failed)
+      throw new InfrastructureError(`${compiler} does not compile the hand: ${firstError(result.stderr)}`);
   });
   return { path, version };
 }

@@ -18,7 +18,7 @@ import { resolveKernel } from './kernel/kernels.ts';
 import type { Machine } from './emulator/machine.ts';
 import { parametersOf, parseKvmOptions } from './kernel/kvm-options.ts';
 import { collectModules } from './kernel/modules.ts';
-import { bringCpusOnline, LabHand } from './lab-hand.ts';
+import { bringCpusOnline, LabHand, readFile } from './lab-hand.ts';
 
 export interface LabOptions {
   /** See `kernelSpecHelp`. */
@@ -151,11 +151,17 @@ export class Lab implements Executor {
     return output.toString();
   }
 
-  /** Seconds of CPU that the lab has had, all of QEMU's threads together. */
+  /** The text of a file in the lab, or null when it cannot be read. */
   readFile(path: string): Promise<string | null> {
-    return new LabHand(this.#channel).readFile(path);
+    return readFile(this.#channel, path);
   }
 
+  /** Writes an executable file in the lab, in a folder that exists. */
+  async writeFile(path: string, bytes: Buffer): Promise<void> {
+    await this.#channel.request('writeFile', Buffer.concat([Buffer.from(`${path}\0`), bytes]));
+  }
+
+  /** Seconds of CPU that the lab has had, all of QEMU's threads together. */
   get cpuSeconds(): number {
     return this.#machine.cpuMs() / 1000;
   }

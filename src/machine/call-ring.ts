@@ -110,7 +110,12 @@ export class CallRing {
   }
 
   /** Puts calls in, at most `map.ringEntries` of which each fits, and the command behind which they are made. */
-  put(script: Script, calls: readonly ProgramCall[], command: number, spins: readonly number[] | null = null): Read<void> {
+  put(
+    script: Script,
+    calls: readonly ProgramCall[],
+    command: number,
+    spins: readonly number[] | null = null,
+  ): Read<void> {
     this.#placeReads = [];
     this.#pending = calls.map(({ environment, registers }, index) => {
       const at = this.#at(index);
@@ -182,19 +187,15 @@ export class CallRing {
   }
 
   /** Puts an entry's frame in, if it has another one. */
-  #frame(
-    script: Script,
-    index: number,
-    environment: CallEnvironment,
-    registers: Buffer,
-    spins: number,
-  ): Read<Place> {
+  #frame(script: Script, index: number, environment: CallEnvironment, registers: Buffer, spins: number): Read<Place> {
     const known = this.#entries[index];
     if (known === undefined) this.#firstUse(script, index);
     const isPlain = environment === plainEnvironment;
     if (known?.isPlain === true && isPlain && known.spins === spins) return this.#plain;
     this.#entries[index] = { isPlain, spins };
-    return isPlain ? this.#putPlain(script, index, spins) : this.#putOther(script, index, environment, registers, spins);
+    return isPlain
+      ? this.#putPlain(script, index, spins)
+      : this.#putOther(script, index, environment, registers, spins);
   }
 
   /** What a call leaves in an entry and its result when it returns status 0. */

@@ -165,7 +165,8 @@ class ConcurrentProgram {
     const script = this.#script;
     const spinning = this.#positionsOf('spinning');
     const parties = senders.size + spinning.length;
-    for (const offset of [map.race.arrived, map.race.done]) script.add('put', { vm: this.#vm.number, offset, value: 0 });
+    for (const offset of [map.race.arrived, map.race.done])
+      script.add('put', { vm: this.#vm.number, offset, value: 0 });
     const reads: Read<void>[] = [];
     for (const [sender, own] of senders) {
       const receiver = this.#vm.receiverAt(sender);

@@ -85,13 +85,7 @@ export class HostEnteredCalls {
     };
   }
 
-  #callAt(
-    script: Script,
-    vcpu: Vcpu,
-    environment: CallEnvironment,
-    registers: Buffer,
-    place: Place,
-  ): Read<CallResult> {
+  #callAt(script: Script, vcpu: Vcpu, environment: CallEnvironment, registers: Buffer, place: Place): Read<CallResult> {
     const before = this.#enter(script, vcpu, environment, registers, place);
     const { object } = vcpu;
     script.add('run', {
@@ -122,20 +116,18 @@ export class HostEnteredCalls {
       if (exception === null && place.pushBytes > 0) {
         expected.writeUInt32LE(expected.readUInt32LE(uapi.regs.rsp) + place.pushBytes, uapi.regs.rsp);
       }
-      const changes = [...generalChanges(expected, after, exception === null), ...readVectors(record), ...readCode(record)];
+      const changes = [
+        ...generalChanges(expected, after, exception === null),
+        ...readVectors(record),
+        ...readCode(record),
+      ];
       const result = exception === null ? after.readBigUInt64LE(uapi.regs.rax) : null;
       return { result, exception, exit: exitOf(exit), registers: changes };
     };
   }
 
   /** Sets all registers; the result is the general ones. */
-  #enter(
-    script: Script,
-    vcpu: Vcpu,
-    environment: CallEnvironment,
-    registers: Buffer,
-    place: Place,
-  ): Buffer {
+  #enter(script: Script, vcpu: Vcpu, environment: CallEnvironment, registers: Buffer, place: Place): Buffer {
     const { mode, cpl } = environment;
     const special = this.#slots.of(script, `special ${mode} ${cpl}`, () => {
       const set = (buffer: Buffer) => setEntrySpecialRegisters(buffer, environment, this.#code.instruction);

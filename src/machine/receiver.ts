@@ -116,11 +116,7 @@ export class Receiver {
   }
 
   /** Puts a command and words of its area in place, for a vCPU that is then started on a thread. */
-  prepare(
-    script: Script,
-    command: number,
-    words: readonly (readonly [offset: number, value: number])[],
-  ): void {
+  prepare(script: Script, command: number, words: readonly (readonly [offset: number, value: number])[]): void {
     this.#isUsed = true;
     this.#mayHaveLogged = true;
     this.#vcpu.goHome(script);

@@ -61,13 +61,7 @@ export class VectorRegisters {
     return (record) => changesOf(record.structure(), this.#patterns);
   }
 
-  #diff(
-    script: Script,
-    slots: Slots,
-    vcpu: number,
-    [first, second]: readonly [Range, Range],
-    patches: Buffer,
-  ): void {
+  #diff(script: Script, slots: Slots, vcpu: number, [first, second]: readonly [Range, Range], patches: Buffer): void {
     script.add('ioctlDiff', {
       vcpu,
       get: uapi.KVM_GET_XSAVE,

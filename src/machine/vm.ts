@@ -13,7 +13,13 @@ import { handLimits, objectKinds } from '../hand/operations.ts';
 import type { Script } from '../hand/script.ts';
 import * as uapi from '../hand/uapi.ts';
 import type { RegisterChange } from '../program/observation.ts';
-import { type Program, type ProgramCall, type ProgramSetApic, type ProgramWriteMsr, vmmResult } from '../program/program.ts';
+import {
+  type Program,
+  type ProgramCall,
+  type ProgramSetApic,
+  type ProgramWriteMsr,
+  vmmResult,
+} from '../program/program.ts';
 import { CallRing, fitsRing } from './call-ring.ts';
 import { GuestMemory } from './guest-memory.ts';
 import { HostEnteredCalls } from './host-entered-call.ts';

@@ -37,7 +37,12 @@ export async function prepareInitramfs({ hand, busybox, modules }: InitramfsPart
     { kind: 'character-device', path: 'dev/console', major: 5, minor: 1 },
     { kind: 'file', path: 'init', executable: true, bytes: readFileSync(hand) },
     { kind: 'file', path: `${root}/order`, executable: false, bytes: order },
-    ...modules.map(({ file, bytes }): CpioEntry => ({ kind: 'file', path: `${root}/${file}`, executable: false, bytes })),
+    ...modules.map(({ file, bytes }): CpioEntry => ({
+      kind: 'file',
+      path: `${root}/${file}`,
+      executable: false,
+      bytes,
+    })),
     ...(busybox === null ? [] : await busyboxEntries(busybox)),
   ]);
   const write = (target: string): Promise<void> => withFileErrors(target, () => writeFile(target, archive));
