@@ -1,6 +1,6 @@
 /** What the model must know about the KVM under test, read from it. */
 export interface TargetFacts {
-  /** `lab`, `host` or `model`. */
+  /** `lab`, `host`, `ssh:HOST` or `model`. */
   readonly target: string;
   /** `uname -r` of the kernel whose KVM runs the programs. */
   readonly kernelRelease: string;
