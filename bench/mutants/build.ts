@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { applyEdit, type Edit } from '../../src/build/edit.ts';
-import type { Source } from '../../src/build/source.ts';
+import type { Source } from '../../src/build/make.ts';
 import { Workshop } from '../../src/build/workshop.ts';
 import type { Say } from '../../src/system/apt.ts';
 import { cacheRoot, ensureFolder } from '../../src/system/cache.ts';

@@ -14,7 +14,6 @@ import {
 import { APIC_IRR, APIC_ISR } from '../../src/abi/lapic.ts';
 import { describeBits } from '../../src/abi/layout.ts';
 import type { VcpuSetup } from '../../src/case/case.ts';
-import { describeAct } from '../../src/case/act.ts';
 import {
   type Program,
   plainEnvironment,
@@ -39,6 +38,7 @@ import { type JudgedCall, judgeByTlfs } from '../tlfs/tlfs.ts';
 import { formatDone, formatPermitted, formatVerdict } from '../tlfs/tlfs-text.ts';
 import type { TlfsRule } from '../tlfs/tlfs-rules.ts';
 import { hasBit, popcountBelow, toBigInt } from '../words.ts';
+import { describeAct } from '../../src/case/steps/act.ts';
 
 /** One field of a layout; `range` is `high:low` in bits. */
 export interface ExplainedField {

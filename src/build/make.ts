@@ -3,7 +3,13 @@ import { cpus } from 'node:os';
 import { execa } from 'execa';
 import { InfrastructureError } from '../errors.ts';
 import { UsageError } from '../errors.ts';
-import type { Source } from './source.ts';
+
+export interface Source {
+  /** Top of the kernel source. */
+  readonly tree: string;
+  /** `uname -r` of the kernel that the modules are for. */
+  readonly release: string;
+}
 
 /** The source does not build; `log` has the compiler's own lines. Exit code 2. */
 export class BuildError extends UsageError {

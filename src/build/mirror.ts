@@ -16,7 +16,8 @@ import { cachedKernels, specOf } from '../lab/kernel/debian-kernel.ts';
 import { seriesOf, upstreamOf } from '../lab/kernel/debian-release.ts';
 import { buildSmallKernel } from './small-kernel.ts';
 import { Workshop } from './workshop.ts';
-import { debianSourceKernel, givenSource, prepareSource, type Source } from './source.ts';
+import type { Source } from './make.ts';
+import { debianSourceKernel, givenSource, prepareSource } from './source.ts';
 
 /** A source that may be changed, and the kernel that its modules load in. */
 export interface BuildPlace {

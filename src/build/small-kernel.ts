@@ -6,9 +6,9 @@ import { runTool } from '../system/apt.ts';
 import { UsageError } from '../errors.ts';
 import type { InstallOptions } from '../system/install-packages.ts';
 import { withLock } from '../system/lock.ts';
-import { makeGoals } from './make.ts';
+import { makeGoals, type Source } from './make.ts';
 import { configArguments, lackingOptions } from './small-config.ts';
-import { givenSource, type Source } from './source.ts';
+import { givenSource } from './source.ts';
 
 /** Beside the copy: it is built as far as `changed` says. */
 const readyMark = '.hvipi-built';

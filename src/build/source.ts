@@ -23,20 +23,13 @@ import { ensureLists } from '../lab/kernel/debian-lists.ts';
 import { seriesOf } from '../lab/kernel/debian-release.ts';
 import { versionsOf } from '../lab/kernel/debian-packages.ts';
 import { compilerDiffers, kernelsConfig } from './compiler.ts';
-import { makeGoals, makeKvm } from './make.ts';
+import { makeGoals, makeKvm, type Source } from './make.ts';
 import { ensurePackages, kernelBuildPackages } from './packages.ts';
 
 /** Whose source is taken when none is asked for. */
 export const debianSourceKernel = 'debian:6.12';
 /** A configuration that asks for certificates cannot be built without Debian's. */
 const withoutKeys = ['-d', 'SYSTEM_TRUSTED_KEYS', '-d', 'MODULE_SIG_KEY', '--set-str', 'SYSTEM_TRUSTED_KEYS', ''];
-
-export interface Source {
-  /** Top of the kernel source. */
-  readonly tree: string;
-  /** `uname -r` of the kernel that the modules are for. */
-  readonly release: string;
-}
 
 /** A source of Debian's, and the kernel that it is of. */
 export interface DebianSource extends Source {

@@ -122,7 +122,14 @@ async function verify(program: ExportedProgram, options: ExportOptions, context:
     let verdict = 'pass';
     const modules = options.kvmModules === undefined ? [null] : [null, options.kvmModules];
     for (const kvmModules of modules) {
-      await using lab = await openLab({ kernel: options.kernel, kvmModules, install, say, signal: context.signal });
+      await using lab = await openLab({
+        kernel: options.kernel,
+        kvmModules,
+        install,
+        say,
+        signal: context.signal,
+        hasPrograms: true,
+      });
       const run = await runInLab(lab, compiled.path);
       const said = run.verdict === 'pass' ? '' : `: ${run.output}`;
       say(`${options.kernel}${kvmModules === null ? '' : ` with ${kvmModules}`}: ${run.verdict}${said}`);

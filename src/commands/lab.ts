@@ -59,7 +59,7 @@ async function install(named: readonly string[], { stderr, signal }: CommandCont
 /** The command's own exit code is the exit code, as with ssh. */
 async function run(argv: readonly string[], options: BootOptions, context: CommandContext): Promise<number> {
   const { stdout, signal } = context;
-  await using lab = await openLab(labOptions(options, context));
+  await using lab = await openLab({ ...labOptions(options, context), hasPrograms: argv.length > 0 });
   if (argv.length === 0) {
     stdout.write(describeLab(lab));
     return exitCodes.fine;

@@ -1,7 +1,7 @@
 /** Registers of a call with an entry of its own: what a vCPU must have in each processor mode. */
 import { isRealMode } from '../case/limits.ts';
 import { type CallEnvironment, environmentRflags, registerOffset } from '../program/program.ts';
-import { regs, sizes, sregs } from '../kvm/uapi.ts';
+import { regs, sizes, sregs } from '../hand/uapi.ts';
 import { entryTables, exceptionCount } from './entry-image.ts';
 import { registerPattern } from './image.ts';
 import * as map from './memory-map.ts';

@@ -1,8 +1,8 @@
 /** What calls must occur among a campaign's cases: name, predicate, and how often in 5000 cases. */
 import type { CallStep, SendIpiExStep, Step } from '../../src/case/case.ts';
-import { isCall } from '../../src/case/checks.ts';
 import { callModes } from '../../src/case/limits.ts';
 import { banksOf, blockBytes, maskOf } from './broken-rules.ts';
+import { isCall } from '../../src/case/steps/kinds.ts';
 
 const u64 = (1n << 64n) - 1n;
 const ramEnd = 0x100000n;

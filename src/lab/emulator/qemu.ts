@@ -1,5 +1,5 @@
 /** The command line of QEMU: a computer with one CPU or two, memory, a serial console and one channel; no disk, no network. */
-import { portName } from '../protocol.ts';
+import { channelName } from '../../hand/frames.ts';
 
 export interface QemuOptions {
   readonly bzImage: string;
@@ -87,7 +87,7 @@ function socketArguments({ agent, control }: Sockets): string[][] {
   return [
     ['-chardev', `socket,id=control,path=${escapeValue(control)}`, '-mon', 'control,mode=control'],
     ['-chardev', `socket,id=agent,path=${escapeValue(agent)}`],
-    ['-device', 'virtio-serial-pci', '-device', `virtserialport,chardev=agent,name=${portName}`],
+    ['-device', 'virtio-serial-pci', '-device', `virtserialport,chardev=agent,name=${channelName}`],
   ];
 }
 
