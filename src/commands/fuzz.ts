@@ -19,6 +19,7 @@ import {
   addJobsOption,
   addTargetOptions,
   contractOf,
+  defaultOut,
   parseCount,
   parseDuration,
   parsePositive,
@@ -61,7 +62,7 @@ export function addFuzz(program: Command, context: CommandContext, finish: (exit
         .default('all'),
     )
     .option('--from-batch <N>', 'go on with this batch of the seed', parseCount, 0)
-    .option('--out <DIR>', 'folder for findings', 'findings')
+    .option('--out <DIR>', 'folder for findings', defaultOut)
     .option('--json', 'one JSON object on stdout')
     .action(async (options: FuzzOptions) => finish(await fuzz(options, context)));
 }

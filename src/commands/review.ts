@@ -17,7 +17,7 @@ import { compareSides, type SideBySide, toldTo } from '../review/side-by-side.ts
 import { qemuVersion } from '../review/tool-facts.ts';
 import { describePlaces, isWhitespaceOnly } from '../review/touched.ts';
 import { type CommandContext, formatJson } from './common/command.ts';
-import { parseDuration, parseSeed } from './common/options.ts';
+import { defaultOut, parseDuration, parseSeed } from './common/options.ts';
 import { hvipiCommand, ownVersion } from '../system/own-command.ts';
 
 interface ReviewOptions {
@@ -40,7 +40,7 @@ export function addReview(program: Command, context: CommandContext, finish: (ex
     .option('--seed <TEXT>', 'seed of the cases; random by default, always printed', parseSeed)
     .option('--time <TIME>', 'how long both kernels run cases: 60s, 5m, 2h', parseDuration, defaultSeconds)
     .option('--no-install', 'install nothing; say what is missing')
-    .option('--out <DIR>', 'folder for the smallest cases and the text', 'findings')
+    .option('--out <DIR>', 'folder for the smallest cases and the text', defaultOut)
     .option('--json', 'one JSON object on stdout')
     .action(async (patches: string[], options: ReviewOptions) => finish(await review(patches, options, context)));
 }

@@ -22,4 +22,6 @@ export interface Executor extends AsyncDisposable {
    * is likely to stop the next one, and that takes seconds each time.
    */
   run(programs: readonly Program[], options: RunOptions): Promise<Observation[]>;
+  /** Races will come: what they need may get ready beside what runs. */
+  expectRaces?(): void;
 }

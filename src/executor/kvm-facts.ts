@@ -54,8 +54,7 @@ export async function readKvmFacts(hand: Hand, target: TargetFacts['target'], pa
   const hyperv = new Script();
   hyperv.case(0);
   const readHyperv = addSupportedCpuid(hyperv, uapi.KVM_GET_SUPPORTED_HV_CPUID);
-  const offered = readHyperv(firstCase(await hand.run(hyperv.finish(), 0)));
-  const cpuid = new HypervCpuid(readCpuid(record), offered);
+  const cpuid = new HypervCpuid(readCpuid(record), readHyperv(firstCase(await hand.run(hyperv.finish(), 0))));
   const xen = (capabilities.XEN_HVM & uapi.KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL) !== 0;
   const facts = {
     target,
@@ -64,16 +63,11 @@ export async function readKvmFacts(hand: Hand, target: TargetFacts['target'], pa
     kvmMaxVcpus: capabilities.MAX_VCPUS,
     irqchips: ['kernel', ...(capabilities.SPLIT_IRQCHIP > 0 ? ['split'] : []), 'none'],
     xen,
-    hypervPrivileges: hypervPrivileges(offered),
+    hypervPrivileges: cpuid.privileges,
     kvmOptions: await currentParameters(hand, parameters),
   };
   await holdSpareVms(hand, xen);
   return { facts, cpuid };
-}
-
-/** EBX of HYPERV_CPUID_FEATURES: the upper half of the privileges. */
-function hypervPrivileges(offered: readonly Buffer[]): number {
-  return offered.find((entry) => entry.readUInt32LE(0) === 0x4000_0003)?.readUInt32LE(16) ?? 0;
 }
 
 type Capabilities = Readonly<Record<keyof typeof uapi.KVM_CAP, number>>;

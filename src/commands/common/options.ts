@@ -6,6 +6,9 @@ import { UsageError } from '../../errors.ts';
 import { defaultKernel, kernelSpecHelp } from '../../lab/kernel/kernels.ts';
 import { parseKvmOptions } from '../../lab/kernel/kvm-options.ts';
 
+/** Where findings are saved; `findings/` of this project holds something else. */
+export const defaultOut = 'hvipi-findings';
+
 /** What commander gives for the options that choose a target. */
 export interface RawTargetOptions {
   readonly target: string;
