@@ -18,6 +18,9 @@ function isAscending(numbers: readonly number[]): boolean {
   return true;
 }
 
+/** Decimal as cpusets are written, or hexadecimal as vectors are. */
+const listPart = /^(\d{1,6}|0x[0-9a-f]{1,5})(?:-(\d{1,6}|0x[0-9a-f]{1,5}))?$/i;
+
 /**
  * Parses a set whose members are all below `limit`; ascending, without duplicates.
  *
@@ -27,8 +30,8 @@ export function parseList(text: string, limit: number): number[] {
   const members = new Set<number>();
   if (text === '') return [];
   for (const part of text.split(',')) {
-    const match = /^(\d{1,6})(?:-(\d{1,6}))?$/.exec(part.trim());
-    if (match === null) throw new Error(`"${part}" is neither a number nor a range like 3-7`);
+    const match = listPart.exec(part.trim());
+    if (match === null) throw new Error(`"${part}" is neither a number nor a range like 3-7 or 0x30-0x3f`);
     const first = Number(match[1]);
     const last = Number(match[2] ?? match[1]);
     if (last < first) throw new Error(`the range "${part}" runs backwards`);

@@ -1,6 +1,6 @@
 /**
  * The shape of a case: every field with its range and its default. Text forms are JSON numbers, hexadecimal texts for
- * what is a bit pattern or an address, "0-3,65" for sets of small numbers, and words.
+ * what is a bit pattern or an address, "0-3,65" or "0x30,0x40-0x4f" for sets of small numbers, and words.
  */
 import { z } from 'zod';
 import { bankCountMax, controlWord, vpsPerBank } from '../abi/hypercall.ts';
@@ -34,6 +34,21 @@ const hexPattern = /^0x[0-9a-f]{1,16}$/i;
 const u64 = z.string().regex(hexPattern, 'not a hexadecimal number of up to 64 bits, like "0x1f"').transform(BigInt);
 const hexNumber = (bits: number) =>
   u64.refine((value) => value <= maxOf(bits), `does not fit in ${bits} bits`).transform(Number);
+/** A vector as people write it: 254, "254" or "0xfe". */
+const vectorNumber = z
+  .union(
+    [
+      z.number().int().min(0),
+      z
+        .string()
+        .regex(/^(?:0x[0-9a-f]{1,16}|\d{1,10})$/i)
+        .transform(Number),
+    ],
+    {
+      error: 'not a vector, like "0xfe" or 254',
+    },
+  )
+  .refine((value) => value <= Number(maxOf(32)), 'does not fit in 32 bits');
 const list = (limit: number) =>
   z.string().transform((text, context): number[] => {
     try {
@@ -75,7 +90,7 @@ export const vcpuSchema = z.strictObject({
   enforced: z.boolean().default(false),
   /** Class of the task priority: bits 7:4 of TPR. */
   tpr: z.number().int().min(0).max(15).default(0),
-  /** Vectors that are pending, and in service, when the case starts. */
+  /** Vectors that are pending, and in service, when the case starts; lists of vectors take hexadecimals too. */
   irr: list(caseLimits.vector).default([]),
   isr: list(caseLimits.vector).default([]),
   /** Vectors of unmasked SINTs with auto-EOI (KVM_CAP_HYPERV_SYNIC2), one SINT each. */
@@ -101,7 +116,7 @@ const callFields = {
   opcode: z.enum(opcodes).default('native'),
   /** Control word bit 16: parameters in registers. */
   fast: z.boolean().default(false),
-  vector: hexNumber(32),
+  vector: vectorNumber,
   targetVtl: hexNumber(8).default(0),
   /** Bytes 5 to 7 of the input. */
   padding: hexNumber(24).default(0),

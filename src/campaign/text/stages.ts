@@ -9,7 +9,7 @@ import { formatList } from '../../case/cpulist.ts';
 import { defaultGuestOsId } from '../../case/schema.ts';
 import { groupVcpus, nameVcpus, shortList } from '../../case/vcpu-groups.ts';
 import { formatTable } from './table.ts';
-import type { RunView, StepView, VcpuView } from './view.ts';
+import { countArrivals, type RunView, type StepView, type VcpuView } from './view.ts';
 import { oddFields } from '../shrink/weight.ts';
 
 /** Marks a row in which observed is not expected. */
@@ -125,9 +125,7 @@ function isSaid(step: CallStep, name: string): boolean {
 }
 
 function addArrivals(totals: number[], { vcpus }: StepView): void {
-  for (const [vcpu, { arrivals }] of vcpus.entries()) {
-    totals[vcpu] = (totals[vcpu] ?? 0) + (arrivals === '-' ? 0 : arrivals.split(' ').length);
-  }
+  for (const [vcpu, view] of vcpus.entries()) totals[vcpu] = (totals[vcpu] ?? 0) + countArrivals(view);
 }
 
 function stepRows(

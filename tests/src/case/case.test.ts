@@ -98,6 +98,17 @@ describe('parseCase', () => {
     expect([...seen].sort()).toEqual(newFields);
   });
 
+  it('should take vectors in decimals and in hexadecimals, and write each in one way', () => {
+    const vcpu = { vpIndex: 0, irr: '0x30-0x32,64', isr: '0xf0', autoEoi: '0x40' };
+    const [plain, ...others] = ['0xfe', '254', 254].map((vector) => {
+      return parseCase({ ...minimal, machine: { vcpus: [vcpu] }, steps: [{ ...call, vector }] });
+    });
+
+    expect(plain!.steps).toMatchObject([{ vector: 254 }]);
+    expect(plain!.machine.vcpus[0]).toMatchObject({ irr: [48, 49, 50, 64], isr: [240], autoEoi: [64] });
+    for (const other of others) expect(formatCase(other)).toBe(formatCase(plain!));
+  });
+
   it('should accept what lies on a limit', () => {
     const step = {
       ...callEx,
@@ -165,8 +176,12 @@ describe('parseCase', () => {
     ['a mode on init', withStep({ do: 'init', mode: 'long' }), /^steps\[0\]: .*mode/],
     ['an unknown step', withStep({ do: 'sleep' }), /^steps\[0\]\.do: /],
     ['no vector', withStep({ do: 'send-ipi' }), /^steps\[0\]\.vector: /],
-    ['a vector that is a number', withStep({ ...call, vector: 254 }), /^steps\[0\]\.vector: /],
-    ['a vector that is decimal', withStep({ ...call, vector: '254' }), /^steps\[0\]\.vector: not a hexadecimal number/],
+    [
+      'a vector in words',
+      withStep({ ...call, vector: 'fe' }),
+      /^steps\[0\]\.vector: not a vector, like "0xfe" or 254$/,
+    ],
+    ['a negative vector', withStep({ ...call, vector: -1 }), /^steps\[0\]\.vector: Too small/],
     [
       'a vector of 33 bits',
       withStep({ ...call, vector: '0x100000000' }),

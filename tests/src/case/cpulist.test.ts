@@ -21,6 +21,7 @@ describe('parseList', () => {
     ['0-3,65', [0, 1, 2, 3, 65]],
     ['65, 0-1', [0, 1, 65]],
     ['3-3,2-4', [2, 3, 4]],
+    ['0x10-0x12,0x1F,20', [16, 17, 18, 20, 31]],
   ])('should parse "%s"', (text, numbers) => {
     expect(parseList(text, 100)).toEqual(numbers);
   });
@@ -29,7 +30,7 @@ describe('parseList', () => {
     ['x', '"x" is neither a number nor a range like 3-7'],
     ['1,,2', '"" is neither a number nor a range like 3-7'],
     ['-1', '"-1" is neither a number nor a range like 3-7'],
-    ['0x10', '"0x10" is neither a number nor a range like 3-7'],
+    ['0x', '"0x" is neither a number nor a range like 3-7'],
     ['7-3', 'the range "7-3" runs backwards'],
     ['3-100', '100 is above 99'],
     ['1-9999999', '"1-9999999" is neither a number nor a range like 3-7'],
