@@ -9,9 +9,10 @@ import { hvipiCommand } from '../campaign/finding.ts';
 import { Progress } from '../campaign/progress.ts';
 import { rounded } from '../campaign/pursuit.ts';
 import { aimAt, aimedBatches } from '../review/aim.ts';
-import { comparisonToJson, exitCodeOfComparison } from '../review/comparison-summary.ts';
+import { comparisonToJson, exitCodeOfComparison, visibleGroups } from '../review/comparison-summary.ts';
 import { saveGroup } from '../review/group-file.ts';
-import { formatReview } from '../review/mail-text.ts';
+import { byGravity } from '../review/group-order.ts';
+import { formatReview, linesMaxDefault } from '../review/mail-text.ts';
 import { buildBoth, type PatchedModules } from '../review/patched.ts';
 import { compareSides, type SideBySide, toldTo } from '../review/side-by-side.ts';
 import { ownVersion, qemuVersion } from '../review/tool-facts.ts';
@@ -25,6 +26,7 @@ interface ReviewOptions {
   readonly time: number;
   readonly out: string;
   readonly install: boolean;
+  readonly full?: true;
   readonly json?: true;
 }
 
@@ -40,6 +42,7 @@ export function addReview(program: Command, context: CommandContext, finish: (ex
     .option('--time <TIME>', 'how long both kernels run cases: 60s, 5m, 2h', parseDuration, defaultSeconds)
     .option('--no-install', 'install nothing; say what is missing')
     .option('--out <DIR>', 'folder for the smallest cases and the text', 'findings')
+    .option('--full', `every difference with its smallest case; ${linesMaxDefault} lines by default`)
     .option('--json', 'one JSON object on stdout')
     .action(async (patches: string[], options: ReviewOptions) => finish(await review(patches, options, context)));
 }
@@ -72,7 +75,9 @@ async function review(names: readonly string[], options: ReviewOptions, context:
   );
   const files = new Map<string, string>();
   for (const group of comparison.groups) files.set(group.key, await saveGroup(group, options.out, seed, group.path));
-  const text = await formatText({ comparison, modules, patches, place, seed, files, isAimed: aims.length > 0 });
+  const linesMax = options.full ? Infinity : linesMaxDefault;
+  const parts = { comparison, modules, patches, place, seed, files, isAimed: aims.length > 0, linesMax };
+  const text = await formatText(parts);
   const exitCode = exitCodeOfComparison(comparison);
   const { bootSeconds, seconds } = comparison;
   const took = { build: rounded(buildSeconds), boots: rounded(bootSeconds), comparing: rounded(seconds) };
@@ -84,8 +89,10 @@ async function review(names: readonly string[], options: ReviewOptions, context:
     return exitCode;
   }
   context.stdout.write(text);
-  for (const file of files.values()) {
-    say(`see it: ${hvipiCommand('replay', file, '--kernel', place.kernel, '--kvm-modules', modules.after)}`);
+  const [first] = byGravity(visibleGroups(comparison));
+  if (first !== undefined) {
+    const command = hvipiCommand('replay', files.get(first.key)!, '--kernel', place.kernel);
+    say(`see it: ${command} --kvm-modules ${modules.after}`);
   }
   return exitCode;
 }
@@ -113,10 +120,12 @@ interface ReviewParts {
   readonly seed: string;
   readonly files: ReadonlyMap<string, string>;
   readonly isAimed: boolean;
+  readonly linesMax: number;
 }
 
-async function formatText({ comparison, modules, patches, place, ...rest }: ReviewParts): Promise<string> {
-  return formatReview(comparison, {
+async function formatText(parts: ReviewParts): Promise<string> {
+  const { comparison, modules, patches, place, linesMax, ...rest } = parts;
+  const facts = {
     ...rest,
     patches: patches.map(({ title }) => title),
     source: place.description,
@@ -126,5 +135,6 @@ async function formatText({ comparison, modules, patches, place, ...rest }: Revi
     touched: describePlaces(modules.places),
     whitespaceOnly: isWhitespaceOnly(modules.places),
     outside: modules.outside,
-  });
+  };
+  return formatReview(comparison, facts, linesMax);
 }

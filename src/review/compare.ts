@@ -49,6 +49,8 @@ export interface Group {
   cases: number;
   /** `again/times` of fresh runs on both kernels. */
   confirmed: string;
+  /** Whether the case alone has shown it again. */
+  readonly isRepeatable: boolean;
   /** Where in the stream it was met first. */
   readonly path: string;
 }
@@ -180,7 +182,7 @@ class Comparer {
       return;
     }
     const confirmed = '0/1 alone, 1/1 in its batch';
-    this.#add({ ...found, value, pair: again, cases: 1, confirmed, path: place.path });
+    this.#add({ ...found, value, pair: again, cases: 1, confirmed, isRepeatable: false, path: place.path });
   }
 
   async #pursue(value: Case, pair: Pair, { path }: Place): Promise<void> {
@@ -192,7 +194,8 @@ class Comparer {
     }
     const smallest = await this.#shrink(value, pair, found.key);
     const confirmed = await this.#confirm(smallest.value, found.key);
-    this.#add({ ...found, ...smallest, cases: 1, confirmed, path });
+    const isRepeatable = !confirmed.startsWith('0/');
+    this.#add({ ...found, ...smallest, cases: 1, confirmed, isRepeatable, path });
   }
 
   #add(group: Group): void {

@@ -1,7 +1,9 @@
 /** A review as plain text that can be pasted below the `---` of a mail: no tabs, no wide tables, no colours. */
+import { isProblem } from '../campaign/judgement.ts';
 import { formatCount } from '../campaign/text/table.ts';
 import type { Group } from './compare.ts';
-import { formatMinimal, wrapped } from './comparison-text.ts';
+import { wrapped } from './comparison-text.ts';
+import { groupLines } from './group-lines.ts';
 import { visibleGroups } from './comparison-summary.ts';
 import { formatModules } from './kernel-identity.ts';
 import type { SideBySide } from './side-by-side.ts';
@@ -24,22 +26,28 @@ export interface ReviewFacts {
   readonly files: ReadonlyMap<string, string>;
 }
 
+/** What fits a mail without being scrolled over. */
+export const linesMaxDefault = 60;
+
 /** What the lab cannot show, whatever the patch. */
 const neverTested = ['Intel (VMX, APICv)', 'AVIC', 'nested guests', 'real hardware', 'concurrent callers'];
 
 function line(label: string, items: readonly string[]): string[] {
-  return [wrapped(label, items, '').trimEnd()];
+  return wrapped(label, items, '').trimEnd().split('\n');
 }
 
-/** The block, from `---` on. */
-export function formatReview(comparison: SideBySide, facts: ReviewFacts): string {
+/** Of everything but the groups, together some 30 lines. */
+const listMax = 6;
+
+/** The block, from `---` on: at most `linesMax` lines, whatever the patch, but for what a group's first lines take. */
+export function formatReview(comparison: SideBySide, facts: ReviewFacts, linesMax = linesMaxDefault): string {
   const { cases, hypercalls, seconds, base, kernel, groups, unstable } = comparison;
   const visible = visibleGroups(comparison);
   const sameModules = JSON.stringify(base.moduleHashes) === JSON.stringify(kernel.moduleHashes);
-  const lines = [
+  const head = [
     '---',
     `hvipi ${facts.version}: Hyper-V IPI hypercalls, before and after the patch`,
-    ...facts.patches.map((title) => `patch      ${title}`),
+    ...firstOf(facts.patches).map((title) => `patch      ${title}`),
     `source     ${facts.source}`,
     `compiler   ${facts.compiler}`,
     `kernel     ${kernel.release}, bzImage ${kernel.imageHash.slice(0, 12)}`,
@@ -51,16 +59,22 @@ export function formatReview(comparison: SideBySide, facts: ReviewFacts): string
     `divergences from the model of KVM: ${divergences(groups, 'base')} before, ${divergences(groups, 'kernel')} after`,
     ...(unstable === 0 ? [] : [`unstable   ${unstable} cases differed in a batch once, and not again`]),
     `behaviour changed: ${visible.length === 0 ? 'no change seen' : 'yes'}`,
-    ...visible.flatMap((group, index) => ['', ...groupLines(group, index + 1, facts)]),
-    '',
-    ...line('not tested ', [...neverTested, ...facts.outside.map((file) => `${file} (in no KVM module)`)]),
   ];
+  const outside = firstOf(facts.outside.map((file) => `${file} (in no KVM module)`));
+  const tail = ['', ...line('not tested ', [...neverTested, ...outside])];
+  const lines = [...head, ...groupLines(visible, facts.files, linesMax - head.length - tail.length), ...tail];
   return `${lines.join('\n')}\n`;
+}
+
+/** The first of a list, and how many there are besides. */
+function firstOf(items: readonly string[]): string[] {
+  if (items.length <= listMax) return [...items];
+  return [...items.slice(0, listMax - 1), `and ${formatCount(items.length - listMax + 1)} more`];
 }
 
 function touchedLines({ touched, isAimed, whitespaceOnly }: ReviewFacts): string[] {
   const first = whitespaceOnly ? ['touches    blanks only'] : [];
-  const places = touched.map((text) => `touches    ${text}`);
+  const places = firstOf(touched).map((text) => `touches    ${text}`);
   const aim = isAimed
     ? 'every other batch at these places'
     : 'as usual: it touches nothing that these calls are known for';
@@ -68,16 +82,5 @@ function touchedLines({ touched, isAimed, whitespaceOnly }: ReviewFacts): string
 }
 
 function divergences(groups: readonly Group[], side: 'base' | 'kernel'): number {
-  const isProblem = ({ pair }: Group): boolean => !['match', 'deviation'].includes(pair[side].judgement.class);
-  return groups.filter(isProblem).length;
-}
-
-function groupLines(group: Group, number: number, { files }: ReviewFacts): string[] {
-  const { key, cases, confirmed } = group;
-  const file = files.get(key);
-  return [
-    `${number}. ${key} (${formatCount(cases)} ${cases === 1 ? 'case' : 'cases'}, confirmed ${confirmed})`,
-    ...formatMinimal(group, { base: 'before', kernel: 'after' }).trimEnd().split('\n'),
-    ...(file === undefined ? [] : [`  saved as ${file}`]),
-  ];
+  return groups.filter(({ pair }) => isProblem(pair[side].judgement)).length;
 }
