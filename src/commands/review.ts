@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { Command } from 'commander';
 import { BuildError, compilerVersion } from '../build/make.ts';
 import { type BuildPlace, placeToBuild } from '../build/mirror.ts';
-import { type Patch, readPatches } from '../build/patch.ts';
+import { type Patch, readPatches, sortSeries } from '../build/patch.ts';
 import { loadCorpus, ownCorpusFolder } from '../campaign/corpus.ts';
 import { hvipiCommand } from '../campaign/finding.ts';
 import { Progress } from '../campaign/progress.ts';
@@ -17,6 +17,7 @@ import { buildBoth, type PatchedModules } from '../review/patched.ts';
 import { compareSides, type SideBySide, toldTo } from '../review/side-by-side.ts';
 import { ownVersion, qemuVersion } from '../review/tool-facts.ts';
 import { describePlaces, isWhitespaceOnly } from '../review/touched.ts';
+import { SkippedError } from '../errors.ts';
 import { type CommandContext, formatJson } from './common/command.ts';
 import { parseDuration, parseSeed } from './common/options.ts';
 
@@ -52,7 +53,13 @@ async function review(names: readonly string[], options: ReviewOptions, context:
   const say = (line: string): void => progress.line(`hvipi: ${line}`);
   const install = options.install ? 'auto' : 'refuse';
   const seed = options.seed ?? randomBytes(6).toString('hex');
-  const patches = await readPatches(names);
+  const given = await readPatches(names);
+  const { patches, outside } = sortSeries(given);
+  if (patches.length === 0) {
+    throw new SkippedError(
+      `not exercised: KVM's modules are built from nothing that is touched: ${outside.join(', ')}`,
+    );
+  }
   const place = await placeToBuild(options.tree ?? null, { install, say, signal: context.signal });
   const start = performance.now();
   const modules = await build(place, patches, say, context);
@@ -76,7 +83,17 @@ async function review(names: readonly string[], options: ReviewOptions, context:
   const files = new Map<string, string>();
   for (const group of comparison.groups) files.set(group.key, await saveGroup(group, options.out, seed, group.path));
   const linesMax = options.full ? Infinity : linesMaxDefault;
-  const parts = { comparison, modules, patches, place, seed, files, isAimed: aims.length > 0, linesMax };
+  const parts = {
+    comparison,
+    modules,
+    patches: given,
+    outside,
+    place,
+    seed,
+    files,
+    isAimed: aims.length > 0,
+    linesMax,
+  };
   const text = await formatText(parts);
   const exitCode = exitCodeOfComparison(comparison);
   const { bootSeconds, seconds } = comparison;
@@ -116,6 +133,7 @@ interface ReviewParts {
   readonly comparison: SideBySide;
   readonly modules: PatchedModules;
   readonly patches: readonly Patch[];
+  readonly outside: readonly string[];
   readonly place: BuildPlace;
   readonly seed: string;
   readonly files: ReadonlyMap<string, string>;
@@ -134,7 +152,6 @@ async function formatText(parts: ReviewParts): Promise<string> {
     version: ownVersion(),
     touched: describePlaces(modules.places),
     whitespaceOnly: isWhitespaceOnly(modules.places),
-    outside: modules.outside,
   };
   return formatReview(comparison, facts, linesMax);
 }
