@@ -6,6 +6,7 @@ import { wrapped } from './comparison-text.ts';
 import { groupLines } from './group-lines.ts';
 import { visibleGroups } from './comparison-summary.ts';
 import { formatModules } from './kernel-identity.ts';
+import { formatOfferDifference, type OfferDifference } from './offer-difference.ts';
 import type { SideBySide } from './side-by-side.ts';
 
 export interface ReviewFacts {
@@ -41,7 +42,7 @@ const listMax = 6;
 
 /** The block, from `---` on: at most `linesMax` lines, whatever the patch, but for what a group's first lines take. */
 export function formatReview(comparison: SideBySide, facts: ReviewFacts, linesMax = linesMaxDefault): string {
-  const { cases, hypercalls, seconds, base, kernel, groups, unstable } = comparison;
+  const { cases, hypercalls, seconds, base, kernel, groups, unstable, offers } = comparison;
   const visible = visibleGroups(comparison);
   const sameModules = JSON.stringify(base.moduleHashes) === JSON.stringify(kernel.moduleHashes);
   const head = [
@@ -58,10 +59,12 @@ export function formatReview(comparison: SideBySide, facts: ReviewFacts, linesMa
     ...touchedLines(facts),
     `divergences from the model of KVM: ${divergences(groups, 'base')} before, ${divergences(groups, 'kernel')} after`,
     ...(unstable === 0 ? [] : [`unstable   ${unstable} cases differed in a batch once, and not again`]),
-    `behaviour changed: ${visible.length === 0 ? 'no change seen' : 'yes'}`,
+    `behaviour changed: ${visible.length + (offers?.length ?? 0) === 0 ? 'no change seen' : 'yes'}`,
+    ...offerLines(offers ?? []),
   ];
   const outside = firstOf(facts.outside.map((file) => `${file} (in no KVM module)`));
-  const tail = ['', ...line('not tested ', [...neverTested, ...outside])];
+  const unread = offers === null ? ['what KVM offers at the start (it was not read)'] : [];
+  const tail = ['', ...line('not tested ', [...neverTested, ...unread, ...outside])];
   const lines = [...head, ...groupLines(visible, facts.files, linesMax - head.length - tail.length), ...tail];
   return `${lines.join('\n')}\n`;
 }
@@ -70,6 +73,12 @@ export function formatReview(comparison: SideBySide, facts: ReviewFacts, linesMa
 function firstOf(items: readonly string[]): string[] {
   if (items.length <= listMax) return [...items];
   return [...items.slice(0, listMax - 1), `and ${formatCount(items.length - listMax + 1)} more`];
+}
+
+/** What differs before a case runs: capabilities, CPUID, LAPIC page, MSRs. */
+function offerLines(offers: readonly OfferDifference[]): string[] {
+  const names = { base: 'before', kernel: 'after' };
+  return firstOf(offers.map((offer) => formatOfferDifference(offer, names))).map((text) => `offers     ${text}`);
 }
 
 function touchedLines({ touched, isAimed, whitespaceOnly }: ReviewFacts): string[] {

@@ -5,6 +5,7 @@ import { formatCount } from '../campaign/text/table.ts';
 import { parseTarget } from '../campaign/target.ts';
 import { resolveKernel } from '../lab/kernel/kernels.ts';
 import { type Comparison, type CompareHooks, compareKernels, defaultCompareLimits } from './compare.ts';
+import { type OfferDifference, offerDifferences } from './offer-difference.ts';
 import { identify, type KernelIdentity } from './kernel-identity.ts';
 
 /** A kernel of the lab and, where given, the folder of its KVM modules. */
@@ -26,6 +27,8 @@ export interface SideBySide extends Comparison {
   readonly base: KernelIdentity;
   readonly kernel: KernelIdentity;
   readonly cpu: string;
+  /** In what the two differ before a case runs; null where what one of them offers was not read. */
+  readonly offers: readonly OfferDifference[] | null;
   /** Seconds that the two boots took together. */
   readonly bootSeconds: number;
 }
@@ -51,8 +54,14 @@ export async function compareSides(
     base: await identityOf(options.base, base, options),
     kernel: await identityOf(options.kernel, kernel, options),
     cpu: kernel.facts.cpu,
+    offers: offersOf(base, kernel),
     bootSeconds: base.bootSeconds + kernel.bootSeconds,
   };
+}
+
+function offersOf(base: Session, kernel: Session): OfferDifference[] | null {
+  const [before, after] = [base.facts.offer, kernel.facts.offer];
+  return before === undefined || after === undefined ? null : offerDifferences(before, after);
 }
 
 async function open({ kernel, kvmModules }: Side, options: SideBySideOptions, signal: AbortSignal): Promise<Session> {

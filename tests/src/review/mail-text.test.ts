@@ -33,7 +33,11 @@ const changed = (value: typeof small, result = 3n) =>
   groupOf({ base: seenOf(value), kernel: seenOf(value, withResult(0, result)) });
 const oops = groupOf({ base: seenOf(large), kernel: failedOf(large) });
 
-function review(groups: readonly Group[], more: Partial<ReviewFacts> = {}): string[] {
+function review(
+  groups: readonly Group[],
+  more: Partial<ReviewFacts> = {},
+  changes: Partial<SideBySide> = {},
+): string[] {
   const comparison: SideBySide = {
     base: identity,
     kernel: identity,
@@ -42,6 +46,8 @@ function review(groups: readonly Group[], more: Partial<ReviewFacts> = {}): stri
     hypercalls: 1,
     seconds: 1,
     bootSeconds: 1,
+    offers: [],
+    ...changes,
     groups,
     unstable: 0,
     interrupted: false,
@@ -80,6 +86,20 @@ describe('formatReview', () => {
     expect(lines[at]).toBe('2. unstable (1 case, confirmed 0/1 alone)');
     expect(lines[at + 1]).toBe('');
     expect(lines[at + 2]).toMatch(/^not tested/);
+  });
+});
+
+describe('formatReview of what KVM offers', () => {
+  it('should be a change of its own', () => {
+    const offers = [{ what: 'LAPIC split xapic, version', base: '0x1050014', kernel: '0x50014', bits: 'bit 24 gone' }];
+    const lines = review([], {}, { offers });
+
+    expect(lines).toContain('behaviour changed: yes');
+    expect(lines).toContain('offers     LAPIC split xapic, version: 0x1050014 before, 0x50014 after; bit 24 gone');
+  });
+
+  it('should say where it was not read', () => {
+    expect(review([], {}, { offers: null }).join('\n')).toContain('what KVM offers at the start (it was not read)');
   });
 });
 
