@@ -5,14 +5,15 @@
 import { APIC_IRR } from '../src/abi/lapic.ts';
 import { actKinds, runsMeanwhile } from '../src/case/limits.ts';
 import type { LapicChanges } from '../src/program/observation.ts';
-import type {
-  Program,
-  ProgramAct,
-  ProgramApic,
-  ProgramCall,
-  ProgramInit,
-  ProgramMsr,
-  ProgramStep,
+import {
+  plainEnvironment,
+  type Program,
+  type ProgramAct,
+  type ProgramCall,
+  type ProgramInit,
+  type ProgramSetApic,
+  type ProgramStep,
+  type ProgramWriteMsr,
 } from '../src/program/program.ts';
 import { hasWideIds, vcpuIdOf } from '../src/case/vcpu-id.ts';
 import type { TargetFacts } from '../src/executor/facts.ts';
@@ -155,9 +156,9 @@ class Walk {
         return this.#runAll();
       case 'act':
         return this.#after(step.act, this.#act(step));
-      case 'msr':
+      case 'write-msr':
         return this.#writeMsr(step);
-      case 'apic':
+      case 'set-apic':
         this.#changeApic(step);
         return this.#after('set-apic');
       case 'init':
@@ -190,9 +191,12 @@ class Walk {
   }
 
   /** Most calls are plain ones by the same few vCPUs: their callers are made once. */
-  #callerOf({ entry, sender }: ProgramCall): Caller {
-    if (entry !== null) return callerOf(this.#program, sender, entry, this.#guestOsId, this.#contract);
-    return (this.#plainCallers[sender] ??= callerOf(this.#program, sender, null, this.#guestOsId, this.#contract));
+  #callerOf({ environment, sender }: ProgramCall): Caller {
+    const known = environment === plainEnvironment ? this.#plainCallers[sender] : undefined;
+    if (known !== undefined) return known;
+    const caller = callerOf(this.#program, sender, environment, this.#guestOsId, this.#contract);
+    if (environment === plainEnvironment) this.#plainCallers[sender] = caller;
+    return caller;
   }
 
   #beginPhase(first: number): void {
@@ -236,7 +240,7 @@ class Walk {
     if (posture.waitsAt !== null) this.#postures = this.#postures.with(position, { ...posture, waitsAt: null });
   }
 
-  #writeMsr(step: ProgramMsr): StepOutcome {
+  #writeMsr(step: ProgramWriteMsr): StepOutcome {
     const rule = decideMsr(step, { guestOsId: this.#guestOsId, contract: this.#contract });
     const writes: StepOutcome['writes'] =
       rule.effect === 'page'
@@ -251,7 +255,7 @@ class Walk {
     return { ...this.#after(rule.name), result: rule.taken ? 1n : 0n, writes };
   }
 
-  #changeApic({ vcpu, apic: change }: ProgramApic): void {
+  #changeApic({ vcpu, apic: change }: ProgramSetApic): void {
     const setup = this.#program.vcpus[vcpu]!;
     const apic = changedApic(this.#apics[vcpu]!, change);
     this.#apics = this.#apics.with(vcpu, apic);

@@ -5,7 +5,7 @@
  */
 import { HV_X64_MSR_HYPERCALL_ENABLE } from '../src/abi/hyperv.ts';
 import { ramEnd } from '../src/case/memory.ts';
-import type { ProgramMsr } from '../src/program/program.ts';
+import type { ProgramWriteMsr } from '../src/program/program.ts';
 import type { Contract } from './contract.ts';
 
 /** What a write may depend on. */
@@ -23,7 +23,7 @@ export interface MsrRule {
   /** Whether KVM takes the value: KVM_SET_MSRS says 1, else 0. */
   readonly taken: boolean;
   readonly effect: MsrEffect;
-  applies(write: ProgramMsr, state: MsrState): boolean;
+  applies(write: ProgramWriteMsr, state: MsrState): boolean;
 }
 
 /** Address of the page that a value of HV_X64_MSR_HYPERCALL names. */
@@ -88,7 +88,7 @@ export const msrRules: readonly MsrRule[] = [
 ];
 
 /** The rule that decides a write. */
-export function decideMsr(write: ProgramMsr, state: MsrState): MsrRule {
+export function decideMsr(write: ProgramWriteMsr, state: MsrState): MsrRule {
   return msrRules.find((rule) => rule.applies(write, state))!;
 }
 

@@ -7,7 +7,13 @@ import seedrandom from 'seedrandom';
 import { HVCALL_SEND_IPI, HVCALL_SEND_IPI_EX } from '../../src/abi/hypercall.ts';
 import { makeCase, makeVcpu } from '../../src/case/case.ts';
 import { defaultInputGpa } from '../../src/case/memory.ts';
-import { callRegisterBytes, type Program, type ProgramCall, registerOffset } from '../../src/program/program.ts';
+import {
+  callRegisterBytes,
+  plainEnvironment,
+  type Program,
+  type ProgramCall,
+  registerOffset,
+} from '../../src/program/program.ts';
 import type { Executor } from '../../src/executor/executor.ts';
 import { KernelFailure } from '../../src/errors.ts';
 import { predict } from '../../oracle/model.ts';
@@ -43,12 +49,12 @@ function drawCall(random: Random, vcpuCount: number, index: number): ProgramCall
   const control = (word(random) << 17n) | (isFast ? 1n << 16n : 0n) | BigInt(code);
   registers.writeBigUInt64LE(BigInt.asUintN(64, control), registerOffset.rcx);
   const sender = below(random, vcpuCount);
-  if (isFast) return { kind: 'call', sender, entry: null, registers, writes: [] };
+  if (isFast) return { kind: 'call', sender, environment: plainEnvironment, registers, writes: [] };
   const gpa = defaultInputGpa(index);
   registers.writeBigUInt64LE(gpa, registerOffset.rdx);
   const bytes = Buffer.alloc(8 * blockWords);
   for (let offset = 0; offset < bytes.length; offset += 8) bytes.writeBigUInt64LE(word(random), offset);
-  return { kind: 'call', sender, entry: null, registers, writes: [{ gpa, bytes }] };
+  return { kind: 'call', sender, environment: plainEnvironment, registers, writes: [{ gpa, bytes }] };
 }
 
 function word(random: Random): bigint {

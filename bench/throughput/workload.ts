@@ -4,7 +4,7 @@ import type { Batch } from '../../src/campaign/stream/batches.ts';
 import { type Case, makeCase, makeStep } from '../../src/case/case.ts';
 import { encodeCase } from '../../src/program/encode.ts';
 import { caseLimits } from '../../src/case/limits.ts';
-import type { Program } from '../../src/program/program.ts';
+import { plainEnvironment, type Program } from '../../src/program/program.ts';
 import { tierOf } from '../../src/program/tier.ts';
 import { hypercallsOf } from '../../src/campaign/judgement.ts';
 
@@ -54,7 +54,7 @@ export function busyMachines(vcpuCount: number): Program[] {
 /** How a case is observed (`tierOf`), and kinds of cases within a tier whose cost differs much from the others'. */
 export const workloads = {
   pending: (program) => tierOf(program) === 'pending',
-  'pending, plain callers': (program) => tierOf(program) === 'pending' && !hasEntry(program),
+  'pending, plain callers': (program) => tierOf(program) === 'pending' && !hasEnvironment(program),
   counted: (program) => tierOf(program) === 'counted',
   'counted, none halts': (program) => tierOf(program) === 'counted' && !halts(program),
   concurrent: (program) => tierOf(program) === 'concurrent',
@@ -66,8 +66,8 @@ function halts({ vcpus }: Program): boolean {
 }
 
 /** Whether any call is not the plain one: bare, native, in 64-bit mode at CPL 0. */
-function hasEntry({ steps }: Program): boolean {
-  return steps.some((step) => step.kind === 'call' && step.entry !== null);
+function hasEnvironment({ steps }: Program): boolean {
+  return steps.some((step) => step.kind === 'call' && step.environment !== plainEnvironment);
 }
 
 /** Batches of one workload's cases, drawn when they are asked for, until they have so many calls. */

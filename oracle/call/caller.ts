@@ -4,8 +4,8 @@
  */
 import type { VcpuSetup } from '../../src/case/case.ts';
 import { isRealMode } from '../../src/case/limits.ts';
-import type { CallEntry, Program, ProgramCall } from '../../src/program/program.ts';
-import { callRegisterBytes, plainEntry, registerOffset } from '../../src/program/program.ts';
+import type { CallEnvironment, Program, ProgramCall } from '../../src/program/program.ts';
+import { callRegisterBytes, plainEnvironment, registerOffset } from '../../src/program/program.ts';
 import type { Contract } from '../contract.ts';
 import type { ModelMemory } from '../memory.ts';
 
@@ -53,11 +53,10 @@ export const plainCaller: Caller = {
 export function callerOf(
   program: Program,
   sender: number,
-  entry: CallEntry | null,
+  { mode, cpl, page, opcode }: CallEnvironment,
   guestOsId: bigint,
   contract: Contract,
 ): Caller {
-  const { mode, cpl, page, opcode } = entry ?? plainEntry;
   const { lacks, enforced } = program.vcpus[sender]!;
   const { irqchip, xen } = program.machine;
   return {
@@ -100,15 +99,20 @@ export interface Arrival {
 }
 
 /** The call at its instruction; null when the page through which it goes holds none. */
-export function arrive({ entry, registers }: ProgramCall, memory: ModelMemory, contract: Contract): Arrival | null {
-  if (entry === null) return { registers, orResult: null };
+export function arrive(
+  { environment, registers }: ProgramCall,
+  memory: ModelMemory,
+  contract: Contract,
+): Arrival | null {
+  if (environment === plainEnvironment) return { registers, orResult: null };
+  const { mode, page } = environment;
   let orResult: bigint | null = null;
-  if (entry.page !== null) {
-    if (startsWith(memory, entry.page, pageCode(contract, true))) {
+  if (page !== null) {
+    if (startsWith(memory, page, pageCode(contract, true))) {
       orResult = BigInt((registers.readUInt32LE(registerOffset.rax) | orMask) >>> 0);
-    } else if (!startsWith(memory, entry.page, pageCode(contract, false))) return null;
+    } else if (!startsWith(memory, page, pageCode(contract, false))) return null;
   }
-  return { registers: asLong(registers, orResult !== null, entry.mode === 'long'), orResult };
+  return { registers: asLong(registers, orResult !== null, mode === 'long'), orResult };
 }
 
 function startsWith(memory: ModelMemory, page: bigint, code: Buffer): boolean {

@@ -1,6 +1,6 @@
 /** What the answer to a call does to its caller's registers (kvm_hv_hypercall_set_result, kvm_rax_write, semantics.md 1.2). */
 import type { CallExit, RegisterChange } from '../../src/program/observation.ts';
-import { entryFlags, type ProgramCall, registerOffset, vmmResult } from '../../src/program/program.ts';
+import { plainEnvironment, type ProgramCall, registerOffset, vmmResult } from '../../src/program/program.ts';
 import type { Arrival } from './caller.ts';
 import type { Contract } from '../contract.ts';
 import type { Rule } from './rules.ts';
@@ -30,7 +30,8 @@ export function effectsOf(
   model: { result(status: number): bigint },
 ): Effects {
   const { answer } = rule;
-  const registers = step.entry === null ? noRegisters : entryChanges(rule, step, arrival, contract);
+  const registers =
+    step.environment === plainEnvironment ? noRegisters : changedRegisters(rule, step, arrival, contract);
   switch (answer.kind) {
     case 'status':
       return { result: model.result(answer.status), exception: null, exit: null, registers };
@@ -44,21 +45,22 @@ export function effectsOf(
 }
 
 /** Registers besides the result register that change, in the order in which an observation has them. */
-function entryChanges(
+function changedRegisters(
   { answer, name }: Rule,
   step: ProgramCall,
   { orResult }: Arrival,
   { nativeOpcode }: Contract,
 ): RegisterChange[] {
+  const { opcode, rflags } = step.environment;
   const changes: RegisterChange[] = [];
   // A Hyper-V result is EDX:EAX outside of 64-bit mode, whether KVM or the VMM made it.
   const isHyperv = answer.kind === 'status' || (answer.kind === 'exit' && answer.exit === 'hyperv');
   if (isHyperv && !isLong(step)) note(changes, 'rdx', readLong(step.registers, registerOffset.rdx), 0n);
   if (orResult !== null) {
     if (answer.kind === 'fault') note(changes, 'rax', readLong(step.registers, registerOffset.rax), orResult);
-    note(changes, 'rflags', entryFlags, flagsAfterOr(orResult));
+    note(changes, 'rflags', rflags, flagsAfterOr(orResult, rflags));
   }
-  if (step.entry?.opcode === 'other' && !name.startsWith('other-opcode')) {
+  if (opcode === 'other' && !name.startsWith('other-opcode')) {
     const native = wordOf(nativeOpcode);
     note(changes, 'code', wordOf(nativeOpcode.with(2, nativeOpcode[2] === 0xc1 ? 0xd9 : 0xc1)), native);
   }
@@ -69,8 +71,8 @@ function note(changes: RegisterChange[], register: string, before: bigint, after
   if (before !== after) changes.push({ register, before, after });
 }
 
-function isLong({ entry }: ProgramCall): boolean {
-  return entry === null || entry.mode === 'long';
+function isLong({ environment }: ProgramCall): boolean {
+  return environment.mode === 'long';
 }
 
 function wordOf(bytes: readonly number[]): bigint {
@@ -78,10 +80,10 @@ function wordOf(bytes: readonly number[]): bigint {
 }
 
 /** Flags of a logical operation on EAX whose result has bit 31 set: CF, OF and ZF 0, SF 1, PF by the low byte. */
-function flagsAfterOr(result: bigint): bigint {
+function flagsAfterOr(result: bigint, before: bigint): bigint {
   const [CF, PF, ZF, SF, OF] = [1n, 4n, 0x40n, 0x80n, 0x800n] as const;
   let parity = Number(result & 0xffn);
   for (const shift of [4, 2, 1]) parity ^= parity >> shift;
-  const kept = entryFlags & ~(CF | PF | ZF | SF | OF);
+  const kept = before & ~(CF | PF | ZF | SF | OF);
   return kept | SF | ((parity & 1) === 0 ? PF : 0n);
 }

@@ -64,7 +64,7 @@ function isQuietStep(expected: StepOutcome, observed: StepObservation): boolean 
   );
 }
 
-/** Both lists in the order of `entryChanges`; another order is looked at in detail. */
+/** Both lists in the order of `changedRegisters`; another order is looked at in detail. */
 function areSameRegisters(expected: readonly RegisterChange[], observed: readonly RegisterChange[]): boolean {
   if (expected.length !== observed.length) return false;
   return expected.every(({ register, after }, index) => {

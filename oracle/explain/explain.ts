@@ -17,6 +17,7 @@ import type { VcpuSetup } from '../../src/case/case.ts';
 import { describeAct } from '../../src/case/act.ts';
 import {
   type Program,
+  plainEnvironment,
   type ProgramAct,
   type ProgramCall,
   type ProgramStep,
@@ -148,7 +149,7 @@ function explainCall(
   return {
     kind: 'call',
     sender: step.sender,
-    entry: describeEntry(step),
+    entry: describeEnvironment(step),
     controlWord: control,
     control: describeBits(controlWord, control),
     inputPlace: placeOf(call),
@@ -177,9 +178,9 @@ function controlOf({ caller, rax }: Call, { registers }: ProgramCall): bigint {
 }
 
 /** How the call is made where that is not the plain way; empty otherwise. */
-function describeEntry({ entry }: ProgramCall): string {
-  if (entry === null) return '';
-  const { mode, cpl, page, opcode } = entry;
+function describeEnvironment({ environment }: ProgramCall): string {
+  if (environment === plainEnvironment) return '';
+  const { mode, cpl, page, opcode } = environment;
   const way = page === null ? 'a bare instruction' : `the hypercall page at ${formatHex(page)}`;
   return `${mode} mode, CPL ${cpl}, ${way}${opcode === 'other' ? " of the other vendor's" : ''}`;
 }
@@ -200,11 +201,11 @@ function explainChange(step: ProgramStep, program: Program, outcome: Outcome, in
       return { ...bare, what: `vCPU ${step.sender} makes no call: the page holds no hypercall instruction` };
     case 'act':
       return { ...bare, what: describeAct(step), effects: [effectOfAct(step, outcome, index)] };
-    case 'apic':
+    case 'set-apic':
       return { ...bare, what: `the APIC of vCPU ${step.vcpu} is ${step.apic} from now on` };
     case 'init':
       return { ...bare, what: `vCPU ${step.vcpu} gets INIT` };
-    case 'msr': {
+    case 'write-msr': {
       const { source, taken } = msrRules.find((rule) => rule.name === name)!;
       const what = `the host writes ${formatHex(step.value)} to the ${step.msr} MSR of vCPU ${step.vcpu}`;
       return { ...bare, what, rule: { name, source, taken } };

@@ -3,7 +3,7 @@
  * interleaving.
  */
 import { runsMeanwhile } from '../../src/case/limits.ts';
-import type { Program, ProgramMsr } from '../../src/program/program.ts';
+import type { Program, ProgramWriteMsr } from '../../src/program/program.ts';
 import { decideMsr, type MsrState, vpIndexOf } from '../msr.ts';
 import type { Leeway } from '../outcome.ts';
 
@@ -71,16 +71,20 @@ export class Phase {
   }
 }
 
-function writesFrom({ steps }: Program, first: number): ProgramMsr[] {
+function writesFrom({ steps }: Program, first: number): ProgramWriteMsr[] {
   const end = steps.findIndex(({ kind }, index) => index >= first && kind === 'run');
-  return steps.slice(first, end === -1 ? undefined : end).filter((step) => step.kind === 'msr');
+  return steps.slice(first, end === -1 ? undefined : end).filter((step) => step.kind === 'write-msr');
 }
 
 /**
  * KVM reads the VP index of each vCPU by itself (kvm_hv_send_ipi_to_many), so whether a call reaches a vCPU depends on
  * that one's index alone: it is enough to look at each value once.
  */
-function viewsOf(writes: readonly ProgramMsr[], vpIndexes: readonly number[], state: MsrState): (readonly number[])[] {
+function viewsOf(
+  writes: readonly ProgramWriteMsr[],
+  vpIndexes: readonly number[],
+  state: MsrState,
+): (readonly number[])[] {
   const views = [vpIndexes];
   for (const write of writes) {
     if (decideMsr(write, state).effect !== 'vp-index') continue;

@@ -9,7 +9,7 @@
  * no observation of its own, and that deviations can be shrunk without a target and confirmed on it.
  */
 import { bankCountMax } from '../../src/abi/hypercall.ts';
-import type { Program, ProgramMsr } from '../../src/program/program.ts';
+import type { Program, ProgramWriteMsr } from '../../src/program/program.ts';
 import type { TargetFacts } from '../../src/executor/facts.ts';
 import { arrive } from '../call/caller.ts';
 import { type Contract, contractFor } from '../contract.ts';
@@ -82,7 +82,7 @@ export function judgeByTlfs(program: Program, outcome: Outcome, facts: TargetFac
   let page: bigint | null = null;
   return program.steps.flatMap((step, index): JudgedCall[] => {
     const done = outcome.steps[index]!;
-    if (step.kind === 'msr') page = pageAfter(page, step, done);
+    if (step.kind === 'write-msr') page = pageAfter(page, step, done);
     for (const write of done.writes) memory.writeAsKvm(write);
     if (step.kind !== 'call') return [];
     for (const write of step.writes) memory.write(write);
@@ -97,7 +97,7 @@ export function judgeByTlfs(program: Program, outcome: Outcome, facts: TargetFac
 }
 
 /** Where the hypercall page is after an MSR write; null while there is none. */
-function pageAfter(page: bigint | null, { value }: ProgramMsr, { rule }: StepOutcome): bigint | null {
+function pageAfter(page: bigint | null, { value }: ProgramWriteMsr, { rule }: StepOutcome): bigint | null {
   if (rule === 'page-written') return pageAddress(value);
   const isGone = rule === 'page-disabled' || (rule === 'guest-os-id-written' && value === 0n);
   return isGone ? null : page;

@@ -10,7 +10,7 @@ import { msrRules } from '../../oracle/msr.ts';
 import type { Outcome, StepOutcome } from '../../oracle/outcome.ts';
 import { kvmRules } from '../../oracle/call/rules.ts';
 import { callModes, cpuidFeatures, eoiKinds, irqchips, waitPoints } from '../case/limits.ts';
-import { plainEntry, type Program, type ProgramCall } from '../program/program.ts';
+import type { Program, ProgramCall } from '../program/program.ts';
 import { type Tier, tierOf, tiers } from '../program/tier.ts';
 
 /** A call with what the model says of it. */
@@ -83,7 +83,7 @@ export const dimensions: readonly Dimension[] = [
   {
     name: 'mode',
     values: callModes.filter((mode) => mode !== 'real-based'),
-    valueOf: ({ step }) => (step.entry ?? plainEntry).mode,
+    valueOf: ({ step }) => step.environment.mode,
   },
   { name: 'cpl', values: ['0', '1', '2', '3'], valueOf: ({ call }) => String(call.caller.cpl) },
   {

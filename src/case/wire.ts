@@ -14,10 +14,12 @@ import {
   type StepObservation,
 } from '../program/observation.ts';
 import {
-  type CallEntry,
+  type CallEnvironment,
   callRegisterBytes,
-  entryRegisterBytes,
+  environmentRegisterBytes,
+  environmentRflags,
   type MemoryWrite,
+  plainEnvironment,
   type Program,
   type ProgramStep,
 } from '../program/program.ts';
@@ -31,7 +33,7 @@ export interface Batch {
   readonly exact: boolean;
 }
 
-const stepKinds = ['run', 'call', 'msr', 'apic', 'init', 'act'] as const;
+const stepKinds = ['run', 'call', 'write-msr', 'set-apic', 'init', 'act'] as const;
 
 export function encodeBatch(programs: readonly Program[], options: { readonly exact: boolean }): Buffer {
   const out = new Writer(4096 * (programs.length + 1));
@@ -72,12 +74,12 @@ function encodeStep(out: Writer, step: ProgramStep): void {
   switch (step.kind) {
     case 'run':
       return;
-    case 'msr':
+    case 'write-msr':
       out.u16(step.vcpu);
       out.u8(caseMsrs.indexOf(step.msr));
       out.u64(step.value);
       return;
-    case 'apic':
+    case 'set-apic':
       out.u16(step.vcpu);
       out.u8(apicChanges.indexOf(step.apic));
       return;
@@ -94,7 +96,7 @@ function encodeStep(out: Writer, step: ProgramStep): void {
       return;
     case 'call':
       out.u16(step.sender);
-      encodeEntry(out, step.entry);
+      encodeEnvironment(out, step.environment);
       out.bytes(step.registers);
       out.u8(step.writes.length);
       for (const write of step.writes) {
@@ -110,9 +112,9 @@ function decodeStep(input: Reader): ProgramStep {
   switch (kind) {
     case 'run':
       return { kind };
-    case 'msr':
+    case 'write-msr':
       return { kind, vcpu: input.u16(), msr: caseMsrs[input.u8()]!, value: input.u64() };
-    case 'apic':
+    case 'set-apic':
       return { kind, vcpu: input.u16(), apic: apicChanges[input.u8()]! };
     case 'init':
       return { kind, vcpu: input.u16() };
@@ -128,27 +130,29 @@ function decodeStep(input: Reader): ProgramStep {
       };
     case 'call': {
       const sender = input.u16();
-      const entry = decodeEntry(input);
-      const registers = input.bytes(entry === null ? callRegisterBytes : entryRegisterBytes);
+      const environment = decodeEnvironment(input);
+      const registers = input.bytes(environment === plainEnvironment ? callRegisterBytes : environmentRegisterBytes);
       const write = (): MemoryWrite => ({ gpa: input.u64(), bytes: input.bytes(input.u32()) });
-      return { kind, sender, entry, registers, writes: input.times(input.u8(), write) };
+      return { kind, sender, environment, registers, writes: input.times(input.u8(), write) };
     }
   }
 }
 
-/** Parts of an entry in one byte: 1 there is one, 2 a page, 4 the other opcode, 8 and up CPL; then the mode. */
-function encodeEntry(out: Writer, entry: CallEntry | null): void {
-  if (entry === null) return out.u8(0);
-  out.u8(1 | (entry.page === null ? 0 : 2) | (opcodes.indexOf(entry.opcode) << 2) | (entry.cpl << 3));
-  out.u8(callModes.indexOf(entry.mode));
-  if (entry.page !== null) out.u64(entry.page);
+/** Parts of an environment in one byte: 1 it is not the plain one, 2 a page, 4 the other opcode, 8 and up CPL; then the mode. */
+function encodeEnvironment(out: Writer, environment: CallEnvironment): void {
+  if (environment === plainEnvironment) return out.u8(0);
+  const { mode, cpl, page, opcode } = environment;
+  out.u8(1 | (page === null ? 0 : 2) | (opcodes.indexOf(opcode) << 2) | (cpl << 3));
+  out.u8(callModes.indexOf(mode));
+  if (page !== null) out.u64(page);
 }
 
-function decodeEntry(input: Reader): CallEntry | null {
+function decodeEnvironment(input: Reader): CallEnvironment {
   const parts = input.u8();
-  if (parts === 0) return null;
+  if (parts === 0) return plainEnvironment;
   const mode = callModes[input.u8()]!;
-  return { mode, cpl: parts >> 3, page: parts & 2 ? input.u64() : null, opcode: opcodes[(parts >> 2) & 1]! };
+  const page = parts & 2 ? input.u64() : null;
+  return { mode, cpl: parts >> 3, page, opcode: opcodes[(parts >> 2) & 1]!, rflags: environmentRflags };
 }
 
 export function encodeObservations(observations: readonly Observation[]): Buffer {

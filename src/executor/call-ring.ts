@@ -3,9 +3,15 @@
  * compared as a whole before it is looked at register by register.
  */
 import type { CallExit, RegisterChange } from '../program/observation.ts';
-import { type CallEntry, callRegisterBytes, entryFlags, type ProgramCall, registerOffset } from '../program/program.ts';
+import {
+  type CallEnvironment,
+  callRegisterBytes,
+  plainEnvironment,
+  type ProgramCall,
+  registerOffset,
+} from '../program/program.ts';
 import { hypercallInPage } from '../guest/entry-image.ts';
-import { flagsBefore, registerPattern } from '../guest/image.ts';
+import { registerPattern } from '../guest/image.ts';
 import * as map from '../guest/memory-map.ts';
 import { area, frameEntry, resultEntry, ringEntry, ringEntryBytes } from '../guest/memory-map.ts';
 import type { GuestCode } from '../guest/program.ts';
@@ -25,7 +31,7 @@ const quietEntry = Buffer.alloc(map.ringEntryBytes);
 map.quietRegisters.forEach((_, index) =>
   quietEntry.writeBigUInt64LE(registerPattern(index + 1), ringEntry.registers + 8 * index),
 );
-quietEntry.writeBigUInt64LE(flagsBefore, ringEntry.registers + map.outputFlagsOffset);
+quietEntry.writeBigUInt64LE(plainEnvironment.rflags, ringEntry.registers + map.outputFlagsOffset);
 for (let xmm = map.quietXmm.first; xmm <= map.quietXmm.last; xmm++) {
   quietEntry.writeBigUInt64LE(registerPattern(2 * xmm + 0x10), xmmPlace(xmm));
   quietEntry.writeBigUInt64LE(registerPattern(2 * xmm + 0x11), xmmPlace(xmm) + 8);
@@ -51,8 +57,8 @@ function xmmPlace(xmm: number): number {
 }
 
 /** Whether the ring can make a call: in the modes to which `iretq` leads, with an instruction that KVM leaves alone. */
-export function fitsRing(entry: CallEntry | null): boolean {
-  return entry === null || ((entry.mode === 'long' || entry.mode === 'compat') && entry.opcode === 'native');
+export function fitsRing({ mode, opcode }: CallEnvironment): boolean {
+  return (mode === 'long' || mode === 'compat') && opcode === 'native';
 }
 
 /** Where a call of the ring is made. */
@@ -90,10 +96,10 @@ export class CallRing {
   put(calls: readonly ProgramCall[]): void {
     this.#exits.clear();
     for (let index = 0; index < calls.length; index++) {
-      const { entry, registers } = calls[index]!;
+      const { environment, registers } = calls[index]!;
       registers.copy(this.#memory, this.#at(index) + ringEntry.input, 0, callRegisterBytes);
       registers.copy(this.#expected, index * ringEntryBytes + ringEntry.output, 0, callRegisterBytes);
-      if (entry !== null) this.#places[index] = this.#putFrame(index, entry, registers);
+      if (environment !== plainEnvironment) this.#places[index] = this.#putFrame(index, environment, registers);
       else if (this.#places[index] !== this.#plain) this.#places[index] = this.#putPlainFrame(index);
     }
     this.#put(this.#base + area.cursor, this.#at(0));
@@ -144,18 +150,23 @@ export class CallRing {
   /** The frame of a bare native instruction in 64-bit mode at CPL 0. */
   #putPlainFrame(index: number): Place {
     const { long, stack } = map.callerSelectors(0);
-    this.#putReturnFrame(index, { rip: this.#code.hypercall, cs: long, ss: stack, rflags: Number(flagsBefore) });
+    this.#putReturnFrame(index, {
+      rip: this.#code.hypercall,
+      cs: long,
+      ss: stack,
+      rflags: Number(plainEnvironment.rflags),
+    });
     this.#putGiven(index, quietEntry, ringEntry.registers);
     return this.#plain;
   }
 
-  #putFrame(index: number, { mode, cpl, page }: CallEntry, registers: Buffer): Place {
+  #putFrame(index: number, { mode, cpl, page, rflags }: CallEnvironment, registers: Buffer): Place {
     const { long, compat, stack } = map.callerSelectors(cpl);
     const cs = mode === 'compat' ? compat : long;
     const place = page === null ? this.#plainCopy() : this.#placeInPage(page, mode);
     // A call that is not made goes straight to where it would come back to.
     const rip = place.instruction === null ? this.#code.behind : page === null ? this.#code.hypercall : Number(page);
-    this.#putReturnFrame(index, { rip, cs, ss: stack, rflags: Number(entryFlags) });
+    this.#putReturnFrame(index, { rip, cs, ss: stack, rflags: Number(rflags) });
     this.#putGiven(index, registers, registerOffset.rbx);
     return place;
   }
@@ -165,7 +176,7 @@ export class CallRing {
     return { ...this.#plain };
   }
 
-  #placeInPage(page: bigint, mode: CallEntry['mode']): Place {
+  #placeInPage(page: bigint, mode: CallEnvironment['mode']): Place {
     const offset = hypercallInPage(this.#memory, map.hostOffset(page), this.#code.instruction);
     if (offset === null) return { instruction: null, popBytes: 0 };
     return { instruction: Number(page) + offset, popBytes: mode === 'long' ? 8 : 4 };

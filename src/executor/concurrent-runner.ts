@@ -4,7 +4,7 @@
  */
 import type { Arrivals, Leftover, Observation, StepObservation } from '../program/observation.ts';
 import { runsMeanwhile } from '../case/limits.ts';
-import type { Program, ProgramCall, ProgramMsr } from '../program/program.ts';
+import type { Program, ProgramCall, ProgramWriteMsr } from '../program/program.ts';
 import { type Schedule, scheduleOf } from '../program/schedule.ts';
 import { type CallResult, noCall, UnexpectedExit } from './call-result.ts';
 import type { GuestMachine } from './guest-machine.ts';
@@ -89,11 +89,11 @@ export class ConcurrentRunner {
 /** The steps up to the next `run` step; a concurrent program ends with one. */
 function stepsFrom({ steps }: Program, first: number): RaceSteps {
   const calls: (ProgramCall & { index: number })[] = [];
-  const writes: (ProgramMsr & { index: number })[] = [];
+  const writes: (ProgramWriteMsr & { index: number })[] = [];
   for (let index = first; steps[index]!.kind !== 'run'; index++) {
     const step = steps[index]!;
     if (step.kind === 'call') calls.push({ ...step, index });
-    else if (step.kind === 'msr') writes.push({ ...step, index });
+    else if (step.kind === 'write-msr') writes.push({ ...step, index });
     else throw new Error(`a concurrent program has no ${step.kind} step`);
   }
   return { first, calls, writes };

@@ -4,7 +4,7 @@
  */
 import type { GuestException, RegisterChange } from '../program/observation.ts';
 import { isRealMode } from '../case/limits.ts';
-import type { CallEntry } from '../program/program.ts';
+import type { CallEnvironment } from '../program/program.ts';
 import {
   entryCode,
   exceptionStubBytes,
@@ -69,7 +69,7 @@ export class EntryCaller {
   }
 
   /** The result of a call, or the description of an exit that does not belong to it. */
-  call(vcpu: Vcpu, entry: CallEntry, registers: Buffer): CallResult | string {
+  call(vcpu: Vcpu, entry: CallEnvironment, registers: Buffer): CallResult | string {
     const place = this.#placeOf(entry);
     if (place === null) return { result: null, exception: null, exit: 'no-code', registers: [] };
     this.#enter(vcpu, entry, registers, place);
@@ -93,7 +93,7 @@ export class EntryCaller {
     return { result, exception, exit, registers: changes };
   }
 
-  #placeOf({ page, opcode, mode }: CallEntry): Place | null {
+  #placeOf({ page, opcode, mode }: CallEnvironment): Place | null {
     if (page === null) {
       const start = opcode === 'native' ? entryCode.native : entryCode.other;
       return { start, instruction: start, pushBytes: 0 };
@@ -104,7 +104,7 @@ export class EntryCaller {
   }
 
   /** Sets all registers; `#expected` becomes the general ones. */
-  #enter(vcpu: Vcpu, entry: CallEntry, registers: Buffer, place: Place): void {
+  #enter(vcpu: Vcpu, entry: CallEnvironment, registers: Buffer, place: Place): void {
     const { special, general } = this.#templateOf(entry);
     vcpu.getSregs();
     special.apply(vcpu.sregs);
@@ -123,7 +123,7 @@ export class EntryCaller {
     this.#vectors.give(vcpu, registers);
   }
 
-  #templateOf(entry: CallEntry): Template {
+  #templateOf(entry: CallEnvironment): Template {
     const key = `${entry.mode} ${entry.cpl}`;
     let template = this.#templates.get(key);
     if (template === undefined) {
@@ -137,7 +137,7 @@ export class EntryCaller {
   }
 
   /** Reads what the exception pushed, and makes `general` the registers at the time of the exception. */
-  #takeException({ mode, cpl }: CallEntry, general: Buffer, place: Place): GuestException {
+  #takeException({ mode, cpl }: CallEnvironment, general: Buffer, place: Place): GuestException {
     const rip = Number(general.readBigUInt64LE(uapi.regs.rip));
     // In real mode the stubs' segment begins with them.
     const vector = (rip - (isRealMode(mode) ? 0 : entryCode.stubs)) / exceptionStubBytes;

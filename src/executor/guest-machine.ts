@@ -7,14 +7,14 @@ import { APIC_DM_INIT, APIC_DM_NMI } from '../abi/lapic.ts';
 import type { VcpuSetup } from '../case/case.ts';
 import type { LapicChanges, RegisterChange } from '../program/observation.ts';
 import type {
-  CallEntry,
+  CallEnvironment,
   MemoryWrite,
   Program,
   ProgramAct,
-  ProgramApic,
+  ProgramSetApic,
   ProgramCall,
   ProgramInit,
-  ProgramMsr,
+  ProgramWriteMsr,
 } from '../program/program.ts';
 import { hasWideIds } from '../case/vcpu-id.ts';
 import { writeImage } from '../guest/image.ts';
@@ -121,14 +121,14 @@ export class GuestMachine implements Disposable {
   }
 
   /** Writes an MSR as the host; whether KVM took the value. */
-  writeMsr({ vcpu, msr, value }: ProgramMsr): boolean {
+  writeMsr({ vcpu, msr, value }: ProgramWriteMsr): boolean {
     const { guest } = this.#members[vcpu]!;
     if (msr === 'vp-index') return guest.writeVpIndex(value);
     if (msr === 'guest-os-id') this.#guestOsId = null;
     return guest.vcpu.trySetMsr(msr === 'guest-os-id' ? HV_X64_MSR_GUEST_OS_ID : HV_X64_MSR_HYPERCALL, value);
   }
 
-  changeApic({ vcpu, apic }: ProgramApic, setup: VcpuSetup): void {
+  changeApic({ vcpu, apic }: ProgramSetApic, setup: VcpuSetup): void {
     this.#members[vcpu]!.guest.changeApic(apic, setup);
   }
 
@@ -213,7 +213,7 @@ export class GuestMachine implements Disposable {
    *
    * @throws UnexpectedExit
    */
-  enter(sender: number, entry: CallEntry, registers: Buffer): CallResult {
+  enter(sender: number, entry: CallEnvironment, registers: Buffer): CallResult {
     const { guest, receiver } = this.#members[sender]!;
     receiver.forget();
     guest.leaveHome();

@@ -3,7 +3,7 @@ import * as hyperv from '../abi/hyperv.ts';
 import * as lapic from '../abi/lapic.ts';
 import type { VcpuSetup } from '../case/case.ts';
 import type { LapicChanges, VcpuState } from '../program/observation.ts';
-import type { ProgramApic } from '../program/program.ts';
+import type { ProgramSetApic } from '../program/program.ts';
 import { idRegister, vcpuIdOf } from '../case/vcpu-id.ts';
 import { setSpecialRegisters } from '../guest/image.ts';
 import { area, gpaOf, vcpuArea } from '../guest/memory-map.ts';
@@ -169,7 +169,7 @@ export class GuestVcpu implements Disposable {
   }
 
   /** Enables or disables the local APIC; what is pending and in service stays. */
-  changeApic(change: ProgramApic['apic'], { apic: setUpAs }: VcpuSetup): void {
+  changeApic(change: ProgramSetApic['apic'], { apic: setUpAs }: VcpuSetup): void {
     const whenEnabled = setUpAs === 'x2apic' ? 'x2apic' : 'xapic';
     this.#apic = null;
     const base = apicBase(this.id, change === 'hardware-disabled' ? change : whenEnabled);

@@ -179,7 +179,7 @@ function runOn(machine: GuestMachine, program: Program, isExact: boolean): Promi
 function hypercallPages({ steps }: Program): bigint[] {
   const pages = new Set<bigint>();
   for (const step of steps) {
-    if (step.kind !== 'msr' || step.msr !== 'hypercall' || step.value >= ramEnd) continue;
+    if (step.kind !== 'write-msr' || step.msr !== 'hypercall' || step.value >= ramEnd) continue;
     const page = step.value - (step.value % 0x1000n);
     if (page >= arenaStart) pages.add(page);
   }

@@ -87,9 +87,9 @@ export class ProgramRunner {
 
   #change(step: Change): CallResult | null {
     switch (step.kind) {
-      case 'msr':
+      case 'write-msr':
         return { ...noCall, result: this.#machine.writeMsr(step) ? 1n : 0n };
-      case 'apic':
+      case 'set-apic':
         this.#machine.changeApic(step, this.#program.vcpus[step.vcpu]!);
         return null;
       case 'init':
@@ -102,12 +102,12 @@ export class ProgramRunner {
   /** Makes calls of one sender: through its ring, or one call in its own way. */
   #make(calls: readonly ProgramCall[]): CallResult[] {
     for (const call of calls) this.#machine.write(call.writes);
-    const { entry, sender, registers } = calls[0]!;
-    if (entry === null || fitsRing(entry)) {
+    const { environment, sender, registers } = calls[0]!;
+    if (fitsRing(environment)) {
       this.#lastCalls.set(sender, this.#steps.length + calls.length - 1);
       return this.#machine.call(sender, calls);
     }
-    return [this.#machine.enter(sender, entry, registers)];
+    return [this.#machine.enter(sender, environment, registers)];
   }
 
   /** One step while others halt: its vCPU comes out of its own halt, and everybody is fenced behind it. */
@@ -175,7 +175,7 @@ export function groupFrom(steps: Program['steps'], index: number, callsMax = Inf
   for (let at = index; at < steps.length && group.length < callsMax; at++) {
     const step = steps[at]!;
     if (step.kind !== 'call') break;
-    if (group.length > 0 && (!fitsRing(step.entry) || step.sender !== group[0]!.sender)) break;
+    if (group.length > 0 && (!fitsRing(step.environment) || step.sender !== group[0]!.sender)) break;
     // Without a write the call is fast or its block lies outside of RAM; what is written lies in RAM.
     const [write] = step.writes;
     if (write !== undefined) {
@@ -184,10 +184,10 @@ export function groupFrom(steps: Program['steps'], index: number, callsMax = Inf
       if (used.some((one) => gpa < one.end && end > one.start)) break;
       used.push({ start: gpa, end: gpa + blockBytesMax });
     }
-    const page = step.entry?.page ?? null;
+    const { page } = step.environment;
     if (page !== null) used.push({ start: Number(page), end: Number(page) + pageBytes });
     group.push(step);
-    if (!fitsRing(step.entry)) break;
+    if (!fitsRing(step.environment)) break;
   }
   return group;
 }

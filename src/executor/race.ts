@@ -6,7 +6,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Leftover } from '../program/observation.ts';
-import type { Program, ProgramCall, ProgramMsr } from '../program/program.ts';
+import type { Program, ProgramCall, ProgramWriteMsr } from '../program/program.ts';
 import type { Schedule } from '../program/schedule.ts';
 import * as map from '../guest/memory-map.ts';
 import { area } from '../guest/memory-map.ts';
@@ -23,7 +23,7 @@ const stuckAfterMs = 10_000;
 export interface RaceSteps {
   readonly first: number;
   readonly calls: readonly (ProgramCall & { readonly index: number })[];
-  readonly writes: readonly (ProgramMsr & { readonly index: number })[];
+  readonly writes: readonly (ProgramWriteMsr & { readonly index: number })[];
 }
 
 /** What came of a race. */

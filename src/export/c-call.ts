@@ -8,7 +8,7 @@ import {
   vpsPerBank,
 } from '../abi/hypercall.ts';
 import type { CallStep, Machine, SendIpiExStep } from '../case/case.ts';
-import { type CallEntry, plainEntry, type ProgramCall, registerOffset } from '../program/program.ts';
+import { type CallEnvironment, plainEnvironment, type ProgramCall, registerOffset } from '../program/program.ts';
 import { defaultRax } from '../case/schema.ts';
 import type { StepOutcome } from '../../oracle/outcome.ts';
 import { address } from './c-address.ts';
@@ -38,8 +38,8 @@ export function callLines(
   }
   const first = step.fast ? hex(word(registerOffset.rdx)) : address(word(registerOffset.rdx));
   const second = step.fast ? formatName(step, word(registerOffset.r8)) : hex(word(registerOffset.r8));
-  const isEntered = call.entry !== null || step.rax !== defaultRax || irqchip !== 'kernel';
-  const name = isEntered ? `enter(${step.sender}, ${entryText(call.entry ?? plainEntry, step)}` : `call(${step.sender}`;
+  const isEntered = call.environment !== plainEnvironment || step.rax !== defaultRax || irqchip !== 'kernel';
+  const name = isEntered ? `enter(${step.sender}, ${entryText(call.environment, step)}` : `call(${step.sender}`;
   const margin = isEntered ? '\t      ' : '\t     ';
   lines.push(
     `\t${name}, ${controlText(step, word(registerOffset.rcx))},\n${margin}${first}, ${second}, ${step.fast ? 'xmm' : 'NULL'});\n`,
@@ -51,7 +51,7 @@ export function callLines(
   return lines.join('');
 }
 
-const modeNames: Readonly<Partial<Record<CallEntry['mode'], string>>> = {
+const modeNames: Readonly<Partial<Record<CallEnvironment['mode'], string>>> = {
   long: 'LONG',
   compat: 'COMPAT',
   protected32: 'PROTECTED32',
@@ -61,7 +61,7 @@ const modeNames: Readonly<Partial<Record<CallEntry['mode'], string>>> = {
 };
 const exitNames = { xen: 'KVM_EXIT_XEN', hyperv: 'KVM_EXIT_HYPERV' } as const;
 
-function entryText({ mode, cpl, page, opcode }: CallEntry, { rax }: CallStep): string {
+function entryText({ mode, cpl, page, opcode }: CallEnvironment, { rax }: CallStep): string {
   const fields = [
     `.mode = ${modeNames[mode]!}`,
     ...(cpl === 0 ? [] : [`.cpl = ${cpl}`]),
@@ -72,14 +72,16 @@ function entryText({ mode, cpl, page, opcode }: CallEntry, { rax }: CallStep): s
   return `(struct entry){ ${fields.join(', ')} }`;
 }
 
-/** What a call with an entry of its own does besides its result. */
-function effectLines({ entry }: ProgramCall, { exit, registers }: StepOutcome): string {
+/** What an entered call does besides its result. */
+function effectLines({ environment }: ProgramCall, { exit, registers }: StepOutcome): string {
   const changed = registers.filter(({ register }) => register !== 'code');
   return [
     ...(exit === null || exit === 'no-code' ? [] : [`\texpect_exit(${exitNames[exit]});\n`]),
     ...changed.map(({ register, after }) => `\texpect_changed(${register}, ${hex(after)});\n`),
     '\texpect_nothing_else_changed();\n',
-    ...(entry?.opcode === 'other' ? [`\texpect_rewriting(${changed.length === registers.length ? 0 : 1});\n`] : []),
+    ...(environment.opcode === 'other'
+      ? [`\texpect_rewriting(${changed.length === registers.length ? 0 : 1});\n`]
+      : []),
   ].join('');
 }
 

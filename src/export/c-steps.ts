@@ -6,7 +6,7 @@ import type { CallStep, Case, Step } from '../case/case.ts';
 import { isCall } from '../case/checks.ts';
 import { encodeCase } from '../program/encode.ts';
 import type { LapicChanges } from '../program/observation.ts';
-import { plainEntry, type ProgramCall } from '../program/program.ts';
+import type { ProgramCall } from '../program/program.ts';
 import { tmrAtSetup, vectorsOf } from '../../oracle/machine.ts';
 import type { StepOutcome } from '../../oracle/outcome.ts';
 import { describeStep } from '../campaign/text/stages.ts';
@@ -38,7 +38,7 @@ export function cPartsOf({ value, program, outcome }: Prepared): CParts {
 }
 
 function asPlain(step: Step): Step {
-  return isCall(step) ? { ...step, ...plainEntry } : step;
+  return isCall(step) ? { ...step, mode: 'long', cpl: 0, page: null, opcode: 'native' } : step;
 }
 
 const msrNames = {

@@ -1,6 +1,6 @@
 /** Registers of a call with an entry of its own: what a vCPU must have in each processor mode. */
 import { isRealMode } from '../case/limits.ts';
-import { type CallEntry, entryFlags, registerOffset } from '../program/program.ts';
+import { type CallEnvironment, environmentRflags, registerOffset } from '../program/program.ts';
 import { regs, sizes, sregs } from '../kvm/uapi.ts';
 import { entryTables, exceptionCount } from './entry-image.ts';
 import { registerPattern } from './image.ts';
@@ -8,7 +8,7 @@ import * as map from './memory-map.ts';
 import { entryStack, selectors, shared } from './memory-map.ts';
 import type { HypercallInstruction } from './program.ts';
 
-type Mode = CallEntry['mode'];
+type Mode = CallEnvironment['mode'];
 
 /** What differs between modes. Source: Intel SDM volume 3, "Segment Descriptors", "Paging", chapter 9.8. */
 interface ModeRegisters {
@@ -69,7 +69,7 @@ const tssTypes: Readonly<Record<HypercallInstruction, number>> = { vmcall: 0xb, 
 /** Turns the current special registers of a vCPU (struct kvm_sregs) into those of a mode; LAPIC base and CR8 stay. */
 export function setEntrySpecialRegisters(
   buffer: Buffer,
-  { mode, cpl }: CallEntry,
+  { mode, cpl }: CallEnvironment,
   instruction: HypercallInstruction,
 ): void {
   const { cr0, cr3, cr4: flags4, efer, l, db, idt, gateBytes } = modes[mode];
@@ -119,11 +119,11 @@ export function quietGeneralRegisters(mode: Mode): Buffer {
     buffer.writeBigUInt64LE(keepsUpperHalves(mode) ? pattern : narrow, regs[name]);
   }
   buffer.writeBigUInt64LE(BigInt(entryStack.top - stackRoom), regs.rsp);
-  buffer.writeBigUInt64LE(entryFlags, regs.rflags);
+  buffer.writeBigUInt64LE(environmentRflags, regs.rflags);
   return buffer;
 }
 
-/** Puts the registers that a call gives (`entryRegisterBytes` bytes) into struct kvm_regs. */
+/** Puts the registers that a call gives (`environmentRegisterBytes` bytes) into struct kvm_regs. */
 export function copyGivenRegisters(registers: Buffer, general: Buffer): void {
   for (const name of given) registers.copy(general, regs[name], registerOffset[name], registerOffset[name] + 8);
 }

@@ -91,9 +91,6 @@ function writeArea(memory: Buffer, base: number): void {
   put(area.stack, BigInt(base + area.interruptStackTop));
 }
 
-/** RFLAGS before a call: CF, PF, AF, ZF, SF and OF set, interrupts off. */
-export const flagsBefore = 0x8d7n;
-
 /** A different odd-looking value for each register: no half of it is 0 and none repeats. */
 export function registerPattern(index: number): bigint {
   return 0xa5c3_e100_5a3c_1e00n + BigInt(index) * 0x0000_0001_0000_0001n;

@@ -85,8 +85,8 @@ export function eventsByStep(program: Program, { observation, events }: Traced):
       case 'init':
         initialized.add(step.vcpu);
         return takeUntilEntry(runs[0]);
-      case 'msr':
-      case 'apic':
+      case 'write-msr':
+      case 'set-apic':
         return takeUntilEntry(runs[0]);
     }
   });

@@ -14,10 +14,12 @@ import { putField, wordField } from '../abi/layout.ts';
 import type { CallStep, Case, Step } from '../case/case.ts';
 import { defaultInputGpa, readableBytesFrom } from '../case/memory.ts';
 import {
-  type CallEntry,
+  type CallEnvironment,
   callRegisterBytes,
-  entryRegisterBytes,
+  environmentRflags,
+  environmentRegisterBytes,
   type MemoryWrite,
+  plainEnvironment,
   type Program,
   type ProgramCall,
   type ProgramStep,
@@ -32,7 +34,7 @@ const headWords = { 'send-ipi': sendIpiInput.bits / 64, 'send-ipi-ex': sendIpiEx
 
 /** Where the parts of a call stand in `longs` while it is put together. */
 const registersAt = 0;
-const controlAt = registersAt + entryRegisterBytes / 8;
+const controlAt = registersAt + environmentRegisterBytes / 8;
 const addressesAt = controlAt + 1;
 const inputAt = addressesAt + 2;
 
@@ -81,9 +83,9 @@ function encodeStep(step: Step, index: number, xen: boolean): ProgramStep {
       return { kind, ...act };
     }
     case 'write-msr':
-      return { kind: 'msr', vcpu: step.vcpu, msr: step.msr, value: step.value };
+      return { kind: 'write-msr', vcpu: step.vcpu, msr: step.msr, value: step.value };
     case 'set-apic':
-      return { kind: 'apic', vcpu: step.vcpu, apic: step.apic };
+      return { kind: 'set-apic', vcpu: step.vcpu, apic: step.apic };
     case 'init':
       return { kind: 'init', vcpu: step.vcpu };
     case 'send-ipi':
@@ -134,20 +136,23 @@ function encodeCall(step: CallStep, index: number, xen: boolean): ProgramCall {
     longs[addressesAt + 1] = step.outputGpa;
   }
   const parameters = fast ? inputAt : addressesAt;
-  const entry = entryOf(step, xen);
-  if (entry === null || entry.mode === 'long') putLongParameters(parameters, step);
-  else putHalves(parameters, entry.mode === 'compat');
+  const environment = environmentOf(step, xen);
+  if (step.mode === 'long') putLongParameters(parameters, step);
+  else putHalves(parameters, step.mode === 'compat');
   fill(tail, register.xmm, register.xmm + xmmHalfCount);
   if (fast) copyLongs(register.xmm, inputAt + 2, Math.min(inputEnd, inputAt + 2 + xmmHalfCount));
-  const registers = bytesOf(registersAt, entry === null ? callRegisterBytes : entryRegisterBytes);
-  return { kind: 'call', sender, entry, registers, writes: fast ? noWrites : blockAt(gpa, inputEnd, tail) };
+  const registers = bytesOf(
+    registersAt,
+    environment === plainEnvironment ? callRegisterBytes : environmentRegisterBytes,
+  );
+  return { kind: 'call', sender, environment, registers, writes: fast ? noWrites : blockAt(gpa, inputEnd, tail) };
 }
 
-/** A plain call that KVM answers itself has none. */
-function entryOf({ mode, cpl, page, opcode, controlBits }: CallStep, xen: boolean): CallEntry | null {
+/** A call that may leave the guest is not plain. */
+function environmentOf({ mode, cpl, page, opcode, controlBits }: CallStep, xen: boolean): CallEnvironment {
   const isPlain = mode === 'long' && cpl === 0 && page === null && opcode === 'native';
   const mayLeave = xen || controlBits.includes(extendedCallBit);
-  return isPlain && !mayLeave ? null : { mode, cpl, page, opcode };
+  return isPlain && !mayLeave ? plainEnvironment : { mode, cpl, page, opcode, rflags: environmentRflags };
 }
 
 function putControl(step: CallStep, bankCount: number): void {

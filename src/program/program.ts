@@ -11,8 +11,8 @@ import type { apicChanges, caseMsrs } from '../case/limits.ts';
  * the same entries.
  */
 export const callRegisterBytes = 128;
-/** Bytes of the registers of a call that is given its entry: RBX, RSI and RDI follow. */
-export const entryRegisterBytes = 152;
+/** Bytes of the registers of a call in any other environment: RBX, RSI and RDI follow. */
+export const environmentRegisterBytes = 152;
 export const registerOffset = { rcx: 0, rdx: 8, r8: 16, rax: 24, xmm: 32, rbx: 128, rsi: 136, rdi: 144 } as const;
 
 /** Bytes that are put into guest memory before a call. */
@@ -21,17 +21,36 @@ export interface MemoryWrite {
   readonly bytes: Buffer;
 }
 
-/** How a call is made where it is not a bare native instruction in 64-bit mode at CPL 0. */
-export type CallEntry = Readonly<Pick<CallStep, 'mode' | 'cpl' | 'page' | 'opcode'>>;
-export const plainEntry: CallEntry = { mode: 'long', cpl: 0, page: null, opcode: 'native' };
+/** How a call is made: processor mode, CPL, RFLAGS, instruction, and the page through which it goes. */
+export interface CallEnvironment extends Readonly<Pick<CallStep, 'mode' | 'cpl' | 'page' | 'opcode'>> {
+  /** RFLAGS before the call. */
+  readonly rflags: bigint;
+}
+
+/**
+ * A bare native instruction in 64-bit mode at CPL 0 whose answer does not leave the guest. All such calls share this one
+ * object: what asks for it compares identity. RFLAGS: CF, PF, AF, ZF, SF and OF set, interrupts off.
+ */
+export const plainEnvironment: CallEnvironment = Object.freeze({
+  mode: 'long',
+  cpl: 0,
+  page: null,
+  opcode: 'native',
+  rflags: 0x8d7n,
+});
+
+/**
+ * RFLAGS in every other environment: CF, PF, ZF, SF and OF set, IOPL 3 so that `out` works at every CPL, interrupts off.
+ * AF is clear because the SDM leaves open what `or` does to it.
+ */
+export const environmentRflags = 0x38c7n;
 
 /** One hypercall by one vCPU. */
 export interface ProgramCall {
   readonly kind: 'call';
   readonly sender: number;
-  /** Null for the plain entry of a call whose answer does not leave the guest. */
-  readonly entry: CallEntry | null;
-  /** `callRegisterBytes` bytes, or `entryRegisterBytes` with an entry. */
+  readonly environment: CallEnvironment;
+  /** `callRegisterBytes` bytes in the plain environment, `environmentRegisterBytes` in others. */
   readonly registers: Buffer;
   /** The writes stay in memory for later steps. */
   readonly writes: readonly MemoryWrite[];
@@ -48,16 +67,16 @@ export interface ProgramAct extends Readonly<Omit<ActStep, 'do' | 'note'>> {
 }
 
 /** The host writes an MSR (KVM_SET_MSRS). */
-export interface ProgramMsr {
-  readonly kind: 'msr';
+export interface ProgramWriteMsr {
+  readonly kind: 'write-msr';
   readonly vcpu: number;
   readonly msr: (typeof caseMsrs)[number];
   readonly value: bigint;
 }
 
 /** The host changes whether a local APIC is enabled (IA32_APIC_BASE, SPIV). */
-export interface ProgramApic {
-  readonly kind: 'apic';
+export interface ProgramSetApic {
+  readonly kind: 'set-apic';
   readonly vcpu: number;
   readonly apic: (typeof apicChanges)[number];
 }
@@ -68,7 +87,7 @@ export interface ProgramInit {
   readonly vcpu: number;
 }
 
-export type ProgramStep = ProgramCall | ProgramRun | ProgramAct | ProgramMsr | ProgramApic | ProgramInit;
+export type ProgramStep = ProgramCall | ProgramRun | ProgramAct | ProgramWriteMsr | ProgramSetApic | ProgramInit;
 
 export interface Program {
   readonly machine: Omit<Machine, 'vcpus'>;
@@ -78,9 +97,3 @@ export interface Program {
 
 /** RAX that the harness, as the VMM, answers a call with that leaves the guest (KVM_EXIT_XEN, KVM_EXIT_HYPERV). */
 export const vmmResult = 0x5a;
-
-/**
- * RFLAGS before a call that is given its entry: CF, PF, ZF, SF and OF set, IOPL 3 so that `out` works at every CPL,
- * interrupts off. AF is clear because the SDM leaves open what `or` does to it.
- */
-export const entryFlags = 0x38c7n;

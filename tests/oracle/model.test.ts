@@ -125,7 +125,7 @@ describe('predict', () => {
         if (step.result !== 0n) expect(step.receivers).toEqual([]);
         step.lapics.forEach((lapic, vcpu) => {
           const takesPart =
-            done.kind === 'call' || done.kind === 'msr'
+            done.kind === 'call' || done.kind === 'write-msr'
               ? step.receivers.includes(vcpu)
               : done.kind === 'run' || done.vcpu === vcpu;
           if (!takesPart) expect(lapic).toEqual((outcome.steps[index - 1] ?? outcome).lapics[vcpu]);
@@ -142,7 +142,7 @@ describe('predict', () => {
         const { kind } = program.steps[index]!;
         const before = steps[index - 1];
         if (step.rule !== 'vp-index-written') expect(step.vpIndexes).toEqual(before?.vpIndexes ?? vpIndexes);
-        if (before !== undefined && kind !== 'apic' && kind !== 'init') expect(step.apics).toEqual(before.apics);
+        if (before !== undefined && kind !== 'set-apic' && kind !== 'init') expect(step.apics).toEqual(before.apics);
         expect(step.writes.length > 0).toBe(step.rule === 'page-written');
         expect(step.call !== null).toBe(kind === 'call' && step.rule !== 'no-hypercall-in-page');
       });
@@ -154,7 +154,7 @@ describe('predict', () => {
 /** The program with one more bit in the processor mask of every fast 0x000b call. */
 function withTargetInMasks(program: Program, vp: number): Program {
   const steps = program.steps.map((step) => {
-    if (step.kind !== 'call' || (step.entry?.mode ?? 'long') !== 'long') return step;
+    if (step.kind !== 'call' || step.environment.mode !== 'long') return step;
     if (step.registers.readUInt16LE(0) !== 0x0b || (step.registers[2]! & 1) === 0) return step;
     const registers = Buffer.from(step.registers);
     registers.writeBigUInt64LE(registers.readBigUInt64LE(16) | (1n << BigInt(vp)), 16);

@@ -13,10 +13,11 @@ import { isWellFormed } from '../../src/case/checks.ts';
 import { encodeCase } from '../../src/program/encode.ts';
 import { arenaStart, ramEnd } from '../../src/case/memory.ts';
 import {
-  type CallEntry,
+  type CallEnvironment,
   callRegisterBytes,
-  entryRegisterBytes,
-  plainEntry,
+  environmentRegisterBytes,
+  environmentRflags,
+  plainEnvironment,
   type Program,
   type ProgramCall,
   registerOffset,
@@ -35,7 +36,7 @@ export const facts: TargetFacts = {
 /** Debian's 6.1: fewer vCPUs, no Xen, no extended hypercalls. */
 export const oldFacts: TargetFacts = { ...facts, kernelRelease: '6.1.0-51-amd64', kvmMaxVcpus: 1024, xen: false };
 
-/** Registers of a call; `xmm` are halves from XMM0.lo on. RBX, RSI and RDI only matter to an entry of its own. */
+/** Registers of a call; `xmm` are halves from XMM0.lo on. RBX, RSI and RDI only matter outside of the plain environment. */
 export interface CallRegisters {
   readonly rcx?: bigint;
   readonly rdx?: bigint;
@@ -48,7 +49,7 @@ export interface CallRegisters {
 }
 
 export function registersOf({ xmm = [], ...general }: CallRegisters, length = callRegisterBytes): Buffer {
-  const registers = Buffer.alloc(entryRegisterBytes);
+  const registers = Buffer.alloc(environmentRegisterBytes);
   for (const name of ['rcx', 'rdx', 'r8', 'rax', 'rbx', 'rsi', 'rdi'] as const) {
     registers.writeBigUInt64LE(general[name] ?? 0n, registerOffset[name]);
   }
@@ -66,13 +67,14 @@ export function bytesOf(words: readonly bigint[]): Buffer {
 /** A call by vCPU 0 with literal registers and the words of its input block at RDX. */
 export function literalCall(registers: CallRegisters, memory: readonly bigint[] = []): ProgramCall {
   const writes = memory.length === 0 ? [] : [{ gpa: registers.rdx ?? 0n, bytes: bytesOf(memory) }];
-  return { kind: 'call', sender: 0, entry: null, registers: registersOf(registers), writes };
+  return { kind: 'call', sender: 0, environment: plainEnvironment, registers: registersOf(registers), writes };
 }
 
-/** A call by vCPU 0 with literal registers and an entry of its own. */
-export function enteredCall(entry: Partial<CallEntry>, registers: CallRegisters, sender = 0): ProgramCall {
-  const bytes = registersOf(registers, entryRegisterBytes);
-  return { kind: 'call', sender, entry: { ...plainEntry, ...entry }, registers: bytes, writes: [] };
+/** A call by vCPU 0 with literal registers in an environment that is not the plain one. */
+export function enteredCall(environment: Partial<CallEnvironment>, registers: CallRegisters, sender = 0): ProgramCall {
+  const bytes = registersOf(registers, environmentRegisterBytes);
+  const whole = { ...plainEnvironment, rflags: environmentRflags, ...environment };
+  return { kind: 'call', sender, environment: whole, registers: bytes, writes: [] };
 }
 
 /** A program on vCPUs that all have default set-ups. */
@@ -203,7 +205,7 @@ export const registerSoup: fc.Arbitrary<Program> = fc
         const registers = Buffer.from(bytes);
         registers.writeBigUInt64LE((BigInt(upper) << 16n) | BigInt(code), registerOffset.rcx);
         if (isInArena) registers.writeBigUInt64LE(arenaStart + 5n, registerOffset.rdx);
-        return { kind: 'call', sender: 0, entry: null, registers, writes: [] };
+        return { kind: 'call', sender: 0, environment: plainEnvironment, registers, writes: [] };
       }),
     ),
   );

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { arenaStart, ramEnd } from '../../../src/case/memory.ts';
-import { type CallEntry, plainEntry, type Program, registerOffset } from '../../../src/program/program.ts';
+import { type CallEnvironment, plainEnvironment, type Program, registerOffset } from '../../../src/program/program.ts';
 import { arrive, type Arrival, callerOf, isHyperv, pageCode, plainCaller } from '../../../oracle/call/caller.ts';
 import { contractFor } from '../../../oracle/contract.ts';
 import { ModelMemory } from '../../../oracle/memory.ts';
@@ -20,12 +20,11 @@ describe('callerOf', () => {
     vcpus: [program.vcpus[0]!, { ...program.vcpus[1]!, ...change }],
   });
   const onMachine = (machine: Partial<Program['machine']>): Program => programOf([0, 1], [], machine);
-  const callerIn = (from: Program, entry: Partial<CallEntry> | null = null, guestOsId = 1n, contract = amd) =>
-    callerOf(from, 1, entry === null ? null : { ...plainEntry, ...entry }, guestOsId, contract);
+  const callerIn = (from: Program, environment: Partial<CallEnvironment> = {}, guestOsId = 1n, contract = amd) =>
+    callerOf(from, 1, { ...plainEnvironment, ...environment }, guestOsId, contract);
 
-  it('should be the plain one for a call without an entry', () => {
+  it('should be the plain one in the plain environment', () => {
     expect(callerIn(program)).toEqual(plainCaller);
-    expect(callerIn(program, {})).toEqual(plainCaller);
   });
 
   it.each([
@@ -40,7 +39,7 @@ describe('callerOf', () => {
     expect(callerIn(program, { mode })).toEqual({ ...plainCaller, is64Bit, isProtected });
   });
 
-  it('should take CPL, page and opcode from the entry', () => {
+  it('should take CPL, page and opcode from the environment', () => {
     expect(callerIn(program, { cpl: 2, page: arenaStart, opcode: 'other' })).toEqual({
       ...plainCaller,
       cpl: 2,
@@ -61,12 +60,12 @@ describe('callerOf', () => {
       lacks: ['ex-masks', 'xmm-input'],
     });
     const other = withVcpu1({ lacks: ['hyperv'], enforced: true });
-    expect(callerOf(other, 0, null, 1n, amd)).toEqual(plainCaller);
+    expect(callerOf(other, 0, plainEnvironment, 1n, amd)).toEqual(plainCaller);
   });
 
   it('should take GUEST_OS_ID as it is at the time of the call', () => {
-    expect(callerIn(program, null, 0n)).toEqual({ ...plainCaller, hasGuestOsId: false });
-    expect(callerIn(onMachine({ guestOsId: 0n }), null, 1n << 63n)).toEqual(plainCaller);
+    expect(callerIn(program, {}, 0n)).toEqual({ ...plainCaller, hasGuestOsId: false });
+    expect(callerIn(onMachine({ guestOsId: 0n }), {}, 1n << 63n)).toEqual(plainCaller);
   });
 
   it.each([
@@ -79,7 +78,7 @@ describe('callerOf', () => {
 
   it('should need a KVM that can intercept Xen hypercalls', () => {
     expect(callerIn(onMachine({ xen: true })).isXen).toBe(true);
-    expect(callerIn(onMachine({ xen: true }), null, 1n, contractFor(oldFacts)).isXen).toBe(false);
+    expect(callerIn(onMachine({ xen: true }), {}, 1n, contractFor(oldFacts)).isXen).toBe(false);
   });
 });
 
@@ -118,7 +117,7 @@ const dirty = {
 };
 
 describe('arrive', () => {
-  it('should leave a call without an entry as it is', () => {
+  it('should leave a plain call as it is', () => {
     const step = literalCall({ rcx: 0x0bn, rax: 5n });
     const arrival = arrive(step, new ModelMemory(), amd)!;
     expect(arrival.registers).toBe(step.registers);
@@ -190,7 +189,7 @@ describe('arrive', () => {
   });
 });
 
-function through(page: bigint, mode: CallEntry['mode'] = 'long') {
+function through(page: bigint, mode: CallEnvironment['mode'] = 'long') {
   return enteredCall({ page, mode }, dirty);
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { RegisterChange } from '../../../src/program/observation.ts';
-import type { CallEntry } from '../../../src/program/program.ts';
+import type { CallEnvironment } from '../../../src/program/program.ts';
 import { contractFor } from '../../../oracle/contract.ts';
 import { effectsOf, notMade } from '../../../oracle/call/effects.ts';
 import { type Answer, kvmRules, type Rule } from '../../../oracle/call/rules.ts';
@@ -17,7 +17,7 @@ const notLong = ['compat', 'protected32', 'unpaged32', 'protected16', 'real', 'r
 const plain = { result: (status: number) => BigInt(status) };
 
 describe('effectsOf', () => {
-  it('should give the status of a call without an entry and change no other register', () => {
+  it('should give the status of a plain call and change no other register', () => {
     const step = literalCall({ rcx: 0x0bn, rdx: dirtyRdx });
     const arrival = { registers: step.registers, orResult: null };
     expect(
@@ -63,7 +63,7 @@ describe('effectsOf', () => {
     });
   });
 
-  it('should cut a native error of a call without an entry to 64 bits', () => {
+  it('should cut a native error of a plain call to 64 bits', () => {
     const step = literalCall({ rcx: 0x0bn });
     const arrival = { registers: step.registers, orResult: null };
     expect(effectsOf(ruleOf(native(-1000n)), step, arrival, contractFor(facts), plain).result).toBe(
@@ -155,11 +155,11 @@ function ruleOf(answer: Answer): Rule {
 
 function effects(
   answer: Answer,
-  entry: Partial<CallEntry>,
+  environment: Partial<CallEnvironment>,
   registers: CallRegisters,
   { orResult = null, cpu = facts.cpu }: { orResult?: bigint | null; cpu?: string } = {},
 ) {
-  const step = enteredCall(entry, registers);
+  const step = enteredCall(environment, registers);
   return effectsOf(
     ruleOf(answer),
     step,

@@ -181,7 +181,7 @@ describe('judgeByTlfs', () => {
 /** Where the hypercall page is, by what a call through it is told. */
 describe('judgeByTlfs, hypercall page', () => {
   const write = (msr: 'hypercall' | 'guest-os-id', value: bigint): ProgramStep => ({
-    kind: 'msr',
+    kind: 'write-msr',
     vcpu: 0,
     msr,
     value,
@@ -200,7 +200,7 @@ describe('judgeByTlfs, hypercall page', () => {
     ['disabled', [enable, write('hypercall', hypercallPage)], ['page-not-enabled']],
     ['moved', [enable, write('hypercall', (hypercallPage + 0x1000n) | 1n)], ['page-not-enabled']],
     ['moved and moved back', [enable, write('hypercall', arenaStart | 1n), enable], []],
-    ['left alone by a VP index of 0', [enable, { kind: 'msr', vcpu: 0, msr: 'vp-index', value: 0n }], []],
+    ['left alone by a VP index of 0', [enable, { kind: 'write-msr', vcpu: 0, msr: 'vp-index', value: 0n }], []],
     ['refused elsewhere', [enable, write('hypercall', 0x100001n)], []],
     ['lost with GUEST_OS_ID', [enable, write('guest-os-id', 0n), write('guest-os-id', 2n)], ['page-not-enabled']],
     ['left alone by another GUEST_OS_ID', [enable, write('guest-os-id', 2n)], []],
@@ -223,7 +223,7 @@ describe('judgeByTlfs, hypercall page', () => {
 
 /** A call through the hypercall page, which is set up before. */
 function throughPage(vpIndexes: readonly number[], registers: CallRegisters): Program {
-  const write: ProgramStep = { kind: 'msr', vcpu: 0, msr: 'hypercall', value: hypercallPage | 1n };
+  const write: ProgramStep = { kind: 'write-msr', vcpu: 0, msr: 'hypercall', value: hypercallPage | 1n };
   return programOf(vpIndexes, [write, enteredCall({ page: hypercallPage }, registers)]);
 }
 

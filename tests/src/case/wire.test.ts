@@ -102,7 +102,7 @@ describe('decodeBatch', () => {
   it('should give back machines, vCPUs, entries and steps of every kind', () => {
     const program = encodeCase(everything);
     expect(new Set(program.steps.map(({ kind }) => kind))).toEqual(
-      new Set(['call', 'run', 'msr', 'apic', 'init', 'act']),
+      new Set(['call', 'run', 'write-msr', 'set-apic', 'init', 'act']),
     );
 
     expect(decodeBatch(encodeBatch([program], { exact: false }))).toEqual({ programs: [program], exact: false });

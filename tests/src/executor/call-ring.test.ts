@@ -5,7 +5,7 @@ import { registerNames } from '../../../src/program/observation.ts';
 import type { ProgramCall } from '../../../src/program/program.ts';
 import { CallRing, fitsRing } from '../../../src/executor/call-ring.ts';
 import { instructionBytes } from '../../../src/guest/entry-image.ts';
-import { flagsBefore, registerPattern } from '../../../src/guest/image.ts';
+import { registerPattern } from '../../../src/guest/image.ts';
 import * as map from '../../../src/guest/memory-map.ts';
 import { area, frameEntry, resultEntry, ringEntry, ringEntryBytes } from '../../../src/guest/memory-map.ts';
 import { assembleGuest } from '../../../src/guest/program.ts';
@@ -148,7 +148,7 @@ describe('CallRing', () => {
   });
 
   it.each<[string, Partial<CallStep>, { cs: number; ss: number; rflags: bigint }]>([
-    ['a plain call', {}, { cs: 0x40, ss: 0x50, rflags: flagsBefore }],
+    ['a plain call', {}, { cs: 0x40, ss: 0x50, rflags: 0x8d7n }],
     ['64-bit mode at CPL 3', { cpl: 3 }, { cs: 0xa3, ss: 0xb3, rflags: 0x38c7n }],
     ['compatibility mode at CPL 0', { mode: 'compat' }, { cs: 0x48, ss: 0x50, rflags: 0x38c7n }],
     ['compatibility mode at CPL 1', { mode: 'compat', cpl: 1 }, { cs: 0x69, ss: 0x71, rflags: 0x38c7n }],
@@ -200,6 +200,6 @@ describe('fitsRing', () => {
     [false, { opcode: 'other' }],
   ])('should be %s for %o', (fits, fields) => {
     const [call] = calls(fields as Partial<Extract<CallStep, { do: 'send-ipi' }>>);
-    expect(fitsRing(call!.entry)).toBe(fits);
+    expect(fitsRing(call!.environment)).toBe(fits);
   });
 });

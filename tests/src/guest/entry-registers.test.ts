@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { makeCase, makeStep } from '../../../src/case/case.ts';
 import { encodeCase } from '../../../src/program/encode.ts';
 import { callModes, isRealMode } from '../../../src/case/limits.ts';
-import { type CallEntry, plainEntry, type ProgramCall } from '../../../src/program/program.ts';
+import { type CallEnvironment, plainEnvironment, type ProgramCall } from '../../../src/program/program.ts';
 import {
   codeBase,
   copyGivenRegisters,
@@ -13,7 +13,7 @@ import {
   setEntrySpecialRegisters,
 } from '../../../src/guest/entry-registers.ts';
 
-type Mode = CallEntry['mode'];
+type Mode = CallEnvironment['mode'];
 
 /** Byte offsets in struct kvm_sregs. */
 const at = { cs: 0, ds: 24, es: 48, fs: 72, gs: 96, ss: 120, tr: 144, gdt: 192, idt: 208 } as const;
@@ -22,7 +22,7 @@ const kept = { ldt: [168, 192], cr2: [232, 240], cr8: [256, 264], apicBase: [272
 
 function sregsOf(mode: Mode, cpl = 0, instruction: 'vmcall' | 'vmmcall' = 'vmmcall'): Buffer {
   const buffer = Buffer.alloc(312, 0x5a);
-  setEntrySpecialRegisters(buffer, { ...plainEntry, mode, cpl }, instruction);
+  setEntrySpecialRegisters(buffer, { ...plainEnvironment, mode, cpl }, instruction);
   return buffer;
 }
 

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { type CallStep, makeCase, makeStep, makeVcpu } from '../../../src/case/case.ts';
 import { encodeCase, putBanks } from '../../../src/program/encode.ts';
-import type { ProgramCall } from '../../../src/program/program.ts';
+import { plainEnvironment, type ProgramCall } from '../../../src/program/program.ts';
 
 const ones = 'ff'.repeat(8);
 const zeros = '00'.repeat(8);
@@ -141,9 +141,9 @@ describe('encodeCase', () => {
     expect(call.registers.readBigUInt64LE(8)).toBe(gpa);
   });
 
-  it('should give a caller of 64 bits with an entry of its own its registers, and patterns in the others', () => {
+  it('should give a caller of 64 bits that is not plain its registers, and patterns in the others', () => {
     const call = encodeStep(makeStep({ do: 'send-ipi', cpl: 3, vector: 0x31, outputGpa: 7n, rax: 11n }));
-    expect(call.entry).toEqual({ mode: 'long', cpl: 3, page: null, opcode: 'native' });
+    expect(call.environment).toEqual({ mode: 'long', cpl: 3, page: null, opcode: 'native', rflags: 0x38c7n });
     expect(wordsOf(call)).toEqual({
       rcx: 0xbn,
       rdx: 0xe0000n,
@@ -159,7 +159,7 @@ describe('encodeCase', () => {
   it('should put the parameters of a caller of 32 bits into EDX:EAX, EBX:ECX and EDI:ESI', () => {
     const fields = { vector: 0x31, repCount: 1, outputGpa: 0x1_0000_0007n, gpa: 0x12_000f_0000n };
     const call = encodeStep(makeStep({ do: 'send-ipi-ex', mode: 'protected32', targets: [65], ...fields }));
-    expect(call.entry).toEqual({ mode: 'protected32', cpl: 0, page: null, opcode: 'native' });
+    expect(call.environment).toEqual({ mode: 'protected32', cpl: 0, page: null, opcode: 'native', rflags: 0x38c7n });
     expect(wordsOf(call)).toEqual({
       rdx: 0x1n,
       rax: 0x2_0015n,
@@ -215,20 +215,21 @@ describe('encodeCase', () => {
     ['the other opcode', { opcode: 'other' }, true],
     ['an extended call, which may leave the guest', { controlBits: [15] }, true],
     ['other call codes, which do not', { controlBits: [5, 14, 16] }, false],
-  ])('should give an entry of its own to some calls, and to others none: %s', (_, fields, hasEntry) => {
+  ])('should put some calls into an environment that is not the plain one: %s', (_, fields, isOther) => {
     const step = { ...makeStep({ do: 'send-ipi' }), ...fields } as CallStep;
     const call = encodeStep(step);
-    expect(call.entry !== null).toBe(hasEntry);
-    expect(call.registers).toHaveLength(hasEntry ? 152 : 128);
+    expect(call.environment !== plainEnvironment).toBe(isOther);
+    expect(call.registers).toHaveLength(isOther ? 152 : 128);
   });
 
-  it('should give every call of a VM with Xen an entry, as it may leave the guest', () => {
+  it('should put no call of a VM with Xen into the plain environment, as it may leave the guest', () => {
     const value = makeCase([{ vpIndex: 0 }], [makeStep({ do: 'send-ipi' })], { xen: true });
-    expect((encodeCase(value).steps[0] as ProgramCall).entry).toEqual({
+    expect((encodeCase(value).steps[0] as ProgramCall).environment).toEqual({
       mode: 'long',
       cpl: 0,
       page: null,
       opcode: 'native',
+      rflags: 0x38c7n,
     });
   });
 
@@ -239,8 +240,8 @@ describe('encodeCase', () => {
       makeStep({ do: 'init', vcpu: 1 }),
     ];
     expect(encodeCase(makeCase([{}, {}], steps)).steps).toEqual([
-      { kind: 'msr', vcpu: 1, msr: 'vp-index', value: 7n },
-      { kind: 'apic', vcpu: 1, apic: 'enabled' },
+      { kind: 'write-msr', vcpu: 1, msr: 'vp-index', value: 7n },
+      { kind: 'set-apic', vcpu: 1, apic: 'enabled' },
       { kind: 'init', vcpu: 1 },
     ]);
   });

@@ -1,0 +1,1335 @@
+/*
+ * The hand: executes scripts on one KVM. It knows neither cases nor what is right; it does what a script says and records
+ * what came of it. The format of scripts is operations.ts, from which operations.h is made.
+ *
+ * A script is a border. Numbers of objects, offsets and lengths are checked before they are used, and a script that breaks
+ * the format ends with an error reply. Only the ioctls of `scriptRequests` in uapi.ts are made, none of which holds a pointer.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <linux/kvm.h>
+#include "hand.h"
+#include "operations.h"
+
+/* KVM_EXIT_HYPERV and KVM_EXIT_XEN leave their result where these members are; older headers have them too. */
+#define GENERAL_BYTES sizeof(struct kvm_regs)
+#define SPECIAL_BYTES sizeof(struct kvm_sregs)
+#define GENERAL_COUNT (GENERAL_BYTES / 8)
+#define LAPIC_BYTES 1024
+#define LAPIC_PPR 0xa0
+#define LAPIC_IRR 0x200
+#define MSR_APICBASE 0x1b
+#define MSR_APICBASE_ENABLE (1u << 11)
+/* The largest structure that any allowed ioctl reads or writes: CPUID with 256 entries of 40 bytes. */
+#define SCRATCH_BYTES 65536
+#define ANSWERS_MAX 255
+/* A KVM_RUN is given up at the third look of the watchdog: after 0.8 to 1.2 s. 64 calls take a few milliseconds. */
+#define WATCHDOG_MS 400
+#define WATCHDOG_LOOKS 2
+
+struct vm {
+	int fd;
+	uint8_t *memory;
+	uint8_t *expected;
+	uint32_t bytes;
+	bool spoiled;
+};
+
+struct vcpu {
+	int fd;
+	uint32_t vm;
+	struct kvm_run *run;
+};
+
+struct slot {
+	uint8_t *at;
+	uint32_t length;
+};
+
+enum thread_state { THREAD_IDLE, THREAD_RUNNING, THREAD_DONE };
+
+struct thread {
+	pthread_t pthread;
+	int tid;
+	bool exists;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	enum thread_state state;
+	atomic_bool asked; /* to come out of KVM_RUN */
+	struct vcpu *vcpu;
+	int result; /* 0: an exit; -EINTR: asked to come out; else minus errno */
+	int stat_fd;
+	int syscall_fd;
+};
+
+/* What a KVM_RUN came to. */
+struct outcome {
+	int error; /* 0, or minus errno */
+	uint8_t answers;
+	uint8_t reasons[ANSWERS_MAX];
+	uint64_t words[ANSWERS_MAX];
+};
+
+static struct {
+	int kvm;
+	uint32_t run_bytes;
+	struct vm *vms[HAND_VMS];
+	struct vcpu *vcpus[HAND_VCPUS];
+	struct slot slots[HAND_SLOTS];
+	struct thread threads[HAND_THREADS + 1];
+
+	struct reader script;
+	uint8_t *record;
+	size_t record_length, record_room;
+
+	/* Of the current case. */
+	uint32_t current_vm; /* number + 1 */
+	bool unexpected;
+	/* Of the current script: after a case that did not end well objects may be missing without the script's fault. */
+	bool anything_failed;
+	const char *complaint;
+	jmp_buf on_case_end, on_malformed;
+
+	pthread_t runner;
+	bool has_watchdog;
+	atomic_uint run_serial; /* odd while the main thread is in KVM_RUN */
+	atomic_uint endless_serial;
+	_Atomic(struct kvm_run *) run_page;
+} hand = { .kvm = -1 };
+
+static uint8_t scratch[SCRATCH_BYTES] __attribute__((aligned(16)));
+
+/* ---- ends ---- */
+
+static _Noreturn void malformed(const char *complaint)
+{
+	hand.complaint = complaint;
+	longjmp(hand.on_malformed, 1);
+}
+
+static _Noreturn void end_case(int ending)
+{
+	if (ending != ENDING_DONE) {
+		hand.anything_failed = true;
+		if (hand.current_vm && hand.vms[hand.current_vm - 1])
+			hand.vms[hand.current_vm - 1]->spoiled = true;
+	}
+	longjmp(hand.on_case_end, ending + 1);
+}
+
+/* An object that is not there. */
+static _Noreturn void missing(const char *complaint)
+{
+	if (hand.anything_failed)
+		end_case(ENDING_SKIPPED);
+	malformed(complaint);
+}
+
+/* ---- record ---- */
+
+static void *room_for(size_t length)
+{
+	if (hand.record_length + length > HAND_RECORD_BYTES)
+		malformed("the record becomes too long");
+	if (hand.record_length + length > hand.record_room) {
+		size_t room = 2 * (hand.record_length + length) + 4096;
+		uint8_t *grown = realloc(hand.record, room);
+
+		if (!grown)
+			malformed("no memory for the record");
+		hand.record = grown;
+		hand.record_room = room;
+	}
+	hand.record_length += length;
+	return hand.record + hand.record_length - length;
+}
+
+static void put(const void *bytes, size_t length)
+{
+	if (length)
+		memcpy(room_for(length), bytes, length);
+}
+
+static void put8(uint8_t value) { put(&value, 1); }
+static void put16(uint16_t value) { put(&value, 2); }
+static void put32(uint32_t value) { put(&value, 4); }
+static void put64(uint64_t value) { put(&value, 8); }
+
+static void failed(uint32_t request, int error)
+{
+	put32(request);
+	put32(error);
+	end_case(ENDING_FAILED);
+}
+
+/* ---- objects ---- */
+
+static struct vm *vm_of(uint32_t number)
+{
+	struct vm *vm = number < HAND_VMS ? hand.vms[number] : NULL;
+
+	if (!vm)
+		missing("no such VM");
+	hand.current_vm = number + 1;
+	if (vm->spoiled)
+		end_case(ENDING_SKIPPED);
+	return vm;
+}
+
+static struct vcpu *vcpu_of(uint32_t number)
+{
+	struct vcpu *vcpu = number < HAND_VCPUS ? hand.vcpus[number] : NULL;
+
+	if (!vcpu)
+		missing("no such vCPU");
+	vm_of(vcpu->vm);
+	return vcpu;
+}
+
+static struct slot *slot_of(uint32_t number)
+{
+	if (number >= HAND_SLOTS || !hand.slots[number].at)
+		missing("no such slot");
+	return &hand.slots[number];
+}
+
+static void keep(uint32_t number, const void *bytes, uint32_t length)
+{
+	uint8_t *copy;
+
+	if (number >= HAND_SLOTS || length > HAND_SLOT_BYTES)
+		malformed("a slot's number or length is too large");
+	copy = malloc(length + 1);
+	if (!copy)
+		malformed("no memory for a slot");
+	if (length)
+		memcpy(copy, bytes, length);
+	free(hand.slots[number].at);
+	hand.slots[number] = (struct slot){ copy, length };
+}
+
+static uint8_t *memory_at(struct vm *vm, uint8_t *memory, uint32_t offset, uint64_t length)
+{
+	if ((uint64_t)offset + length > vm->bytes)
+		malformed("a place outside of the VM's memory");
+	return memory + offset;
+}
+
+static int descriptor_of(uint8_t kind, uint32_t object)
+{
+	switch (kind) {
+	case KIND_SYSTEM:
+		return hand.kvm;
+	case KIND_VM:
+		return vm_of(object)->fd;
+	case KIND_VCPU:
+		return vcpu_of(object)->fd;
+	}
+	malformed("no such kind of object");
+}
+
+static void close_vm(uint32_t number)
+{
+	struct vm *vm = hand.vms[number];
+	bool is_lost = false;
+
+	for (int i = 1; i <= HAND_THREADS; i++) {
+		struct thread *thread = &hand.threads[i];
+
+		if (thread->exists && thread->state == THREAD_RUNNING && thread->vcpu->vm == number)
+			is_lost = true;
+	}
+	for (uint32_t i = 0; i < HAND_VCPUS; i++) {
+		struct vcpu *vcpu = hand.vcpus[i];
+
+		if (!vcpu || vcpu->vm != number)
+			continue;
+		hand.vcpus[i] = NULL;
+		/* A thread is still inside of it: it stays as it is. */
+		if (is_lost)
+			continue;
+		munmap(vcpu->run, hand.run_bytes);
+		close(vcpu->fd);
+		free(vcpu);
+	}
+	hand.vms[number] = NULL;
+	if (is_lost)
+		return;
+	close(vm->fd);
+	munmap(vm->memory, vm->bytes);
+	munmap(vm->expected, vm->bytes);
+	free(vm);
+}
+
+static void do_keep(const struct op_keep *op)
+{
+	keep(op->slot, op->bytes.at, op->bytes.length);
+}
+
+static uint8_t *map_memory(uint32_t length)
+{
+	void *at = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return at == MAP_FAILED ? NULL : at;
+}
+
+static void do_create_vm(const struct op_create_vm *op)
+{
+	struct vm *vm;
+	int fd;
+
+	if (op->vm >= HAND_VMS || hand.vms[op->vm])
+		malformed("the VM's number is in use or too large");
+	if (op->memory_bytes == 0 || op->memory_bytes > HAND_MEMORY_BYTES || op->memory_bytes % 4096)
+		malformed("no such size of memory");
+	fd = ioctl(hand.kvm, KVM_CREATE_VM, 0);
+	if (fd < 0)
+		failed(KVM_CREATE_VM, errno);
+	vm = calloc(1, sizeof(*vm));
+	if (!vm)
+		malformed("no memory for a VM");
+	*vm = (struct vm){ .fd = fd, .bytes = op->memory_bytes };
+	vm->memory = map_memory(vm->bytes);
+	vm->expected = map_memory(vm->bytes);
+	if (!vm->memory || !vm->expected)
+		malformed("no memory for a VM");
+	hand.vms[op->vm] = vm;
+	hand.current_vm = op->vm + 1;
+}
+
+static void do_memslot(const struct op_memslot *op)
+{
+	struct vm *vm = vm_of(op->vm);
+	struct kvm_userspace_memory_region region = {
+		.slot = op->slot,
+		.flags = op->flags,
+		.guest_phys_addr = op->gpa,
+		.memory_size = op->size,
+		.userspace_addr = (uintptr_t)memory_at(vm, vm->memory, op->offset, op->size),
+	};
+
+	if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region) < 0)
+		failed(KVM_SET_USER_MEMORY_REGION, errno);
+}
+
+static void do_create_vcpu(const struct op_create_vcpu *op)
+{
+	struct vm *vm = vm_of(op->vm);
+	struct vcpu *vcpu;
+	int fd;
+
+	if (op->vcpu >= HAND_VCPUS || hand.vcpus[op->vcpu])
+		malformed("the vCPU's number is in use or too large");
+	fd = ioctl(vm->fd, KVM_CREATE_VCPU, (unsigned long)op->id);
+	if (fd < 0)
+		failed(KVM_CREATE_VCPU, errno);
+	vcpu = calloc(1, sizeof(*vcpu));
+	if (!vcpu)
+		malformed("no memory for a vCPU");
+	*vcpu = (struct vcpu){ .fd = fd, .vm = op->vm };
+	vcpu->run = mmap(NULL, hand.run_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (vcpu->run == MAP_FAILED) {
+		int error = errno;
+
+		close(fd);
+		free(vcpu);
+		failed(KVM_GET_VCPU_MMAP_SIZE, error);
+	}
+	/* KVM_CAP_SYNC_REGS, which every x86 KVM with these hypercalls has (Linux 4.17). */
+	vcpu->run->kvm_valid_regs = op->regs;
+	hand.vcpus[op->vcpu] = vcpu;
+}
+
+static void do_drop_vm(const struct op_drop_vm *op)
+{
+	if (op->vm >= HAND_VMS || !hand.vms[op->vm])
+		missing("no such VM");
+	close_vm(op->vm);
+}
+
+static void do_reset(const struct op_reset *op)
+{
+	for (uint32_t i = op->first_vm; i < HAND_VMS; i++)
+		if (hand.vms[i])
+			close_vm(i);
+	for (uint32_t i = 0; i < HAND_SLOTS; i++) {
+		free(hand.slots[i].at);
+		hand.slots[i] = (struct slot){ 0 };
+	}
+}
+
+/* ---- ioctls ---- */
+
+static void refuse_unless_allowed(uint32_t request)
+{
+	for (size_t i = 0; i < sizeof(script_requests) / sizeof(*script_requests); i++)
+		if (script_requests[i] == request)
+			return;
+	malformed("an ioctl that scripts may not make");
+}
+
+/* Puts bytes into the scratch buffer, what is behind them is 0. */
+static void set_scratch(const void *bytes, uint32_t length, uint32_t request)
+{
+	uint32_t needed = _IOC_SIZE(request);
+
+	if (length > SCRATCH_BYTES)
+		malformed("an argument is too long");
+	if (length)
+		memcpy(scratch, bytes, length);
+	if (needed > length)
+		memset(scratch + length, 0, needed - length);
+}
+
+/* Patches: u16 offset, u16 length, bytes; again and again. */
+static void patch(uint8_t *buffer, size_t size, struct bytes patches)
+{
+	const uint8_t *at = patches.at, *end = patches.at + patches.length;
+
+	while (at != end) {
+		uint16_t offset, length;
+
+		if (end - at < 4)
+			malformed("a patch is cut short");
+		memcpy(&offset, at, 2);
+		memcpy(&length, at + 2, 2);
+		if (end - at - 4 < length || (size_t)offset + length > size)
+			malformed("a patch is too long");
+		if (length)
+			memcpy(buffer + offset, at + 4, length);
+		at += 4 + length;
+	}
+}
+
+static void record_result(uint32_t request, uint8_t record, int result, uint32_t length)
+{
+	if (record == 0) {
+		if (result < 0)
+			failed(request, -result);
+		return;
+	}
+	put32(result);
+	if (record < 2)
+		return;
+	put32(length);
+	put(scratch, length);
+}
+
+static void do_ioctl(const struct op_ioctl *op)
+{
+	int fd = descriptor_of(op->kind, op->object), result;
+
+	refuse_unless_allowed(op->request);
+	set_scratch(op->argument.at, op->argument.length, op->request);
+	result = ioctl(fd, op->request, scratch);
+	record_result(op->request, op->record, result < 0 ? -errno : result, op->argument.length);
+}
+
+static void do_ioctl_value(const struct op_ioctl_value *op)
+{
+	int fd = descriptor_of(op->kind, op->object), result;
+
+	refuse_unless_allowed(op->request);
+	if (_IOC_SIZE(op->request))
+		malformed("this ioctl takes a structure");
+	result = ioctl(fd, op->request, (unsigned long)op->value);
+	record_result(op->request, op->record ? 1 : 0, result < 0 ? -errno : result, 0);
+}
+
+static void do_ioctl_kept(const struct op_ioctl_kept *op)
+{
+	int fd = descriptor_of(op->kind, op->object);
+	struct slot *slot = slot_of(op->slot);
+
+	refuse_unless_allowed(op->request);
+	for (int i = 0; i < op->times; i++) {
+		set_scratch(slot->at, slot->length, op->request);
+		patch(scratch, slot->length, op->patches);
+		if (ioctl(fd, op->request, scratch) < 0)
+			failed(op->request, errno);
+	}
+}
+
+static void get_structure(struct vcpu *vcpu, uint32_t request, uint32_t size)
+{
+	refuse_unless_allowed(request);
+	if (size > SCRATCH_BYTES || size < _IOC_SIZE(request))
+		malformed("no such size of a structure");
+	memset(scratch, 0, size);
+	if (ioctl(vcpu->fd, request, scratch) < 0)
+		failed(request, errno);
+}
+
+static void do_ioctl_patch(const struct op_ioctl_patch *op)
+{
+	struct vcpu *vcpu = vcpu_of(op->vcpu);
+
+	get_structure(vcpu, op->get, op->size);
+	patch(scratch, op->size, op->patches);
+	refuse_unless_allowed(op->set);
+	if (ioctl(vcpu->fd, op->set, scratch) < 0)
+		failed(op->set, errno);
+}
+
+static void do_ioctl_keep(const struct op_ioctl_keep *op)
+{
+	get_structure(vcpu_of(op->vcpu), op->get, op->size);
+	keep(op->slot, scratch, op->size);
+}
+
+static void do_ioctl_diff(const struct op_ioctl_diff *op)
+{
+	static uint8_t wanted[HAND_SLOT_BYTES + 8] __attribute__((aligned(16)));
+	struct vcpu *vcpu = vcpu_of(op->vcpu);
+	struct slot *slot = slot_of(op->slot);
+	size_t count_at = hand.record_length;
+	uint16_t count = 0;
+
+	if (op->end > slot->length || op->start > op->end || op->start % 4 || op->end % 4)
+		malformed("no such part of a slot");
+	get_structure(vcpu, op->get, slot->length);
+	put16(0);
+	if (!op->patches.length && !memcmp(scratch + op->start, slot->at + op->start, op->end - op->start))
+		return;
+	memcpy(wanted, slot->at, slot->length);
+	patch(wanted, slot->length, op->patches);
+	for (uint32_t at = op->start; at < op->end; at += 4) {
+		if (!memcmp(scratch + at, wanted + at, 4))
+			continue;
+		put16(at);
+		put(scratch + at, 4);
+		count++;
+	}
+	memcpy(hand.record + count_at, &count, 2);
+}
+
+/* ---- guest memory ---- */
+
+#define WHERE_MEMORY 1
+#define WHERE_COPY 2
+
+static void write_memory(uint32_t number, uint8_t where, uint32_t offset, const uint8_t *bytes, uint32_t length)
+{
+	struct vm *vm = vm_of(number);
+
+	memory_at(vm, vm->memory, offset, length);
+	if (length && (where & WHERE_MEMORY))
+		memcpy(vm->memory + offset, bytes, length);
+	if (length && (where & WHERE_COPY))
+		memcpy(vm->expected + offset, bytes, length);
+}
+
+static void do_write(const struct op_write *op)
+{
+	write_memory(op->vm, op->where, op->offset, op->bytes.at, op->bytes.length);
+}
+
+static void do_write_kept(const struct op_write_kept *op)
+{
+	struct slot *slot = slot_of(op->slot);
+
+	write_memory(op->vm, op->where, op->offset, slot->at, slot->length);
+}
+
+static void do_put(const struct op_put *op)
+{
+	write_memory(op->vm, WHERE_MEMORY, op->offset, (const uint8_t *)&op->value, 8);
+}
+
+static void do_zero(const struct op_zero *op)
+{
+	struct vm *vm = vm_of(op->vm);
+
+	memset(memory_at(vm, vm->memory, op->offset, op->length), 0, op->length);
+	memset(vm->expected + op->offset, 0, op->length);
+}
+
+static void do_diff(const struct op_diff *op)
+{
+	struct vm *vm = vm_of(op->vm);
+	size_t count_at = hand.record_length;
+	uint32_t most = op->most < 0xffff ? op->most : 0xffff;
+	uint16_t count = 0;
+
+	if (op->length % 8 || op->offset % 8 || op->stride % 8)
+		malformed("what is compared are whole words");
+	put16(0);
+	for (uint32_t i = 0; i < op->count; i++) {
+		uint64_t start = op->offset + (uint64_t)i * op->stride;
+		uint64_t *actual, *wanted;
+
+		if (start + op->length > vm->bytes)
+			malformed("a place outside of the VM's memory");
+		actual = (uint64_t *)(vm->memory + start);
+		wanted = (uint64_t *)(vm->expected + start);
+		for (uint32_t word = 0; word < op->length / 8; word++) {
+			if (actual[word] == wanted[word])
+				continue;
+			if (count < most) {
+				put32(start + 8 * word);
+				put64(wanted[word]);
+				put64(actual[word]);
+				count++;
+			}
+			if (op->restore)
+				actual[word] = wanted[word];
+		}
+	}
+	memcpy(hand.record + count_at, &count, 2);
+}
+
+static void do_read(const struct op_read *op)
+{
+	struct vm *vm = vm_of(op->vm);
+	uint8_t *at = memory_at(vm, vm->memory, op->offset, op->length);
+
+	put32(op->length);
+	put(at, op->length);
+}
+
+static uint64_t word_at(struct vm *vm, uint32_t offset)
+{
+	uint64_t word;
+
+	memcpy(&word, memory_at(vm, vm->memory, offset, 8), 8);
+	return word;
+}
+
+static void do_take_log(const struct op_take_log *op)
+{
+	struct vm *vm = vm_of(op->vm);
+	uint64_t length = word_at(vm, op->length_at);
+
+	if (op->most > 0xffff)
+		malformed("a log is too long");
+	if (length > op->most)
+		length = op->most;
+	memory_at(vm, vm->memory, op->first, length);
+	memory_at(vm, vm->memory, op->second, length);
+	put16(length);
+	put(vm->memory + op->first, length);
+	if (op->second)
+		put(vm->memory + op->second, length);
+	memset(vm->memory + op->length_at, 0, 8);
+}
+
+/* ---- running vCPUs ---- */
+
+static void interrupted(int signal)
+{
+	(void)signal;
+}
+
+/* Only there to make a system call return: without SA_RESTART. */
+static void accept_signals(void)
+{
+	struct sigaction action = { .sa_handler = interrupted };
+
+	sigaction(SIGUSR1, &action, NULL);
+}
+
+static void sleep_us(long microseconds)
+{
+	struct timespec time = { microseconds / 1000000, microseconds % 1000000 * 1000 };
+
+	nanosleep(&time, NULL);
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec * 1000ull + time.tv_nsec / 1000000;
+}
+
+/*
+ * Ends a KVM_RUN of the main thread that makes no exit. No signal is sent before that: some kernels give up making a VM for
+ * one (KVM_CREATE_VM, mm_take_all_locks), and a signal in a VM's first KVM_RUN keeps a thread from starting (before 916b7f42b3b3).
+ */
+static void *watch(void *unused)
+{
+	unsigned int last = 0, looks = 0;
+
+	for (;;) {
+		unsigned int serial = atomic_load(&hand.run_serial);
+
+		sleep_us(WATCHDOG_MS * 1000L);
+		if (!(serial & 1) || serial != atomic_load(&hand.run_serial)) {
+			looks = 0;
+			continue;
+		}
+		looks = serial == last ? looks + 1 : 1;
+		last = serial;
+		if (looks >= WATCHDOG_LOOKS) {
+			struct kvm_run *run = atomic_load(&hand.run_page);
+
+			atomic_store(&hand.endless_serial, serial);
+			if (serial == atomic_load(&hand.run_serial) && run)
+				run->immediate_exit = 1;
+			pthread_kill(hand.runner, SIGUSR1);
+		}
+	}
+	return unused;
+}
+
+static void start_watchdog(void)
+{
+	pthread_t thread;
+
+	accept_signals();
+	hand.runner = pthread_self();
+	if (!hand.has_watchdog && !pthread_create(&thread, NULL, watch, NULL))
+		hand.has_watchdog = true;
+}
+
+/* KVM_RUN on this thread: 0 for an exit, or minus errno; ends the case when there is none. */
+static int run_here(struct vcpu *vcpu)
+{
+	unsigned int serial = atomic_load(&hand.run_serial) + 1;
+	int result;
+
+	start_watchdog();
+	atomic_store(&hand.run_page, vcpu->run);
+	atomic_store(&hand.run_serial, serial);
+	for (;;) {
+		result = ioctl(vcpu->fd, KVM_RUN, 0) < 0 ? -errno : 0;
+		if (result != -EINTR && result != -EAGAIN)
+			break;
+		vcpu->run->immediate_exit = 0;
+		if (atomic_load(&hand.endless_serial) == serial)
+			break;
+	}
+	atomic_store(&hand.run_serial, serial + 1);
+	vcpu->run->immediate_exit = 0;
+	return result;
+}
+
+static void *thread_main(void *argument)
+{
+	struct thread *thread = argument;
+
+	pthread_mutex_lock(&thread->lock);
+	thread->tid = syscall(SYS_gettid);
+	pthread_cond_broadcast(&thread->changed);
+	for (;;) {
+		struct vcpu *vcpu;
+		int result;
+
+		while (thread->state != THREAD_RUNNING)
+			pthread_cond_wait(&thread->changed, &thread->lock);
+		vcpu = thread->vcpu;
+		pthread_mutex_unlock(&thread->lock);
+		for (;;) {
+			result = ioctl(vcpu->fd, KVM_RUN, 0) < 0 ? -errno : 0;
+			if (result != -EINTR && result != -EAGAIN)
+				break;
+			vcpu->run->immediate_exit = 0;
+			if (result == -EINTR && atomic_load(&thread->asked))
+				break;
+		}
+		vcpu->run->immediate_exit = 0;
+		pthread_mutex_lock(&thread->lock);
+		thread->result = result;
+		thread->state = THREAD_DONE;
+		pthread_cond_broadcast(&thread->changed);
+	}
+	return NULL;
+}
+
+static struct thread *thread_of(uint8_t number)
+{
+	if (number == 0 || number > HAND_THREADS)
+		malformed("no such thread");
+	return &hand.threads[number];
+}
+
+/* A thread that has been started and not been waited for. */
+static struct thread *started_thread(uint8_t number)
+{
+	struct thread *thread = thread_of(number);
+
+	if (!thread->exists || thread->state == THREAD_IDLE)
+		missing("a thread that was not started");
+	return thread;
+}
+
+static int open_task_file(int tid, const char *name)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/%s", tid, name);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+static void create_thread(struct thread *thread)
+{
+	pthread_condattr_t attributes;
+
+	pthread_mutex_init(&thread->lock, NULL);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&thread->changed, &attributes);
+	thread->state = THREAD_IDLE;
+	thread->tid = 0;
+	accept_signals();
+	if (pthread_create(&thread->pthread, NULL, thread_main, thread))
+		malformed("no thread can be made");
+	thread->exists = true;
+	pthread_mutex_lock(&thread->lock);
+	while (!thread->tid)
+		pthread_cond_wait(&thread->changed, &thread->lock);
+	pthread_mutex_unlock(&thread->lock);
+	thread->stat_fd = open_task_file(thread->tid, "stat");
+	thread->syscall_fd = open_task_file(thread->tid, "syscall");
+}
+
+static void start_thread(struct thread *thread, struct vcpu *vcpu)
+{
+	if (!thread->exists)
+		create_thread(thread);
+	pthread_mutex_lock(&thread->lock);
+	if (thread->state == THREAD_RUNNING) {
+		pthread_mutex_unlock(&thread->lock);
+		missing("a thread that runs already");
+	}
+	atomic_store(&thread->asked, false);
+	thread->vcpu = vcpu;
+	thread->state = THREAD_RUNNING;
+	pthread_cond_broadcast(&thread->changed);
+	pthread_mutex_unlock(&thread->lock);
+}
+
+/* Waits at most so long until a thread is done; whether it is. */
+static bool wait_until_done(struct thread *thread, long microseconds)
+{
+	struct timespec until;
+	bool is_done;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += microseconds % 1000000 * 1000;
+	until.tv_sec += microseconds / 1000000 + until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	pthread_mutex_lock(&thread->lock);
+	while (thread->state == THREAD_RUNNING)
+		if (pthread_cond_timedwait(&thread->changed, &thread->lock, &until))
+			break;
+	is_done = thread->state != THREAD_RUNNING;
+	pthread_mutex_unlock(&thread->lock);
+	return is_done;
+}
+
+static ssize_t read_task_file(int fd, char *text, size_t room)
+{
+	ssize_t length = pread(fd, text, room - 1, 0);
+
+	text[length < 0 ? 0 : length] = 0;
+	return length;
+}
+
+/*
+ * Whether a thread sleeps in KVM_RUN and nothing has woken it. A thread that sleeps shows the system call in which it does; one
+ * that runs, or was woken and has yet to run, shows none (proc(5): syscall, stat; task_current_syscall). So this is a fact about
+ * what has woken it, and no matter of time. Only the state S is kvm_vcpu_block: one that waits for the kernel's own work has D.
+ */
+static bool is_asleep(struct thread *thread)
+{
+	unsigned long number, first, second;
+	char text[512], *behind_name;
+
+	if (read_task_file(thread->syscall_fd, text, sizeof(text)) <= 0)
+		return false;
+	if (sscanf(text, "%lu %lx %lx", &number, &first, &second) != 3)
+		return false;
+	if (number != SYS_ioctl || first != (unsigned long)thread->vcpu->fd || second != KVM_RUN)
+		return false;
+	if (read_task_file(thread->stat_fd, text, sizeof(text)) <= 0)
+		return false;
+	behind_name = strrchr(text, ')');
+	return behind_name && behind_name[1] == ' ' && behind_name[2] == 'S';
+}
+
+/* Gets a thread out of KVM_RUN without waking its guest; false when it does not come. */
+static bool stop_thread(struct thread *thread, uint32_t milliseconds)
+{
+	uint64_t end = now_ms() + milliseconds;
+
+	atomic_store(&thread->asked, true);
+	while (!wait_until_done(thread, 0)) {
+		if (now_ms() > end)
+			return false;
+		thread->vcpu->run->immediate_exit = 1;
+		pthread_kill(thread->pthread, SIGUSR1);
+		wait_until_done(thread, 1000);
+	}
+	return true;
+}
+
+/* A vCPU that does not come back keeps its thread; the next one of this number is a new thread. */
+static _Noreturn void lose(struct thread *thread)
+{
+	if (!stop_thread(thread, 1000)) {
+		thread->exists = false;
+		hand.vms[thread->vcpu->vm]->spoiled = true;
+	}
+	end_case(ENDING_LOST);
+}
+
+/* Stops what a case that ended early has left running. */
+static void stop_all_threads(void)
+{
+	for (int i = 1; i <= HAND_THREADS; i++) {
+		struct thread *thread = &hand.threads[i];
+
+		if (!thread->exists || thread->state == THREAD_IDLE)
+			continue;
+		if (!stop_thread(thread, 5000))
+			thread->exists = false;
+		else
+			thread->state = THREAD_IDLE;
+	}
+}
+
+static bool is_port(struct kvm_run *run, uint16_t port)
+{
+	return run->exit_reason == KVM_EXIT_IO && run->io.direction == KVM_EXIT_IO_OUT && run->io.port == port;
+}
+
+/* Records how a vCPU left KVM_RUN. */
+static void record_exit(struct vcpu *vcpu, const struct outcome *outcome, uint16_t port, uint16_t other_port, bool lenient)
+{
+	struct kvm_run *run = vcpu->run;
+	int status = outcome->error ? 2 : is_port(run, port) ? 0 : is_port(run, other_port) ? 1 : 2;
+
+	put8(status);
+	put8(outcome->answers);
+	for (int i = 0; i < outcome->answers; i++) {
+		put8(outcome->reasons[i]);
+		put64(outcome->words[i]);
+	}
+	if (status < 2)
+		return;
+	put32(outcome->error == -EINTR ? KVM_EXIT_INTR : run->exit_reason);
+	put32(outcome->error);
+	put16(run->exit_reason == KVM_EXIT_IO ? run->io.port : 0);
+	put(&run->s.regs.regs, GENERAL_BYTES);
+	hand.unexpected = true;
+	if (!lenient)
+		end_case(outcome->error == -EINTR ? ENDING_ENDLESS : ENDING_UNEXPECTED);
+}
+
+/* Answers a hypercall that KVM handed to us, if the last exit is one. */
+static bool answer(struct kvm_run *run, uint64_t value)
+{
+	if (run->exit_reason == KVM_EXIT_XEN)
+		run->xen.u.hcall.result = value;
+	else if (run->exit_reason == KVM_EXIT_HYPERV)
+		run->hyperv.u.hcall.result = value;
+	else
+		return false;
+	return true;
+}
+
+static void do_run(const struct op_run *op)
+{
+	struct vcpu *vcpu = vcpu_of(op->vcpu);
+	struct vm *vm = hand.vms[vcpu->vm];
+	struct thread *thread = op->thread ? thread_of(op->thread) : NULL;
+	struct outcome outcome = { 0 };
+
+	for (;;) {
+		uint64_t word = op->watch ? word_at(vm, op->watch) : outcome.answers;
+
+		if (thread) {
+			start_thread(thread, vcpu);
+			if (!wait_until_done(thread, 1000000) && !stop_thread(thread, 5000))
+				lose(thread);
+			outcome.error = thread->result;
+			thread->state = THREAD_IDLE;
+		} else {
+			outcome.error = run_here(vcpu);
+		}
+		if (op->watch)
+			word = word_at(vm, op->watch);
+		if (outcome.error || outcome.answers == ANSWERS_MAX)
+			break;
+		/* The same call a second time is no way for a call to go. */
+		if (outcome.answers && outcome.words[outcome.answers - 1] == word)
+			break;
+		if (!answer(vcpu->run, op->answer))
+			break;
+		outcome.reasons[outcome.answers] = vcpu->run->exit_reason;
+		outcome.words[outcome.answers++] = word;
+	}
+	record_exit(vcpu, &outcome, op->port, op->other_port, op->lenient);
+}
+
+static void do_settle(const struct op_settle *op)
+{
+	(void)op;
+	if (hand.unexpected)
+		end_case(atomic_load(&hand.endless_serial) + 1 == atomic_load(&hand.run_serial) ? ENDING_ENDLESS :
+												 ENDING_UNEXPECTED);
+}
+
+static void do_enter(const struct op_enter *op)
+{
+	struct vcpu *vcpu = vcpu_of(op->vcpu);
+	struct slot *slot = slot_of(op->special_patches);
+	struct kvm_sync_regs *regs = &vcpu->run->s.regs;
+
+	if (op->general.length != GENERAL_BYTES)
+		malformed("struct kvm_regs has another size");
+	/* CR8 and the APIC's base are among the special registers, and stay. */
+	if (ioctl(vcpu->fd, KVM_GET_SREGS, &regs->sregs) < 0)
+		failed(KVM_GET_SREGS, errno);
+	patch((uint8_t *)&regs->sregs, SPECIAL_BYTES, (struct bytes){ slot->at, slot->length });
+	memcpy(&regs->regs, op->general.at, GENERAL_BYTES);
+	vcpu->run->kvm_dirty_regs = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
+}
+
+static void do_registers_diff(const struct op_registers_diff *op)
+{
+	struct vcpu *vcpu = vcpu_of(op->vcpu);
+	size_t count_at = hand.record_length;
+	uint64_t wanted[GENERAL_COUNT], actual[GENERAL_COUNT];
+	uint8_t count = 0;
+
+	if (op->general.length != GENERAL_BYTES)
+		malformed("struct kvm_regs has another size");
+	memcpy(wanted, op->general.at, GENERAL_BYTES);
+	memcpy(actual, &vcpu->run->s.regs.regs, GENERAL_BYTES);
+	put8(0);
+	for (size_t i = 0; i < GENERAL_COUNT; i++) {
+		if (actual[i] == wanted[i])
+			continue;
+		put8(i);
+		put64(actual[i]);
+		count++;
+	}
+	hand.record[count_at] = count;
+}
+
+static void do_read_at_register(const struct op_read_at_register *op)
+{
+	struct vcpu *vcpu = vcpu_of(op->vcpu);
+	struct vm *vm = hand.vms[vcpu->vm];
+	uint64_t at;
+
+	if (op->register_ >= GENERAL_COUNT || op->length > 4096)
+		malformed("no such register or length");
+	memcpy(&at, (uint8_t *)&vcpu->run->s.regs.regs + 8 * op->register_, 8);
+	/* The guest's own register, which may be anything. */
+	if (at > vm->bytes || at + op->length > vm->bytes) {
+		put32(0);
+		return;
+	}
+	put32(op->length);
+	put(vm->memory + at, op->length);
+}
+
+/* ---- threads ---- */
+
+static void do_start(const struct op_start *op)
+{
+	start_thread(thread_of(op->thread), vcpu_of(op->vcpu));
+}
+
+static void do_wait_for_word(const struct op_wait_for_word *op)
+{
+	struct vm *vm = vm_of(op->vm);
+	uint64_t end = now_ms() + op->milliseconds;
+
+	/* With one CPU the vCPU gets on when we step aside. */
+	for (int looks = 0; !word_at(vm, op->offset); looks++) {
+		if (looks < 100)
+			sched_yield();
+		else
+			sleep_us(looks < 200 ? 100 : 1000);
+		if (now_ms() > end)
+			end_case(ENDING_LOST);
+	}
+}
+
+#define CONDITION_BYTES 10
+
+static bool rests(struct thread *thread, struct vm *vm, uint32_t offset)
+{
+	return thread->state == THREAD_RUNNING && word_at(vm, offset) && is_asleep(thread);
+}
+
+static void do_wait(const struct op_wait *op)
+{
+	uint64_t end = now_ms() + op->milliseconds;
+	uint32_t count = op->conditions.length / CONDITION_BYTES;
+	uint8_t states[HAND_THREADS];
+	bool all = false;
+
+	if (op->conditions.length % CONDITION_BYTES || count > HAND_THREADS)
+		malformed("no such conditions");
+	for (int looks = 0; !all; looks++) {
+		all = true;
+		for (uint32_t i = 0; i < count; i++) {
+			const uint8_t *at = op->conditions.at + CONDITION_BYTES * i;
+			struct thread *thread = started_thread(at[0]);
+			uint32_t vm, offset;
+
+			memcpy(&vm, at + 2, 4);
+			memcpy(&offset, at + 6, 4);
+			if (at[1] == 0)
+				states[i] = thread->state == THREAD_DONE || wait_until_done(thread, looks ? 500 : 0);
+			else
+				states[i] = rests(thread, vm_of(vm), offset);
+			all &= states[i];
+		}
+		if (all || now_ms() > end)
+			break;
+		if (looks < 20)
+			sched_yield();
+		else
+			sleep_us(300);
+	}
+	put8(all);
+	if (!all)
+		put(states, count);
+}
+
+static void do_fetch(const struct op_fetch *op)
+{
+	struct vm *vm = vm_of(op->vm);
+	struct thread *thread = started_thread(op->thread);
+	uint64_t end = now_ms() + op->milliseconds;
+
+	refuse_unless_allowed(op->request);
+	for (;;) {
+		if (wait_until_done(thread, 0))
+			break;
+		set_scratch(op->argument.at, op->argument.length, op->request);
+		if (ioctl(vm->fd, op->request, scratch) < 0)
+			failed(op->request, errno);
+		/* What arrives just before `hlt` wakes nobody, so it is sent again. */
+		if (wait_until_done(thread, 1000))
+			break;
+		if (now_ms() > end)
+			lose(thread);
+	}
+}
+
+static void do_stop(const struct op_stop *op)
+{
+	struct thread *thread = started_thread(op->thread);
+
+	if (!stop_thread(thread, op->milliseconds))
+		lose(thread);
+	put8(thread->result == 0);
+	thread->state = THREAD_IDLE;
+}
+
+static void do_exit(const struct op_exit *op)
+{
+	struct outcome outcome = { 0 };
+	struct vcpu *vcpu = vcpu_of(op->vcpu);
+
+	for (int i = 1; i <= HAND_THREADS; i++) {
+		struct thread *thread = &hand.threads[i];
+
+		if (thread->exists && thread->state == THREAD_DONE && thread->vcpu == vcpu) {
+			outcome.error = thread->result;
+			thread->state = THREAD_IDLE;
+		}
+	}
+	record_exit(vcpu, &outcome, op->port, op->other_port, op->lenient);
+}
+
+/* ---- conditions ---- */
+
+static void skip_unless(bool holds, uint32_t length)
+{
+	put8(holds);
+	if (!holds)
+		skip(&hand.script, length);
+}
+
+static void do_wait_for_wake_up(const struct op_wait_for_wake_up *op)
+{
+	struct thread *thread = started_thread(op->thread);
+	struct vm *vm = vm_of(op->vm);
+
+	/* Counted in looks and not by a clock: on a computer that gives no CPU neither of the two gets on. */
+	for (uint32_t looks = 0; looks < op->milliseconds; looks++) {
+		if (wait_until_done(thread, 1000))
+			return skip_unless(false, op->skip);
+		if (looks > op->patience && word_at(vm, op->word_at) && is_asleep(thread))
+			return skip_unless(true, op->skip);
+	}
+	lose(thread);
+}
+
+static void do_if_bytes(const struct op_if_bytes *op)
+{
+	struct vm *vm = vm_of(op->vm);
+	uint8_t *at = memory_at(vm, vm->memory, op->offset, op->bytes.length);
+
+	skip_unless(!op->bytes.length || !memcmp(at, op->bytes.at, op->bytes.length), op->skip);
+}
+
+static uint32_t lapic_word(uint32_t offset)
+{
+	uint32_t word;
+
+	memcpy(&word, scratch + offset, 4);
+	return word;
+}
+
+/* The highest vector in IRR of the LAPIC page in the scratch buffer, or -1. */
+static int highest_pending(void)
+{
+	for (int word = 7; word >= 0; word--) {
+		uint32_t bits = lapic_word(LAPIC_IRR + 0x10 * word);
+
+		if (bits)
+			return 32 * word + 31 - __builtin_clz(bits);
+	}
+	return -1;
+}
+
+static void do_if_deliverable(const struct op_if_deliverable *op)
+{
+	struct vcpu *vcpu = vcpu_of(op->vcpu);
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} base = { .head.nmsrs = 1, .entry.index = MSR_APICBASE };
+
+	if (ioctl(vcpu->fd, KVM_GET_MSRS, &base) != 1)
+		failed(KVM_GET_MSRS, errno);
+	if (!(base.entry.data & MSR_APICBASE_ENABLE))
+		return skip_unless(false, op->skip);
+	get_structure(vcpu, KVM_GET_LAPIC, LAPIC_BYTES);
+	skip_unless(highest_pending() >> 4 > (int)(lapic_word(LAPIC_PPR) >> 4), op->skip);
+}
+
+static void do_if_pending(const struct op_if_pending *op)
+{
+	get_structure(vcpu_of(op->vcpu), KVM_GET_LAPIC, LAPIC_BYTES);
+	skip_unless(highest_pending() >= 0, op->skip);
+}
+
+static void do_if_port(const struct op_if_port *op)
+{
+	skip_unless(is_port(vcpu_of(op->vcpu)->run, op->port), op->skip);
+}
+
+static void do_jump(const struct op_jump *op)
+{
+	skip(&hand.script, op->skip);
+}
+
+static void do_case(const struct op_case *op)
+{
+	(void)op;
+}
+
+/* ---- scripts ---- */
+
+/* Executes a case up to its end; how it ended. */
+static int run_case(struct op_case *op, uint32_t end)
+{
+	int ending;
+
+	hand.current_vm = 0;
+	hand.unexpected = false;
+	ending = setjmp(hand.on_case_end);
+	if (ending)
+		return ending - 1;
+	(void)op;
+	while (hand.script.at < end)
+		execute(&hand.script);
+	if (hand.script.at != end)
+		malformed("an operation goes beyond its case");
+	return ENDING_DONE;
+}
+
+static void run_cases(void)
+{
+	while (hand.script.at < hand.script.length) {
+		struct op_case op;
+		uint32_t end;
+		size_t head_at;
+		int ending;
+
+		if (hand.script.bytes[hand.script.at++] != OP_CASE)
+			malformed("a script is a list of cases");
+		if (!read_case(&hand.script, &op))
+			malformed("a case is cut short");
+		if (op.length > hand.script.length - hand.script.at)
+			malformed("a case is longer than its script");
+		end = hand.script.at + op.length;
+		head_at = hand.record_length;
+		put32(op.number);
+		put8(0);
+		put32(0);
+		ending = run_case(&op, end);
+		/* A case leaves no vCPU running, however it ended. */
+		stop_all_threads();
+		hand.record[head_at + 4] = ending;
+		memcpy(hand.record + head_at + 5, &(uint32_t){ hand.record_length - head_at - 9 }, 4);
+		hand.script.at = end;
+		if (ending == ENDING_ENDLESS)
+			return;
+	}
+}
+
+const char *hand_run(const uint8_t *script, size_t length, const uint8_t **record, size_t *record_length)
+{
+	hand.record_length = 0;
+	hand.anything_failed = false;
+	hand.complaint = NULL;
+	*record_length = 0;
+	if (length > HAND_SCRIPT_BYTES)
+		return "the script is too long";
+	hand.script = (struct reader){ .bytes = script, .length = length };
+	if (!setjmp(hand.on_malformed))
+		run_cases();
+	else
+		stop_all_threads();
+	*record = hand.record;
+	*record_length = hand.record_length;
+	return hand.complaint;
+}
+
+int hand_open(const char *device)
+{
+	int size;
+
+	if (hand.kvm >= 0)
+		return 0;
+	hand.kvm = open(device, O_RDWR | O_CLOEXEC);
+	if (hand.kvm < 0)
+		return errno;
+	size = ioctl(hand.kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
+	if (size < (int)sizeof(struct kvm_run)) {
+		int error = size < 0 ? errno : EINVAL;
+
+		close(hand.kvm);
+		hand.kvm = -1;
+		return error;
+	}
+	hand.run_bytes = size;
+	return 0;
+}
