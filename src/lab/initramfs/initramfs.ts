@@ -64,7 +64,9 @@ export async function prepareInitramfs(busybox: string, modules: readonly Module
 /** The agent and everything of ours that it imports, as one file. */
 async function bundleAgent(): Promise<Buffer> {
   // Beside this file, which is TypeScript in a checkout and JavaScript in a build.
-  const entry = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? 'agent.ts' : 'agent.js', import.meta.url));
+  const entry = fileURLToPath(
+    new URL(import.meta.url.endsWith('.ts') ? '../agent.ts' : '../agent.js', import.meta.url),
+  );
   const options = { bundle: true, write: false, platform: 'node', format: 'esm', target: 'node20' } as const;
   const { outputFiles } = await build({ ...options, entryPoints: [entry], external: ['koffi'], logLevel: 'silent' });
   return Buffer.from(outputFiles[0]!.contents);
