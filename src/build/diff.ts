@@ -29,7 +29,7 @@ export function fileDiffs(diff: string): FileDiff[] {
       if (hasPaths) starts.push(at);
       hasPaths = true;
       at++;
-    } else if (/^rename from /.test(lines[at]!) && starts.length === 0) {
+    } else if (lines[at]!.startsWith('rename from ') && starts.length === 0) {
       starts.push(at);
     } else {
       at = endOfHunk(lines, at);

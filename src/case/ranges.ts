@@ -29,6 +29,6 @@ function endOfRun(numbers: readonly number[], start: number): number {
   const direction = numbers[start + 1]! - numbers[start]!;
   if (Math.abs(direction) !== 1) return start + 1;
   let end = start + 2;
-  while (end < numbers.length && numbers[end]! - numbers[end - 1]! === direction) end++;
+  while (end < numbers.length && numbers[end] === numbers[end - 1]! + direction) end++;
   return end;
 }

@@ -10,6 +10,7 @@ import { Progress } from '../campaign/progress.ts';
 import { rounded } from '../campaign/pursuit.ts';
 import { aimAt, aimedBatches } from '../review/aim.ts';
 import { comparisonToJson, exitCodeOfComparison, visibleGroups } from '../review/comparison-summary.ts';
+import { exercised, type Exercise, exercisesOf } from '../review/counts/exercise.ts';
 import { saveGroup } from '../review/group-file.ts';
 import { byGravity } from '../review/group-order.ts';
 import { formatReview, linesMaxDefault } from '../review/mail-text.ts';
@@ -18,7 +19,7 @@ import { compareSides, type SideBySide, toldTo } from '../review/side-by-side.ts
 import { ownVersion, qemuVersion } from '../review/tool-facts.ts';
 import { describePlaces, isWhitespaceOnly } from '../review/touched.ts';
 import { SkippedError } from '../errors.ts';
-import { type CommandContext, formatJson } from './common/command.ts';
+import { type CommandContext, exitCodes, formatJson } from './common/command.ts';
 import { parseDuration, parseSeed } from './common/options.ts';
 
 interface ReviewOptions {
@@ -70,8 +71,8 @@ async function review(names: readonly string[], options: ReviewOptions, context:
   const stream = { seed, fromBatch: 0, corpus, runs: Infinity, tier: 'ordered' } as const;
   const comparison = await compareSides(
     {
-      base: { kernel: place.kernel, kvmModules: modules.before },
-      kernel: { kernel: place.kernel, kvmModules: modules.after },
+      base: { kernel: place.kernel, kvmModules: modules.before, counted: modules.counted?.before },
+      kernel: { kernel: place.kernel, kvmModules: modules.after, counted: modules.counted?.after },
       install,
       say,
       batches: aimedBatches(stream, aims),
@@ -82,11 +83,14 @@ async function review(names: readonly string[], options: ReviewOptions, context:
   );
   const files = new Map<string, string>();
   for (const group of comparison.groups) files.set(group.key, await saveGroup(group, options.out, seed, group.path));
+  const { counts } = comparison;
+  const exercises = counts === null ? null : exercisesOf(modules.places, counts);
   const linesMax = options.full ? Infinity : linesMaxDefault;
   const parts = {
     comparison,
     modules,
     patches: given,
+    exercises,
     outside,
     place,
     seed,
@@ -95,13 +99,13 @@ async function review(names: readonly string[], options: ReviewOptions, context:
     linesMax,
   };
   const text = await formatText(parts);
-  const exitCode = exitCodeOfComparison(comparison);
+  const exitCode = exitCodeOfReview(comparison, exercises);
   const { bootSeconds, seconds } = comparison;
   const took = { build: rounded(buildSeconds), boots: rounded(bootSeconds), comparing: rounded(seconds) };
   say(`build ${buildSeconds.toFixed(0)} s, boots ${bootSeconds.toFixed(0)} s, comparing ${seconds.toFixed(0)} s`);
   if (options.json) {
     const common = comparisonToJson(comparison, files);
-    const value = { schema: 'hvipi/review/1', seed, took, ...common, mail: text, exitCode };
+    const value = { schema: 'hvipi/review/1', seed, took, ...common, exercises, outside, mail: text, exitCode };
     context.stdout.write(formatJson(value));
     return exitCode;
   }
@@ -112,6 +116,15 @@ async function review(names: readonly string[], options: ReviewOptions, context:
     say(`see it: ${command} --kvm-modules ${modules.after}`);
   }
   return exitCode;
+}
+
+/** Where nothing that is touched has run, a comparison says nothing; modules that are the same need not run. */
+function exitCodeOfReview(comparison: SideBySide, exercises: readonly Exercise[] | null): number {
+  const exitCode = exitCodeOfComparison(comparison);
+  const { base, kernel } = comparison;
+  const isSame = JSON.stringify(base.moduleHashes) === JSON.stringify(kernel.moduleHashes);
+  if (exitCode !== exitCodes.fine || isSame || exercises === null) return exitCode;
+  return exercised(exercises) === 'none' ? exitCodes.skipped : exitCode;
 }
 
 /** The compiler's own lines come before the one line that says what failed. */
@@ -134,6 +147,7 @@ interface ReviewParts {
   readonly modules: PatchedModules;
   readonly patches: readonly Patch[];
   readonly outside: readonly string[];
+  readonly exercises: readonly Exercise[] | null;
   readonly place: BuildPlace;
   readonly seed: string;
   readonly files: ReadonlyMap<string, string>;

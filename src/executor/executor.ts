@@ -22,4 +22,6 @@ export interface Executor extends AsyncDisposable {
    * is likely to stop the next one, and that takes seconds each time.
    */
   run(programs: readonly Program[], options: RunOptions): Promise<Observation[]>;
+  /** A piece of a file of the kernel that runs the programs, such as /proc/kcore; shorter at the file's end. */
+  readFile?(path: string, offset: bigint, bytes: number): Promise<Buffer>;
 }

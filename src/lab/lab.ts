@@ -46,6 +46,8 @@ export interface ExecResult extends ExecEnd {
 }
 
 const silenceSecondsDefault = 20;
+/** What `readFile` reads at a time. */
+const blockBytes = 4096n;
 
 /**
  * Boots a lab; its agent is ready when the promise resolves.
@@ -138,6 +140,15 @@ export class Lab implements Executor {
     const { exitCode, output } = await this.exec(['sh', '-c', command]);
     if (exitCode !== 0) throw new Error(`"${command}" in the lab ended with ${exitCode}: ${output.toString()}`);
     return output.toString();
+  }
+
+  /** A piece of a file; shorter at the file's end, and empty where it cannot be read. */
+  async readFile(path: string, offset: bigint, bytes: number): Promise<Buffer> {
+    const start = Number(offset % blockBytes);
+    const blocks = Math.ceil((start + bytes) / Number(blockBytes));
+    const dd = `dd if=${path} bs=${blockBytes} skip=${offset / blockBytes} count=${blocks} 2>/dev/null`;
+    const { output } = await this.exec(['sh', '-c', dd]);
+    return output.subarray(start, start + bytes);
   }
 
   /** Seconds of CPU that the lab has had, all of QEMU's threads together. */

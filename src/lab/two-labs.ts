@@ -49,6 +49,11 @@ export class TwoLabs implements Executor {
     return observations;
   }
 
+  /** Of the lab with one CPU. */
+  async readFile(path: string, offset: bigint, bytes: number): Promise<Buffer> {
+    return this.#lab.readFile(path, offset, bytes);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const second = this.#concurrent?.then((lab) => lab[Symbol.asyncDispose]()).catch(() => undefined);
     await Promise.all([this.#lab[Symbol.asyncDispose](), second]);

@@ -68,6 +68,8 @@ export interface Comparison {
 export interface CompareHooks {
   readonly onGroup?: (group: Group) => void;
   readonly onBatch?: (so: { cases: number; hypercalls: number; seconds: number; groups: number }) => void;
+  /** What is to be done with both kernels while nothing runs. */
+  readonly betweenBatches?: () => Promise<void>;
 }
 
 /**
@@ -136,6 +138,7 @@ class Comparer {
         if (batch.number !== null) this.#generatedBatches++;
         await this.#runBatch(batch);
         this.#hooks.onBatch?.({ ...this.#counts(), groups: this.groups.size });
+        await this.#hooks.betweenBatches?.();
         await breathe();
         if (this.#signal.aborted) return true;
       }

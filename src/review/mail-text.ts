@@ -3,6 +3,7 @@ import { isProblem } from '../campaign/judgement.ts';
 import { formatCount } from '../campaign/text/table.ts';
 import type { Group } from './compare.ts';
 import { wrapped } from './comparison-text.ts';
+import { describeExercises, type Exercise, exercised, neverRan } from './counts/exercise.ts';
 import { groupLines } from './group-lines.ts';
 import { visibleGroups } from './comparison-summary.ts';
 import { formatModules } from './kernel-identity.ts';
@@ -18,6 +19,8 @@ export interface ReviewFacts {
   readonly seed: string;
   /** Functions and lines that the patch changes. */
   readonly touched: readonly string[];
+  /** Which of them ran; null where that was not measured. */
+  readonly exercises: readonly Exercise[] | null;
   /** Whether generation could be aimed at them. */
   readonly isAimed: boolean;
   readonly whitespaceOnly: boolean;
@@ -59,12 +62,13 @@ export function formatReview(comparison: SideBySide, facts: ReviewFacts, linesMa
     ...touchedLines(facts),
     `divergences from the model of KVM: ${divergences(groups, 'base')} before, ${divergences(groups, 'kernel')} after`,
     ...(unstable === 0 ? [] : [`unstable   ${unstable} cases differed in a batch once, and not again`]),
-    `behaviour changed: ${visible.length + (offers?.length ?? 0) === 0 ? 'no change seen' : 'yes'}`,
+    ...verdictLines(visible.length + (offers?.length ?? 0) > 0, sameModules, facts),
     ...offerLines(offers ?? []),
   ];
   const outside = firstOf(facts.outside.map((file) => `${file} (in no KVM module)`));
   const unread = offers === null ? ['what KVM offers at the start (it was not read)'] : [];
-  const tail = ['', ...line('not tested ', [...neverTested, ...unread, ...outside])];
+  const idle = firstOf(neverRan(facts.exercises ?? []).map((place) => `${place}: not seen to run`));
+  const tail = ['', ...line('not tested ', [...neverTested, ...unread, ...idle, ...outside])];
   const lines = [...head, ...groupLines(visible, facts.files, linesMax - head.length - tail.length), ...tail];
   return `${lines.join('\n')}\n`;
 }
@@ -81,9 +85,27 @@ function offerLines(offers: readonly OfferDifference[]): string[] {
   return firstOf(offers.map((offer) => formatOfferDifference(offer, names))).map((text) => `offers     ${text}`);
 }
 
-function touchedLines({ touched, isAimed, whitespaceOnly }: ReviewFacts): string[] {
+/** The verdict: a change; none seen; or that nothing is known, where no line that is touched has run. */
+function verdictLines(isChanged: boolean, isSame: boolean, { exercises }: ReviewFacts): string[] {
+  if (isChanged) return ['behaviour changed: yes'];
+  if (isSame || exercises === null) return ['behaviour changed: no change seen'];
+  switch (exercised(exercises)) {
+    case 'all':
+      return ['behaviour changed: no change seen'];
+    case 'some':
+      return ['behaviour changed: no change seen in what ran; what was not seen to run is below'];
+    case 'none':
+      return ['behaviour changed: not exercised: no line that the patch touches was seen to run'];
+    case 'unknown':
+      return ['behaviour changed: no change seen; what is touched has no lines of which is known that they ran'];
+  }
+}
+
+function touchedLines({ touched, exercises, isAimed, whitespaceOnly }: ReviewFacts): string[] {
   const first = whitespaceOnly ? ['touches    blanks only'] : [];
-  const places = firstOf(touched).map((text) => `touches    ${text}`);
+  const places = firstOf(exercises === null ? touched : describeExercises(exercises)).map(
+    (text) => `touches    ${text}`,
+  );
   const aim = isAimed
     ? 'every other batch at these places'
     : 'as usual: it touches nothing that these calls are known for';

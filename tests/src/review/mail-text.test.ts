@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Group } from '../../../src/review/compare.ts';
+import type { Exercise } from '../../../src/review/counts/exercise.ts';
+import { parsePlaces } from '../../../src/review/touched.ts';
 import { formatGroup } from '../../../src/review/comparison-text.ts';
 import { formatReview, linesMaxDefault, type ReviewFacts } from '../../../src/review/mail-text.ts';
 import type { SideBySide } from '../../../src/review/side-by-side.ts';
@@ -21,6 +23,7 @@ const facts: ReviewFacts = {
   version: '0.0.0',
   seed: 'x',
   touched: ['kvm_hv_send_ipi (arch/x86/kvm/hyperv.c:1)'],
+  exercises: null,
   isAimed: true,
   whitespaceOnly: false,
   outside: [],
@@ -47,6 +50,7 @@ function review(
     seconds: 1,
     bootSeconds: 1,
     offers: [],
+    counts: null,
     ...changes,
     groups,
     unstable: 0,
@@ -86,6 +90,33 @@ describe('formatReview', () => {
     expect(lines[at]).toBe('2. unstable (1 case, confirmed 0/1 alone)');
     expect(lines[at + 1]).toBe('');
     expect(lines[at + 2]).toMatch(/^not tested/);
+  });
+});
+
+describe('formatReview of what ran', () => {
+  const [place] = parsePlaces('arch/x86/kvm/hyperv.c', '---\n@@ -7 +7 @@ f(void)\n-a\n+b\n');
+  const other = { ...place!, function: 'g' };
+  const verdictOf = (exercises: readonly Exercise[]): string =>
+    review([], { exercises }, { kernel: { ...identity, moduleHashes: {} } })
+      .join('\n')
+      .match(/behaviour changed: .*/)![0];
+
+  it('should know nothing where nothing ran', () => {
+    expect(verdictOf([{ place: place!, before: 0, after: 0 }])).toMatch(/: not exercised/);
+    expect(verdictOf([{ place: place!, before: 3, after: 3 }])).toMatch(/: no change seen$/);
+    expect(verdictOf([{ place: place!, before: null, after: null }])).toMatch(/no lines of which is known/);
+  });
+
+  it('should name what did not run among others', () => {
+    const exercises = [
+      { place: place!, before: 3, after: 3 },
+      { place: other, before: 0, after: 0 },
+    ];
+    const text = review([], { exercises }).join('\n').replaceAll(/\s+/g, ' ');
+
+    expect(verdictOf(exercises)).toMatch(/no change seen in what ran/);
+    expect(text).toContain('touches f (arch/x86/kvm/hyperv.c:7): ran 3 before, 3 after');
+    expect(text).toContain('g (arch/x86/kvm/hyperv.c:7): not seen to run');
   });
 });
 
