@@ -5,7 +5,7 @@ import type { CountedModules } from './counted-build.ts';
 import { CountReader } from './count-reader.ts';
 import { type LineCounts, lineCounts } from './line-counts.ts';
 
-const readSeconds = 10;
+const readSecondsDefault = 10;
 
 export class Meter {
   readonly #modules: CountedModules | undefined;
@@ -13,23 +13,28 @@ export class Meter {
   readonly #reader: CountReader | null;
   #readAt = performance.now();
   #hasRead = false;
+  readonly #readSeconds: number;
 
-  constructor(modules: CountedModules | undefined, session: Session) {
+  constructor(modules: CountedModules | undefined, session: Session, readSeconds: number = readSecondsDefault) {
+    this.#readSeconds = readSeconds;
     this.#modules = modules;
     this.#session = session;
     this.#reader = modules === undefined ? null : new CountReader(modules);
   }
 
   async readSometimes(): Promise<void> {
-    if (performance.now() - this.#readAt >= readSeconds * 1000) await this.#read();
+    if (performance.now() - this.#readAt >= this.#readSeconds * 1000) await this.#read();
   }
 
-  /** What lines have counted; null where nothing counts, or no reading was had. */
+  /** Reads once more; then as `lines`. */
   async finish(): Promise<LineCounts | null> {
-    if (this.#reader === null) return null;
     await this.#read();
-    if (!this.#hasRead) return null;
-    return lineCounts(this.#modules!, this.#reader.total);
+    return this.lines();
+  }
+
+  /** What lines had counted when they were read last; null where nothing counts, or no reading was had. */
+  async lines(): Promise<LineCounts | null> {
+    return this.#reader === null || !this.#hasRead ? null : lineCounts(this.#modules!, this.#reader.total);
   }
 
   /** A kernel that has died has nothing to tell, which the next batch finds out. */

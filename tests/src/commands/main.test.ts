@@ -44,6 +44,8 @@ const badInput: [string[], RegExp][] = [
   [['fuzz', '--target', 'lab:x'], /only model takes a mutant/],
   [['fuzz', '--target', 'model', '--kvm-modules', '/tmp'], /--kvm-modules goes with --target lab only/],
   [['fuzz', '--target', 'model', '--contract', 'mine'], /--contract mine: there are kvm and tlfs/],
+  [['fuzz', '--target', 'model', '--coverage'], /--coverage goes with --target lab only/],
+  [['fuzz', '--coverage', '--kvm-modules', '/tmp'], /--coverage builds its own modules/],
   [['fuzz', '--target', 'model', '--time', 'soon'], /a time is like 60s/],
   [['fuzz', '--target', 'model', '--time', '0s'], /a time is like 60s/],
   [['fuzz', '--target', 'model', '--runs', '0'], /at least 1/],
