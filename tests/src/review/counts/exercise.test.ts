@@ -80,8 +80,8 @@ describe('exercised', () => {
 
 describe('mergeCounts', () => {
   it('should add up what several objects say of one header, below the tree', () => {
-    const object = (file: string, count: number) => ({
-      files: [{ file, lines: [{ line_number: 4, count, branches: [{ count: 1 }] }], functions: [] }],
+    const object = (path: string, count: number) => ({
+      files: [{ file: path, lines: [{ line_number: 4, count, branches: [{ count: 1 }] }], functions: [] }],
     });
 
     const merged = mergeCounts([object('/tree/virt/x.h', 2), object('arch/x86/kvm/../../../virt/x.h', 3)], '/tree');
