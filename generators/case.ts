@@ -1,9 +1,7 @@
 /** Cases: a machine and up to 64 steps. */
 import type fc from 'fast-check';
 import { type Case, formatCase, type Machine, type Step } from '../src/case/case.ts';
-import { canRun, isWellFormed } from '../src/case/checks.ts';
 import { caseLimits } from '../src/case/limits.ts';
-import { caseSchemaName } from '../src/case/schema.ts';
 import { type ActPlan, actPlan } from './steps/act.ts';
 import { buildCall, type CallPlan, callPlan } from './call/call.ts';
 import { type ChangePlan, changePlan, enablePage, pageOf } from './steps/change.ts';
@@ -18,6 +16,9 @@ import { caseShape, leapsFrom, shapesOf, shapeToCase } from './shape/shape.ts';
 import { isSimpler } from './shape/simpler.ts';
 
 import type { Swarm } from './swarm.ts';
+import { isWellFormed } from '../src/case/checks.ts';
+import { canRun } from '../src/case/machine.ts';
+import { caseSchemaName } from '../src/case/schema.ts';
 
 interface CasePlan {
   readonly machine: MachinePlan;

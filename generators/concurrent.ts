@@ -5,15 +5,16 @@
 import type fc from 'fast-check';
 import { extendedCallBit } from '../src/abi/hypercall.ts';
 import { type Case, type Machine, makeStep, type Step, type VcpuSetup } from '../src/case/case.ts';
-import { canHalt, isWellFormed } from '../src/case/checks.ts';
 import { caseLimits, runsMeanwhile } from '../src/case/limits.ts';
-import { caseSchemaName } from '../src/case/schema.ts';
 import { buildCall, type CallPlan, callPlan } from './call/call.ts';
 import { type MoveVpPlan, moveVpPlan } from './steps/change.ts';
 import { vcpuNumber, vcpuNumbers } from './integers.ts';
 import { buildMachine, effectiveVpIndexes, type MachinePlan, machinePlan } from './machine/machine.ts';
 import { among, choice, integer, just, list, planOf } from './plan.ts';
 import { type Feature, featureWeights, type Swarm } from './swarm.ts';
+import { isWellFormed } from '../src/case/checks.ts';
+import { canHalt } from '../src/case/machine.ts';
+import { caseSchemaName } from '../src/case/schema.ts';
 
 type Role = Extract<VcpuSetup['idle'], 'parked' | 'halted' | 'spinning'> | 'as-drawn';
 

@@ -3,10 +3,10 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { vpsPerBank } from '../../src/abi/hypercall.ts';
-import { isCall } from '../../src/case/checks.ts';
 import { type Case, parseCase } from '../../src/case/case.ts';
 import { editId } from './build.ts';
 import { expectations, grades, type Mutant } from './mutant.ts';
+import { isCall } from '../../src/case/steps/kinds.ts';
 
 export const methods = ['hvipi', 'words', 'selftests'] as const;
 export type Method = (typeof methods)[number];

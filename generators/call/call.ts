@@ -10,10 +10,7 @@ import {
 } from '../../src/abi/hypercall.ts';
 import { fieldOf, maxOf } from '../../src/abi/layout.ts';
 import type { CallStep, SendIpiExStep } from '../../src/case/case.ts';
-import { isAllowedGpa, isAllowedRax } from '../../src/case/checks.ts';
 import { caseLimits } from '../../src/case/limits.ts';
-import { defaultInputGpa, ramEnd, romEnd, romStart } from '../../src/case/memory.ts';
-import { defaultRax } from '../../src/case/schema.ts';
 import { buildEntry, type EntryPlan, entryPlan } from './entry.ts';
 import { ascending, legalVector, legalVectorEdge, repeatedVector, vcpuNumber } from '../integers.ts';
 import { type AddressAnchor, breakQuirk, oddQuirk, type Quirk } from './quirk.ts';
@@ -21,6 +18,8 @@ import { type AddressAnchor, breakQuirk, oddQuirk, type Quirk } from './quirk.ts
 import { choice, just, planOf, sometimes } from '../plan.ts';
 import { oneofFeatures, type Swarm } from '../swarm.ts';
 import { buildVpSet, type RunPlan, vpSetPlan } from './vp-set.ts';
+import { defaultInputGpa, isAllowedGpa, ramEnd, romEnd, romStart } from '../../src/case/memory.ts';
+import { defaultRax, isAllowedRax } from '../../src/case/steps/call.ts';
 
 /** A call before it knows its machine and its place in the case. */
 export interface CallPlan {

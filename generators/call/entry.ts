@@ -1,11 +1,11 @@
 /** Ways to make a call: processor mode, CPL, hypercall page, instruction. */
 import type fc from 'fast-check';
 import type { CallStep } from '../../src/case/case.ts';
-import { modeHasPage } from '../../src/case/checks.ts';
 import { isRealMode } from '../../src/case/limits.ts';
 
 import { choice, integer, just, planOf } from '../plan.ts';
 import { oneofFeatures, type Swarm } from '../swarm.ts';
+import { modeHasPage } from '../../src/case/steps/call.ts';
 
 /** An entry before it knows which hypercall pages there are. */
 export interface EntryPlan {

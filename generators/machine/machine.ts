@@ -1,9 +1,7 @@
 /** Machines: one to eight vCPUs, rarely many, their VP indexes and their APICs. */
 import type fc from 'fast-check';
 import type { Machine, VcpuSetup } from '../../src/case/case.ts';
-import { canHalt } from '../../src/case/checks.ts';
 import { sintCount } from '../../src/case/limits.ts';
-import { defaultGuestOsId } from '../../src/case/schema.ts';
 import {
   ascending,
   legalVector,
@@ -19,6 +17,7 @@ import { among, choice, evenly, integer, just, list, planOf, sometimes } from '.
 import { plainVcpuPlatform, type PlatformPlan } from './platform.ts';
 
 import { largeVcpus, oneofFeatures, type Swarm } from '../swarm.ts';
+import { canHalt, defaultGuestOsId } from '../../src/case/machine.ts';
 
 /** What is in a local APIC before the first step. */
 type Preset = Pick<VcpuSetup, 'tpr' | 'irr' | 'isr'>;

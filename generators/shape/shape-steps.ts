@@ -12,7 +12,6 @@ import {
 } from '../../src/abi/hypercall.ts';
 import { fieldOf, maxOf } from '../../src/abi/layout.ts';
 import { type ActStep, type CallStep, makeStep, type Step } from '../../src/case/case.ts';
-import { isAllowedGpa, isCall } from '../../src/case/checks.ts';
 import {
   actKinds,
   apicChanges,
@@ -23,12 +22,13 @@ import {
   registerWays,
   waitPoints,
 } from '../../src/case/limits.ts';
-import { ramEnd } from '../../src/case/memory.ts';
-import { defaultRax } from '../../src/case/schema.ts';
 import { anyWord, ascending, simplestVector } from '../integers.ts';
 import { listOf } from '../list.ts';
 import { settled } from '../machine/settled.ts';
 import { simplestFirst } from './simplest.ts';
+import { isAllowedGpa, ramEnd } from '../../src/case/memory.ts';
+import { defaultRax } from '../../src/case/steps/call.ts';
+import { isCall } from '../../src/case/steps/kinds.ts';
 
 /** A target: the VP of the vCPU of that name, or, when there is none (-1, or it has gone), a bit of a bank. */
 interface TargetShape {

@@ -15,12 +15,13 @@ import {
   irqchips,
   sintCount,
 } from '../../src/case/limits.ts';
-import { caseSchemaName, defaultGuestOsId } from '../../src/case/schema.ts';
 import { anyWord, ascending } from '../integers.ts';
 import { effectiveVpIndexes } from '../machine/machine.ts';
 import { listOf } from '../list.ts';
 import { anyStep, legal, shapeToStep, simplestStep, type StepShape, stepToShape, vcpuName } from './shape-steps.ts';
 import { simplestFirst } from './simplest.ts';
+import { defaultGuestOsId } from '../../src/case/machine.ts';
+import { caseSchemaName } from '../../src/case/schema.ts';
 
 /** A vCPU, with the position it had at first as its name; index null is the position it has now. */
 type VcpuShape = Omit<VcpuSetup, 'vpIndex'> & { readonly name: number; readonly index: number | null };

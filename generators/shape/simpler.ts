@@ -5,7 +5,6 @@
 import { HV_IPI_HIGH_VECTOR, HV_IPI_LOW_VECTOR } from '../../src/abi/hypercall.ts';
 import { maxOf } from '../../src/abi/layout.ts';
 import type { ActStep, CallStep, Case, Step } from '../../src/case/case.ts';
-import { isCall } from '../../src/case/checks.ts';
 import {
   actKinds,
   apicChanges,
@@ -20,9 +19,11 @@ import {
   waitPoints,
 } from '../../src/case/limits.ts';
 import { ramEnd } from '../../src/case/memory.ts';
-import { defaultGuestOsId, defaultRax } from '../../src/case/schema.ts';
 import { simplestVector } from '../integers.ts';
 import { effectiveVpIndexes } from '../machine/machine.ts';
+import { defaultGuestOsId } from '../../src/case/machine.ts';
+import { defaultRax } from '../../src/case/steps/call.ts';
+import { isCall } from '../../src/case/steps/kinds.ts';
 
 /** Whether `a` is strictly simpler than `b`. */
 export function isSimpler(a: Case, b: Case): boolean {

@@ -2,9 +2,9 @@
 import { bankCountMax, controlWord, vpsPerBank } from '../../src/abi/hypercall.ts';
 import { fieldOf, maxOf } from '../../src/abi/layout.ts';
 import { type CallStep, type Machine, makeStep, type Step, type VcpuSetup } from '../../src/case/case.ts';
-import { isAllowedCallCode, isAllowedGpa } from '../../src/case/checks.ts';
 import { callModes, caseLimits, cpuidFeatures, isRealMode } from '../../src/case/limits.ts';
-import { arenaStart, ramEnd, romEnd } from '../../src/case/memory.ts';
+import { arenaStart, isAllowedGpa, ramEnd, romEnd } from '../../src/case/memory.ts';
+import { isAllowedCallCode } from '../../src/case/steps/call.ts';
 
 /** Steps of which the last is the call; a vector of null is the next legal one. */
 export interface Point {
@@ -159,7 +159,7 @@ export function* entryRegions(): Generator<Region> {
 }
 
 function* entryPoints(): Generator<Point> {
-  for (const mode of callModes.filter((one) => one !== 'real-based')) {
+  for (const mode of callModes) {
     for (const cpl of isRealMode(mode) ? [0] : range(0, 3)) {
       for (const opcode of ['native', 'other'] as const) {
         for (const form of forms) {

@@ -4,10 +4,10 @@ import { HV_X64_MSR_HYPERCALL_ENABLE } from '../../src/abi/hyperv.ts';
 import type { Step } from '../../src/case/case.ts';
 import { apicChanges } from '../../src/case/limits.ts';
 import { arenaStart, ramEnd, romStart } from '../../src/case/memory.ts';
-import { defaultGuestOsId } from '../../src/case/schema.ts';
 import { anyWord, refusedVpIndex, vcpuNumber, vpNumber, vpNumberEdge } from '../integers.ts';
 import { among, choice, evenly, planOf } from '../plan.ts';
 import { oneofFeatures, type Swarm } from '../swarm.ts';
+import { defaultGuestOsId } from '../../src/case/machine.ts';
 
 /** A step that is no call; its vCPU is as `vcpuAt` has it. */
 export type ChangePlan = Extract<Step, { do: 'write-msr' | 'set-apic' | 'init' }>;

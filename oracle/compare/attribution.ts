@@ -4,7 +4,8 @@
  */
 import { APIC_IRR, APIC_TMR, vectorBit } from '../../src/abi/lapic.ts';
 import type { LapicChanges, Observation } from '../../src/program/observation.ts';
-import type { Program, ProgramStep } from '../../src/program/program.ts';
+import type { Program } from '../../src/program/program.ts';
+import { takesInterrupts } from '../../src/program/tier.ts';
 import { tmrAtSetup } from '../machine.ts';
 import type { Outcome } from '../outcome.ts';
 
@@ -44,7 +45,7 @@ export class Attribution {
     let bestScore = -1;
     for (let step = until; step >= 0; step--) {
       if (this.#isStuck(step, vcpu, vector)) return step;
-      if (isTaking(steps[step]!)) {
+      if (takesInterrupts(steps[step]!)) {
         if (step === until) continue;
         break;
       }
@@ -86,16 +87,11 @@ export class Attribution {
 
   /** First of the steps up to the last at which the condition holds without a break; a `run` step ends before itself. */
   #firstOfStretch(until: number, holds: (step: number) => boolean): number {
-    let step = isTaking(this.#program.steps[until]!) && !holds(until) ? until - 1 : until;
+    let step = takesInterrupts(this.#program.steps[until]!) && !holds(until) ? until - 1 : until;
     if (step < 0 || !holds(step)) return until;
     while (step > 0 && holds(step - 1)) step--;
     return step;
   }
-}
-
-/** Whether a step is one in which pending vectors are taken. */
-function isTaking({ kind }: ProgramStep): boolean {
-  return kind === 'run' || kind === 'act';
 }
 
 /** Whether a vector's IRR bit is set. */

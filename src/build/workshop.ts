@@ -10,9 +10,9 @@ import { dirname, join } from 'node:path';
 import { runTool, type Say } from '../system/apt.ts';
 import { cacheRoot, makeFolderAtOnce } from '../system/cache.ts';
 import { withFileErrors } from '../system/file-errors.ts';
-import { withLock } from './lock.ts';
+import { withLock } from '../system/lock.ts';
 import { makeKvm } from './make.ts';
-import type { Source } from './source.ts';
+import type { Source } from './make.ts';
 
 /** All that a build makes; the lab takes the one that fits its CPU. */
 const moduleNames = ['kvm.ko', 'kvm-amd.ko', 'kvm-intel.ko'];

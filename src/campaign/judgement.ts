@@ -7,11 +7,11 @@ import { settle } from '../../oracle/receivers/settle.ts';
 import { judge } from '../../oracle/compare/verdict.ts';
 import type { Difference, Outcome } from '../../oracle/outcome.ts';
 import type { Case } from '../case/case.ts';
-import { isCall } from '../case/checks.ts';
 import { encodeCase } from '../program/encode.ts';
 import type { Observation } from '../program/observation.ts';
 import type { Program } from '../program/program.ts';
 import type { TargetFacts } from '../executor/facts.ts';
+import { isCall } from '../case/steps/kinds.ts';
 
 /** Whose word cases are judged by. */
 export const contractNames = ['kvm', 'tlfs'] as const;

@@ -5,13 +5,13 @@
  */
 import { APIC_IRR } from '../abi/lapic.ts';
 import type { Case, Step } from '../case/case.ts';
-import { isCall } from '../case/checks.ts';
 import { runsMeanwhile } from '../case/limits.ts';
 import type { LapicChanges, Observation } from '../program/observation.ts';
 import { clearedInTmr } from '../../oracle/compare/lapic-differences.ts';
 import { vectorsOf } from '../../oracle/machine.ts';
 import { formatResult, formatVectors } from '../../oracle/names.ts';
 import type { Difference } from '../../oracle/outcome.ts';
+import { isCall, kindOf } from '../case/steps/kinds.ts';
 
 /** A case with each step after the other, in the counted and in the pending tier. */
 export interface Twins {
@@ -23,7 +23,7 @@ export interface Twins {
 /** The twins of a concurrent case; null where the order of its steps decides who is meant. */
 export function twinsOf(value: Case): Twins | null {
   const { machine, steps } = value;
-  if (machine.schedule === null || steps.some(({ do: kind }) => kind === 'write-msr')) return null;
+  if (machine.schedule === null || steps.some((step) => kindOf(step).concurrent?.needsOrder ?? true)) return null;
   const vcpus = machine.vcpus.map((vcpu) => {
     return runsMeanwhile(vcpu) ? { ...vcpu, idle: 'parked' as const } : vcpu;
   });

@@ -4,29 +4,22 @@
  * A malformed hypercall is a well-formed case: mask, banks, variable header and reserved bits are fields of their own.
  */
 import { createHash } from 'node:crypto';
-import type { z } from 'zod';
-import { checkCase } from './checks.ts';
-import { formatList } from './cpulist.ts';
+import { defaultsOf, fieldsToJson } from './json.ts';
 import { likeVcpusFrom } from './like-vcpus.ts';
-import {
-  actSchema,
-  type Case,
-  caseSchema,
-  caseSchemaName,
-  initSchema,
-  type Machine,
-  machineSchema,
-  runSchema,
-  sendIpiExSchema,
-  sendIpiSchema,
-  setApicSchema,
-  type Step,
-  vcpuSchema,
-  type VcpuSetup,
-  writeMsrSchema,
-} from './schema.ts';
+import { type Machine, machineSchema } from './machine.ts';
+import { type Step, stepKinds } from './steps/kinds.ts';
+import { vcpuSchema, type VcpuSetup } from './vcpu.ts';
+import { checkCase } from './checks.ts';
+import { type Case, caseSchema, caseSchemaName } from './schema.ts';
 
-export type { ActStep, CallStep, Case, Machine, SendIpiExStep, SendIpiStep, Step, VcpuSetup } from './schema.ts';
+export type { Machine } from './machine.ts';
+export type { Case } from './schema.ts';
+export type { ActStep } from './steps/act.ts';
+export { makeStep } from './steps/kinds.ts';
+export type { CallStep, Step } from './steps/kinds.ts';
+export type { SendIpiExStep } from './steps/send-ipi-ex.ts';
+export type { SendIpiStep } from './steps/send-ipi.ts';
+export type { VcpuSetup } from './vcpu.ts';
 
 /** A case text that cannot be used; the message names the field. */
 export class CaseError extends Error {
@@ -110,20 +103,13 @@ function vcpusToJson(vcpus: readonly VcpuSetup[]): object[] {
 
 /** The canonical JSON value of a vCPU. */
 export function vcpuToJson(vcpu: VcpuSetup): object {
-  return withoutDefaults(vcpu, defaultFields.vcpu);
+  return fieldsToJson(vcpu, vcpuDefaults);
 }
 
 /** Content hash of what a case does (machine and steps, without the remarks): 12 hexadecimal digits. */
 export function caseId({ schema, machine, steps }: Case): string {
   const bare = { schema, machine: machineToJson(machine), steps: steps.map((step) => stepToJson(step, 'note')) };
   return createHash('sha256').update(JSON.stringify(bare)).digest('hex').slice(0, 12);
-}
-
-/** A step with every field at its default but those given. */
-export function makeStep<Kind extends Step['do']>(
-  step: { do: Kind } & Partial<Extract<Step, { do: Kind }>>,
-): Extract<Step, { do: Kind }> {
-  return { ...plainSteps[step.do], ...step } as Extract<Step, { do: Kind }>;
 }
 
 /** A vCPU with every field at its default but those given. */
@@ -148,15 +134,6 @@ export function makeCase(
 
 const plainVcpu = vcpuSchema.parse({ vpIndex: 0 });
 const plainMachine = machineSchema.parse({ vcpus: [{ vpIndex: 0 }] });
-const plainSteps: { readonly [Kind in Step['do']]: Step } = {
-  'send-ipi': sendIpiSchema.parse({ do: 'send-ipi', vector: '0xfe' }),
-  'send-ipi-ex': sendIpiExSchema.parse({ do: 'send-ipi-ex', vector: '0xfe' }),
-  run: runSchema.parse({ do: 'run' }),
-  act: actSchema.parse({ do: 'act', act: 'take' }),
-  'write-msr': writeMsrSchema.parse({ do: 'write-msr', msr: 'guest-os-id', value: '0x0' }),
-  'set-apic': setApicSchema.parse({ do: 'set-apic', apic: 'enabled' }),
-  init: initSchema.parse({ do: 'init' }),
-};
 
 function lines(values: readonly object[], indent: number): string {
   const margin = ' '.repeat(indent);
@@ -171,72 +148,20 @@ function oneLine(value: unknown): string {
 
 function machineToJson(machine: Machine): { vcpus: object[] } {
   return {
-    ...withoutDefaults(machine, defaultFields.machine),
+    ...fieldsToJson(machine, machineDefaults),
     vcpus: vcpusToJson(machine.vcpus),
   };
 }
 
 function stepToJson(step: Step, except?: string): object {
-  return withoutDefaults(step, defaultFields.steps[step.do], except);
+  return fieldsToJson(step, stepDefaults[step.do]!, except);
 }
 
-/** Fields written as hexadecimal numbers although a JavaScript number holds them. */
-const hexFields = new Set(['vector', 'targetVtl', 'padding']);
-
-const defaultFields = {
-  machine: defaultsOf({ ...machineSchema.shape, vcpus: null }),
-  vcpu: defaultsOf(vcpuSchema.shape),
-  steps: {
-    'send-ipi': defaultsOf(sendIpiSchema.shape),
-    'send-ipi-ex': defaultsOf(sendIpiExSchema.shape),
-    run: defaultsOf(runSchema.shape),
-    act: defaultsOf(actSchema.shape),
-    'write-msr': defaultsOf(writeMsrSchema.shape),
-    'set-apic': defaultsOf(setApicSchema.shape),
-    init: defaultsOf(initSchema.shape),
-  },
-};
-
-interface DefaultField {
-  readonly key: string;
-  /** Undefined where the field has no default. */
-  readonly value: unknown;
-  /** The same as JSON. */
-  readonly json: unknown;
-}
-
-/** The JSON of a record in the schema's key order, without the fields that have their default, and without `except`. */
-function withoutDefaults(value: Record<string, unknown>, defaults: readonly DefaultField[], except?: string): object {
-  const json: Record<string, unknown> = {};
-  for (const field of defaults) {
-    const { key } = field;
-    const given = value[key];
-    // Most fields have their default: those that show it at once need not become text.
-    if (given === field.value || key === except) continue;
-    const text = fieldToJson(key, given);
-    if (text !== field.json) json[key] = text;
-  }
-  return json;
-}
-
-/** Every field's default, in the schema's order; null fields are left out. */
-function defaultsOf(shape: Record<string, z.ZodType | null>): readonly DefaultField[] {
-  return Object.entries(shape).flatMap(([key, field]): DefaultField[] => {
-    if (field === null) return [];
-    const absent = field.safeParse(undefined);
-    return [
-      absent.success
-        ? { key, value: absent.data, json: fieldToJson(key, absent.data) }
-        : { key, value: undefined, json: undefined },
-    ];
-  });
-}
-
-function fieldToJson(key: string, value: unknown): unknown {
-  if (Array.isArray(value)) return typeof value[0] === 'string' ? value.join(' ') : formatList(value as number[]);
-  if (typeof value === 'bigint' || (typeof value === 'number' && hexFields.has(key))) return `0x${value.toString(16)}`;
-  return value;
-}
+const machineDefaults = defaultsOf({ ...machineSchema.shape, vcpus: null });
+const vcpuDefaults = defaultsOf(vcpuSchema.shape);
+const stepDefaults = Object.fromEntries(
+  Object.entries(stepKinds).map(([name, { schema }]) => [name, defaultsOf(schema.shape)]),
+);
 
 function caseError({ path, message }: { readonly path: readonly PropertyKey[]; readonly message: string }): CaseError {
   return new CaseError(`${formatPath(path)}: ${message}`);

@@ -1,5 +1,5 @@
 /** Runs of vCPUs that are alike but for VP indexes and ids that ascend: how large machines are written and sent. */
-import type { VcpuSetup } from './case.ts';
+import type { VcpuSetup } from './vcpu.ts';
 
 /** How many vCPUs from `start` on are like the one there: the VP index one higher each, and the id too if it has one. */
 export function likeVcpusFrom(vcpus: readonly VcpuSetup[], start: number): number {

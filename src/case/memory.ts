@@ -5,6 +5,8 @@
  * (`src/guest/memory-map.ts`).
  */
 
+import { APIC_DEFAULT_PHYS_BASE } from '../abi/lapic.ts';
+
 /** First byte of the arena; all of it is zero when a case starts. */
 export const arenaStart = 0xe0000n;
 /** First byte that is not RAM. */
@@ -41,4 +43,15 @@ export function readableBytesFrom(gpa: bigint): number {
 /** Whether KVM can read `length` bytes at `gpa` (kvm_read_guest fails on the first byte outside a memslot). */
 export function isReadable(gpa: bigint, length: number): boolean {
   return length === 0 || (gpa >= 0n && length <= readableBytesFrom(gpa));
+}
+
+/**
+ * Input blocks may lie anywhere but in the guest program's own memory and at the APIC page, which some hosts back with
+ * an internal memslot (docs/semantics.md 1.10, trap 6).
+ */
+export function isAllowedGpa(gpa: bigint): boolean {
+  const blockBytesMax = 0x1000n;
+  const isNear = (start: bigint, end: bigint): boolean => gpa + blockBytesMax > start && gpa < end;
+  const isTaken = isNear(APIC_DEFAULT_PHYS_BASE, APIC_DEFAULT_PHYS_BASE + 0x1000n) || isNear(upperStart, upperEnd);
+  return gpa >= arenaStart && !isTaken;
 }

@@ -1,8 +1,11 @@
 /** Ids of vCPUs: arguments of KVM_CREATE_VCPU, and APIC IDs. */
-import type { VcpuSetup } from './case.ts';
+import type { VcpuSetup } from './vcpu.ts';
 
-/** The highest ID that an xAPIC can have; 255 is its broadcast. */
+/** The highest ID that an xAPIC can have. */
 export const xapicIdMax = 254;
+/** An MSI to this ID reaches every xAPIC. */
+export const xapicBroadcast = 255;
+export const broadcastComplaint = 'a message to APIC ID 255 is a broadcast to xAPICs';
 
 type WithId = Pick<VcpuSetup, 'vcpuId'>;
 

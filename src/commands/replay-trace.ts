@@ -34,6 +34,7 @@ export async function replayTraced(
     install: options.install ? 'auto' : 'refuse',
     say: (line) => progress.line(`hvipi: ${line}`),
     signal,
+    hasPrograms: true,
   });
   let exitCode: number = cases.length < loaded.length ? exitCodes.usage : exitCodes.fine;
   for (const { name, value } of cases) {

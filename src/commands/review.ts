@@ -1,11 +1,11 @@
 /** `review`: what a patch to KVM changes for a guest, with proof, as text for a mail. */
 import { randomBytes } from 'node:crypto';
 import type { Command } from 'commander';
-import { BuildError, compilerVersion } from '../build/make.ts';
+import { compilerVersion } from '../build/compiler.ts';
+import { BuildError } from '../build/make.ts';
 import { type BuildPlace, placeToBuild } from '../build/mirror.ts';
 import { type Patch, readPatches, sortSeries } from '../build/patch.ts';
 import { loadCorpus, ownCorpusFolder } from '../campaign/corpus.ts';
-import { hvipiCommand } from '../campaign/finding.ts';
 import { Progress } from '../campaign/progress.ts';
 import { rounded } from '../campaign/pursuit.ts';
 import { aimAt, aimedBatches } from '../review/aim.ts';
@@ -16,11 +16,12 @@ import { byGravity } from '../review/group-order.ts';
 import { formatReview, linesMaxDefault } from '../review/mail-text.ts';
 import { buildBoth, type PatchedModules } from '../review/patched.ts';
 import { compareSides, type SideBySide, toldTo } from '../review/side-by-side.ts';
-import { ownVersion, qemuVersion } from '../review/tool-facts.ts';
+import { qemuVersion } from '../review/tool-facts.ts';
 import { describePlaces, isWhitespaceOnly } from '../review/touched.ts';
-import { SkippedError } from '../errors.ts';
 import { type CommandContext, exitCodes, formatJson } from './common/command.ts';
-import { parseDuration, parseSeed } from './common/options.ts';
+import { defaultOut, parseDuration, parseSeed } from './common/options.ts';
+import { hvipiCommand, ownVersion } from '../system/own-command.ts';
+import { SkippedError } from '../errors.ts';
 
 interface ReviewOptions {
   readonly tree?: string;
@@ -43,7 +44,7 @@ export function addReview(program: Command, context: CommandContext, finish: (ex
     .option('--seed <TEXT>', 'seed of the cases; random by default, always printed', parseSeed)
     .option('--time <TIME>', 'how long both kernels run cases: 60s, 5m, 2h', parseDuration, defaultSeconds)
     .option('--no-install', 'install nothing; say what is missing')
-    .option('--out <DIR>', 'folder for the smallest cases and the text', 'findings')
+    .option('--out <DIR>', 'folder for the smallest cases and the text', defaultOut)
     .option('--full', `every difference with its smallest case; ${linesMaxDefault} lines by default`)
     .option('--json', 'one JSON object on stdout')
     .action(async (patches: string[], options: ReviewOptions) => finish(await review(patches, options, context)));

@@ -23,5 +23,7 @@ export interface Executor extends AsyncDisposable {
    */
   run(programs: readonly Program[], options: RunOptions): Promise<Observation[]>;
   /** A piece of a file of the kernel that runs the programs, such as /proc/kcore; shorter at the file's end. */
-  readFile?(path: string, offset: bigint, bytes: number): Promise<Buffer>;
+  readPiece?(path: string, offset: bigint, bytes: number): Promise<Buffer>;
+  /** Races will come: what they need may get ready beside what runs. */
+  expectRaces?(): void;
 }

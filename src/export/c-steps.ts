@@ -3,7 +3,6 @@ import { hvStatusName } from '../abi/hypercall.ts';
 import { HV_X64_MSR_HYPERCALL_ENABLE } from '../abi/hyperv.ts';
 import { APIC_IRR, APIC_ISR, APIC_TMR } from '../abi/lapic.ts';
 import type { CallStep, Case, Step } from '../case/case.ts';
-import { isCall } from '../case/checks.ts';
 import { encodeCase } from '../program/encode.ts';
 import type { LapicChanges } from '../program/observation.ts';
 import type { ProgramCall } from '../program/program.ts';
@@ -15,6 +14,7 @@ import { address } from './c-address.ts';
 import { callLines } from './c-call.ts';
 import { apicName, machineText } from './c-machine.ts';
 import { cComment, hex } from './c-text.ts';
+import { isCall } from '../case/steps/kinds.ts';
 
 export interface CParts {
   readonly machine: string;

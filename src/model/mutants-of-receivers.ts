@@ -1,10 +1,10 @@
 /** Mutants that treat running receivers wrongly: priorities, EOI, shadows, auto-EOI. */
 import { APIC_IRR, APIC_ISR, APIC_TASKPRI } from '../abi/lapic.ts';
 import { makeCase, makeStep } from '../case/case.ts';
-import type { ActStep } from '../case/schema.ts';
 import { takeableVectors, vectorsOf, withBit } from '../../oracle/machine.ts';
 import { acknowledge } from '../../oracle/receivers/receiver.ts';
 import * as parts from './mutant-parts.ts';
+import type { ActStep } from '../case/steps/act.ts';
 
 const act = (step: Partial<ActStep>) => makeStep({ do: 'act', ...step });
 

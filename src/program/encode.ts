@@ -25,7 +25,8 @@ import {
   type ProgramStep,
   registerOffset,
 } from './program.ts';
-import { defaultRax } from '../case/schema.ts';
+import { defaultRax } from '../case/steps/call.ts';
+import { isCall } from '../case/steps/kinds.ts';
 
 /** How many words of the tail follow the input in memory. */
 const tailWordCount = 8;
@@ -75,23 +76,9 @@ export function encodeCase({ machine: { vcpus, ...machine }, steps }: Case): Pro
 }
 
 function encodeStep(step: Step, index: number, xen: boolean): ProgramStep {
-  switch (step.do) {
-    case 'run':
-      return { kind: 'run' };
-    case 'act': {
-      const { do: kind, note: _, ...act } = step;
-      return { kind, ...act };
-    }
-    case 'write-msr':
-      return { kind: 'write-msr', vcpu: step.vcpu, msr: step.msr, value: step.value };
-    case 'set-apic':
-      return { kind: 'set-apic', vcpu: step.vcpu, apic: step.apic };
-    case 'init':
-      return { kind: 'init', vcpu: step.vcpu };
-    case 'send-ipi':
-    case 'send-ipi-ex':
-      return encodeCall(step, index, xen);
-  }
+  if (isCall(step)) return encodeCall(step, index, xen);
+  const { do: kind, note: _, ...fields } = step;
+  return { kind, ...fields } as ProgramStep;
 }
 
 /**

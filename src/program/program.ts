@@ -3,8 +3,8 @@
  * they go from here through the channel into guest memory without another conversion. The oracle reads programs,
  * never cases.
  */
-import type { ActStep, CallStep, Machine, VcpuSetup } from '../case/case.ts';
-import type { apicChanges, caseMsrs } from '../case/limits.ts';
+import type { CallStep, Machine, VcpuSetup } from '../case/case.ts';
+import type { ChangeStep, StepOf } from '../case/steps/kinds.ts';
 
 /**
  * Bytes of a call's registers: RCX at 0, RDX at 8, R8 at 16, RAX at 24, XMM0..XMM5 from 32. The guest's input ring has
@@ -56,38 +56,17 @@ export interface ProgramCall {
   readonly writes: readonly MemoryWrite[];
 }
 
-/** Parked vCPUs take what is pending, one vCPU after the other in order. */
-export interface ProgramRun {
-  readonly kind: 'run';
-}
+/** A step that is no call is done as the case says it. */
+type ProgramChanges = {
+  readonly [Kind in ChangeStep['do']]: Readonly<Omit<StepOf<Kind>, 'do' | 'note'>> & { readonly kind: Kind };
+};
+export type ProgramRun = ProgramChanges['run'];
+export type ProgramAct = ProgramChanges['act'];
+export type ProgramWriteMsr = ProgramChanges['write-msr'];
+export type ProgramSetApic = ProgramChanges['set-apic'];
+export type ProgramInit = ProgramChanges['init'];
 
-/** A parked vCPU does something as a receiver. */
-export interface ProgramAct extends Readonly<Omit<ActStep, 'do' | 'note'>> {
-  readonly kind: 'act';
-}
-
-/** The host writes an MSR (KVM_SET_MSRS). */
-export interface ProgramWriteMsr {
-  readonly kind: 'write-msr';
-  readonly vcpu: number;
-  readonly msr: (typeof caseMsrs)[number];
-  readonly value: bigint;
-}
-
-/** The host changes whether a local APIC is enabled (IA32_APIC_BASE, SPIV). */
-export interface ProgramSetApic {
-  readonly kind: 'set-apic';
-  readonly vcpu: number;
-  readonly apic: (typeof apicChanges)[number];
-}
-
-/** A vCPU gets INIT, sent as an MSI. */
-export interface ProgramInit {
-  readonly kind: 'init';
-  readonly vcpu: number;
-}
-
-export type ProgramStep = ProgramCall | ProgramRun | ProgramAct | ProgramWriteMsr | ProgramSetApic | ProgramInit;
+export type ProgramStep = ProgramCall | ProgramChanges[keyof ProgramChanges];
 
 export interface Program {
   readonly machine: Omit<Machine, 'vcpus'>;

@@ -1,5 +1,6 @@
 /** How a program shows what was delivered: by what is pending, by the handlers that ran, or by a race. */
-import type { Program } from './program.ts';
+import { stepKinds } from '../case/steps/kinds.ts';
+import type { Program, ProgramStep } from './program.ts';
 
 /**
  * `pending`: no handler runs. `counted`: handlers run, of parked vCPUs in steps of their own or of halted ones.
@@ -8,8 +9,13 @@ import type { Program } from './program.ts';
 export const tiers = ['pending', 'counted', 'concurrent'] as const;
 export type Tier = (typeof tiers)[number];
 
+/** Whether a step is one in which parked vCPUs take what is pending. */
+export function takesInterrupts({ kind }: ProgramStep): boolean {
+  return kind !== 'call' && stepKinds[kind].takesInterrupts;
+}
+
 export function tierOf({ machine, vcpus, steps }: Program): Tier {
   if (machine.schedule !== null) return 'concurrent';
-  const isCounted = steps.some(({ kind }) => kind === 'run' || kind === 'act');
+  const isCounted = steps.some(takesInterrupts);
   return isCounted || vcpus.some(({ idle }) => idle === 'halted') ? 'counted' : 'pending';
 }

@@ -1,7 +1,6 @@
 /** A comparison as text: each group with its smallest case, both kernels side by side, next to their contracts. */
 import { formatPermitted } from '../../oracle/tlfs/tlfs-text.ts';
 import { prepare } from '../campaign/judgement.ts';
-import { isCall } from '../case/checks.ts';
 import { groupVcpus, nameVcpus, shortList } from '../case/vcpu-groups.ts';
 import { describeStep, oddMachineWords, oddVcpuWords } from '../campaign/text/stages.ts';
 import { formatCount, formatTable } from '../campaign/text/table.ts';
@@ -10,6 +9,7 @@ import type { Group } from './compare.ts';
 import { causeSource } from './contract-cause.ts';
 import { describeFate, type GroupKind, guestDifferences, kernelFate, type Pair, type Seen } from './difference.ts';
 import { statusOf } from './guest-difference.ts';
+import { isCall } from '../case/steps/kinds.ts';
 
 /** Marks what differs. */
 const mark = '<--';

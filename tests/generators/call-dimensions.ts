@@ -1,8 +1,8 @@
 /** What calls must occur among a campaign's cases: name, predicate, and how often in 5000 cases. */
 import type { CallStep, SendIpiExStep, Step } from '../../src/case/case.ts';
-import { isCall } from '../../src/case/checks.ts';
 import { callModes } from '../../src/case/limits.ts';
 import { banksOf, blockBytes, maskOf } from './broken-rules.ts';
+import { isCall } from '../../src/case/steps/kinds.ts';
 
 const u64 = (1n << 64n) - 1n;
 const ramEnd = 0x100000n;
@@ -16,13 +16,11 @@ const slowAt = (gpa: bigint) => (step: CallStep) => isSlow(step) && step.gpa ===
 const blockEnd = (step: CallStep) => step.gpa! + BigInt(blockBytes(step));
 
 export const callDimensions: [name: string, is: (step: CallStep) => boolean, least: number][] = [
-  ...callModes
-    .filter((mode) => mode !== 'real-based')
-    .map((mode): [string, (step: CallStep) => boolean, number] => [
-      `${mode} mode`,
-      (step) => step.mode === mode,
-      mode === 'long' ? 10_000 : 100,
-    ]),
+  ...callModes.map((mode): [string, (step: CallStep) => boolean, number] => [
+    `${mode} mode`,
+    (step) => step.mode === mode,
+    mode === 'long' ? 10_000 : 100,
+  ]),
   ...(['compat', 'protected32', 'unpaged32', 'protected16'] as const).map(
     (mode): [string, (step: CallStep) => boolean, number] => [
       `${mode} mode, XMM fast`,

@@ -6,9 +6,10 @@ import { drawBatch } from '../../generators/batch.ts';
 import { caseArbitrary } from '../../generators/case.ts';
 import { usualSwarm } from '../../generators/swarm.ts';
 import { type Case, formatCase, makeCase, makeStep, parseCase } from '../../src/case/case.ts';
-import { isAllowedGpa, isCall } from '../../src/case/checks.ts';
 import { encodeCase } from '../../src/program/encode.ts';
 import { itKeepsTheLaws } from './laws.ts';
+import { isAllowedGpa } from '../../src/case/memory.ts';
+import { isCall } from '../../src/case/steps/kinds.ts';
 
 const arbitrary = caseArbitrary(usualSwarm);
 

@@ -1,8 +1,8 @@
 /** What machines and their changes must occur among a campaign's cases: name, predicate, and how often in 5000 cases. */
 import type { CallStep, Case, Step, VcpuSetup } from '../../src/case/case.ts';
-import { isCall } from '../../src/case/checks.ts';
 import { actKinds, apicChanges, caseMsrs, cpuidFeatures } from '../../src/case/limits.ts';
 import { hasBit31 } from './call-dimensions.ts';
+import { isCall } from '../../src/case/steps/kinds.ts';
 
 const ramEnd = 0x100000n;
 

@@ -8,8 +8,8 @@ import { batchArbitrary, drawBatch } from '../../generators/batch.ts';
 import { caseArbitrary } from '../../generators/case.ts';
 import { usualSwarm } from '../../generators/swarm.ts';
 import { type CallStep, type Case, formatCase, makeCase, makeStep, parseCase } from '../../src/case/case.ts';
-import { isCall } from '../../src/case/checks.ts';
 import { banksOf, maskOf } from './broken-rules.ts';
+import { isCall } from '../../src/case/steps/kinds.ts';
 
 type Bug = (value: Case) => boolean;
 

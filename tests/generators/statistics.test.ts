@@ -2,10 +2,10 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { drawBatch, isConcurrentBatch } from '../../generators/batch.ts';
 import type { CallStep, Case } from '../../src/case/case.ts';
-import { isCall } from '../../src/case/checks.ts';
 import { brokenRules } from './broken-rules.ts';
 import { callDimensions } from './call-dimensions.ts';
 import { indexes, machineDimensions } from './machine-dimensions.ts';
+import { isCall } from '../../src/case/steps/kinds.ts';
 
 /**
  * What a round draws holds for all of its cases (how many rules are broken, which changes and acts there are), so figures

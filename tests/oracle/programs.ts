@@ -9,7 +9,6 @@ import {
   type Step,
   type VcpuSetup,
 } from '../../src/case/case.ts';
-import { isWellFormed } from '../../src/case/checks.ts';
 import { encodeCase } from '../../src/program/encode.ts';
 import { arenaStart, ramEnd } from '../../src/case/memory.ts';
 import {
@@ -23,6 +22,7 @@ import {
   registerOffset,
 } from '../../src/program/program.ts';
 import type { TargetFacts } from '../../src/executor/facts.ts';
+import { isWellFormed } from '../../src/case/checks.ts';
 
 export const facts: TargetFacts = {
   target: 'lab',

@@ -1,7 +1,7 @@
 /** Small changes to a case, of which the reducer's proposals are made. None touches the case it is given. */
 import { bankCountMax, HV_IPI_HIGH_VECTOR, HV_IPI_LOW_VECTOR, vpsPerBank } from '../../abi/hypercall.ts';
 import type { CallStep, Case, Step, VcpuSetup } from '../../case/case.ts';
-import { isCall } from '../../case/checks.ts';
+import { isCall } from '../../case/steps/kinds.ts';
 
 /** Proposes whole cases, simpler in one respect; a proposal may be heavier in others, and the reducer drops it. */
 export type Pass = (value: Case) => Generator<Case>;
@@ -48,12 +48,6 @@ export function withCall(value: Case, index: number, change: (step: CallStep) =>
 
 export function withVcpus(value: Case, vcpus: readonly VcpuSetup[]): Case {
   return { ...value, machine: { ...value.machine, vcpus: [...vcpus] } };
-}
-
-/** The step about another vCPU. */
-export function withActor(step: Step, position: number): Step {
-  if (step.do === 'run') return step;
-  return isCall(step) ? { ...step, sender: position } : { ...step, vcpu: position };
 }
 
 /** VP indexes replaced wherever a call names them; a call of the plain form keeps those that it cannot name. */

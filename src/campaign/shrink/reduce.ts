@@ -5,9 +5,9 @@
  */
 import type { Case } from '../../case/case.ts';
 import { caseId } from '../../case/case.ts';
-import { isWellFormed } from '../../case/checks.ts';
-import { passes } from './reductions.ts';
+import { passes } from './passes.ts';
 import { isLighter, weigh } from './weight.ts';
+import { isWellFormed } from '../../case/checks.ts';
 
 export interface ReduceOptions {
   /** How often `stillFails` may be asked. */

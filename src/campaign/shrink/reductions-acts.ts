@@ -1,7 +1,7 @@
 /** Ways to make what vCPUs do as receivers simpler. */
 import { type ActStep, type Case, makeStep, type Step, type VcpuSetup } from '../../case/case.ts';
 import { caseLimits } from '../../case/limits.ts';
-import { ascending, between, callsOf, isLegalVector, type Pass, withSteps, withVcpus } from './edits.ts';
+import { ascending, callsOf, isLegalVector, type Pass, withSteps, withVcpus } from './edits.ts';
 
 const run = makeStep({ do: 'run' });
 
@@ -67,22 +67,10 @@ function* heldFromTheStart(value: Case): Generator<Case> {
   }
 }
 
-/** The fields of an act at their default, one by one; a smaller TPR; the first vCPU. */
-function* plainerActs(value: Case): Generator<Case> {
-  for (const [index, step] of value.steps.entries()) {
-    if (step.do !== 'act') continue;
-    const change = (fields: Partial<ActStep>): Case =>
-      withSteps(value, value.steps.with(index, { ...step, ...fields }));
-    for (const name of ['by', 'tpr', 'open', 'at', 'vcpu'] as const) yield change({ [name]: plain[name] });
-    if (step.by === 'cr8') yield change({ by: 'apic' });
-    for (const tpr of between(BigInt(step.tpr), 0n)) yield change({ tpr: Number(tpr) });
-  }
-}
-
 const plain = makeStep({ do: 'act' });
 
 function actOf({ vcpu }: ActStep, act: ActStep['act']): ActStep {
   return { ...plain, vcpu, act };
 }
 
-export const actPasses: readonly Pass[] = [runInstead, inServiceFromTheStart, heldFromTheStart, plainerActs];
+export const actPasses: readonly Pass[] = [runInstead, inServiceFromTheStart, heldFromTheStart];

@@ -1,23 +1,15 @@
 /** Ways to make steps that change the machine simpler, or to have the machine be so from the start. */
-import { vpsPerBank } from '../../abi/hypercall.ts';
 import { maxOf } from '../../abi/layout.ts';
-import { type Case, makeStep, type Step } from '../../case/case.ts';
-import { canRun, isCall } from '../../case/checks.ts';
-import { caseLimits } from '../../case/limits.ts';
+import { type Case, type Step } from '../../case/case.ts';
+import { apicChanges, caseLimits } from '../../case/limits.ts';
 import { arenaStart } from '../../case/memory.ts';
-import { between, type Pass, withSteps, withVcpus, xenHypervBit } from './edits.ts';
+import { type Pass, withSteps, withVcpus, xenHypervBit } from './edits.ts';
+import { isCall, type StepOf } from '../../case/steps/kinds.ts';
 
-/** The machine is from the start what a step makes of it; of a VP index KVM takes 32 bits (kvm_hv_set_msr). */
-function* changedFromTheStart(value: Case): Generator<Case> {
+/** The machine is from the start what an MSR write makes of it; of a VP index KVM takes 32 bits (kvm_hv_set_msr). */
+function* writtenFromTheStart(value: Case): Generator<Case> {
   const { vcpus } = value.machine;
-  for (const [index, step] of value.steps.entries()) {
-    const without = withSteps(value, value.steps.toSpliced(index, 1));
-    if (without.steps.length === 0) continue;
-    if (step.do === 'set-apic') {
-      const apic = step.apic === 'enabled' ? 'x2apic' : step.apic;
-      yield withVcpus(without, vcpus.with(step.vcpu, { ...vcpus[step.vcpu]!, apic }));
-    }
-    if (step.do !== 'write-msr') continue;
+  for (const [without, step] of withoutEach(value, 'write-msr')) {
     if (step.msr === 'guest-os-id') yield { ...without, machine: { ...value.machine, guestOsId: step.value } };
     const vpIndex = step.value & maxOf(32);
     if (step.msr === 'vp-index' && vpIndex <= BigInt(caseLimits.vpIndex)) {
@@ -26,33 +18,30 @@ function* changedFromTheStart(value: Case): Generator<Case> {
   }
 }
 
-/** Smaller values of MSR writes, the first vCPU, and the other changes of an APIC. */
-function* plainerChanges(value: Case): Generator<Case> {
-  for (const [index, step] of value.steps.entries()) {
-    const change = (other: Step): Case => withSteps(value, value.steps.with(index, other));
-    if (step.do === 'write-msr') {
-      yield change({ ...step, vcpu: 0 });
-      // Between the page's address and the enable bit, everything is reserved and ignored.
-      if (step.msr === 'hypercall') yield change({ ...step, value: pageOf(step.value) + (step.value & 1n) });
-      for (const smaller of between(step.value, 0n)) yield change({ ...step, value: smaller });
-    } else if (step.do === 'set-apic') {
-      for (const apic of ['enabled', 'software-disabled'] as const) yield change(makeStep({ ...step, apic }));
-    }
+/** An APIC is from the start what a step makes of it. */
+function* setFromTheStart(value: Case): Generator<Case> {
+  const { vcpus } = value.machine;
+  for (const [without, step] of withoutEach(value, 'set-apic')) {
+    const apic = step.apic === 'enabled' ? 'x2apic' : step.apic;
+    yield withVcpus(without, vcpus.with(step.vcpu, { ...vcpus[step.vcpu]!, apic }));
   }
 }
 
-/** What is pending from the start is sent instead. */
-function* sentPresets(value: Case): Generator<Case> {
-  const { vcpus } = value.machine;
-  const sender = vcpus.findIndex((_, position) => canRun(value.machine, position));
-  if (sender === -1) return;
-  for (const [position, vcpu] of vcpus.entries()) {
-    const { irr, vpIndex } = vcpu;
-    if (irr.length === 0 || value.steps.length + irr.length > caseLimits.steps || vpIndex >= caseLimits.vpNumber)
-      continue;
-    const kind = vpIndex < vpsPerBank ? 'send-ipi' : 'send-ipi-ex';
-    const sent = irr.map((vector): Step => ({ ...makeStep({ do: kind }), sender, vector, targets: [vpIndex] }));
-    yield withSteps(withVcpus(value, vcpus.with(position, { ...vcpu, irr: [] })), [...sent, ...value.steps]);
+/** Each step of a kind with the case without it. */
+function* withoutEach<Kind extends Step['do']>(value: Case, kind: Kind): Generator<[Case, StepOf<Kind>]> {
+  if (value.steps.length === 1) return;
+  for (const [index, step] of value.steps.entries()) {
+    if (step.do === kind) yield [withSteps(value, value.steps.toSpliced(index, 1)), step as StepOf<Kind>];
+  }
+}
+
+/** The plainer ones of the changes of an APIC. */
+function* plainerApics(value: Case): Generator<Case> {
+  for (const [index, step] of value.steps.entries()) {
+    if (step.do !== 'set-apic') continue;
+    for (const apic of apicChanges.slice(0, apicChanges.indexOf(step.apic))) {
+      yield withSteps(value, value.steps.with(index, { ...step, apic }));
+    }
   }
 }
 
@@ -85,4 +74,13 @@ function pageOf(value: bigint): bigint {
   return value - (value % 0x1000n);
 }
 
-export const changePasses: readonly Pass[] = [changedFromTheStart, sentPresets, plainPages, plainerChanges];
+/** Between the page's address and the enable bit, everything is reserved and ignored. */
+function* bitsOfPages(value: Case): Generator<Case> {
+  for (const [index, step] of value.steps.entries()) {
+    if (step.do !== 'write-msr' || step.msr !== 'hypercall') continue;
+    yield withSteps(value, value.steps.with(index, { ...step, value: pageOf(step.value) + (step.value & 1n) }));
+  }
+}
+
+export const writeMsrPasses: readonly Pass[] = [writtenFromTheStart, plainPages, bitsOfPages];
+export const setApicPasses: readonly Pass[] = [setFromTheStart, plainerApics];

@@ -1,9 +1,11 @@
 /** Ways to make vectors and priorities plainer, in calls and in what local APICs hold from the start. */
-import { HV_IPI_HIGH_VECTOR, HV_IPI_LOW_VECTOR } from '../../abi/hypercall.ts';
-import type { Case, Step, VcpuSetup } from '../../case/case.ts';
-import { isCall } from '../../case/checks.ts';
+import { HV_IPI_HIGH_VECTOR, HV_IPI_LOW_VECTOR, vpsPerBank } from '../../abi/hypercall.ts';
+import { type Case, makeStep, type Step, type VcpuSetup } from '../../case/case.ts';
+import { caseLimits } from '../../case/limits.ts';
+import { canRun } from '../../case/machine.ts';
 import { ascending, between, callsOf, isLegalVector, type Pass, withCall, withSteps, withVcpus } from './edits.ts';
 import { plainVector } from './weight.ts';
+import { isCall } from '../../case/steps/kinds.ts';
 
 /** Lists of a vCPU that hold vectors. */
 const vectorLists = ['irr', 'isr', 'autoEoi'] as const;
@@ -49,6 +51,8 @@ function* plainerVectors(vector: number): Generator<number> {
       : HV_IPI_HIGH_VECTOR + 1;
   if (!isLegalVector(vector)) yield* [plainVector, HV_IPI_LOW_VECTOR, HV_IPI_LOW_VECTOR - 1];
   for (const other of between(BigInt(vector), BigInt(border))) yield Number(other);
+  // Next to the plain vector, for a second one.
+  if (vector > plainVector) yield plainVector - 1;
 }
 
 /** All vectors and task priorities rise by as many classes, up to the plain vector: who blocks whom stays. */
@@ -92,6 +96,27 @@ function* vectorInsteadOfRun(value: Case): Generator<Case> {
   }
 }
 
+/** What is pending from the start is sent instead: by a call that is there and reaches nobody, or by one more. */
+function* sentPresets(value: Case): Generator<Case> {
+  const { vcpus } = value.machine;
+  const sender = vcpus.findIndex((_, position) => canRun(value.machine, position));
+  if (sender === -1) return;
+  for (const [position, vcpu] of vcpus.entries()) {
+    const { irr, vpIndex } = vcpu;
+    for (const [index, { targets }] of callsOf(value)) {
+      const [vector] = irr;
+      if (vector === undefined || targets.length > 0 || vpIndex >= vpsPerBank) continue;
+      const rest = withVcpus(value, vcpus.with(position, { ...vcpu, irr: irr.slice(1) }));
+      yield withCall(rest, index, (call) => ({ ...call, vector, targets: [vpIndex] }));
+    }
+    if (irr.length === 0 || value.steps.length + irr.length > caseLimits.steps || vpIndex >= caseLimits.vpNumber)
+      continue;
+    const kind = vpIndex < vpsPerBank ? 'send-ipi' : 'send-ipi-ex';
+    const sent = irr.map((vector): Step => ({ ...makeStep({ do: kind }), sender, vector, targets: [vpIndex] }));
+    yield withSteps(withVcpus(value, vcpus.with(position, { ...vcpu, irr: [] })), [...sent, ...value.steps]);
+  }
+}
+
 /** Vectors that a case names. */
 function vectorsOf(value: Case): Set<number> {
   const called = [...callsOf(value)].map(([, step]) => step.vector);
@@ -111,4 +136,6 @@ function withVectors(value: Case, change: (vector: number) => number): Case {
   return withSteps(withVcpus(value, vcpus), steps);
 }
 
-export const vectorPasses: readonly Pass[] = [vectorInsteadOfRun, plainVectors, raisedPriorities, swappedVectors];
+export const presetPasses: readonly Pass[] = [sentPresets];
+export const runPasses: readonly Pass[] = [vectorInsteadOfRun];
+export const vectorPasses: readonly Pass[] = [plainVectors, raisedPriorities, swappedVectors];

@@ -4,24 +4,20 @@
  */
 import { vpsPerBank } from '../../abi/hypercall.ts';
 import { type Case, makeStep, makeVcpu, type Step, type VcpuSetup } from '../../case/case.ts';
-import { actorOf, isCall } from '../../case/checks.ts';
 import { caseLimits } from '../../case/limits.ts';
-import { defaultGuestOsId } from '../../case/schema.ts';
 import {
   ascending,
   between,
   callsOf,
   type Pass,
   sublists,
-  withActor,
   withCall,
   withSteps,
   withTargets,
   withVcpus,
 } from './edits.ts';
-import { actPasses } from './reductions-acts.ts';
-import { changePasses } from './reductions-changes.ts';
-import { fieldPasses } from './reductions-fields.ts';
+import { defaultGuestOsId } from '../../case/machine.ts';
+import { actorOf, isCall, withActor } from '../../case/steps/kinds.ts';
 
 function* fewerSteps(value: Case): Generator<Case> {
   for (const steps of sublists(value.steps)) if (steps.length > 0) yield withSteps(value, steps);
@@ -239,18 +235,12 @@ function* swapWithFirst(value: Case, vcpus: readonly VcpuSetup[], position: numb
   );
 }
 
-/** Coarse first: what is gone need not be made simpler. */
-export const passes: readonly Pass[] = [
+export const machinePasses: readonly Pass[] = [
   muchFewerVcpus,
   fewerSteps,
   fewerVcpus,
   muchFewerTargets,
   plainMachine,
   parkedMachine,
-  ...actPasses,
-  ...changePasses,
-  ...fieldPasses,
-  plainVpIndexes,
-  swappedVpIndexes,
-  plainSender,
 ];
+export const vpIndexPasses: readonly Pass[] = [plainVpIndexes, swappedVpIndexes, plainSender];

@@ -64,7 +64,7 @@ export class Shrinker {
     // Where each failure costs a boot, or each run a machine of many vCPUs, the reducer's coarse steps are the better use
     // of the few attempts.
     const isCheap = this.problem.class === 'divergence' && this.value.machine.vcpus.length <= fewVcpus;
-    if (drawn !== null && isCheap) await this.#shrinkDrawn(seed, drawn);
+    if (drawn !== null && isCheap && process.env['NODRAWN'] === undefined) await this.#shrinkDrawn(seed, drawn);
     const attemptsMax = this.#limits.reduceAttempts;
     const shouldStop = (): boolean => this.#isExhausted();
     const { value } = await reduce(this.value, (candidate) => this.#stillFails(candidate), { attemptsMax, shouldStop });

@@ -1,27 +1,10 @@
 /** Which of two cases is simpler. The order is what a person would prefer to read. */
 import { HV_IPI_HIGH_VECTOR, HV_IPI_LOW_VECTOR } from '../../abi/hypercall.ts';
-import {
-  type ActStep,
-  type CallStep,
-  type Case,
-  makeStep,
-  makeVcpu,
-  type Step,
-  type VcpuSetup,
-} from '../../case/case.ts';
-import { isCall } from '../../case/checks.ts';
-import {
-  actKinds,
-  apicChanges,
-  apicStates,
-  callModes,
-  cpuidFeatures,
-  idleKinds,
-  registerWays,
-  waitPoints,
-  runsMeanwhile,
-} from '../../case/limits.ts';
-import { defaultGuestOsId } from '../../case/schema.ts';
+import { type CallStep, type Case, makeStep, makeVcpu, type Step, type VcpuSetup } from '../../case/case.ts';
+import { apicStates, callModes, cpuidFeatures, idleKinds, runsMeanwhile } from '../../case/limits.ts';
+import { defaultGuestOsId } from '../../case/machine.ts';
+import { isCall } from '../../case/steps/kinds.ts';
+import { weighChange } from './change-fields.ts';
 
 /** The vector that a case uses when the vector does not matter. */
 export const plainVector = 0xfe;
@@ -30,12 +13,12 @@ export const plainVector = 0xfe;
 export type Weight = readonly bigint[];
 
 /**
- * One step after the other, then no thread of its own for a vCPU, then a call at all, then fewer steps, then fewer vCPUs, then fewer things that are not at their
- * default, then fewer bits, then plainer vectors and VP indexes, then smaller numbers.
+ * Sequential before concurrent; fewer vCPU threads; at least one call; fewer steps; fewer vCPUs; fewer fields that are not
+ * at their default; fewer bits; plainer vectors and VP indexes; smaller numbers.
  */
 export function weigh({ machine: { vcpus, irqchip, xen, guestOsId, schedule }, steps }: Case): Weight {
   const calls = steps.filter(isCall);
-  const acts = steps.filter((step) => step.do === 'act');
+  const changes = steps.filter((step) => !isCall(step)).map(weighChange);
   const sum = <T>(items: readonly T[], of: (item: T, index: number) => bigint | number): bigint =>
     items.reduce((total, item, index) => total + BigInt(of(item, index)), 0n);
   return [
@@ -50,7 +33,7 @@ export function weigh({ machine: { vcpus, irqchip, xen, guestOsId, schedule }, s
     sum(vcpus, oddVcpuFields),
     sum(vcpus, ({ lacks, irr, isr, autoEoi }) => lacks.length + irr.length + isr.length + autoEoi.length),
     sum(steps, (step) => Number(step.do !== 'run')),
-    sum(acts, oddActFields),
+    sum(changes, ({ odd }) => odd),
     sum(calls, (step) => oddFields(step).length + oddSet(step) + Number(isMisaligned(step))),
     sum(calls, listLength),
     sum(calls, runsOf),
@@ -60,8 +43,8 @@ export function weigh({ machine: { vcpus, irqchip, xen, guestOsId, schedule }, s
     sum(calls, (step, index) => vectorWeight(step.vector) * (calls.length - index)),
     sum(vcpus, ({ vpIndex }, position) => Number(vpIndex !== position)),
     sum(vcpus, ({ vpIndex }) => vpIndex),
-    sum(calls, (step) => step.targets.reduce((total, vp) => total + vp, 0)),
     sum(calls, (step) => step.sender),
+    sum(calls, (step) => step.targets.reduce((total, vp) => total + vp, 0)),
     sum(calls, magnitude),
     sum(
       vcpus,
@@ -72,12 +55,9 @@ export function weigh({ machine: { vcpus, irqchip, xen, guestOsId, schedule }, s
       [...irr, ...isr, ...autoEoi].reduce((total, vector) => total + vectorWeight(vector), 0),
     ),
     sum(calls, ({ mode, cpl }) => callModes.indexOf(mode) + cpl),
-    sum(steps, (step) =>
-      step.do === 'write-msr' ? step.value : step.do === 'set-apic' ? apicChanges.indexOf(step.apic) : 0,
-    ),
-    sum(acts, ({ vcpu }) => vcpu),
-    sum(acts, ({ act, by, at }) => actKinds.indexOf(act) + registerWays.indexOf(by) + waitPoints.indexOf(at)),
-    sum(acts, ({ tpr }) => tpr),
+    sum(changes, ({ numbers }) => numbers),
+    sum(changes, ({ vcpu }) => vcpu),
+    sum(changes, ({ words }) => words),
     guestOsId,
     BigInt(schedule ?? 0),
   ];
@@ -92,13 +72,6 @@ export function isLighter(left: Weight, right: Weight): boolean {
 }
 
 const plainVcpu = makeVcpu({});
-
-const plainAct = makeStep({ do: 'act' });
-
-/** How many fields of an act besides what and who do not have their default. */
-function oddActFields(step: ActStep): number {
-  return (['by', 'tpr', 'open', 'at'] as const).filter((name) => step[name] !== plainAct[name]).length;
-}
 
 /** How many fields of a vCPU, its VP index and its lists excepted, do not have their default. */
 function oddVcpuFields(vcpu: VcpuSetup): number {

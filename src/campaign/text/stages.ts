@@ -2,15 +2,12 @@
  * A case stage by stage: for each step what was done, and what was expected against what was observed, per vCPU.
  * Only text; the values come from `view.ts`.
  */
-import { describeAct } from '../../case/act.ts';
-import { type CallStep, type Case, makeCase, type Step, toJson, type VcpuSetup, vcpuToJson } from '../../case/case.ts';
-import { isCall } from '../../case/checks.ts';
-import { formatList } from '../../case/cpulist.ts';
-import { defaultGuestOsId } from '../../case/schema.ts';
+import { type Case, type Step, type VcpuSetup, vcpuToJson } from '../../case/case.ts';
 import { groupVcpus, nameVcpus, shortList } from '../../case/vcpu-groups.ts';
 import { formatTable } from './table.ts';
 import { countArrivals, type RunView, type StepView, type VcpuView } from './view.ts';
-import { oddFields } from '../shrink/weight.ts';
+import { defaultGuestOsId } from '../../case/machine.ts';
+import { isCall, kindOf } from '../../case/steps/kinds.ts';
 
 /** Marks a row in which observed is not expected. */
 const mark = '<--';
@@ -79,49 +76,7 @@ export function formatStages(value: Case, expected: RunView, observed: RunView |
 
 /** A step in words. */
 export function describeStep(step: Step): string {
-  if (!isCall(step)) return describeChange(step);
-  const name =
-    step.do === 'send-ipi' ? 'HvCallSendSyntheticClusterIpi (0x000b)' : 'HvCallSendSyntheticClusterIpiEx (0x0015)';
-  const form = !step.fast ? 'slow' : step.do === 'send-ipi' ? 'fast' : 'XMM-fast';
-  const isAll = step.do === 'send-ipi-ex' && step.format === 1n;
-  const targets = isAll ? 'ALL' : step.targets.length === 0 ? 'nobody' : `VP ${formatList(step.targets)}`;
-  return [
-    `vCPU ${step.sender} calls ${name}`,
-    form,
-    `vector 0x${step.vector.toString(16)}`,
-    `to ${targets}`,
-    ...extras(step),
-  ].join(', ');
-}
-
-function describeChange(step: Exclude<Step, CallStep>): string {
-  switch (step.do) {
-    case 'run':
-      return 'the parked vCPUs run until nothing is pending that they can take';
-    case 'act':
-      return describeAct(step);
-    case 'write-msr':
-      return `the host writes 0x${step.value.toString(16)} to the ${step.msr} MSR of vCPU ${step.vcpu}`;
-    case 'set-apic':
-      return `the host makes the APIC of vCPU ${step.vcpu} ${step.apic}`;
-    case 'init':
-      return `vCPU ${step.vcpu} gets INIT`;
-  }
-}
-
-/** Fields that are not at their default and that the sentence does not say otherwise, as in the case's text. */
-function extras(step: CallStep): string[] {
-  const bare = makeCase([], [step]);
-  const [json] = (toJson(bare) as { steps: Record<string, unknown>[] }).steps;
-  const lists = ['emptyBanks', 'maskFlips', 'controlBits'];
-  const shown = new Set([...oddFields(step), ...lists].filter((name) => name !== 'fast' && !isSaid(step, name)));
-  return Object.entries(json ?? {})
-    .filter(([name]) => shown.has(name))
-    .map(([name, value]) => `${name} ${String(value)}`);
-}
-
-function isSaid(step: CallStep, name: string): boolean {
-  return name === 'format' && step.do === 'send-ipi-ex' && step.format === 1n;
+  return kindOf(step).describe(step);
 }
 
 function addArrivals(totals: number[], { vcpus }: StepView): void {

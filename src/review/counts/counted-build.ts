@@ -7,8 +7,8 @@ import { existsSync } from 'node:fs';
 import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { tmpdir } from 'node:os';
-import { makeGoals } from '../../build/make.ts';
-import type { Source } from '../../build/source.ts';
+import { makeGoals, type Source } from '../../build/make.ts';
+
 import { runTool } from '../../system/apt.ts';
 import { cacheRoot, makeFolderAtOnce } from '../../system/cache.ts';
 import { countersOf, type FunctionCounters } from './counters.ts';

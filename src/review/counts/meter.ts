@@ -42,9 +42,9 @@ export class Meter {
     this.#readAt = performance.now();
     if (this.#reader === null) return;
     const executor = await this.#session.executor();
-    if (executor.readFile === undefined) return;
+    if (executor.readPiece === undefined) return;
     try {
-      await this.#reader.read(executor.readFile.bind(executor), this.#session.generation);
+      await this.#reader.read(executor.readPiece.bind(executor), this.#session.generation);
       this.#hasRead = true;
     } catch (error) {
       if (!(error instanceof KernelFailure) && !(error instanceof InfrastructureError)) throw error;

@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { buildEntry, type EntryPlan, entryPlan } from '../../../generators/call/entry.ts';
 import { usualSwarm } from '../../../generators/swarm.ts';
 import { makeCase, makeStep } from '../../../src/case/case.ts';
-import { isWellFormed } from '../../../src/case/checks.ts';
 import { itDrawsLawfully } from '../laws.ts';
+import { isWellFormed } from '../../../src/case/checks.ts';
 
 const always = entryPlan({ ...usualSwarm, entryPercent: 100 });
 const pages = [0xf0000n, 0xf1000n];

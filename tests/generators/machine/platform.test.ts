@@ -2,9 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type PlatformPlan, platformPlan, plainVcpuPlatform } from '../../../generators/machine/platform.ts';
 import { makeCase, makeStep } from '../../../src/case/case.ts';
-import { isWellFormed } from '../../../src/case/checks.ts';
 import { cpuidFeatures } from '../../../src/case/limits.ts';
 import { itDrawsLawfully } from '../laws.ts';
+import { isWellFormed } from '../../../src/case/checks.ts';
 
 const plans = fc.sample(platformPlan, { seed: 42, numRuns: 2000 });
 const share = (is: (plan: PlatformPlan) => boolean) => plans.filter(is).length / plans.length;

@@ -3,9 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { type ActPlan, actPlan } from '../../../generators/steps/act.ts';
 import { usualSwarm } from '../../../generators/swarm.ts';
 import { makeCase } from '../../../src/case/case.ts';
-import { isWellFormed } from '../../../src/case/checks.ts';
 import { actKinds, registerWays, waitPoints } from '../../../src/case/limits.ts';
 import { itDrawsLawfully } from '../laws.ts';
+import { isWellFormed } from '../../../src/case/checks.ts';
 
 const eight = Array.from({ length: 8 }, () => ({}));
 

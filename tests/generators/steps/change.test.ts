@@ -3,8 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { type ChangePlan, changePlan, pageOf } from '../../../generators/steps/change.ts';
 import { type Feature, featureWeights, usualSwarm } from '../../../generators/swarm.ts';
 import { makeCase, makeStep } from '../../../src/case/case.ts';
-import { isAllowedPage, isWellFormed } from '../../../src/case/checks.ts';
 import { itDrawsLawfully } from '../laws.ts';
+import { isWellFormed } from '../../../src/case/checks.ts';
+import { isAllowedPage } from '../../../src/case/steps/call.ts';
 
 const eight = Array.from({ length: 8 }, () => ({}));
 const textOf = (plan: ChangePlan) =>

@@ -15,7 +15,7 @@ import type { Program } from '../../../src/program/program.ts';
 import { factsFor } from '../../../src/docs/deviations-page.ts';
 import { type CallRegisters, facts, literalCall, oldFacts, programOf } from '../programs.ts';
 
-const folder = join(import.meta.dirname, '..', '..', 'corpus', 'known');
+const folder = join(import.meta.dirname, '..', '..', '..', 'corpus', 'known');
 const known = (name: string): Program => encodeCase(parseCase(readFileSync(join(folder, `${name}.json`), 'utf8')));
 
 /** Names of the deviations and violations without one, call by call. */

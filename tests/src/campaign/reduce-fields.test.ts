@@ -10,8 +10,9 @@ import {
   type Step,
   type VcpuSetup,
 } from '../../../src/case/case.ts';
-import { isCall, isWellFormed } from '../../../src/case/checks.ts';
 import { reduce } from '../../../src/campaign/shrink/reduce.ts';
+import { isWellFormed } from '../../../src/case/checks.ts';
+import { isCall } from '../../../src/case/steps/kinds.ts';
 
 const plenty = { attemptsMax: 100_000 };
 

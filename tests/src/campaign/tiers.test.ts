@@ -3,10 +3,10 @@ import { drawBatch } from '../../../generators/batch.ts';
 import { predict } from '../../../oracle/model.ts';
 import { disagreements, twinsOf } from '../../../src/campaign/tiers.ts';
 import { type Case, makeCase, makeStep } from '../../../src/case/case.ts';
-import { isWellFormed } from '../../../src/case/checks.ts';
 import { encodeCase } from '../../../src/program/encode.ts';
 import type { Observation } from '../../../src/program/observation.ts';
 import { modelFacts, observationOf } from '../../../src/model/model-executor.ts';
+import { isWellFormed } from '../../../src/case/checks.ts';
 
 const run = makeStep({ do: 'run' });
 const race = makeCase(

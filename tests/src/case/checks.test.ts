@@ -12,20 +12,13 @@ import {
   makeStep,
   parseCase,
 } from '../../../src/case/case.ts';
-import {
-  canHalt,
-  canRun,
-  checkCase,
-  isAllowedCallCode,
-  isAllowedGpa,
-  isAllowedHypercallMsr,
-  isAllowedPage,
-  isAllowedRax,
-  isCall,
-  isWellFormed,
-  modeHasPage,
-} from '../../../src/case/checks.ts';
 import { callModes } from '../../../src/case/limits.ts';
+import { checkCase, isWellFormed } from '../../../src/case/checks.ts';
+import { canHalt, canRun } from '../../../src/case/machine.ts';
+import { isAllowedGpa } from '../../../src/case/memory.ts';
+import { isAllowedCallCode, isAllowedPage, isAllowedRax, modeHasPage } from '../../../src/case/steps/call.ts';
+import { isCall } from '../../../src/case/steps/kinds.ts';
+import { isAllowedHypercallMsr } from '../../../src/case/steps/write-msr.ts';
 
 const call = (fields: Partial<Extract<CallStep, { do: 'send-ipi' }>> = {}) => makeStep({ do: 'send-ipi', ...fields });
 const run = makeStep({ do: 'run' });

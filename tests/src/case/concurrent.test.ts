@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { makeCase, makeStep, type Step, type VcpuSetup } from '../../../src/case/case.ts';
-import { checkCase } from '../../../src/case/checks.ts';
 import { encodeCase } from '../../../src/program/encode.ts';
 import { scheduleOf } from '../../../src/program/schedule.ts';
+import { checkCase } from '../../../src/case/checks.ts';
 
 const run = makeStep({ do: 'run' });
 const send = (fields: Partial<Extract<Step, { do: 'send-ipi' }>> = {}) => makeStep({ do: 'send-ipi', ...fields });

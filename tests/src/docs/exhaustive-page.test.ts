@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { casesOf, spaces } from '../../../generators/spaces/spaces.ts';
 import { caseId, formatCase, parseCase } from '../../../src/case/case.ts';
-import { checkCase } from '../../../src/case/checks.ts';
 import { exhaustivePage } from '../../../src/docs/exhaustive-page.ts';
+import { checkCase } from '../../../src/case/checks.ts';
 
 const root = join(import.meta.dirname, '..', '..', '..');
 

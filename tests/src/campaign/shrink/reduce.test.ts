@@ -12,11 +12,12 @@ import {
   parseCase,
 } from '../../../../src/case/case.ts';
 import { repeatVcpu } from '../../../../src/case/like-vcpus.ts';
-import { isCall, isWellFormed } from '../../../../src/case/checks.ts';
 import { reduce } from '../../../../src/campaign/shrink/reduce.ts';
-import { passes } from '../../../../src/campaign/shrink/reductions.ts';
+import { passes } from '../../../../src/campaign/shrink/passes.ts';
 import { isLighter, weigh } from '../../../../src/campaign/shrink/weight.ts';
 import { between, sublists } from '../../../../src/campaign/shrink/edits.ts';
+import { isWellFormed } from '../../../../src/case/checks.ts';
+import { isCall } from '../../../../src/case/steps/kinds.ts';
 
 const plenty = { attemptsMax: 100_000 };
 const samples = [0, 1, 2].flatMap((batch) => drawBatch('reduce', batch, 8).cases);
