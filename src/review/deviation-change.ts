@@ -8,7 +8,7 @@ import { type Deviation, explainViolations } from '../../oracle/tlfs/deviations.
 import { judgeByTlfs, type JudgedCall, violationsOf } from '../../oracle/tlfs/tlfs.ts';
 import { isProblem } from '../campaign/judgement.ts';
 import type { LapicChanges, Observation } from '../program/observation.ts';
-import type { Pair, Seen } from './difference.ts';
+import type { Pair, Seen } from './pair.ts';
 
 export interface DeviationChange {
   readonly verb: 'mends' | 'makes';

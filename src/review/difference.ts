@@ -3,13 +3,14 @@
  * contract says. Works on views, so that everything that is printed is also what is compared.
  */
 import type { StepOutcome } from '../../oracle/outcome.ts';
-import { isProblem, type Judgement, type Prepared } from '../campaign/judgement.ts';
+import { isProblem, type Judgement } from '../campaign/judgement.ts';
 import { viewObservation } from '../campaign/text/view.ts';
-import type { Observation } from '../program/observation.ts';
-import type { TargetFacts } from '../executor/facts.ts';
 import { contractCause } from './contract-cause.ts';
 import { deviationChange, describeDeviationChange } from './deviation-change.ts';
 import { type GuestDifference, viewDifferences } from './guest-difference.ts';
+import type { Pair, Seen } from './pair.ts';
+
+export type { Pair, Seen } from './pair.ts';
 
 /**
  * `new`: only the second kernel leaves its contract. `gone`: only the first one does. `changed`: both do, in different
@@ -18,21 +19,6 @@ import { type GuestDifference, viewDifferences } from './guest-difference.ts';
  */
 export const groupKinds = ['new', 'makes', 'changed', 'contract', 'gone', 'mends', 'same'] as const;
 export type GroupKind = (typeof groupKinds)[number];
-
-/** What one kernel made of a case. */
-export interface Seen {
-  readonly prepared: Prepared;
-  /** Of the kernel. */
-  readonly facts: TargetFacts;
-  readonly judgement: Judgement;
-  /** Null when the kernel failed. */
-  readonly observation: Observation | null;
-}
-
-export interface Pair {
-  readonly base: Seen;
-  readonly kernel: Seen;
-}
 
 /** The kind of a pair, and the key by which pairs are grouped; null where there is nothing to tell. */
 export function classify(pair: Pair): { kind: GroupKind; key: string } | null {
