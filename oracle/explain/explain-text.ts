@@ -50,7 +50,7 @@ function vcpuLines(vcpus: Explanation['vcpus']): string[] {
 
 function callLines(call: ExplainedCall, index: number): string[] {
   return [
-    `step ${index}: hypercall by vCPU ${call.sender}`,
+    `step ${index + 1}: hypercall by vCPU ${call.sender}`,
     ...(call.entry === '' ? [] : [`  made in ${call.entry}`]),
     `  control word ${formatHex(call.controlWord, 16)}`,
     ...fieldLines(call.control),
@@ -69,7 +69,7 @@ function callLines(call: ExplainedCall, index: number): string[] {
 function changeLines({ what, rule, effects }: ExplainedChange, index: number): string[] {
   const decision =
     rule === null ? [] : [`    > ${rule.name}: ${rule.taken ? 'taken' : 'refused'}`, `        ${rule.source}`];
-  return [`step ${index}: ${what}`, ...decision, ...(effects.length === 0 ? [] : effectLines(effects, ''))];
+  return [`step ${index + 1}: ${what}`, ...decision, ...(effects.length === 0 ? [] : effectLines(effects, ''))];
 }
 
 /** What is special about a vCPU's CPUID. */

@@ -49,6 +49,11 @@ export class TwoLabs implements Executor {
     return observations;
   }
 
+  /** Of the lab with one CPU. */
+  async readPiece(path: string, offset: bigint, bytes: number): Promise<Buffer> {
+    return this.#lab.readPiece(path, offset, bytes);
+  }
+
   /** Boots the second lab beside the first one. What fails there is told to the first race. */
   expectRaces(): void {
     this.#concurrentLab().catch(() => undefined);
