@@ -8,19 +8,22 @@ import { encodeCase } from '../../src/program/encode.ts';
 import { InfrastructureError } from '../../src/errors.ts';
 import { cacheRoot } from '../../src/system/cache.ts';
 import { cachedKernels, debianSpecs } from '../../src/lab/kernel/debian-kernel.ts';
+import { Script } from '../../src/hand/script.ts';
 import type { Lab } from '../../src/lab/lab.ts';
+import { LabHand } from '../../src/lab/lab-hand.ts';
 import { isLabMissing, openTestLab as open } from './support.ts';
 
 const program = encodeCase(
   makeCase([{ vpIndex: 0 }, { vpIndex: 1 }], [makeStep({ do: 'send-ipi', vector: 0xf0, targets: [1] })]),
 );
 const exact = { exact: true } as const;
+const programs = { hasPrograms: true } as const;
 
 describe.each(debianSpecs)('lab with %s', (spec) => {
   describe.skipIf(isLabMissing)('running', () => {
     let lab: Lab;
     beforeAll(async () => {
-      lab = await open(spec);
+      lab = await open(spec, programs);
     });
     afterAll(async () => lab[Symbol.asyncDispose]());
 
@@ -45,7 +48,7 @@ describe.each(debianSpecs)('lab with %s', (spec) => {
     });
 
     it('should leave a program that prints the words of a failure alone', async () => {
-      await lab.shellOutput('echo "traps: node[7] general protection fault ip:1" > /dev/kmsg');
+      await lab.shellOutput('echo "traps: hand[7] general protection fault ip:1" > /dev/kmsg');
       await expect(lab.run([program], exact)).resolves.toHaveLength(1);
     });
 
@@ -77,7 +80,7 @@ describe.skipIf(isLabMissing)('lab from a saved state', () => {
   it('should show the same as one that booted, and the console of the boot', async () => {
     const observations: unknown[] = [];
     for (let start = 0; start < 2; start++) {
-      await using lab = await open(spec!);
+      await using lab = await open(spec!, programs);
       observations.push(await lab.run([program], exact));
       expect(await lab.shellOutput('dmesg')).toContain('Linux version');
     }
@@ -101,7 +104,7 @@ describe('lab that fails', () => {
 
   describe.skipIf(isLabMissing)('with a kernel that works', () => {
     it('should name a crash by where it happened', async () => {
-      await using lab = await open(spec!);
+      await using lab = await open(spec!, programs);
       const crash = lab.exec(['sh', '-c', 'echo c > /proc/sysrq-trigger']);
       await expect(crash).rejects.toMatchObject({
         kind: 'oops',
@@ -110,10 +113,17 @@ describe('lab that fails', () => {
       });
     });
 
-    it('should call a silent agent a hang', async () => {
+    it('should call a silent hand a hang', async () => {
       await using lab = await open(spec!, { silenceSeconds: 3 });
-      await lab.shellOutput('(sleep 1; kill -STOP $(pidof node)) > /dev/null 2>&1 &');
-      await new Promise((resolve) => setTimeout(resolve, 2500));
+      const { run } = LabHand.prototype;
+      const script = new Script();
+      script.case(0);
+      // Of the spare VM nobody ever writes this word.
+      script.add('waitForWord', { vm: 0, offset: 0, milliseconds: 10_000 });
+      vi.spyOn(LabHand.prototype, 'run').mockImplementation(function (this: LabHand, _, patienceMs) {
+        vi.restoreAllMocks();
+        return run.call(this, script.finish(), patienceMs);
+      });
       const fingerprint = 'no answer from the lab for 3 s; CPU idle';
       await expect(lab.run([program], exact)).rejects.toMatchObject({ kind: 'hang', fingerprint });
     });
@@ -121,7 +131,7 @@ describe('lab that fails', () => {
     it('should blame the infrastructure when QEMU dies, and leave nothing behind', async () => {
       const folder = mkdtempSync(join(tmpdir(), 'hvipi-test-'));
       vi.stubEnv('TMPDIR', folder);
-      const lab = await open(spec!);
+      const lab = await open(spec!, programs);
       const waiting = lab.exec(['sleep', '60']);
       process.kill(qemuPid(), 'SIGKILL');
       await expect(waiting).rejects.toEqual(new InfrastructureError('QEMU ended: killed by SIGKILL'));
