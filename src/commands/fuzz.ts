@@ -5,7 +5,7 @@ import { type TierChoice, tierChoices } from '../campaign/stream/batches.ts';
 import { runCampaign } from '../campaign/campaign.ts';
 import type { CampaignResult } from '../campaign/campaign-terms.ts';
 import { type CorpusEntry, loadCorpus, ownCorpusFolder } from '../campaign/corpus.ts';
-import { type Finding, formatFinding, hvipiCommand } from '../campaign/finding.ts';
+import { type Finding, formatFinding } from '../campaign/finding.ts';
 import { Interrupted } from '../campaign/interrupt.ts';
 import { Progress } from '../campaign/progress.ts';
 import { campaignToJson, formatFindingReport, formatSummary } from '../campaign/text/report.ts';
@@ -26,6 +26,7 @@ import {
   type RawTargetOptions,
   targetOf,
 } from './common/options.ts';
+import { hvipiCommand } from '../system/own-command.ts';
 
 interface FuzzOptions extends RawTargetOptions {
   readonly seed?: string;

@@ -2,7 +2,6 @@
 import type { Command } from 'commander';
 import type { JudgedCall } from '../../oracle/tlfs/tlfs.ts';
 import { formatDone, formatPermitted, formatVerdict } from '../../oracle/tlfs/tlfs-text.ts';
-import { hvipiCommand } from '../campaign/finding.ts';
 import { isProblem, type Judgement, type Prepared } from '../campaign/judgement.ts';
 import { Progress } from '../campaign/progress.ts';
 import { Session } from '../campaign/session.ts';
@@ -17,6 +16,7 @@ import { loadCases, loadDrawn, type LoadedCase } from './common/case-files.ts';
 import { type CommandContext, exitCodes, formatJson } from './common/command.ts';
 import { replayTraced } from './replay-trace.ts';
 import { addTargetOptions, contractOf, parseSeed, type RawTargetOptions, targetOf } from './common/options.ts';
+import { hvipiCommand } from '../system/own-command.ts';
 
 interface ReplayOptions extends RawTargetOptions {
   readonly seed?: string;

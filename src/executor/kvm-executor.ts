@@ -8,7 +8,7 @@ import { assembleGuest } from '../guest/program.ts';
 import type { Hand } from '../hand/hand.ts';
 import { handLimits } from '../hand/operations.ts';
 import { type CaseRecord, casesOfRecord, RecordEnd } from '../hand/record.ts';
-import { Script } from '../hand/script.ts';
+import { keptCase, Script } from '../hand/script.ts';
 import { requestName } from '../hand/uapi.ts';
 import { addConcurrent } from '../machine/concurrent.ts';
 import { addOrdered } from '../machine/ordered.ts';
@@ -115,7 +115,7 @@ export class KvmExecutor implements Executor {
     observations: (Observation | undefined)[],
   ): Promise<boolean> {
     const draft: Draft = { script: new Script(), cases: [], observations, stray: [] };
-    if (this.#isLost) this.#reset(draft);
+    if (this.#isLost) this.#reset();
     for (const index of indexes) {
       if (exact) this.#addExact(draft, programs[index]!, index);
       else this.#addPooled(draft, programs[index]!, index);
@@ -140,6 +140,7 @@ export class KvmExecutor implements Executor {
   #read(draft: Draft, record: Buffer): boolean {
     let isEndless = false;
     for (const each of casesOfRecord(record)) {
+      if (each.number === keptCase) continue;
       const written = draft.cases[each.number]!;
       if (each.ending !== 'done') this.#isLost = true;
       if (each.ending === 'endless') isEndless = true;
@@ -156,12 +157,12 @@ export class KvmExecutor implements Executor {
     draft.cases[place] = { index, read: add() };
   }
 
-  /** Everything that was made is given up. */
-  #reset(draft: Draft): void {
-    this.#case(draft, null, () => {
-      draft.script.add('reset', { firstVm: spareVms });
-      return () => undefined;
-    });
+  /** Everything that was made is given up. Scripts are executed in order, so nobody waits for this one. */
+  #reset(): void {
+    const script = new Script();
+    script.case(0);
+    script.add('reset', { firstVm: spareVms });
+    this.#hand.run(script.finish(), 0).catch(() => undefined);
     this.#isLost = false;
     this.#pool.clear();
     this.#used.clear();

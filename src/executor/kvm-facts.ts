@@ -58,6 +58,7 @@ export async function readKvmFacts(hand: Hand, target: TargetFacts['target'], pa
     kvmMaxVcpus: capabilities.MAX_VCPUS,
     irqchips: ['kernel', ...(capabilities.SPLIT_IRQCHIP > 0 ? ['split'] : []), 'none'],
     xen,
+    hypervPrivileges: cpuid.privileges,
     kvmOptions: await currentParameters(hand, parameters),
   };
   await holdSpareVms(hand, xen);

@@ -10,7 +10,8 @@ import { KernelFailure } from '../errors.ts';
 import { resolveKernel } from '../lab/kernel/kernels.ts';
 import { type Lab, type LabOptions, openLab } from '../lab/lab.ts';
 import { identify, type KernelIdentity } from '../review/kernel-identity.ts';
-import { ownVersion, qemuVersion } from '../review/tool-facts.ts';
+import { qemuVersion } from '../review/tool-facts.ts';
+import { ownVersion } from '../system/own-command.ts';
 
 export interface Evidence {
   readonly prepared: Prepared;

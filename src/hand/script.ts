@@ -9,10 +9,14 @@ const layouts = new Map(
   Object.entries(operations).map(([name, fields], code) => [name, { code, fields: Object.entries<FieldType>(fields) }]),
 );
 
+/** Number of the case in which slots are filled. */
+export const keptCase = 0xffff_ffff;
+
 export class Script {
   #buffer = Buffer.allocUnsafe(64 * 1024);
   #length = 0;
   #lengthAt: number | null = null;
+  #kept: Script | null = null;
 
   get length(): number {
     return this.#length;
@@ -42,9 +46,19 @@ export class Script {
     this.#buffer.writeUInt32LE(this.#length - start, start - 4);
   }
 
+  /** Keeps bytes in a slot before anything else is done: what uses them may stand where it is left out. */
+  keep(slot: number, bytes: Uint8Array): void {
+    if (this.#kept === null) {
+      this.#kept = new Script();
+      this.#kept.case(keptCase);
+    }
+    this.#kept.add('keep', { slot, bytes });
+  }
+
   finish(): Buffer {
     this.#endCase();
-    return this.#buffer.subarray(0, this.#length);
+    const own = this.#buffer.subarray(0, this.#length);
+    return this.#kept === null ? own : Buffer.concat([this.#kept.finish(), own]);
   }
 
   #endCase(): void {

@@ -90,6 +90,12 @@ export class HypervCpuid {
     return Buffer.concat([head, ...entries]);
   }
 
+  /** EBX of HYPERV_CPUID_FEATURES: the upper half of the privileges. */
+  get privileges(): number {
+    const leaf = this.entries.find((entry) => leafOf(entry) === featuresLeaf);
+    return leaf === undefined ? 0 : leaf.readUInt32LE(registerAt.ebx);
+  }
+
   /** Vendor string of leaf 0. */
   get vendor(): string {
     const leaf = this.#own.find((entry) => leafOf(entry) === 0);
@@ -99,6 +105,8 @@ export class HypervCpuid {
   }
 }
 
+/** HYPERV_CPUID_FEATURES. */
+const featuresLeaf = 0x4000_0003;
 /** struct kvm_cpuid_entry2. */
 const registerAt = { eax: 12, ebx: 16, ecx: 20, edx: 24 } as const;
 

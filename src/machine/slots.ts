@@ -16,7 +16,7 @@ export class Slots {
     if (slot === undefined) {
       slot = this.reserve();
       this.#byKey.set(key, slot);
-      script.add('keep', { slot, bytes: content() });
+      script.keep(slot, content());
     }
     return slot;
   }

@@ -13,10 +13,10 @@ import { encodeCase } from '../../src/program/encode.ts';
 import type { Observation } from '../../src/program/observation.ts';
 import type { Program } from '../../src/program/program.ts';
 import type { RunOptions } from '../../src/executor/executor.ts';
-import { debianSpecs } from '../../src/lab/kernel/debian-kernel.ts';
 import type { Lab } from '../../src/lab/lab.ts';
 import { platformKey } from '../../src/machine/platform.ts';
 import { isLabMissing, openTestLab } from './support.ts';
+import { testedKernels } from './tested-kernels.ts';
 
 const corpusFolder = join(import.meta.dirname, '..', '..', 'corpus');
 const corpus = readdirSync(corpusFolder, { recursive: true, encoding: 'utf8' })
@@ -54,7 +54,7 @@ function drawSpecialPrograms(seed: number, size: number): Program[] {
     .map(encodeCase);
 }
 
-describe.skipIf(isLabMissing).each(debianSpecs)('KVM of %s', (kernel) => {
+describe.skipIf(isLabMissing).each(testedKernels)('KVM of %s', (kernel) => {
   let lab: Lab;
 
   beforeAll(async () => {

@@ -25,7 +25,7 @@ export interface Sockets {
 /**
  * The Debian kernel runs in far less; what counts is the initramfs, which is in memory twice while it is unpacked.
  */
-const memoryMib = 1024;
+const memoryMib = 256;
 
 /**
  * Warnings must reach the console (loglevel 5; the init script raises it to 8 when the boot is over). An oops ends the

@@ -2,8 +2,8 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { atExit } from '../system/at-exit.ts';
-import type { Say } from '../system/apt.ts';
+import { atExit } from './at-exit.ts';
+import type { Say } from './apt.ts';
 
 const pollMs = 500;
 
