@@ -182,6 +182,14 @@ export const scriptRequests = [
   KVM_SET_XSAVE,
 ] as const;
 
+/** The capabilities that a script may enable (KVM_ENABLE_CAP). Some others have an address among their arguments. */
+export const scriptCapabilities = [
+  KVM_CAP.SPLIT_IRQCHIP,
+  KVM_CAP.X2APIC_API,
+  KVM_CAP.HYPERV_SYNIC2,
+  KVM_CAP.HYPERV_ENFORCE_CPUID,
+] as const;
+
 const requestNames: ReadonlyMap<number, string> = new Map(
   Object.entries({
     KVM_CREATE_VM,
