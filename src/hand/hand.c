@@ -409,6 +409,8 @@ static void do_reset(const struct op_reset *op)
 		if (hand.vms[i])
 			close_vm(i);
 	for (uint32_t i = 0; i < HAND_SLOTS; i++) {
+		if (!hand.slots[i].at)
+			continue;
 		free(hand.slots[i].at);
 		hand.slots[i] = (struct slot){ 0 };
 	}
