@@ -150,7 +150,7 @@ describe('lab that fails', () => {
       const error = (await open(kernel).catch((failure: Error) => failure)) as Error;
       rmSync(folder, { recursive: true });
       expect(error).toBeInstanceOf(InfrastructureError);
-      expect(error.message).toMatch(/^[^\n]*no \/dev\/kvm[^\n]*console log: [^\n]*$/);
+      expect(error.message).toMatch(/^[^\n]*no (?:\/dev\/kvm|virtio-serial port)[^\n]*; console log: [^\n]*$/);
       const log = /console log: (.*)$/.exec(error.message)![1]!;
       expect(readFileSync(log, 'latin1')).toContain('Linux version');
       rmSync(log);
