@@ -9,11 +9,12 @@ import { defaultShrinkLimits } from '../../src/campaign/shrink/shrink.ts';
 import { withJobs, parseTarget } from '../../src/campaign/target.ts';
 import type { Outcome } from '../../oracle/outcome.ts';
 import type { Case } from '../../src/case/case.ts';
+import { KvmExecutor } from '../../src/executor/kvm-executor.ts';
 import { encodeCase } from '../../src/program/encode.ts';
 import type { Observation } from '../../src/program/observation.ts';
 import type { Program } from '../../src/program/program.ts';
-import { decodeObservations, encodeBatch, encodeObservations } from '../../src/case/wire.ts';
 import { openModelExecutor } from '../../src/model/model-executor.ts';
+import { QuietHand } from '../../tests/hand/quiet-hand.ts';
 import { type Figure, ownClock, rate } from './figure.ts';
 import { batchSize, callsOf } from './workload.ts';
 
@@ -35,7 +36,7 @@ export async function hostFigures(): Promise<Figure[]> {
       const programs = cases.map(encodeCase);
       const observations = await model.run(programs, { exact: false });
       const outcomes = programs.map((program) => predict(program, model.facts));
-      return { number, cases, programs, outcomes, observations, bytes: encodeObservations(observations) };
+      return { number, cases, programs, outcomes, observations };
     }),
   );
   const calls = callsOf(batches.flatMap(({ programs }) => programs));
@@ -55,10 +56,10 @@ export async function hostFigures(): Promise<Figure[]> {
     ),
     await each('encoding', ({ cases }) => void cases.map(encodeCase)),
     await each('model', ({ programs }) => void programs.map((program) => predict(program, model.facts))),
-    await each('wire, both ways', ({ programs, bytes }) => {
-      encodeBatch(programs, { exact: false });
-      decodeObservations(bytes, programs);
-    }),
+    await scriptFigure(
+      batches.map(({ programs }) => programs),
+      calls,
+    ),
     await each('comparison', ({ programs, outcomes, observations }) => judgeAll(programs, outcomes, observations)),
     await each('host side alone', ({ number, observations }) => {
       const programs = draw(number).map(encodeCase);
@@ -66,6 +67,30 @@ export async function hostFigures(): Promise<Figure[]> {
       judgeAll(programs, outcomes, observations);
     }),
   ];
+}
+
+/** Writing scripts and reading records, without what answers them: a hand that says that everything went as it should. */
+async function scriptFigure(batches: readonly (readonly Program[])[], calls: number): Promise<Figure> {
+  const hand = new TimedHand();
+  const executor = await KvmExecutor.open(hand, 'lab');
+  const round = async (): Promise<number> => {
+    for (const programs of batches) await executor.run(programs, { exact: false });
+    return calls;
+  };
+  return rate('scripts and records', round, () => ownClock() - hand.seconds);
+}
+
+/** It counts what it takes itself. */
+class TimedHand extends QuietHand {
+  seconds = 0;
+
+  override async run(script: Buffer): Promise<Buffer> {
+    const start = ownClock();
+    this.scripts.length = 0;
+    const record = await super.run(script);
+    this.seconds += ownClock() - start;
+    return record;
+  }
 }
 
 /** Seconds and executions of the shrinking of one planted mistake in the model executor. */

@@ -41,6 +41,8 @@
 /* A KVM_RUN is given up at the third look of the watchdog: after 0.8 to 1.2 s. 64 calls take a few milliseconds. */
 #define WATCHDOG_MS 400
 #define WATCHDOG_LOOKS 2
+/* How long a vCPU that is asked something may still run. */
+#define RUNNING_MS 5000
 
 struct vm {
 	int fd;
@@ -48,12 +50,14 @@ struct vm {
 	uint8_t *expected;
 	uint32_t bytes;
 	bool spoiled;
+	bool lost; /* a thread is still inside of one of its vCPUs: nothing of it is ever given back */
 	uint32_t runs; /* how often any of its vCPUs was run */
 };
 
 struct vcpu {
 	int fd;
 	uint32_t vm;
+	struct thread *thread; /* the one that runs it or ran it last */
 	struct kvm_run *run;
 	uint32_t same_as; /* number + 1 of the slot that its structure was last seen to be equal to */
 	uint32_t same_runs; /* and how often the VM's vCPUs had been run then */
@@ -69,7 +73,6 @@ enum thread_state { THREAD_IDLE, THREAD_RUNNING, THREAD_DONE };
 struct thread {
 	pthread_t pthread;
 	int tid;
-	bool exists;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	enum thread_state state;
@@ -93,7 +96,10 @@ static struct {
 	struct vm *vms[HAND_VMS];
 	struct vcpu *vcpus[HAND_VCPUS];
 	struct slot slots[HAND_SLOTS];
-	struct thread threads[HAND_THREADS + 1];
+	/* Made when they are first started. One that does not come back stays with its vCPU and is forgotten here. */
+	struct thread *threads[HAND_THREADS + 1];
+	uint64_t memory_bytes; /* of all VMs, those that are lost too */
+	uint64_t slot_bytes;
 
 	struct reader script;
 	uint8_t *record;
@@ -195,6 +201,9 @@ static struct vm *vm_of(uint32_t number)
 	return vm;
 }
 
+static bool wait_until_done(struct thread *thread, long microseconds);
+static _Noreturn void lose(struct thread *thread);
+
 static struct vcpu *vcpu_of(uint32_t number)
 {
 	struct vcpu *vcpu = number < HAND_VCPUS ? hand.vcpus[number] : NULL;
@@ -202,6 +211,9 @@ static struct vcpu *vcpu_of(uint32_t number)
 	if (!vcpu)
 		missing("no such vCPU");
 	vm_of(vcpu->vm);
+	/* KVM would let an ioctl wait until the vCPU comes out of KVM_RUN, and no signal would end that (kvm_vcpu_ioctl). */
+	if (vcpu->thread && vcpu->thread->vcpu == vcpu && !wait_until_done(vcpu->thread, 1000L * RUNNING_MS))
+		lose(vcpu->thread);
 	return vcpu;
 }
 
@@ -218,12 +230,15 @@ static void keep(uint32_t number, const void *bytes, uint32_t length)
 
 	if (number >= HAND_SLOTS || length > HAND_SLOT_BYTES)
 		malformed("a slot's number or length is too large");
+	if (hand.slot_bytes + length > HAND_SLOT_BYTES_TOTAL)
+		malformed("the slots become too long together");
 	copy = malloc(length + 1);
 	if (!copy)
 		malformed("no memory for a slot");
 	if (length)
 		memcpy(copy, bytes, length);
 	free(hand.slots[number].at);
+	hand.slot_bytes += length - (uint64_t)hand.slots[number].length;
 	hand.slots[number] = (struct slot){ copy, length };
 }
 
@@ -247,16 +262,32 @@ static int descriptor_of(uint8_t kind, uint32_t object)
 	malformed("no such kind of object");
 }
 
+static bool is_running(struct thread *thread);
+
+static void free_vm(struct vm *vm)
+{
+	close(vm->fd);
+	if (vm->memory)
+		munmap(vm->memory, vm->bytes);
+	if (vm->expected)
+		munmap(vm->expected, vm->bytes);
+	free(vm);
+}
+
 static void close_vm(uint32_t number)
 {
 	struct vm *vm = hand.vms[number];
-	bool is_lost = false;
 
-	for (unsigned int i = 1; i <= HAND_THREADS; i++) {
-		struct thread *thread = &hand.threads[i];
+	/* A thread that does not come back is still inside of a lost one: all of it stays as it is. */
+	for (unsigned int i = 1; i <= HAND_THREADS && !vm->lost; i++) {
+		struct thread *thread = hand.threads[i];
 
-		if (thread->exists && thread->state == THREAD_RUNNING && thread->vcpu->vm == number)
-			is_lost = true;
+		if (!thread || !thread->vcpu || thread->vcpu->vm != number)
+			continue;
+		if (is_running(thread))
+			malformed("a VM that runs is dropped");
+		thread->vcpu = NULL;
+		thread->state = THREAD_IDLE;
 	}
 	for (uint32_t i = 0; i < HAND_VCPUS; i++) {
 		struct vcpu *vcpu = hand.vcpus[i];
@@ -264,20 +295,17 @@ static void close_vm(uint32_t number)
 		if (!vcpu || vcpu->vm != number)
 			continue;
 		hand.vcpus[i] = NULL;
-		/* A thread is still inside of it: it stays as it is. */
-		if (is_lost)
+		if (vm->lost)
 			continue;
 		munmap(vcpu->run, hand.run_bytes);
 		close(vcpu->fd);
 		free(vcpu);
 	}
 	hand.vms[number] = NULL;
-	if (is_lost)
+	if (vm->lost)
 		return;
-	close(vm->fd);
-	munmap(vm->memory, vm->bytes);
-	munmap(vm->expected, vm->bytes);
-	free(vm);
+	hand.memory_bytes -= vm->bytes;
+	free_vm(vm);
 }
 
 static void do_keep(const struct op_keep *op)
@@ -301,17 +329,24 @@ static void do_create_vm(const struct op_create_vm *op)
 		malformed("the VM's number is in use or too large");
 	if (op->memory_bytes == 0 || op->memory_bytes > HAND_MEMORY_BYTES || op->memory_bytes % 4096)
 		malformed("no such size of memory");
+	if (hand.memory_bytes + op->memory_bytes > HAND_MEMORY_BYTES_TOTAL)
+		malformed("the VMs' memory becomes too large together");
 	fd = ioctl(kvm, KVM_CREATE_VM, 0);
 	if (fd < 0)
 		failed(KVM_CREATE_VM, errno);
 	vm = calloc(1, sizeof(*vm));
-	if (!vm)
+	if (!vm) {
+		close(fd);
 		malformed("no memory for a VM");
+	}
 	*vm = (struct vm){ .fd = fd, .bytes = op->memory_bytes };
 	vm->memory = map_memory(vm->bytes);
 	vm->expected = map_memory(vm->bytes);
-	if (!vm->memory || !vm->expected)
+	if (!vm->memory || !vm->expected) {
+		free_vm(vm);
 		malformed("no memory for a VM");
+	}
+	hand.memory_bytes += vm->bytes;
 	hand.vms[op->vm] = vm;
 	hand.current_vm = op->vm + 1;
 }
@@ -343,8 +378,10 @@ static void do_create_vcpu(const struct op_create_vcpu *op)
 	if (fd < 0)
 		failed(KVM_CREATE_VCPU, errno);
 	vcpu = calloc(1, sizeof(*vcpu));
-	if (!vcpu)
+	if (!vcpu) {
+		close(fd);
 		malformed("no memory for a vCPU");
+	}
 	*vcpu = (struct vcpu){ .fd = fd, .vm = op->vm };
 	vcpu->run = mmap(NULL, hand.run_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (vcpu->run == MAP_FAILED) {
@@ -372,20 +409,45 @@ static void do_reset(const struct op_reset *op)
 		if (hand.vms[i])
 			close_vm(i);
 	for (uint32_t i = 0; i < HAND_SLOTS; i++) {
+		if (!hand.slots[i].at)
+			continue;
 		free(hand.slots[i].at);
 		hand.slots[i] = (struct slot){ 0 };
 	}
+	hand.slot_bytes = 0;
 	hand.anything_failed = false;
 }
 
 /* ---- ioctls ---- */
 
+static bool is_in(uint32_t value, const uint32_t *list, size_t bytes)
+{
+	for (size_t i = 0; i < bytes / sizeof(*list); i++)
+		if (list[i] == value)
+			return true;
+	return false;
+}
+
 static void refuse_unless_allowed(uint32_t request)
 {
-	for (size_t i = 0; i < sizeof(script_requests) / sizeof(*script_requests); i++)
-		if (script_requests[i] == request)
-			return;
-	malformed("an ioctl that scripts may not make");
+	if (!is_in(request, script_requests, sizeof(script_requests)))
+		malformed("an ioctl that scripts may not make");
+}
+
+/* An ioctl whose argument is the scratch buffer: what it gives, or minus errno. */
+static int ioctl_scratch(int fd, uint32_t request)
+{
+	int result;
+
+	refuse_unless_allowed(request);
+	/* Flags and MSR; what is behind them is addresses. */
+	if (request == KVM_XEN_HVM_CONFIG)
+		memset(scratch + 8, 0, _IOC_SIZE(request) - 8);
+	/* Of others an argument is an address that KVM writes to (KVM_CAP_HYPERV_ENLIGHTENED_VMCS). */
+	if (request == KVM_ENABLE_CAP && !is_in(*(uint32_t *)scratch, script_capabilities, sizeof(script_capabilities)))
+		malformed("a capability that scripts may not enable");
+	result = ioctl(fd, request, scratch);
+	return result < 0 ? -errno : result;
 }
 
 /* Puts bytes into the scratch buffer, what is behind them is 0. */
@@ -439,16 +501,10 @@ static void do_ioctl(const struct op_ioctl *op)
 {
 	int fd = descriptor_of(op->kind, op->object), result;
 
-	refuse_unless_allowed(op->request);
 	if (op->kind == KIND_VCPU)
 		hand.vcpus[op->object]->same_as = 0;
 	set_scratch(op->argument.at, op->argument.length, op->request);
-	/* Flags and MSR; what is behind them is addresses. */
-	if (op->request == KVM_XEN_HVM_CONFIG)
-		memset(scratch + 8, 0, _IOC_SIZE(op->request) - 8);
-	result = ioctl(fd, op->request, scratch);
-	if (result < 0)
-		result = -errno;
+	result = ioctl_scratch(fd, op->request);
 	/* An MSR that is refused is no error of the ioctl. */
 	if (op->request == KVM_SET_MSRS && op->record == 0 && result >= 0 && result < *(int *)scratch)
 		result = -EINVAL;
@@ -471,38 +527,43 @@ static void do_ioctl_kept(const struct op_ioctl_kept *op)
 	struct vcpu *vcpu = vcpu_of(op->vcpu);
 	struct slot *slot = slot_of(op->slot);
 
-	refuse_unless_allowed(op->request);
 	if (op->unless_same && vcpu->same_as == op->slot + 1 && vcpu->same_runs == hand.vms[vcpu->vm]->runs)
 		return;
 	vcpu->same_as = 0;
 	for (int i = 0; i < op->times; i++) {
+		int result;
+
 		set_scratch(slot->at, slot->length, op->request);
 		patch(scratch, slot->length, op->patches);
-		if (ioctl(vcpu->fd, op->request, scratch) < 0)
-			failed(op->request, errno);
+		result = ioctl_scratch(vcpu->fd, op->request);
+		if (result < 0)
+			failed(op->request, -result);
 	}
 }
 
 static void get_structure(struct vcpu *vcpu, uint32_t request, uint32_t size)
 {
-	refuse_unless_allowed(request);
+	int result;
+
 	if (size > SCRATCH_BYTES || size < _IOC_SIZE(request))
 		malformed("no such size of a structure");
 	memset(scratch, 0, size);
-	if (ioctl(vcpu->fd, request, scratch) < 0)
-		failed(request, errno);
+	result = ioctl_scratch(vcpu->fd, request);
+	if (result < 0)
+		failed(request, -result);
 }
 
 static void do_ioctl_patch(const struct op_ioctl_patch *op)
 {
 	struct vcpu *vcpu = vcpu_of(op->vcpu);
+	int result;
 
 	get_structure(vcpu, op->get, op->size);
 	patch(scratch, op->size, op->patches);
-	refuse_unless_allowed(op->set);
 	vcpu->same_as = 0;
-	if (ioctl(vcpu->fd, op->set, scratch) < 0)
-		failed(op->set, errno);
+	result = ioctl_scratch(vcpu->fd, op->set);
+	if (result < 0)
+		failed(op->set, -result);
 }
 
 static void do_ioctl_keep(const struct op_ioctl_keep *op)
@@ -612,6 +673,9 @@ static void do_diff(const struct op_diff *op)
 		missing("no such VM");
 	if (op->length % 8 || op->offset % 8 || op->stride % 8)
 		malformed("what is compared are whole words");
+	/* Neither more than there is nor nothing again and again. */
+	if (op->count > vm->bytes / 8 || (uint64_t)op->length * op->count > vm->bytes)
+		malformed("more is compared than there is");
 	put16(0);
 	for (uint32_t i = 0; i < op->count; i++) {
 		uint64_t start = op->offset + (uint64_t)i * op->stride;
@@ -784,8 +848,10 @@ static void *thread_main(void *argument)
 			if (result != -EINTR && result != -EAGAIN)
 				break;
 			vcpu->run->immediate_exit = 0;
-			if (result == -EINTR && atomic_load(&thread->asked))
+			if (atomic_load(&thread->asked)) {
+				result = -EINTR;
 				break;
+			}
 		}
 		vcpu->run->immediate_exit = 0;
 		pthread_mutex_lock(&thread->lock);
@@ -796,19 +862,22 @@ static void *thread_main(void *argument)
 	return NULL;
 }
 
-static struct thread *thread_of(uint8_t number)
+static bool is_running(struct thread *thread)
 {
-	if (number == 0 || number > HAND_THREADS)
-		malformed("no such thread");
-	return &hand.threads[number];
+	bool is;
+
+	pthread_mutex_lock(&thread->lock);
+	is = thread->state == THREAD_RUNNING;
+	pthread_mutex_unlock(&thread->lock);
+	return is;
 }
 
 /* A thread that has been started and not been waited for. */
 static struct thread *started_thread(uint8_t number)
 {
-	struct thread *thread = thread_of(number);
+	struct thread *thread = number <= HAND_THREADS ? hand.threads[number] : NULL;
 
-	if (!thread->exists || thread->state == THREAD_IDLE)
+	if (!thread || thread->state == THREAD_IDLE)
 		missing("a thread that was not started");
 	return thread;
 }
@@ -821,32 +890,41 @@ static int open_task_file(int tid, const char *name)
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
-static void create_thread(struct thread *thread)
+static struct thread *create_thread(void)
 {
+	struct thread *thread = calloc(1, sizeof(*thread));
 	pthread_condattr_t attributes;
 
+	if (!thread)
+		malformed("no memory for a thread");
 	pthread_mutex_init(&thread->lock, NULL);
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_cond_init(&thread->changed, &attributes);
-	thread->state = THREAD_IDLE;
-	thread->tid = 0;
 	accept_signals();
-	if (pthread_create(&thread->pthread, NULL, thread_main, thread))
+	if (pthread_create(&thread->pthread, NULL, thread_main, thread)) {
+		free(thread);
 		malformed("no thread can be made");
-	thread->exists = true;
+	}
 	pthread_mutex_lock(&thread->lock);
 	while (!thread->tid)
 		pthread_cond_wait(&thread->changed, &thread->lock);
 	pthread_mutex_unlock(&thread->lock);
 	thread->stat_fd = open_task_file(thread->tid, "stat");
 	thread->syscall_fd = open_task_file(thread->tid, "syscall");
+	return thread;
 }
 
-static void start_thread(struct thread *thread, struct vcpu *vcpu)
+/* The thread of that number, made where there is none, runs a vCPU. */
+static struct thread *start_thread(uint8_t number, struct vcpu *vcpu)
 {
-	if (!thread->exists)
-		create_thread(thread);
+	struct thread *thread;
+
+	if (number == 0 || number > HAND_THREADS)
+		malformed("no such thread");
+	if (!hand.threads[number])
+		hand.threads[number] = create_thread();
+	thread = hand.threads[number];
 	pthread_mutex_lock(&thread->lock);
 	if (thread->state == THREAD_RUNNING) {
 		pthread_mutex_unlock(&thread->lock);
@@ -854,9 +932,11 @@ static void start_thread(struct thread *thread, struct vcpu *vcpu)
 	}
 	atomic_store(&thread->asked, false);
 	thread->vcpu = vcpu;
+	vcpu->thread = thread;
 	thread->state = THREAD_RUNNING;
 	pthread_cond_broadcast(&thread->changed);
 	pthread_mutex_unlock(&thread->lock);
+	return thread;
 }
 
 /* Waits at most so long until a thread is done; whether it is. */
@@ -924,13 +1004,22 @@ static bool stop_thread(struct thread *thread, uint32_t milliseconds)
 	return true;
 }
 
-/* A vCPU that does not come back keeps its thread; the next one of this number is a new thread. */
+/* A vCPU that does not come back keeps its thread and its VM; the next one of this number is a new thread. */
+static void forget(struct thread *thread)
+{
+	struct vm *vm = hand.vms[thread->vcpu->vm];
+
+	vm->spoiled = true;
+	vm->lost = true;
+	for (unsigned int i = 1; i <= HAND_THREADS; i++)
+		if (hand.threads[i] == thread)
+			hand.threads[i] = NULL;
+}
+
 static _Noreturn void lose(struct thread *thread)
 {
-	if (!stop_thread(thread, 1000)) {
-		thread->exists = false;
-		hand.vms[thread->vcpu->vm]->spoiled = true;
-	}
+	if (!stop_thread(thread, 1000))
+		forget(thread);
 	end_case(ENDING_LOST);
 }
 
@@ -938,14 +1027,14 @@ static _Noreturn void lose(struct thread *thread)
 static void stop_all_threads(void)
 {
 	for (unsigned int i = 1; i <= HAND_THREADS; i++) {
-		struct thread *thread = &hand.threads[i];
+		struct thread *thread = hand.threads[i];
 
-		if (!thread->exists || thread->state == THREAD_IDLE)
+		if (!thread || thread->state == THREAD_IDLE)
 			continue;
-		if (!stop_thread(thread, 5000))
-			thread->exists = false;
-		else
+		if (stop_thread(thread, 5000))
 			thread->state = THREAD_IDLE;
+		else
+			forget(thread);
 	}
 }
 
@@ -993,15 +1082,15 @@ static void do_run(const struct op_run *op)
 {
 	struct vcpu *vcpu = vcpu_of(op->vcpu);
 	struct vm *vm = hand.vms[vcpu->vm];
-	struct thread *thread = op->thread ? thread_of(op->thread) : NULL;
 	struct outcome outcome = { 0 };
 
 	for (;;) {
 		uint64_t word = 0;
 
 		vm->runs++;
-		if (thread) {
-			start_thread(thread, vcpu);
+		if (op->thread) {
+			struct thread *thread = start_thread(op->thread, vcpu);
+
 			if (!wait_until_done(thread, 1000000) && !stop_thread(thread, 5000))
 				lose(thread);
 			outcome.error = thread->result;
@@ -1105,13 +1194,20 @@ static void do_start(const struct op_start *op)
 	struct vcpu *vcpu = vcpu_of(op->vcpu);
 
 	hand.vms[vcpu->vm]->runs++;
-	start_thread(thread_of(op->thread), vcpu);
+	start_thread(op->thread, vcpu);
+}
+
+static uint64_t end_of_wait(uint32_t milliseconds)
+{
+	if (milliseconds > HAND_MILLISECONDS)
+		malformed("too long a wait");
+	return now_ms() + milliseconds;
 }
 
 static void do_wait_for_word(const struct op_wait_for_word *op)
 {
 	struct vm *vm = vm_of(op->vm);
-	uint64_t end = now_ms() + op->milliseconds;
+	uint64_t end = end_of_wait(op->milliseconds);
 
 	/* With one CPU the vCPU gets on when we step aside. */
 	for (int looks = 0; !word_at(vm, op->offset); looks++) {
@@ -1134,7 +1230,7 @@ static bool rests(struct thread *thread, struct vm *vm, uint32_t offset)
 
 static void do_wait(const struct op_wait *op)
 {
-	uint64_t end = now_ms() + op->milliseconds;
+	uint64_t end = end_of_wait(op->milliseconds);
 	uint32_t count = op->conditions.length / CONDITION_BYTES;
 	uint8_t states[HAND_THREADS];
 	bool all = false;
@@ -1176,15 +1272,18 @@ static void do_fetch(const struct op_fetch *op)
 {
 	struct vm *vm = vm_of(op->vm);
 	struct thread *thread = started_thread(op->thread);
-	uint64_t end = now_ms() + op->milliseconds;
+	uint64_t end = end_of_wait(op->milliseconds);
 
 	refuse_unless_allowed(op->request);
 	for (;;) {
+		int result;
+
 		if (wait_until_done(thread, 0))
 			break;
 		set_scratch(op->argument.at, op->argument.length, op->request);
-		if (ioctl(vm->fd, op->request, scratch) < 0)
-			failed(op->request, errno);
+		result = ioctl_scratch(vm->fd, op->request);
+		if (result < 0)
+			failed(op->request, -result);
 		/* What arrives just before `hlt` wakes nobody, so it is sent again. */
 		if (wait_until_done(thread, 1000))
 			break;
@@ -1198,6 +1297,7 @@ static void do_stop(const struct op_stop *op)
 {
 	struct thread *thread = started_thread(op->thread);
 
+	end_of_wait(op->milliseconds);
 	if (!stop_thread(thread, op->milliseconds))
 		lose(thread);
 	put8(thread->result == 0);
@@ -1210,9 +1310,9 @@ static void do_exit(const struct op_exit *op)
 	struct vcpu *vcpu = vcpu_of(op->vcpu);
 
 	for (unsigned int i = 1; i <= HAND_THREADS; i++) {
-		struct thread *thread = &hand.threads[i];
+		struct thread *thread = hand.threads[i];
 
-		if (thread->exists && thread->state == THREAD_DONE && thread->vcpu == vcpu) {
+		if (thread && thread->state == THREAD_DONE && thread->vcpu == vcpu) {
 			outcome.error = thread->result;
 			thread->state = THREAD_IDLE;
 		}
@@ -1234,6 +1334,7 @@ static void do_wait_for_wake_up(const struct op_wait_for_wake_up *op)
 	struct thread *thread = started_thread(op->thread);
 	struct vm *vm = vm_of(op->vm);
 
+	end_of_wait(op->milliseconds);
 	/* Counted in looks and not by a clock: on a computer that gives no CPU neither of the two gets on. */
 	for (uint32_t looks = 0; looks < op->milliseconds; looks++) {
 		if (wait_until_done(thread, 1000))

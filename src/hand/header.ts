@@ -1,6 +1,6 @@
 /** `operations.h`, the hand's side of the script's format, made from `operations.ts`. */
 import { endings, type FieldType, handLimits, objectKinds, operations } from './operations.ts';
-import { scriptRequests } from './uapi.ts';
+import { scriptCapabilities, scriptRequests } from './uapi.ts';
 
 const cTypes: Readonly<Record<FieldType, string>> = {
   u8: 'uint8_t',
@@ -63,11 +63,16 @@ export function operationsHeader(): string {
     ...kinds,
     ...ends,
     ...codes,
-    `static const uint32_t script_requests[] = { ${scriptRequests.map((request) => `0x${request.toString(16)}u`).join(', ')} };`,
+    list('script_requests', scriptRequests),
+    list('script_capabilities', scriptCapabilities),
     reader,
     ...entries.map(([name, fields]) => structure(name, fields)),
     dispatcher(entries.map(([name]) => name)),
   ].join('\n');
+}
+
+function list(name: string, values: readonly number[]): string {
+  return `static const uint32_t ${name}[] = { ${values.map((value) => `0x${value.toString(16)}u`).join(', ')} };`;
 }
 
 function structure(name: string, fields: Readonly<Record<string, FieldType>>): string {

@@ -147,7 +147,13 @@ export const handLimits = {
   slots: 16384,
   threads: 16,
   slotBytes: 65536,
+  /** Of all slots together. */
+  slotBytesTotal: 64 * 1024 * 1024,
   memoryBytes: 256 * 1024 * 1024,
+  /** Of all VMs together; their copies are as much again. */
+  memoryBytesTotal: 1024 * 1024 * 1024,
+  /** How long an operation may wait. */
+  milliseconds: 30_000,
   scriptBytes: 64 * 1024 * 1024,
   recordBytes: 64 * 1024 * 1024,
 } as const;

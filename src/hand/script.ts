@@ -6,10 +6,7 @@ type NameWithSkip = {
 }[OperationName];
 
 const layouts = new Map(
-  Object.entries(operations).map(([name, fields], code) => [
-    name,
-    { code, fields: Object.entries(fields) as readonly (readonly [string, FieldType])[] },
-  ]),
+  Object.entries(operations).map(([name, fields], code) => [name, { code, fields: Object.entries<FieldType>(fields) }]),
 );
 
 /** Number of the case in which slots are filled. */

@@ -37,7 +37,6 @@ export const KVM_CREATE_VCPU = bare(0x41);
 export const KVM_SET_USER_MEMORY_REGION = sized(write, 0x46, sizes.kvm_userspace_memory_region);
 export const KVM_SET_TSS_ADDR = bare(0x47);
 export const KVM_CREATE_IRQCHIP = bare(0x60);
-export const KVM_RUN = bare(0x80);
 export const KVM_GET_SREGS = sized(read, 0x83, sizes.kvm_sregs);
 export const KVM_GET_MSRS = sized(readWrite, 0x88, sizes.kvm_msrs);
 export const KVM_SET_MSRS = sized(write, 0x89, sizes.kvm_msrs);
@@ -89,26 +88,12 @@ export const KVM_CAP = {
 export const KVM_X2APIC_API_USE_32BIT_IDS = 1;
 export const KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK = 2;
 
-/** kvm_run: offsets, and exit reasons by number. */
-export const kvmRun = {
-  immediateExit: 1,
-  exitReason: 8,
-  ioPort: 34,
-  hypervResult: 48,
-  xenResult: 56,
-  validRegs: 288,
-  dirtyRegs: 296,
-  /** struct kvm_sync_regs: kvm_regs, then kvm_sregs. */
-  regs: 304,
-  sregs: 304 + sizes.kvm_regs,
-} as const;
-/** What `validRegs` asks for after each exit, and `dirtyRegs` says is to be taken before the next entry. */
+/** kvm_run.kvm_valid_regs: what KVM gives after each exit. */
 export const KVM_SYNC_X86_REGS = 1;
-export const KVM_SYNC_X86_SREGS = 2;
+/** kvm_run.exit_reason. */
 export const KVM_EXIT_IO = 2;
 /** What a signal leaves behind; only where a vCPU made no exit and was given up. */
 export const KVM_EXIT_INTR = 10;
-export const KVM_EXIT_HYPERV = 27;
 export const KVM_EXIT_XEN = 34;
 export const exitReasonNames: Readonly<Record<number, string>> = {
   0: 'KVM_EXIT_UNKNOWN',
@@ -119,7 +104,7 @@ export const exitReasonNames: Readonly<Record<number, string>> = {
   6: 'KVM_EXIT_MMIO',
   8: 'KVM_EXIT_SHUTDOWN',
   9: 'KVM_EXIT_FAIL_ENTRY',
-  // What a signal leaves behind; those are only given up on where a guest makes no other exit (src/kvm/ticks.ts).
+  // What a signal leaves behind; those are only given up on where a guest makes no other exit (hand.c, watch).
   10: 'no exit from KVM_RUN',
   17: 'KVM_EXIT_INTERNAL_ERROR',
   27: 'KVM_EXIT_HYPERV',
@@ -196,6 +181,14 @@ export const scriptRequests = [
   KVM_SET_VCPU_EVENTS,
   KVM_GET_XSAVE,
   KVM_SET_XSAVE,
+] as const;
+
+/** The capabilities that a script may enable (KVM_ENABLE_CAP). Some others have an address among their arguments. */
+export const scriptCapabilities = [
+  KVM_CAP.SPLIT_IRQCHIP,
+  KVM_CAP.X2APIC_API,
+  KVM_CAP.HYPERV_SYNIC2,
+  KVM_CAP.HYPERV_ENFORCE_CPUID,
 ] as const;
 
 const requestNames: ReadonlyMap<number, string> = new Map(

@@ -130,8 +130,11 @@ export class Channel implements MachineListener {
 
   note(text: string): void {
     this.#note ??= text;
-    // The hand's own account of what is wrong comes by the channel and may be read after this.
-    setImmediate(() => this.close(new InfrastructureError(this.#note!)));
+    // What the hand had answered before comes by the channel and may be read after this.
+    setImmediate(() => {
+      this.#release();
+      this.close(new InfrastructureError(this.#note!));
+    });
   }
 
   ended(complaint: string): void {

@@ -48,7 +48,7 @@ export async function bringCpusOnline(channel: Channel): Promise<void> {
   const present = await readFile(channel, '/sys/devices/system/cpu/present');
   const online = new Set(cpusOf(await readFile(channel, '/sys/devices/system/cpu/online')));
   for (const cpu of cpusOf(present).filter((each) => !online.has(each))) {
-    await channel.request('writeFile', Buffer.from(`/sys/devices/system/cpu/cpu${cpu}/online\0${1}`));
+    await channel.request('writeFile', Buffer.from(`/sys/devices/system/cpu/cpu${cpu}/online\x001`));
   }
 }
 

@@ -89,10 +89,12 @@ export async function openLab(options: LabOptions): Promise<Lab> {
     return new Lab(machine, channel, executor, (performance.now() - startedAt) / 1000);
   } catch (error) {
     channel.close(new InfrastructureError('the lab was closed'));
+    const hasNoKvm = error instanceof SkippedError && error.message.startsWith('/dev/kvm: ');
+    const log = hasNoKvm ? await machine.keepLog() : null;
     await machine[Symbol.asyncDispose]();
-    if (!(error instanceof SkippedError) || !error.message.startsWith('/dev/kvm: ')) throw error;
+    if (log === null) throw error;
     const why = complaint ?? 'the kernel has no KVM for this CPU, and no module was given';
-    throw new InfrastructureError(`${kernel.spec}: no /dev/kvm: ${why}`);
+    throw new InfrastructureError(`${kernel.spec}: no /dev/kvm: ${why}; console log: ${log}`);
   }
 }
 

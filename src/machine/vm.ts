@@ -9,7 +9,7 @@ import { hasWideIds } from '../case/vcpu-id.ts';
 import * as map from '../guest/memory-map.ts';
 import { area } from '../guest/memory-map.ts';
 import type { GuestCode } from '../guest/program.ts';
-import { handLimits, objectKinds } from '../hand/operations.ts';
+import { objectKinds } from '../hand/operations.ts';
 import type { Script } from '../hand/script.ts';
 import * as uapi from '../hand/uapi.ts';
 import type { RegisterChange } from '../program/observation.ts';
@@ -265,11 +265,6 @@ export class Vm {
 
 /** How long a vCPU may take to come where it is waited for: milliseconds. */
 export const lostAfterMs = 5_000;
-
-/** Number of the first vCPU of a VM: each VM has numbers of its own. */
-export function vcpusPerVm(vcpuCount: number): number {
-  return Math.min(handLimits.vcpus, vcpuCount);
-}
 
 function lostUnlessOne(complaint: string): Read<void> {
   return (record) => {

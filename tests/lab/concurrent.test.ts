@@ -20,7 +20,7 @@ describe.skipIf(isLabMissing).each(testedKernels)('concurrent cases on %s', (ker
   const drawn = drawBatch('lab', batch, casesOfBatch).cases;
 
   beforeAll(async () => {
-    lab = await openTestLab(kernel, { cpus: 2, kvmOptions: 'halt_poll_ns=0' });
+    lab = await openTestLab(kernel, { cpus: 2, kvmOptions: 'halt_poll_ns=0', hasPrograms: true });
   });
   afterAll(async () => {
     await lab[Symbol.asyncDispose]();

@@ -28,7 +28,7 @@ describe.skipIf(isLabMissing)('a kernel in the lab', () => {
   beforeAll(async () => {
     await ensurePackages(compilerPackages, { install: 'auto', say: (line) => void process.stderr.write(`${line}\n`) });
     folder = await mkdtemp(join(tmpdir(), 'hvipi-test-'));
-    lab = await openTestLab('debian:6.12');
+    lab = await openTestLab('debian:6.12', { hasPrograms: true });
   });
   afterAll(async () => {
     await lab[Symbol.asyncDispose]();

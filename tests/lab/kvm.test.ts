@@ -13,8 +13,8 @@ import { encodeCase } from '../../src/program/encode.ts';
 import type { Observation } from '../../src/program/observation.ts';
 import type { Program } from '../../src/program/program.ts';
 import type { RunOptions } from '../../src/executor/executor.ts';
-import { platformKey } from '../../src/executor/platform.ts';
 import type { Lab } from '../../src/lab/lab.ts';
+import { platformKey } from '../../src/machine/platform.ts';
 import { isLabMissing, openTestLab } from './support.ts';
 import { testedKernels } from './tested-kernels.ts';
 

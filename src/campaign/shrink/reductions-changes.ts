@@ -1,6 +1,6 @@
 /** Ways to make steps that change the machine simpler, or to have the machine be so from the start. */
 import { maxOf } from '../../abi/layout.ts';
-import { type Case, type Step } from '../../case/case.ts';
+import type { Case, Step } from '../../case/case.ts';
 import { apicChanges, caseLimits } from '../../case/limits.ts';
 import { arenaStart } from '../../case/memory.ts';
 import { type Pass, withSteps, withVcpus, xenHypervBit } from './edits.ts';

@@ -56,7 +56,7 @@ const badInput: [string[], RegExp][] = [
   [['replay', '--target', 'model', '--seed', 'x', '--path', '7'], /a path is batch:index/],
   [['replay', '--target', 'model', file('missing.json')], /missing\.json: no such file/],
   [['replay', '--target', 'model', file('empty')], /empty: no JSON file in this folder/],
-  [['replay', '--target', 'model', file('wrong-field.json')], /wrong-field\.json: steps\[0\].vector: not a vector/],
+  [['replay', '--target', 'model', file('wrong-field.json')], /wrong-field\.json: steps\[0\]\.vector: not a vector/],
   [['replay', '--target', 'model', file('newer.json')], /newer\.json: schema: .* a newer hvipi wrote it/],
   [['replay', '--target', 'model', file('newer-finding.json')], /newer-finding\.json: schema: is "hvipi\/finding\/9"/],
   [['replay', '--target', 'model', file('no-json.json')], /no-json\.json: not JSON/],

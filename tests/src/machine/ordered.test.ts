@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type CallStep, makeCase, makeStep, type Step } from '../../../src/case/case.ts';
+import { groupFrom } from '../../../src/machine/ordered.ts';
 import { encodeCase } from '../../../src/program/encode.ts';
-import { groupFrom } from '../../../src/executor/program-runner.ts';
 
 function groups(steps: Step[]): number[] {
   const program = encodeCase(makeCase([{ vpIndex: 0 }, { vpIndex: 1 }], steps));

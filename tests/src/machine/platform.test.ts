@@ -2,10 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type PlatformPlan, platformPlan } from '../../../generators/machine/platform.ts';
 import { type Case, makeCase, makeStep, type VcpuSetup } from '../../../src/case/case.ts';
+import { HypervCpuid, platformKey } from '../../../src/machine/platform.ts';
 import { encodeCase } from '../../../src/program/encode.ts';
-import { HypervCpuid, platformKey } from '../../../src/executor/platform.ts';
-import type { Kvm } from '../../../src/kvm/kvm.ts';
-import { KVM_GET_SUPPORTED_CPUID } from '../../../src/hand/uapi.ts';
 
 const keyOf = (vcpus: Partial<VcpuSetup>[], machine: Partial<Case['machine']> = {}) =>
   platformKey(encodeCase(makeCase(vcpus, [makeStep({ do: 'run' })], machine)));
@@ -61,17 +59,17 @@ describe('platformKey', () => {
 
 describe('HypervCpuid', () => {
   const all = 0xffff_ffff;
-  const kvm = {
-    supportedCpuid: (request: number) =>
-      request === KVM_GET_SUPPORTED_CPUID
-        ? [entry(1, { ecx: 1 << 28 }), entry(0x4000_0000, { eax: 0x4000_0001 }), entry(0x4000_0001, { eax: 7 })]
-        : [
-            entry(0x4000_0001, { eax: 0x3123_7648 }),
-            entry(0x4000_0003, { edx: all }),
-            entry(0x4000_0004, { eax: all }),
-          ],
-  } as unknown as Kvm;
-  const cpuid = new HypervCpuid(kvm);
+  const supported = [
+    entry(1, { ecx: 1 << 28 }),
+    entry(0x4000_0000, { eax: 0x4000_0001 }),
+    entry(0x4000_0001, { eax: 7 }),
+  ];
+  const supportedHyperv = [
+    entry(0x4000_0001, { eax: 0x3123_7648 }),
+    entry(0x4000_0003, { edx: all }),
+    entry(0x4000_0004, { eax: all }),
+  ];
+  const cpuid = new HypervCpuid(supported, supportedHyperv);
   const textOf = (entries: readonly Buffer[]) => entries.map((one) => one.toString('hex'));
   const common = [entry(1, { ecx: 1 << 28 }), entry(0x4000_0001, { eax: 0x3123_7648 })];
 
