@@ -1,22 +1,18 @@
 /** Cases: a machine and up to 64 steps. */
-import type fc from 'fast-check';
-import { type Case, formatCase, type Machine, type Step } from '../src/case/case.ts';
+import fc from 'fast-check';
+import { type Case, formatCase, type Machine, parseCase, type Step } from '../src/case/case.ts';
 import { caseLimits } from '../src/case/limits.ts';
 import { type ActPlan, actPlan } from './steps/act.ts';
 import { buildCall, type CallPlan, callPlan } from './call/call.ts';
 import { type ChangePlan, changePlan, enablePage, pageOf } from './steps/change.ts';
 import { buildConcurrent, concurrentPlan } from './concurrent.ts';
-import { drawn } from './drawn.ts';
 import { wantsPage } from './call/entry.ts';
 import { vcpuAt, vcpuNumber } from './integers.ts';
 import { buildMachine, effectiveVpIndexes, type MachinePlan, machinePlan } from './machine/machine.ts';
 import { choice, just, list, planOf, sometimes } from './plan.ts';
 import type { PlatformPlan } from './machine/platform.ts';
-import { caseShape, leapsFrom, shapesOf, shapeToCase } from './shape/shape.ts';
-import { isSimpler } from './shape/simpler.ts';
-
+import { simplerCases, withoutRemarks } from '../src/simplify/simpler.ts';
 import type { Swarm } from './swarm.ts';
-import { isWellFormed } from '../src/case/checks.ts';
 import { canRun } from '../src/case/machine.ts';
 import { caseSchemaName } from '../src/case/schema.ts';
 
@@ -37,7 +33,7 @@ const callsOfTen = 9;
 
 /** Cases as a swarm draws them. Any case, generated or saved, shrinks without context. */
 export function caseArbitrary(swarm: Swarm): fc.Arbitrary<Case> {
-  if (swarm.isConcurrent) return drawn({ ...shrinking, plan: concurrentPlan(swarm), build: buildConcurrent });
+  if (swarm.isConcurrent) return new CaseArbitrary(concurrentPlan(swarm), buildConcurrent);
   const call = callPlan(swarm);
   const step = choice<CallPlan | ChangePlan>(
     { weight: 100 - swarm.changePercent, arbitrary: call },
@@ -62,22 +58,41 @@ export function caseArbitrary(swarm: Swarm): fc.Arbitrary<Case> {
     first: source.draw(call),
     rest: source.draw(rest),
   }));
-  return drawn({
-    plan,
-    build: (drawnPlan) => buildCase(drawnPlan, swarm.platform),
-    ...shrinking,
-  });
+  return new CaseArbitrary(plan, (one) => buildCase(one, swarm.platform));
 }
 
-const shrinking = {
-  shape: caseShape,
-  shapesOf,
-  leapsFrom,
-  ofShape: shapeToCase,
-  isValid: isWellFormed,
-  isSimpler,
-  keyOf: formatCase,
-};
+/**
+ * Draws by plan, which wants weights, relative references and whole families of mistakes. A case shrinks as the reducer
+ * shrinks it, whoever made it: a saved one that is given as an example needs no context.
+ */
+class CaseArbitrary<Plan> extends fc.Arbitrary<Case> {
+  readonly #plan: fc.Arbitrary<Plan>;
+  readonly #build: (plan: Plan) => Case;
+
+  constructor(plan: fc.Arbitrary<Plan>, build: (plan: Plan) => Case) {
+    super();
+    this.#plan = plan;
+    this.#build = build;
+  }
+
+  override generate(random: fc.Random, biasFactor: number | undefined): fc.Value<Case> {
+    return new fc.Value(this.#build(this.#plan.generate(random, biasFactor).value), undefined);
+  }
+
+  override canShrinkWithoutContext(value: unknown): value is Case {
+    try {
+      parseCase(formatCase(value as Case));
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  override shrink(value: Case, pass: unknown): fc.Stream<fc.Value<Case>> {
+    const simpler = fc.stream(simplerCases(withoutRemarks(value), pass as number | undefined));
+    return simpler.map((one) => new fc.Value(one.value, one.pass));
+  }
+}
 
 function buildCase(plan: CasePlan, platform: PlatformPlan | null): Case {
   const machine = buildMachine(plan.machine, platform, plan.sender);

@@ -152,7 +152,7 @@ function aimedBatch(campaignSeed: string, number: number, aims: readonly Aim[]):
   const chosen = aims.filter((aim) => (batchSeed(`${name}/${aim}`, number) & 1) === 0);
   const swarm = aimedSwarm(batchSeed(`${name}/swarm`, number), chosen);
   const cases = fc.sample(caseArbitrary(swarm), { seed: batchSeed(name, number), numRuns: sizeOfBatch(number) });
-  return { number, origin: 'drawn', cases, placeOf: (index) => ({ path: `aimed ${number}:${index}`, drawn: null }) };
+  return { number, origin: 'drawn', cases, placeOf: (index) => ({ path: `aimed ${number}:${index}` }) };
 }
 
 function aimedSwarm(seed: number, aims: readonly Aim[]): Swarm {

@@ -3,7 +3,7 @@
  * follows from its declaration.
  */
 import { z } from 'zod';
-import { type ChangeStep, stepKinds } from '../../case/steps/kinds.ts';
+import { type ChangeStep, stepKinds } from '../case/steps/kinds.ts';
 import { between } from './edits.ts';
 
 interface Field {
@@ -61,7 +61,7 @@ export function* plainerChange(step: ChangeStep): Generator<ChangeStep> {
   if ('vcpu' in step) yield { ...step, vcpu: 0 };
   for (const { name, plain, words } of fieldsOf[step.do]!) {
     const value = valueOf(step, name);
-    const change = (other: unknown): ChangeStep => ({ ...step, [name]: other }) as ChangeStep;
+    const change = (other: unknown): ChangeStep => ({ ...step, [name]: other });
     if (plain !== undefined) yield change(plain);
     if (words !== null && plain !== undefined) {
       for (const word of words.slice(0, words.indexOf(String(value)))) yield change(word);
