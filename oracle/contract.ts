@@ -26,6 +26,9 @@ export interface ContractPoint<Name extends keyof Contract = keyof Contract> {
   valueFor(facts: TargetFacts): Contract[Name];
 }
 
+/** TLFS "Hypervisor Feature Discovery", privilege bit 52: bit 20 of EBX. */
+const HV_ENABLE_EXTENDED_HYPERCALLS = 1 << 20;
+
 /** `0f 01 c1` and `0f 01 d9`. */
 const VMCALL = [0x0f, 0x01, 0xc1] as const;
 const VMMCALL = [0x0f, 0x01, 0xd9] as const;
@@ -44,8 +47,12 @@ export const contractPoints: { readonly [Name in keyof Contract]: ContractPoint<
   },
   hasExtendedCalls: {
     name: 'hasExtendedCalls',
-    source: 'HV_EXT_CALL_QUERY_CAPABILITIES to HV_EXT_CALL_MAX in kvm_hv_hypercall, since 6.3 (1a9df3262a63)',
-    valueFor: ({ kernelRelease }) => isAtLeast(kernelRelease, 6, 3),
+    source: 'HV_ENABLE_EXTENDED_HYPERCALLS in kvm_get_hv_cpuid and kvm_hv_hypercall, since 6.3 (1a9df3262a63)',
+    // A KVM that was built for a stock kernel may have it, or lack it, whatever `uname -r` says.
+    valueFor: ({ hypervPrivileges, kernelRelease }) =>
+      hypervPrivileges === undefined
+        ? isAtLeast(kernelRelease, 6, 3)
+        : (hypervPrivileges & HV_ENABLE_EXTENDED_HYPERCALLS) !== 0,
   },
   interceptsXen: {
     name: 'interceptsXen',

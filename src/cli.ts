@@ -1,6 +1,14 @@
 #!/usr/bin/env node
 /** The program: connects `main` to this process. Nothing else touches its arguments, its streams or its exit. */
-import { main } from './commands/main.ts';
+import { oldNodeComplaint } from './system/node-version.ts';
+
+const complaint = oldNodeComplaint(process.versions.node);
+if (complaint !== null) {
+  process.stderr.write(`hvipi: ${complaint}\n`);
+  process.exit(3);
+}
+// Only now: much of what this imports does not even load in an older Node.
+const { main } = await import('./commands/main.ts');
 
 const stop = new AbortController();
 /** npm and tsx pass on a Ctrl-C that the terminal has sent to this process as well; that is no second one. */

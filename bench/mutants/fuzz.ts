@@ -11,6 +11,8 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const timeBesidesMs = 600_000;
 
 export interface FuzzOptions {
+  /** What `--kernel` says; the default when it is not given. */
+  readonly kernel?: string;
   readonly kvmModules: string;
   readonly seed: string;
   readonly budgetSeconds: number;
@@ -23,12 +25,13 @@ export async function fuzz(options: FuzzOptions): Promise<Measurement> {
 
 /** What `fuzz --json` says. @throws Error when the campaign did not come to a result. */
 export async function fuzzJson(
-  { kvmModules, seed, budgetSeconds }: FuzzOptions,
+  { kernel, kvmModules, seed, budgetSeconds }: FuzzOptions,
   more: readonly string[],
 ): Promise<unknown> {
   const out = await mkdtemp(join(tmpdir(), 'hvipi-mutant-'));
   try {
-    const options = ['--json', ...more, '--seed', seed, '--time', `${budgetSeconds}s`, '--out', out];
+    const kernelOption = kernel === undefined ? [] : ['--kernel', kernel];
+    const options = ['--json', ...more, ...kernelOption, '--seed', seed, '--time', `${budgetSeconds}s`, '--out', out];
     const result = await execa(
       process.execPath,
       ['--import', 'tsx', 'src/cli.ts', 'fuzz', ...options, '--kvm-modules', kvmModules],

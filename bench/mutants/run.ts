@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command, Option } from 'commander';
 import { format, resolveConfig } from 'prettier';
-import { givenSource, prepareSource } from '../../src/build/source.ts';
+import { debianSourceKernel, givenSource, prepareSource } from '../../src/build/source.ts';
 import { ensureFolder } from '../../src/system/cache.ts';
 import { Builder } from './build.ts';
 import { catalogue } from './catalogue/catalogue.ts';
@@ -14,6 +14,7 @@ import { type Method, methods, readRows, type Trial } from './row.ts';
 import { buildSelftests } from './selftests.ts';
 import { chooseTrials, runTrials } from './trials.ts';
 
+/** Those of the kernel that the document is about; those of others are in folders below. */
 const results = fileURLToPath(new URL('results', import.meta.url));
 const document = fileURLToPath(new URL('../../docs/finding-strength.md', import.meta.url));
 
@@ -25,6 +26,7 @@ interface Options {
   readonly only: readonly string[];
   readonly grade?: Grade;
   readonly third?: true;
+  readonly kernel: string;
   readonly source?: string;
   readonly build?: true;
   readonly report?: true;
@@ -41,6 +43,7 @@ const program = new Command('bench:mutants')
   .option('--only <NAME...>', 'these mutants', [])
   .addOption(new Option('--grade <GRADE>', 'mutants of this grade').choices(grades))
   .option('--third', 'the fixed third of the catalogue that is run with several seeds')
+  .option('--kernel <SPEC>', 'whose source they are mutants of, like debian:7.3', debianSourceKernel)
   .option('--source <DIR>', 'a prepared kernel source, instead of the one in the cache')
   .option('--build', 'build the modules of what would be run, and run nothing')
   .option('--report', 'run nothing; write docs/finding-strength.md from the rows')
@@ -56,20 +59,23 @@ async function run(options: Options): Promise<number> {
     return 2;
   }
   const choice = { method, grade, only, seeds: options.seed, third: options.third === true };
-  const trials = chooseTrials(catalogue, readRows(results), { ...choice, budgetSeconds: positive(options.budget) });
+  const { kernel } = options;
+  const folder = kernel === debianSourceKernel ? results : join(results, kernel.replace('debian:', ''));
+  const trials = chooseTrials(catalogue, readRows(folder), { ...choice, budgetSeconds: positive(options.budget) });
   say(`${trials.length} to run`);
   if (trials.length === 0) return 0;
   const stop = new AbortController();
   process.once('SIGINT', () => stop.abort());
   const source =
-    options.source === undefined ? await prepareSource({ install: 'auto', say }) : givenSource(options.source);
+    options.source === undefined ? await prepareSource({ install: 'auto', say }, kernel) : givenSource(options.source);
   const builder = new Builder(source, say);
   if (options.build) return buildAll(trials, builder);
-  await ensureFolder(results);
+  await ensureFolder(folder);
   const failures = await runTrials(trials, {
     builder,
     selftests: method === 'selftests' ? await buildSelftests(source) : null,
-    results,
+    results: folder,
+    kernel,
     jobs: positive(options.jobs),
     say,
     signal: stop.signal,

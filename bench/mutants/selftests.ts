@@ -10,7 +10,6 @@ import type { Source } from '../../src/build/make.ts';
 import { KernelFailure } from '../../src/errors.ts';
 import { runTool } from '../../src/system/apt.ts';
 import { cacheRoot, makeFolderAtOnce } from '../../src/system/cache.ts';
-import { handOver } from '../../src/lab/hand-over.ts';
 import type { Lab } from '../../src/lab/lab.ts';
 import { type Measurement, nothingFound } from './row.ts';
 
@@ -53,7 +52,7 @@ export async function runSelftests(lab: Lab, folder: string, budgetSeconds: numb
   });
   try {
     for (const name of selftests) {
-      await handOver(lab, await readFile(join(folder, name)), `/tmp/${name}`);
+      await lab.writeFile(`/tmp/${name}`, await readFile(join(folder, name)));
       const { exitCode, output } = await lab.exec(['timeout', `${budgetSeconds}`, `/tmp/${name}`]);
       if (exitCode === timedOut) return measured({ class: 'hang', signature: `${name}: no end` });
       if (exitCode !== passed && exitCode !== skipped) {

@@ -42,6 +42,8 @@ export interface Workshop {
   /** Folder of the built selftests; null where they are not asked for. */
   readonly selftests: string | null;
   readonly results: string;
+  /** What `--kernel` says of the kernel that the mutants load in. */
+  readonly kernel: string;
   readonly jobs: number;
   readonly say: Say;
   readonly signal: AbortSignal;
@@ -75,10 +77,10 @@ function fileOf({ method, seed }: Trial): string {
 
 async function runTrial({ method, mutant, seed, budgetSeconds }: Trial, workshop: Workshop): Promise<Measurement> {
   const kvmModules = await workshop.builder.build(mutant);
-  if (method === 'hvipi') return fuzz({ kvmModules, seed, budgetSeconds });
+  if (method === 'hvipi') return fuzz({ kernel: workshop.kernel, kvmModules, seed, budgetSeconds });
   const quiet: Say = () => undefined;
   await using lab: Lab = await openLab({
-    kernel: 'debian:6.12',
+    kernel: workshop.kernel,
     kvmModules,
     install: 'auto',
     say: quiet,

@@ -11,6 +11,7 @@ import type {
   ExplainedTlfs,
   Explanation,
 } from './explain.ts';
+import { type KvmFault, nameFault } from '../kvm-faults.ts';
 import { formatHex } from '../names.ts';
 
 export const explanationColumns = 100;
@@ -59,6 +60,7 @@ function callLines(call: ExplainedCall, index: number): string[] {
     '  rules',
     ...call.rules.flatMap((rule) => ruleLines(rule, call.answer)),
     `  result ${call.answer}`,
+    ...call.faults.flatMap(faultLines),
     ...effectLines(call.effects, '  nothing is delivered'),
     ...tlfsLines(call.tlfs),
   ];
@@ -97,6 +99,12 @@ function bankLines(call: ExplainedCall): string[] {
 function ruleLines({ name, source, role }: ExplainedRule, answer: string): string[] {
   if (role !== 'decides') return [`      ${name.padEnd(30)} ${role}`];
   return [`    > ${name.padEnd(30)} decides: ${answer}`, `        ${source}`];
+}
+
+/** KVM does not do here what it means to do; the model predicts what it does. */
+function faultLines(fault: KvmFault): string[] {
+  const { does, means, source, releases } = fault;
+  return [`  ${nameFault(fault)}`, `    does  ${does}`, `    means to ${means}`, `    in ${source}, ${releases}`];
 }
 
 /** Both contracts side by side. */

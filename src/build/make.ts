@@ -43,7 +43,9 @@ export async function makeGoals(
   goals: readonly string[],
   signal?: AbortSignal,
 ): Promise<void> {
-  const args = ['-n', '5', 'make', '-s', `-j${cpus().length}`, `KERNELRELEASE=${release}`, ...goals];
+  // Without one, the tree works it out.
+  const named = release === '' ? [] : [`KERNELRELEASE=${release}`];
+  const args = ['-n', '5', 'make', '-s', `-j${cpus().length}`, ...named, ...goals];
   const result = await execa('nice', args, {
     cwd: tree,
     env: { LC_ALL: 'C' },
@@ -62,10 +64,4 @@ export async function makeGoals(
     `make ${goals.join(' ')} failed in ${tree}: ${lines[first] ?? `exit ${result.exitCode}`}`,
     shown.join('\n'),
   );
-}
-
-/** The compiler that a source is built with: `gcc (Debian 12.2.0-14) 12.2.0`. */
-export async function compilerVersion(): Promise<string> {
-  const { stdout } = await execa('gcc', ['--version'], { env: { LC_ALL: 'C' } });
-  return stdout.split('\n')[0]!.trim();
 }

@@ -1,7 +1,7 @@
 /**
  * Somebody's own kernel tree, copied into the cache and built there: the tree itself is only read. A tree that has been
- * built brings everything along; one that is a mere checkout can be built when it is of the version of Debian's kernel,
- * whose configuration and symbols it then gets.
+ * built brings everything along; a mere checkout gets configuration and symbols of the Debian kernel of its version where
+ * the cache has one, and else a small configuration of ours.
  */
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
@@ -9,8 +9,12 @@ import { basename, join } from 'node:path';
 import { execa } from 'execa';
 import { runTool } from '../system/apt.ts';
 import { cacheRoot, ensureFolder, makeFolderAtOnce } from '../system/cache.ts';
+import type { InstallOptions } from '../system/install-packages.ts';
 import { UsageError } from '../errors.ts';
-import { type BuildOptions, ensurePackages, kernelBuildPackages } from './packages.ts';
+import { ensurePackages, kernelBuildPackages } from './packages.ts';
+import { cachedKernels, specOf } from '../lab/kernel/debian-kernel.ts';
+import { seriesOf, upstreamOf } from '../lab/kernel/debian-release.ts';
+import { buildSmallKernel } from './small-kernel.ts';
 import { Workshop } from './workshop.ts';
 import type { Source } from './make.ts';
 import { debianSourceKernel, givenSource, prepareSource } from './source.ts';
@@ -24,38 +28,46 @@ export interface BuildPlace {
   readonly description: string;
 }
 
-/** What a build makes, and what no module needs; neither copied nor deleted. */
-const notCopied = [
-  '.git',
-  '*.o',
-  '*.a',
-  '*.ko',
-  '*.cmd',
-  '*.mod',
-  '*.mod.c',
-  'vmlinux*',
-  'bzImage',
-  '*.bin',
-  'Documentation',
+/** What a build makes, and history; neither copied nor deleted. */
+const built = ['.git', '*.o', '*.a', '*.ko', '*.cmd', '*.mod', '*.mod.c', 'bzImage'].map(exclude);
+/** And what no module needs. */
+const forModules = [...built, ...['vmlinux*', '*.bin', 'Documentation'].map(exclude)];
+/** A whole kernel needs its linker scripts, and of the documentation what Kconfig reads. */
+const forKernel = [
+  ...built,
+  ...['/vmlinux', '/vmlinux.unstripped', '/.config'].map(exclude),
+  '--include=/Documentation/Kconfig',
+  exclude('/Documentation/*'),
 ];
 
+function exclude(pattern: string): string {
+  return `--exclude=${pattern}`;
+}
+
 /**
- * Debian's source, or a copy of `tree`.
+ * The source of a Debian kernel, or a copy of `tree`.
  *
+ * @param spec whose source to take without a tree, like `debian:7.3`.
  * @throws UsageError when the tree cannot be built, InfrastructureError when apt, the disk or a tool fails.
  */
-export async function placeToBuild(tree: string | null, options: BuildOptions): Promise<BuildPlace> {
+export async function placeToBuild(
+  tree: string | null,
+  options: InstallOptions,
+  spec = debianSourceKernel,
+): Promise<BuildPlace> {
   if (tree === null) {
-    const source = await prepareSource(options);
-    return { source, kernel: debianSourceKernel, description: `Debian's linux-source-6.12 for ${source.release}` };
+    const source = await prepareSource(options, spec);
+    return { source, kernel: source.kernel, description: `Debian's ${basename(source.tree)} for ${source.release}` };
   }
   await ensurePackages(kernelBuildPackages, options);
   const root = checkedTree(tree);
   const description = `${basename(root)}${await commitOf(root)}`;
-  return isBuilt(root) ? builtTree(root, description, options) : debianVersionTree(root, description, options);
+  if (isBuilt(root)) return builtTree(root, description, options);
+  const debian = debianKernelOf(versionOf(root));
+  return debian === null ? neverBuiltTree(root, description, options) : debianTree(root, debian, description, options);
 }
 
-async function builtTree(root: string, description: string, options: BuildOptions): Promise<BuildPlace> {
+async function builtTree(root: string, description: string, options: InstallOptions): Promise<BuildPlace> {
   const config = readFileSync(join(root, '.config'), 'utf8');
   if (!/^CONFIG_KVM=m$/m.test(config)) {
     throw new UsageError(`--tree ${root}: its configuration has KVM not as a module; set CONFIG_KVM=m and build it`);
@@ -66,16 +78,22 @@ async function builtTree(root: string, description: string, options: BuildOption
   return { source: givenSource(mirror), kernel: root, description };
 }
 
+/** The spec of a Debian kernel in the cache that has this version: its modules load there, so no kernel needs to be built. */
+function debianKernelOf(version: string): string | null {
+  const kernel = cachedKernels().find(({ id }) => upstreamOf(id.split('_')[1]!) === version);
+  // `--kernel` would take the newest of the series.
+  const [newest] = kernel === undefined ? [] : cachedKernels(seriesOf(kernel.release));
+  return kernel === undefined || newest?.id !== kernel.id ? null : specOf(kernel);
+}
+
 /** The copy starts as Debian's prepared source, so that only what differs is built. */
-async function debianVersionTree(root: string, description: string, options: BuildOptions): Promise<BuildPlace> {
-  const version = versionOf(root);
-  const debian = await prepareSource(options);
-  if (debian.release.split('+')[0] !== version) {
-    throw new UsageError(
-      `--tree ${root}: it is version ${version} and not built; build it (make bzImage modules, with CONFIG_KVM=m), ` +
-        `or check out ${debian.release.split('+')[0]}, which runs in ${debianSourceKernel}`,
-    );
-  }
+async function debianTree(
+  root: string,
+  spec: string,
+  description: string,
+  options: InstallOptions,
+): Promise<BuildPlace> {
+  const debian = await prepareSource(options, spec);
   const mirror = mirrorPath(root);
   if (!existsSync(mirror)) {
     options.say('copying a prepared source');
@@ -85,17 +103,34 @@ async function debianVersionTree(root: string, description: string, options: Bui
     });
   }
   await copyChanges(root, mirror, options);
-  return { source: { tree: mirror, release: debian.release }, kernel: debianSourceKernel, description };
+  return { source: { tree: mirror, release: debian.release }, kernel: spec, description };
 }
 
-/** By contents and with the date of the copy, so that make sees what has changed and nothing else. */
-async function copyChanges(root: string, mirror: string, { say, signal }: BuildOptions): Promise<void> {
+async function neverBuiltTree(root: string, description: string, options: InstallOptions): Promise<BuildPlace> {
+  const copy = `${mirrorPath(root)}-small`;
+  await ensureFolder(copy);
+  const changed = await copyChanges(root, copy, options, forKernel);
+  const source = await buildSmallKernel(root, copy, changed, options);
+  return { source, kernel: copy, description };
+}
+
+/**
+ * By contents and with the date of the copy, so that make sees what has changed and nothing else.
+ *
+ * @returns what was copied.
+ */
+async function copyChanges(
+  root: string,
+  mirror: string,
+  { say, signal }: InstallOptions,
+  filters: readonly string[] = forModules,
+): Promise<string[]> {
   say(`copying what is new in ${root}`);
-  const excludes = notCopied.flatMap((pattern) => ['--exclude', pattern]);
   const source = { tree: mirror, release: '' };
-  await new Workshop(source, say).whilePristine(() => {
-    return runTool('rsync', ['-rlpc', ...excludes, `${root}/`, `${mirror}/`], { signal });
+  const names = await new Workshop(source, say).whilePristine(() => {
+    return runTool('rsync', ['-rlpc', '--out-format=%n', ...filters, `${root}/`, `${mirror}/`], { signal });
   });
+  return names.split('\n').filter(Boolean);
 }
 
 function mirrorPath(root: string): string {

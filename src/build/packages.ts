@@ -1,14 +1,7 @@
 /** Debian packages that building a kernel's modules takes, installed when they are missing. */
-import { InfrastructureError } from '../errors.ts';
-import { aptGet, hasApt, isRoot, runTool, type Say } from '../system/apt.ts';
+import { runTool } from '../system/apt.ts';
+import { type InstallOptions, installPackages } from '../system/install-packages.ts';
 import { findProgram } from '../system/tools.ts';
-
-export interface BuildOptions {
-  /** `auto` installs what is missing, `refuse` says what is missing. */
-  readonly install: 'auto' | 'refuse';
-  readonly say: Say;
-  readonly signal?: AbortSignal | undefined;
-}
 
 /** Without what Debian's gcc brings. */
 export const kernelBuildPackages = [
@@ -34,16 +27,10 @@ export const compilerPackages = ['gcc', 'libc6-dev', 'make'];
  *
  * @throws InfrastructureError that names them and what to type.
  */
-export async function ensurePackages(packages: readonly string[], options: BuildOptions): Promise<void> {
+export async function ensurePackages(packages: readonly string[], options: InstallOptions): Promise<void> {
   const missing = await missingPackages(packages);
   if (missing.length === 0) return;
-  const args = ['install', '-y', '--no-install-recommends', ...missing];
-  const need = `building needs the Debian packages ${missing.join(', ')}`;
-  if (options.install === 'refuse') throw new InfrastructureError(`${need}; installing is switched off`);
-  if (!hasApt()) throw new InfrastructureError(`${need}, and this computer has no apt-get: install them by hand`);
-  if (!isRoot()) throw new InfrastructureError(`${need}; type: sudo apt-get ${args.join(' ')}`);
-  options.say(`installing ${missing.join(', ')}`);
-  await aptGet(args, { signal: options.signal });
+  await installPackages(missing, `building needs the packages ${missing.join(', ')}`, options);
 }
 
 /** On a system without dpkg the programs alone are looked for. */

@@ -7,44 +7,77 @@ import { existsSync, readFileSync } from 'node:fs';
 import { copyFile, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InfrastructureError } from '../errors.ts';
-import { aptGet, candidateVersion, runTool, type Say, updateLists } from '../system/apt.ts';
+import { runTool, type Say } from '../system/apt.ts';
 import { cacheRoot, ensureFolder } from '../system/cache.ts';
-import { refreshDebianKernel } from '../lab/kernel/debian-kernel.ts';
 import { withFileErrors } from '../system/file-errors.ts';
+import type { InstallOptions } from '../system/install-packages.ts';
+import {
+  cachedKernels,
+  type DebianKernel,
+  debianSeries,
+  downloadPackages,
+  fetchDebianKernel,
+  specOf,
+} from '../lab/kernel/debian-kernel.ts';
+import { ensureLists } from '../lab/kernel/debian-lists.ts';
+import { seriesOf } from '../lab/kernel/debian-release.ts';
+import { versionsOf } from '../lab/kernel/debian-packages.ts';
+import { compilerDiffers, kernelsConfig } from './compiler.ts';
 import { makeGoals, makeKvm, type Source } from './make.ts';
-import { type BuildOptions, ensurePackages, kernelBuildPackages } from './packages.ts';
+import { ensurePackages, kernelBuildPackages } from './packages.ts';
 
-const sourcePackage = 'linux-source-6.12';
-/** The kernel that the source is of. */
+/** Whose source is taken when none is asked for. */
 export const debianSourceKernel = 'debian:6.12';
 /** A configuration that asks for certificates cannot be built without Debian's. */
 const withoutKeys = ['-d', 'SYSTEM_TRUSTED_KEYS', '-d', 'MODULE_SIG_KEY', '--set-str', 'SYSTEM_TRUSTED_KEYS', ''];
 
+/** A source of Debian's, and the kernel that it is of. */
+export interface DebianSource extends Source {
+  /** What `--kernel` calls that kernel. */
+  readonly kernel: string;
+}
+
 /**
- * The source in the cache, prepared first when it is not there; that takes a few minutes.
+ * The source of a Debian kernel in the cache, prepared first when it is not there; that takes a few minutes.
  *
- * @throws InfrastructureError when apt or the build fails.
+ * @param spec a series, like `debian:7.3`; the kernel is the one that `--kernel` would take.
+ * @throws UsageError for a series that no suite has, InfrastructureError when apt or the build fails.
  */
-export async function prepareSource(options: BuildOptions): Promise<Source> {
+export async function prepareSource(options: InstallOptions, spec = debianSourceKernel): Promise<DebianSource> {
   const { say, signal } = options;
   await ensurePackages(kernelBuildPackages, options);
-  const { release } = await refreshDebianKernel(debianSourceKernel, { say, signal });
+  const kernel = await kernelOf(spec, options);
+  const { release } = kernel;
   const root = join(cacheRoot(), 'sources', release);
-  const source = { tree: join(root, sourcePackage), release };
+  const source = { tree: join(root, packageOf(release)), release, kernel: specOf(kernel) };
   const ready = join(root, 'ready');
-  if (existsSync(ready)) return source;
-  await withFileErrors(root, async () => {
-    await rm(root, { recursive: true, force: true });
-    await ensureFolder(root);
-    await unpack(root, source, say, signal);
-    say('configuring it and building its KVM once');
-    await runTool('scripts/config', withoutKeys, { cwd: source.tree });
-    await makeGoals(source, ['olddefconfig']);
-    await makeGoals(source, ['modules_prepare']);
-    await makeKvm(source);
-    await writeFile(ready, `${release}\n`);
-  });
+  const isReady = existsSync(ready);
+  if (!isReady) {
+    await withFileErrors(root, async () => {
+      await rm(root, { recursive: true, force: true });
+      await ensureFolder(root);
+      await unpack(root, source, kernel, options);
+      say('configuring it and building its KVM once');
+      await runTool('scripts/config', withoutKeys, { cwd: source.tree });
+      await makeGoals(source, ['olddefconfig'], signal);
+      await makeGoals(source, ['modules_prepare'], signal);
+      await makeKvm(source, signal);
+      await writeFile(ready, `${release}\n`);
+    });
+  }
+  const difference = await compilerDiffers(source.tree);
+  if (difference !== null) say(difference);
   return source;
+}
+
+/** The kernel that `--kernel SPEC` would boot; one that is in the cache needs no network. */
+async function kernelOf(spec: string, { say, signal, install }: InstallOptions): Promise<DebianKernel> {
+  const series = debianSeries(spec);
+  const [cached] = series === null || series === 'newest' ? [] : cachedKernels(series);
+  if (cached !== undefined) return cached;
+  if (install === 'refuse')
+    throw new InfrastructureError(`${spec} is not in the cache, and installing is switched off`);
+  return fetchDebianKernel(spec, { say, signal });
 }
 
 /**
@@ -58,32 +91,50 @@ export function givenSource(tree: string): Source {
   return { tree, release: readFileSync(file, 'utf8').trim() };
 }
 
-async function unpack(root: string, { tree, release }: Source, say: Say, signal?: AbortSignal): Promise<void> {
-  const headers = `linux-headers-${release}`;
-  const version = await versionOf(sourcePackage, release, say, signal);
-  say(`downloading and unpacking ${sourcePackage} ${version}`);
+/** `linux-source-7.3`. */
+function packageOf(release: string): string {
+  return `linux-source-${seriesOf(release)}`;
+}
+
+/** Source and headers have the version of the kernel's package: structures and symbols are to agree. */
+async function unpack(root: string, source: Source, kernel: DebianKernel, options: InstallOptions): Promise<void> {
+  const { say, signal } = options;
+  const version = kernel.id.split('_')[1]!;
+  const headers = `linux-headers-${source.release}`;
+  const name = packageOf(source.release);
+  const packages = [name, headers].map((one) => ({ name: one, version }));
+  await requirePackages(packages, options);
+  say(`downloading and unpacking ${name} ${version}`);
   const work = await mkdtemp(join(root, 'packages-'));
-  await aptGet(['download', `${sourcePackage}=${version}`, headers], { cwd: work, signal });
+  await downloadPackages(packages, work, signal);
   for (const file of await readdir(work)) {
     await runTool('dpkg-deb', ['-x', join(work, file), join(work, 'tree')], { signal });
   }
-  await runTool('tar', ['xf', join(work, `tree/usr/src/${sourcePackage}.tar.xz`), '-C', root], { signal });
-  for (const name of ['.config', 'Module.symvers']) {
-    await copyFile(join(work, 'tree/usr/src', headers, name), join(tree, name));
+  await runTool('tar', ['xf', join(work, `tree/usr/src/${name}.tar.xz`), '-C', root], { signal });
+  for (const file of ['.config', 'Module.symvers']) {
+    await copyFile(join(work, 'tree/usr/src', headers, file), join(source.tree, file));
   }
+  await copyFile(join(source.tree, '.config'), join(source.tree, kernelsConfig));
   await rm(work, { recursive: true, force: true });
 }
 
-/** The source's version, which must be that of the kernel: their structures and symbols are to agree. */
-async function versionOf(name: string, release: string, say: Say, signal?: AbortSignal): Promise<string> {
-  const known = await candidateVersion(name);
-  if (known === null) await updateLists(say, { signal });
-  const version = known ?? (await candidateVersion(name));
-  if (version === null) throw new InfrastructureError(`apt offers no ${name} here (Debian 12 does); give --tree`);
-  if (!version.startsWith(`${release.split('+')[0]}-`)) {
-    throw new InfrastructureError(
-      `${name} is ${version}, but the newest kernel is ${release}; apt-get update may bring them together`,
+async function requirePackages(
+  packages: readonly { readonly name: string; readonly version: string }[],
+  { say, signal }: { readonly say: Say; readonly signal?: AbortSignal | undefined },
+): Promise<void> {
+  await ensureLists('fresh', { say, signal });
+  const find = async (): Promise<typeof packages> => {
+    const found = await versionsOf(packages.map(({ name }) => name));
+    return packages.filter(
+      ({ name, version }) => !found.some((other) => other.name === name && other.version === version),
     );
-  }
-  return version;
+  };
+  if ((await find()).length === 0) return;
+  await ensureLists('update', { say, signal });
+  const [missing] = await find();
+  if (missing === undefined) return;
+  throw new InfrastructureError(
+    `the mirror has no ${missing.name} ${missing.version}, which the kernel in the cache needs; ` +
+      'the newest kernel may have one: hvipi lab install',
+  );
 }

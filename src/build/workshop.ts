@@ -10,7 +10,7 @@ import { dirname, join } from 'node:path';
 import { runTool, type Say } from '../system/apt.ts';
 import { cacheRoot, makeFolderAtOnce } from '../system/cache.ts';
 import { withFileErrors } from '../system/file-errors.ts';
-import { withLock } from './lock.ts';
+import { withLock } from '../system/lock.ts';
 import { makeKvm } from './make.ts';
 import type { Source } from './make.ts';
 

@@ -1,11 +1,10 @@
 /** The saved cases under `corpus/`: read, listed, and checked against the rules that every file there keeps. */
-import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { deviations } from '../../oracle/tlfs/deviations.ts';
 import { type Case, CaseError, caseId, formatCase, parseCase } from '../case/case.ts';
 import type { Executor } from '../executor/executor.ts';
+import { packageRoot } from '../system/own-command.ts';
 import { judgeObservation, prepare } from './judgement.ts';
 
 export interface CorpusEntry {
@@ -28,9 +27,7 @@ export const knownFolder = 'known';
 
 /** The corpus that came with this checkout or package. */
 export function ownCorpusFolder(): string {
-  let folder = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(folder, 'package.json')) && folder !== dirname(folder)) folder = dirname(folder);
-  return join(folder, 'corpus');
+  return join(packageRoot(), 'corpus');
 }
 
 /**

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import type { Difference } from '../../oracle/outcome.ts';
 import { type Case, CaseError, caseId, readCase, toJson } from '../case/case.ts';
 import type { TargetFacts } from '../executor/facts.ts';
+import { hvipiCommand } from '../system/own-command.ts';
 import type { FindingClass, Problem } from './judgement.ts';
 import { type RunView, viewObservation, viewOutcome } from './text/view.ts';
 
@@ -86,11 +87,6 @@ export function makeFinding(parts: FindingParts): Finding {
   };
 }
 
-/** A command line of this tool, as a person types it in a checkout. */
-export function hvipiCommand(...args: readonly string[]): string {
-  return ['npm run -s hvipi --', ...args.map(quote)].join(' ');
-}
-
 /** The finding with its cases as canonical JSON values, as it stands in files and in `--json`. */
 export function findingToJson(finding: Finding): object {
   return {
@@ -156,9 +152,4 @@ function within<T>(field: string, read: () => T): T {
   } catch (error) {
     throw error instanceof CaseError ? new CaseError(`${field}.${error.message}`) : error;
   }
-}
-
-/** An argument as a shell reads it. */
-function quote(argument: string): string {
-  return /^[\w./:=@%+,-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", "'\\''")}'`;
 }

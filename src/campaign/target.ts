@@ -77,8 +77,8 @@ function labTarget({ kernel, kvmModules, kvmOptions = null, install, say }: Targ
 
 function hostTarget(): Target {
   const open = async (): Promise<Executor> => {
-    const { openKvmExecutor } = await import('../executor/kvm-executor.ts');
-    return openKvmExecutor('host');
+    const { openHost } = await import('../executor/host.ts');
+    return openHost();
   };
   return { name: 'host', replayArguments: ['--target', 'host'], open };
 }

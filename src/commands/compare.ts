@@ -3,7 +3,6 @@ import { randomBytes } from 'node:crypto';
 import type { Command } from 'commander';
 import { batchesOf } from '../campaign/stream/batches.ts';
 import { loadCorpus, ownCorpusFolder } from '../campaign/corpus.ts';
-import { hvipiCommand } from '../campaign/finding.ts';
 import { Progress } from '../campaign/progress.ts';
 import { formatGroup, type Names } from '../review/comparison-text.ts';
 import { comparisonToJson, exitCodeOfComparison, formatCounts } from '../review/comparison-summary.ts';
@@ -12,7 +11,9 @@ import { formatIdentity } from '../review/kernel-identity.ts';
 import { compareSides, type Side, toldTo } from '../review/side-by-side.ts';
 import { UsageError } from '../errors.ts';
 import { type CommandContext, exitCodes, formatJson } from './common/command.ts';
-import { defaultKernel, parseDuration, parsePositive, parseSeed } from './common/options.ts';
+import { defaultOut, parseDuration, parsePositive, parseSeed } from './common/options.ts';
+import { defaultKernel, kernelSpecHelp } from '../lab/kernel/kernels.ts';
+import { hvipiCommand } from '../system/own-command.ts';
 
 interface CompareOptions {
   readonly base?: string;
@@ -36,14 +37,14 @@ export function addCompare(program: Command, context: CommandContext, finish: (e
     .description('run the same cases on two kernels, and show what a guest sees differently')
     .option('--base <SPEC>', 'the first kernel; that of --kernel by default')
     .option('--base-modules <DIR>', 'its kvm.ko, kvm-amd.ko and kvm-intel.ko')
-    .option('--kernel <SPEC>', 'the second kernel: debian:6.12, debian:6.1, a bzImage, a build folder', defaultKernel)
+    .option('--kernel <SPEC>', `the second kernel: ${kernelSpecHelp}`, defaultKernel)
     .option('--kvm-modules <DIR>', 'its kvm.ko, kvm-amd.ko and kvm-intel.ko')
     .option('--seed <TEXT>', 'seed of the cases; random by default, always printed', parseSeed)
     .option('--time <TIME>', 'stop after this time: 60s, 5m, 2h (default 60s without --runs)', parseDuration)
     .option('--runs <N>', 'stop after N generated cases', parsePositive)
     .option('--no-corpus', 'do not run the saved cases first')
     .option('--no-install', 'install nothing; say what is missing')
-    .option('--out <DIR>', 'folder for the smallest cases', 'findings')
+    .option('--out <DIR>', 'folder for the smallest cases', defaultOut)
     .option('--json', 'one JSON object on stdout')
     .action(async (options: CompareOptions) => finish(await compare(options, context)));
 }

@@ -1,8 +1,8 @@
 /** `doctor`: what this computer can do, and what is missing. A report, so it ends well whatever it says. */
 import type { Command } from 'commander';
 import { formatTable } from '../campaign/text/table.ts';
-import { openKvm } from '../executor/kvm-executor.ts';
-import { SkippedError } from '../errors.ts';
+import { openHost } from '../executor/host.ts';
+import { InfrastructureError, SkippedError } from '../errors.ts';
 import { type Check, doctor } from '../lab/doctor.ts';
 import { type CommandContext, exitCodes, formatJson } from './common/command.ts';
 
@@ -15,7 +15,7 @@ export function addDoctor(program: Command, context: CommandContext, finish: (ex
 }
 
 async function examine({ json }: { json?: true }, { stdout }: CommandContext): Promise<number> {
-  const checks = [...(await doctor()), hostCheck()];
+  const checks = [...(await doctor()), await hostCheck()];
   if (json) {
     stdout.write(formatJson({ schema: 'hvipi/doctor/1', checks }));
     return exitCodes.fine;
@@ -27,13 +27,13 @@ async function examine({ json }: { json?: true }, { stdout }: CommandContext): P
 }
 
 /** Whether `--target host` would work; the lab does without. */
-function hostCheck(): Check {
+async function hostCheck(): Promise<Check> {
   const name = '/dev/kvm of this computer';
   try {
-    openKvm()[Symbol.dispose]();
+    await openHost();
     return { name, ok: true, detail: 'has Hyper-V', remedy: '' };
   } catch (error) {
-    if (!(error instanceof SkippedError)) throw error;
+    if (!(error instanceof SkippedError || error instanceof InfrastructureError)) throw error;
     return { name, ok: false, detail: error.message, remedy: 'only --target host needs it' };
   }
 }

@@ -4,10 +4,10 @@ import { explain } from '../../oracle/explain/explain.ts';
 import { formatExplanation } from '../../oracle/explain/explain-text.ts';
 import { caseId } from '../case/case.ts';
 import { encodeCase } from '../program/encode.ts';
-import { assumedFacts, assumedKernels } from './common/assumed-facts.ts';
+import { assumedFacts, assumedKernels, defaultAssumed } from './common/assumed-facts.ts';
 import { loadCases } from './common/case-files.ts';
 import { type CommandContext, exitCodes, formatJson } from './common/command.ts';
-import { contractOf, defaultKernel } from './common/options.ts';
+import { contractOf } from './common/options.ts';
 
 interface ExplainOptions {
   readonly kernel: string;
@@ -20,7 +20,7 @@ export function addExplain(program: Command, context: CommandContext, finish: (e
     .command('explain')
     .description('decode a case field by field and name the rule that decides; runs nothing')
     .argument('<FILE...>', 'case files, finding files or {seed, path} files')
-    .option('--kernel <SPEC>', `whose KVM to speak of: ${assumedKernels.join(', ')}`, defaultKernel)
+    .option('--kernel <SPEC>', `whose KVM to speak of: ${assumedKernels.join(', ')}`, defaultAssumed)
     .option('--contract <NAME>', 'both are always explained; kvm or tlfs', 'kvm')
     .option('--json', 'one JSON object on stdout')
     .action((files: string[], options: ExplainOptions) => finish(explainFiles(files, options, context)));

@@ -18,10 +18,9 @@ import { exportCase, type ExportedProgram, type ExportForm, exportForms, program
 import { openLab } from '../lab/lab.ts';
 import { withFileErrors } from '../system/file-errors.ts';
 import { UsageError } from '../errors.ts';
-import { assumedFacts, assumedKernels } from './common/assumed-facts.ts';
+import { assumedFacts, assumedKernels, defaultAssumed } from './common/assumed-facts.ts';
 import { type LoadedCase, loadCases } from './common/case-files.ts';
 import { type CommandContext, exitCodes } from './common/command.ts';
-import { defaultKernel } from './common/options.ts';
 
 interface ExportOptions {
   readonly as: string;
@@ -46,7 +45,7 @@ export function addExport(program: Command, context: CommandContext, finish: (ex
     .option(
       '--kernel <SPEC>',
       `whose KVM to expect: that of the finding, or ${assumedKernels.join(', ')}`,
-      defaultKernel,
+      defaultAssumed,
     )
     .option('--kvm-modules <DIR>', 'with --verify: run it on this KVM as well')
     .option('--no-install', 'install nothing; say what is missing')
@@ -74,7 +73,7 @@ async function exportEvidence(file: string, options: ExportOptions, context: Com
     say: (line) => progress.line(`hvipi: ${line}`),
     signal: context.signal,
   });
-  const known = facts ?? assumedFacts(defaultKernel);
+  const known = facts ?? assumedFacts(defaultAssumed);
   if (options.as === 'mail') {
     const text = formatMail(value, evidence, programOrNull(value, known));
     if (options.out === undefined) context.stdout.write(text);
@@ -123,7 +122,14 @@ async function verify(program: ExportedProgram, options: ExportOptions, context:
     let verdict = 'pass';
     const modules = options.kvmModules === undefined ? [null] : [null, options.kvmModules];
     for (const kvmModules of modules) {
-      await using lab = await openLab({ kernel: options.kernel, kvmModules, install, say, signal: context.signal });
+      await using lab = await openLab({
+        kernel: options.kernel,
+        kvmModules,
+        install,
+        say,
+        signal: context.signal,
+        hasPrograms: true,
+      });
       const run = await runInLab(lab, compiled.path);
       const said = run.verdict === 'pass' ? '' : `: ${run.output}`;
       say(`${options.kernel}${kvmModules === null ? '' : ` with ${kvmModules}`}: ${run.verdict}${said}`);

@@ -5,7 +5,7 @@ import { type TierChoice, tierChoices } from '../campaign/stream/batches.ts';
 import { runCampaign } from '../campaign/campaign.ts';
 import type { CampaignResult } from '../campaign/campaign-terms.ts';
 import { type CorpusEntry, loadCorpus, ownCorpusFolder } from '../campaign/corpus.ts';
-import { type Finding, formatFinding, hvipiCommand } from '../campaign/finding.ts';
+import { type Finding, formatFinding } from '../campaign/finding.ts';
 import { Interrupted } from '../campaign/interrupt.ts';
 import { Progress } from '../campaign/progress.ts';
 import { campaignToJson, formatFindingReport, formatSummary } from '../campaign/text/report.ts';
@@ -19,6 +19,7 @@ import {
   addJobsOption,
   addTargetOptions,
   contractOf,
+  defaultOut,
   parseCount,
   parseDuration,
   parsePositive,
@@ -26,6 +27,7 @@ import {
   type RawTargetOptions,
   targetOf,
 } from './common/options.ts';
+import { hvipiCommand } from '../system/own-command.ts';
 
 interface FuzzOptions extends RawTargetOptions {
   readonly seed?: string;
@@ -60,7 +62,7 @@ export function addFuzz(program: Command, context: CommandContext, finish: (exit
         .default('all'),
     )
     .option('--from-batch <N>', 'go on with this batch of the seed', parseCount, 0)
-    .option('--out <DIR>', 'folder for findings', 'findings')
+    .option('--out <DIR>', 'folder for findings', defaultOut)
     .option('--json', 'one JSON object on stdout')
     .action(async (options: FuzzOptions) => finish(await fuzz(options, context)));
 }

@@ -3,13 +3,14 @@ import type { Command } from 'commander';
 import { Progress } from '../campaign/progress.ts';
 import { formatTable } from '../campaign/text/table.ts';
 import { interruptible } from '../campaign/interrupt.ts';
-import { cachedKernels, debianSpecs } from '../lab/kernel/debian-kernel.ts';
 import { installLab } from '../lab/install.ts';
+import { debianSeries } from '../lab/kernel/debian-kernel.ts';
+import { defaultKernel, kernelSpecHelp } from '../lab/kernel/kernels.ts';
 import { type Lab, type LabOptions, openLab } from '../lab/lab.ts';
 import { runLabShell } from '../lab/shell.ts';
-import { missingTools } from '../system/tools.ts';
-import { type CommandContext, exitCodes, formatJson } from './common/command.ts';
-import { defaultKernel } from './common/options.ts';
+import { UsageError } from '../errors.ts';
+import { addLabList } from './lab-list.ts';
+import { type CommandContext, exitCodes } from './common/command.ts';
 
 interface BootOptions {
   readonly kernel: string;
@@ -22,13 +23,10 @@ export function addLab(program: Command, context: CommandContext, finish: (exitC
   const lab = program.command('lab').description('the emulated computer that boots the kernel under test');
   lab
     .command('install')
-    .description('install what the lab needs, and the newest kernels')
-    .action(async () => finish(await install(context)));
-  lab
-    .command('list')
-    .description('the kernels that are there')
-    .option('--json', 'one JSON object on stdout')
-    .action((options: { json?: true }) => finish(list(options, context)));
+    .description('install what the lab needs, and the newest kernel of each series that is named')
+    .argument('[SPEC...]', `like debian:7.3, debian:newest; ${defaultKernel} when none is named`)
+    .action(async (specs: string[]) => finish(await install(specs, context)));
+  addLabList(lab, context, finish);
   lab
     .command('run')
     .description('boot the lab, run a command in it (busybox and node are there), and switch it off')
@@ -40,38 +38,28 @@ export function addLab(program: Command, context: CommandContext, finish: (exitC
     .action(async (options: BootOptions) => finish(await shell(options, context)));
   for (const booting of lab.commands.filter((command) => ['run', 'shell'].includes(command.name()))) {
     booting
-      .option('--kernel <SPEC>', 'debian:6.12, debian:6.1, a bzImage, a kernel build folder', defaultKernel)
+      .option('--kernel <SPEC>', kernelSpecHelp, defaultKernel)
       .option('--kvm-modules <DIR>', 'take kvm.ko, kvm-amd.ko and kvm-intel.ko from there')
       .option('--kvm-options <TEXT>', 'parameters of kvm.ko and kvm-amd.ko, like "halt_poll_ns=0 npt=0"')
       .option('--no-install', 'install nothing; say what is missing');
   }
 }
 
-async function install({ stderr, signal }: CommandContext): Promise<number> {
+async function install(named: readonly string[], { stderr, signal }: CommandContext): Promise<number> {
   const progress = new Progress(stderr);
-  await installLab({ say: (line) => progress.line(`hvipi: ${line}`), signal });
-  return exitCodes.fine;
-}
-
-function list({ json }: { json?: true }, { stdout }: CommandContext): number {
-  const missing = missingTools();
-  const kernels = debianSpecs.flatMap((spec) =>
-    cachedKernels(spec).map(({ release, bzImage }) => ({ spec, release, bzImage })),
-  );
-  if (json) {
-    stdout.write(formatJson({ schema: 'hvipi/lab/1', kernels, missing }));
-    return exitCodes.fine;
+  const wrong = named.find((spec) => debianSeries(spec) === null);
+  if (wrong !== undefined) {
+    throw new UsageError(`lab install ${wrong}: only Debian's kernels are installed, like debian:7.3 or debian:newest`);
   }
-  stdout.write(formatTable(kernels.map(({ spec, release, bzImage }) => [spec, release ?? '?', bzImage])));
-  stdout.write(kernels.length === 0 ? 'no kernel yet; `hvipi lab install` gets them\n' : '');
-  if (missing.length > 0) stdout.write(`missing: ${missing.join(', ')}\n`);
+  const specs = (named.length === 0 ? [defaultKernel] : named).filter((spec) => debianSeries(spec) !== null);
+  await installLab(specs, { say: (line) => progress.line(`hvipi: ${line}`), signal });
   return exitCodes.fine;
 }
 
 /** The command's own exit code is the exit code, as with ssh. */
 async function run(argv: readonly string[], options: BootOptions, context: CommandContext): Promise<number> {
   const { stdout, signal } = context;
-  await using lab = await openLab(labOptions(options, context));
+  await using lab = await openLab({ ...labOptions(options, context), hasPrograms: argv.length > 0 });
   if (argv.length === 0) {
     stdout.write(describeLab(lab));
     return exitCodes.fine;
@@ -105,6 +93,7 @@ function describeLab({ facts, bootSeconds }: Lab): string {
     ['kernel', facts.kernelRelease],
     ['cpu', facts.cpu],
     ['irqchips', facts.irqchips.join(', ')],
+    ...(facts.hypervPrivileges === undefined ? [] : [['Hyper-V', `privileges ${facts.hypervPrivileges.toString(16)}`]]),
     ['KVM_MAX_VCPUS', `${facts.kvmMaxVcpus}`],
     ...(facts.kvmOptions === '' ? [] : [['options', facts.kvmOptions]]),
     ['boot', `${bootSeconds.toFixed(1)} s`],

@@ -1,6 +1,7 @@
 /** The command line as a table of verbs: arguments in, exit code out. Everything it prints goes through the context. */
 import { Command, CommanderError } from 'commander';
 import { type CommandContext, errorLine, exitCodeOf, exitCodes } from './common/command.ts';
+import { hvipiCommand, ownVersion } from '../system/own-command.ts';
 import { addBisect } from './bisect.ts';
 import { addCampaign } from './campaign/campaign.ts';
 import { addCompare } from './compare.ts';
@@ -47,6 +48,7 @@ export async function main(argv: readonly string[], context: CommandContext): Pr
 function makeProgram(context: CommandContext, finish: (exitCode: number) => void): Command {
   const program = new Command('hvipi')
     .description('Property-based fuzzer for the Hyper-V IPI hypercalls of Linux KVM')
+    .version(ownVersion(), '--version', 'print the version')
     .configureOutput({
       writeOut: (text) => context.stdout.write(text),
       // Errors are printed once, in one line, by `commanderExit`.
@@ -61,7 +63,8 @@ function makeProgram(context: CommandContext, finish: (exitCode: number) => void
 /** Help is no error; everything else that commander throws is a wrong command line. */
 function commanderExit({ code, message }: CommanderError, { stderr }: CommandContext): number {
   if (code === 'commander.helpDisplayed' || code === 'commander.version') return exitCodes.fine;
-  const text = code === 'commander.help' ? 'give a verb; `hvipi --help` lists them' : message.replace(/^error: /, '');
+  const text =
+    code === 'commander.help' ? `give a verb; ${hvipiCommand('--help')} lists them` : message.replace(/^error: /, '');
   stderr.write(`hvipi: ${text.replace(/\s*\n\s*/g, ' ').trim()}\n`);
   return exitCodes.usage;
 }

@@ -35,6 +35,7 @@ export async function replayTraced(
     install: options.install ? 'auto' : 'refuse',
     say: (line) => progress.line(`hvipi: ${line}`),
     signal,
+    hasPrograms: true,
   });
   let exitCode: number = exitCodes.fine;
   for (const { name, value } of cases) {

@@ -1,8 +1,9 @@
 /** `replay`: runs saved cases and shows expected against observed, step by step and vCPU by vCPU. */
 import type { Command } from 'commander';
+import { nameFault, shownFaults } from '../../oracle/kvm-faults.ts';
+import type { Outcome } from '../../oracle/outcome.ts';
 import type { JudgedCall } from '../../oracle/tlfs/tlfs.ts';
 import { formatDone, formatPermitted, formatVerdict } from '../../oracle/tlfs/tlfs-text.ts';
-import { hvipiCommand } from '../campaign/finding.ts';
 import { isProblem, type Judgement, type Prepared } from '../campaign/judgement.ts';
 import { Progress } from '../campaign/progress.ts';
 import { Session } from '../campaign/session.ts';
@@ -17,6 +18,7 @@ import { loadCases, loadDrawn, type LoadedCase } from './common/case-files.ts';
 import { type CommandContext, exitCodes, formatJson } from './common/command.ts';
 import { replayTraced } from './replay-trace.ts';
 import { addTargetOptions, contractOf, parseSeed, type RawTargetOptions, targetOf } from './common/options.ts';
+import { hvipiCommand } from '../system/own-command.ts';
 
 interface ReplayOptions extends RawTargetOptions {
   readonly seed?: string;
@@ -121,6 +123,7 @@ function formatReplayed({ loaded, prepared, observation, judgement }: Replayed):
     `machine\n${formatMachine(value)}`,
     formatStages(value, expected, observed),
     prepared.tlfs === null ? '' : formatContracts(prepared.tlfs),
+    formatFaults(prepared.outcome),
     `${formatJudgement(judgement)}\n\n`,
   ].join('');
 }
@@ -134,6 +137,13 @@ function formatContracts(calls: readonly JudgedCall[]): string {
     formatVerdict(judged),
   ]);
   return `both contracts\n${formatTable([['', 'TLFS permits', 'KVM', ''], ...rows], '  ')}`;
+}
+
+/** Where the expected answer is a fault of KVM itself: a KVM without it gives another one. */
+function formatFaults(outcome: Outcome): string {
+  return shownFaults(outcome)
+    .map(({ step, fault }) => `step ${step + 1}, expected: ${nameFault(fault)}: ${fault.does}\n`)
+    .join('');
 }
 
 /** In a machine of many vCPUs each of them may differ in the same way. */
@@ -179,6 +189,7 @@ function toResult({ loaded, prepared, observation, judgement }: Replayed): objec
     expected: viewOutcome(prepared.outcome),
     observed: observation === null ? null : viewObservation(observation),
     differences: judgement.class === 'divergence' ? judgement.differences : [],
+    kvmFaults: shownFaults(prepared.outcome).map(({ step, fault }) => ({ step, name: fault.name })),
     tlfs: (prepared.tlfs ?? []).map((judged) => ({
       step: judged.step,
       rules: judged.permitted.rules.map(({ name }) => name),

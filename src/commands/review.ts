@@ -1,11 +1,11 @@
 /** `review`: what a patch to KVM changes for a guest, with proof, as text for a mail. */
 import { randomBytes } from 'node:crypto';
 import type { Command } from 'commander';
-import { BuildError, compilerVersion } from '../build/make.ts';
+import { compilerVersion } from '../build/compiler.ts';
+import { BuildError } from '../build/make.ts';
 import { type BuildPlace, placeToBuild } from '../build/mirror.ts';
 import { type Patch, readPatches } from '../build/patch.ts';
 import { loadCorpus, ownCorpusFolder } from '../campaign/corpus.ts';
-import { hvipiCommand } from '../campaign/finding.ts';
 import { Progress } from '../campaign/progress.ts';
 import { rounded } from '../campaign/pursuit.ts';
 import { aimAt, aimedBatches } from '../review/aim.ts';
@@ -14,10 +14,11 @@ import { saveGroup } from '../review/group-file.ts';
 import { formatReview } from '../review/mail-text.ts';
 import { buildBoth, type PatchedModules } from '../review/patched.ts';
 import { compareSides, type SideBySide, toldTo } from '../review/side-by-side.ts';
-import { ownVersion, qemuVersion } from '../review/tool-facts.ts';
+import { qemuVersion } from '../review/tool-facts.ts';
 import { describePlaces, isWhitespaceOnly } from '../review/touched.ts';
 import { type CommandContext, formatJson } from './common/command.ts';
-import { parseDuration, parseSeed } from './common/options.ts';
+import { defaultOut, parseDuration, parseSeed } from './common/options.ts';
+import { hvipiCommand, ownVersion } from '../system/own-command.ts';
 
 interface ReviewOptions {
   readonly tree?: string;
@@ -39,7 +40,7 @@ export function addReview(program: Command, context: CommandContext, finish: (ex
     .option('--seed <TEXT>', 'seed of the cases; random by default, always printed', parseSeed)
     .option('--time <TIME>', 'how long both kernels run cases: 60s, 5m, 2h', parseDuration, defaultSeconds)
     .option('--no-install', 'install nothing; say what is missing')
-    .option('--out <DIR>', 'folder for the smallest cases and the text', 'findings')
+    .option('--out <DIR>', 'folder for the smallest cases and the text', defaultOut)
     .option('--json', 'one JSON object on stdout')
     .action(async (patches: string[], options: ReviewOptions) => finish(await review(patches, options, context)));
 }

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { runCampaign } from '../campaign/campaign.ts';
 import type { CampaignHooks, CampaignResult } from '../campaign/campaign-terms.ts';
 import type { CorpusEntry } from '../campaign/corpus.ts';
-import { type Finding, formatFinding, hvipiCommand } from '../campaign/finding.ts';
+import { type Finding, formatFinding } from '../campaign/finding.ts';
 import { Interrupted } from '../campaign/interrupt.ts';
 import { isProblem } from '../campaign/judgement.ts';
 import { rounded } from '../campaign/pursuit.ts';
@@ -25,6 +25,7 @@ import type { EndingName, Limits } from './journal/record.ts';
 import { Span } from './journal/span.ts';
 import type { Store } from './journal/store.ts';
 import { type PlacedBatch, type Position, shardBatches } from './journal/stream.ts';
+import { hvipiCommand } from '../system/own-command.ts';
 
 export interface DurableOptions {
   readonly store: Store;

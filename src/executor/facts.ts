@@ -11,6 +11,11 @@ export interface TargetFacts {
   readonly irqchips: readonly string[];
   /** Whether Xen hypercalls can be intercepted (KVM_CAP_XEN_HVM with KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL). */
   readonly xen: boolean;
+  /**
+   * EBX of leaf 0x40000003 (features) in KVM_GET_SUPPORTED_HV_CPUID: which privileges KVM can grant a guest. Absent where
+   * no KVM was asked; then the release has to tell.
+   */
+  readonly hypervPrivileges?: number;
   /** Parameters that KVM's modules were asked to have, as the kernel has them now: `halt_poll_ns=0 npt=N`. */
   readonly kvmOptions: string;
 }

@@ -1,178 +1,305 @@
 /**
- * Runs programs on the KVM of the kernel that this process runs on. VMs are kept by number of vCPUs and set up anew
- * for each program; an exact run gets a VM of its own.
+ * Runs programs on real KVM, through a hand. A batch is one script. VMs are kept by platform and set up anew for each program;
+ * an exact run gets a VM of its own.
  */
-import { arch, release } from 'node:os';
 import { arenaStart, ramEnd } from '../case/memory.ts';
+import { InfrastructureError } from '../errors.ts';
+import { assembleGuest } from '../guest/program.ts';
+import type { Hand } from '../hand/hand.ts';
+import { handLimits } from '../hand/operations.ts';
+import { type CaseRecord, casesOfRecord, RecordEnd } from '../hand/record.ts';
+import { keptCase, Script } from '../hand/script.ts';
+import { requestName } from '../hand/uapi.ts';
+import { addConcurrent } from '../machine/concurrent.ts';
+import { addOrdered } from '../machine/ordered.ts';
+import { platformKey } from '../machine/platform.ts';
+import { Slots } from '../machine/slots.ts';
+import { VectorRegisters } from '../machine/vector-registers.ts';
+import { Vm, type VmParts } from '../machine/vm.ts';
+import type { Read } from '../machine/writer.ts';
 import type { MemoryChange, Observation } from '../program/observation.ts';
 import type { Program } from '../program/program.ts';
-import { decodeBatch, encodeObservations } from '../case/wire.ts';
-import { MSR_IA32_APICBASE } from '../abi/lapic.ts';
-import { assembleGuest, type GuestCode } from '../guest/program.ts';
-import { Kvm, type Vm } from '../kvm/kvm.ts';
-import { KvmError } from '../kvm/libc.ts';
-import { currentParameters } from '../kvm/module-parameters.ts';
-import { KVM_CAP } from '../kvm/uapi.ts';
 import type { Executor, RunOptions } from './executor.ts';
 import type { TargetFacts } from './facts.ts';
-import { SkippedError } from '../errors.ts';
-import { ConcurrentRunner } from './concurrent-runner.ts';
-import { GuestMachine } from './guest-machine.ts';
-import { canInterceptXen, HypervCpuid, platformKey, xenMsr } from './platform.ts';
-import { ProgramRunner } from './program-runner.ts';
-
-/** Halted vCPUs each occupy a thread of libuv's pool for as long as they halt. */
-const poolThreads = '16';
+import { type KvmFacts, readKvmFacts, spareVcpus, spareVms } from './kvm-facts.ts';
 
 /** VMs that are kept; a batch uses few platforms. */
 const poolMax = 24;
 /** vCPUs that those have together, unless one VM alone has more. */
 const pooledVcpusMax = 256;
 
-/** Capabilities without which there is nothing to test (Documentation/virt/kvm/api.rst). */
-const neededCapabilities = ['HYPERV', 'HYPERV_VP_INDEX', 'HYPERV_SEND_IPI', 'HYPERV_CPUID'] as const;
-
 /**
- * Opens /dev/kvm.
- *
- * @param parameters those that KVM's modules were loaded with.
- * @throws SkippedError when it is absent, may not be opened, or has no Hyper-V; the message says which.
+ * KVM walks all vCPUs of a VM whenever one of them is made or a LAPIC is set. A VM of 1,024 takes some 8 s of an emulated
+ * CPU to make, and 2 s to reset when all of them have got something; this is twice that.
  */
-export function openKvmExecutor(target: 'lab' | 'host', parameters = ''): KvmExecutor {
-  process.env['UV_THREADPOOL_SIZE'] ??= poolThreads;
-  return new KvmExecutor(target, openKvm(), parameters);
+const patienceMsPerPair = 0.02;
+
+/** A VM of the pool and where its objects' numbers begin. */
+interface Pooled {
+  readonly vm: Vm;
+  readonly firstVcpu: number;
 }
 
-/** /dev/kvm with everything that a test needs; throws as `openKvmExecutor` does. */
-export function openKvm(): Kvm {
-  if (arch() !== 'x64') throw new SkippedError(`the Hyper-V hypercalls of KVM need x86-64, this is ${arch()}`);
-  let kvm: Kvm;
-  try {
-    kvm = new Kvm();
-  } catch (error) {
-    if (error instanceof KvmError) throw new SkippedError(`KVM cannot be used: ${error.message}`);
-    throw error;
-  }
-  for (const name of neededCapabilities) {
-    if (kvm.check(KVM_CAP[name]) > 0) continue;
-    kvm[Symbol.dispose]();
-    throw new SkippedError(
-      `/dev/kvm has no Hyper-V: KVM_CAP_${name} (${KVM_CAP[name]}) is 0 on ${release()}; it needs a KVM with CONFIG_KVM_HYPERV`,
-    );
-  }
-  return kvm;
+/** What a case of a script is read by. */
+interface Written {
+  /** The program's place in its batch; null for what is done between programs. */
+  readonly index: number | null;
+  readonly read: Read<void>;
+}
+
+/** A batch on its way. */
+interface Draft {
+  readonly script: Script;
+  readonly cases: Written[];
+  readonly observations: (Observation | undefined)[];
+  /** Changes of memory that no program is known to have made. */
+  readonly stray: MemoryChange[];
 }
 
 export class KvmExecutor implements Executor {
   readonly facts: TargetFacts;
-  readonly #kvm: Kvm;
-  readonly #cpuid: HypervCpuid;
-  readonly #code: GuestCode;
-  readonly #spare: Vm;
+  readonly #hand: Hand;
+  readonly #parts: VmParts;
   /** By platform, the one that was used last at the end. */
-  readonly #pool = new Map<string, GuestMachine>();
+  readonly #pool = new Map<string, Pooled>();
+  readonly #freeVms: number[] = [];
+  readonly #usedVcpus = new Uint8Array(handLimits.vcpus).fill(1, 0, spareVcpus);
   /** Machines that ran something since memory was last compared. */
-  readonly #used = new Set<GuestMachine>();
-  /** Changes of memory that no program is known to have made. */
-  #strayMemory: MemoryChange[] = [];
+  readonly #used = new Set<Pooled>();
+  /** Whether something ended otherwise than its script says: what is there in the hand is not known any more. */
+  #isLost = false;
 
-  constructor(target: 'lab' | 'host', kvm: Kvm, parameters: string) {
-    this.#kvm = kvm;
-    this.#cpuid = new HypervCpuid(kvm);
-    const cpu = cpuVendor(this.#cpuid.entries);
-    this.facts = {
-      target,
-      kernelRelease: release(),
-      cpu,
-      kvmMaxVcpus: kvm.check(KVM_CAP.MAX_VCPUS),
-      irqchips: ['kernel', ...(kvm.check(KVM_CAP.SPLIT_IRQCHIP) > 0 ? ['split'] : []), 'none'],
-      xen: canInterceptXen(kvm),
-      kvmOptions: currentParameters(parameters),
+  /** @throws as `readKvmFacts`. */
+  static async open(hand: Hand, target: TargetFacts['target'], parameters = ''): Promise<KvmExecutor> {
+    return new KvmExecutor(hand, await readKvmFacts(hand, target, parameters));
+  }
+
+  private constructor(hand: Hand, { facts, cpuid }: KvmFacts) {
+    this.#hand = hand;
+    this.facts = facts;
+    const isAmd = facts.cpu === 'AuthenticAMD' || facts.cpu === 'HygonGenuine';
+    this.#parts = {
+      slots: new Slots(),
+      code: assembleGuest(isAmd ? 'vmmcall' : 'vmcall'),
+      cpuid,
+      vectors: new VectorRegisters(cpuid.hasAvx),
+      kvmMaxVcpus: facts.kvmMaxVcpus,
+      canInterceptXen: facts.xen,
     };
-    this.#code = assembleGuest(cpu === 'AuthenticAMD' || cpu === 'HygonGenuine' ? 'vmmcall' : 'vmcall');
-    this.#spare = openSpareVm(kvm);
+    for (let vm = handLimits.vms - 1; vm >= spareVms; vm--) this.#freeVms.push(vm);
   }
 
-  async run(programs: readonly Program[], options: RunOptions): Promise<Observation[]> {
-    const observations: Observation[] = [];
-    for (const program of programs) {
-      const observation = await this.#runOne(program, options.exact);
-      observations.push(observation);
-      if (observation.stopped !== null) break;
+  async run(programs: readonly Program[], { exact }: RunOptions): Promise<Observation[]> {
+    const observations: (Observation | undefined)[] = Array.from({ length: programs.length }, () => undefined);
+    let isEndless = false;
+    // What a program left behind may keep others of its batch from running: those are run again.
+    for (let round = 0; !isEndless; round++) {
+      const missing = programs.flatMap((_, index) => (observations[index] === undefined ? [index] : []));
+      if (missing.length === 0) break;
+      if (round > programs.length) throw new InfrastructureError('the hand leaves programs out');
+      isEndless = await this.#runSome(programs, missing, exact, observations);
     }
-    return options.exact ? observations : this.#withMemory(observations);
-  }
-
-  /** `run` on a batch in its wire form; what the agent calls. */
-  async runBatch(batch: Buffer): Promise<Buffer> {
-    const { programs, exact } = decodeBatch(batch);
-    return encodeObservations(await this.run(programs, { exact }));
+    const end = observations.indexOf(undefined);
+    return (end === -1 ? observations : observations.slice(0, end)) as Observation[];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const machine of this.#pool.values()) machine[Symbol.dispose]();
     this.#pool.clear();
-    this.#spare[Symbol.dispose]();
-    this.#kvm[Symbol.dispose]();
   }
 
-  async #runOne(program: Program, exact: boolean): Promise<Observation> {
-    if (exact) {
-      using machine = new GuestMachine(this.#kvm, this.#code, this.#cpuid, program);
-      const observation = await runOn(machine, program, true);
-      return { ...observation, memory: machine.memory.takeChanges() };
+  /** Runs programs of a batch in one script; whether one of them made no exit, behind which nothing was run. */
+  async #runSome(
+    programs: readonly Program[],
+    indexes: readonly number[],
+    exact: boolean,
+    observations: (Observation | undefined)[],
+  ): Promise<boolean> {
+    const draft: Draft = { script: new Script(), cases: [], observations, stray: [] };
+    if (this.#isLost) this.#reset();
+    for (const index of indexes) {
+      if (exact) this.#addExact(draft, programs[index]!, index);
+      else this.#addPooled(draft, programs[index]!, index);
     }
-    const key = platformKey(program);
-    const machine = this.#machineFor(key, program);
-    const pages = hypercallPages(program);
-    this.#strayMemory.push(...machine.memory.takeChangesOf(pages));
-    const observation = await runOn(machine, program, false);
-    if (machine.isUsable) return { ...observation, memory: machine.memory.takeChangesOf(pages) };
-    this.#used.delete(machine);
-    this.#pool.delete(key);
-    const memory = machine.memory.takeChanges();
-    machine[Symbol.dispose]();
-    return { ...observation, memory };
-  }
-
-  /** The pooled machine of a platform, which becomes the last that will have to go. */
-  #machineFor(key: string, program: Program): GuestMachine {
-    let machine = this.#pool.get(key);
-    this.#pool.delete(key);
-    if (machine === undefined) {
-      for (const [oldest, unused] of this.#pool) {
-        if (this.#pool.size < poolMax && this.#pooledVcpus + program.vcpus.length <= pooledVcpusMax) break;
-        if (this.#used.delete(unused)) this.#strayMemory.push(...unused.memory.takeChanges());
-        unused[Symbol.dispose]();
-        this.#pool.delete(oldest);
+    if (!exact) this.#addMemory(draft);
+    const patienceMs = indexes.reduce(
+      (total, index) => total + patienceMsPerPair * programs[index]!.vcpus.length ** 2,
+      0,
+    );
+    const record = await this.#hand.run(draft.script.finish(), patienceMs);
+    const isEndless = this.#read(draft, record);
+    // A change of memory that shows only behind a batch cannot be assigned to a program: it shows at each of them.
+    for (const index of draft.stray.length === 0 ? [] : indexes) {
+      const observation = observations[index];
+      if (observation !== undefined) {
+        observations[index] = { ...observation, memory: [...observation.memory, ...draft.stray] };
       }
-      machine = new GuestMachine(this.#kvm, this.#code, this.#cpuid, program);
     }
-    this.#pool.set(key, machine);
-    this.#used.add(machine);
-    return machine;
+    return isEndless;
+  }
+
+  #read(draft: Draft, record: Buffer): boolean {
+    let isEndless = false;
+    for (const each of casesOfRecord(record)) {
+      if (each.number === keptCase) continue;
+      const written = draft.cases[each.number]!;
+      if (each.ending !== 'done') this.#isLost = true;
+      if (each.ending === 'endless') isEndless = true;
+      if (each.ending === 'failed') throw failureOf(each);
+      if (each.ending !== 'skipped') readCase(written, each);
+    }
+    return isEndless;
+  }
+
+  #case(draft: Draft, index: number | null, add: () => Read<void>): void {
+    draft.script.case(draft.cases.length);
+    const place = draft.cases.length;
+    draft.cases.push({ index, read: () => undefined });
+    draft.cases[place] = { index, read: add() };
+  }
+
+  /** Everything that was made is given up. Scripts are executed in order, so nobody waits for this one. */
+  #reset(): void {
+    const script = new Script();
+    script.case(0);
+    script.add('reset', { firstVm: spareVms });
+    this.#hand.run(script.finish(), 0).catch(() => undefined);
+    this.#isLost = false;
+    this.#pool.clear();
+    this.#used.clear();
+    this.#parts.slots.clear();
+    this.#usedVcpus.fill(0, spareVcpus);
+    this.#freeVms.length = 0;
+    for (let vm = handLimits.vms - 1; vm >= spareVms; vm--) this.#freeVms.push(vm);
+  }
+
+  #addExact(draft: Draft, program: Program, index: number): void {
+    const pooled = this.#take(program);
+    const { script, observations } = draft;
+    this.#case(draft, index, () => {
+      const readCreated = pooled.vm.create(script, program);
+      const read = this.#addProgram(script, pooled.vm, program, true);
+      return (record) => {
+        readCreated(record);
+        observations[index] = read(record);
+      };
+    });
+    this.#case(draft, null, () => {
+      const read = pooled.vm.memory.takeChanges(script);
+      return (record) => addMemory(observations, index, read(record));
+    });
+    this.#drop(draft, pooled, program.vcpus.length);
+  }
+
+  #addPooled(draft: Draft, program: Program, index: number): void {
+    const { script, observations } = draft;
+    const key = platformKey(program);
+    const known = this.#pool.get(key);
+    this.#pool.delete(key);
+    if (known === undefined) this.#makeRoom(draft, program.vcpus.length);
+    const pooled = known ?? this.#take(program);
+    this.#pool.set(key, pooled);
+    this.#used.add(pooled);
+    const pages = hypercallPages(program);
+    this.#case(draft, index, () => {
+      const readCreated = known === undefined ? pooled.vm.create(script, program) : null;
+      const readStray = pooled.vm.memory.takeChangesOf(script, pages);
+      const read = this.#addProgram(script, pooled.vm, program, false);
+      const readMemory = pooled.vm.memory.takeChangesOf(script, pages);
+      return (record) => {
+        readCreated?.(record);
+        draft.stray.push(...readStray(record));
+        const observation = read(record);
+        observations[index] = observation;
+        if (observation.stopped === null) addMemory(observations, index, readMemory(record));
+      };
+    });
+  }
+
+  #addProgram(script: Script, vm: Vm, program: Program, isExact: boolean): Read<Observation> {
+    const { schedule } = program.machine;
+    return schedule === null
+      ? addOrdered(script, vm, program, isExact)
+      : addConcurrent(script, vm, program, schedule, this.#parts.code);
+  }
+
+  /** Compares the memory of all machines that ran something. */
+  #addMemory(draft: Draft): void {
+    for (const pooled of this.#used) this.#addMemoryOf(draft, pooled);
+    this.#used.clear();
+  }
+
+  #addMemoryOf(draft: Draft, { vm }: Pooled): void {
+    this.#case(draft, null, () => {
+      const read = vm.memory.takeChanges(draft.script);
+      return (record) => void draft.stray.push(...read(record));
+    });
+  }
+
+  /** Drops those VMs that were used longest ago until there is room for one more. */
+  #makeRoom(draft: Draft, vcpuCount: number): void {
+    for (const [key, pooled] of this.#pool) {
+      if (this.#pool.size < poolMax && this.#pooledVcpus + vcpuCount <= pooledVcpusMax) return;
+      if (this.#used.delete(pooled)) this.#addMemoryOf(draft, pooled);
+      this.#drop(draft, pooled, pooled.vm.vcpuCount);
+      this.#pool.delete(key);
+    }
   }
 
   get #pooledVcpus(): number {
     let total = 0;
-    for (const { vcpuCount } of this.#pool.values()) total += vcpuCount;
+    for (const { vm } of this.#pool.values()) total += vm.vcpuCount;
     return total;
   }
 
-  /** A change of memory that shows only behind a batch cannot be assigned to a program: it shows at each of them. */
-  #withMemory(observations: Observation[]): Observation[] {
-    const memory = this.#strayMemory.concat(...[...this.#used].map((machine) => machine.memory.takeChanges()));
-    this.#used.clear();
-    this.#strayMemory = [];
-    if (memory.length === 0) return observations;
-    return observations.map((observation) => ({ ...observation, memory: [...observation.memory, ...memory] }));
+  /** Numbers for a VM with the platform of a program. */
+  #take(program: Program): Pooled {
+    const number = this.#freeVms.pop();
+    if (number === undefined) throw new Error(`a hand has ${handLimits.vms} VMs`);
+    const count = program.vcpus.length;
+    const firstVcpu = firstFree(this.#usedVcpus, count);
+    this.#usedVcpus.fill(1, firstVcpu, firstVcpu + count);
+    return { vm: new Vm(number, firstVcpu, this.#parts, program), firstVcpu };
+  }
+
+  #drop(draft: Draft, { vm, firstVcpu }: Pooled, vcpuCount: number): void {
+    this.#case(draft, null, () => {
+      vm.drop(draft.script);
+      return () => undefined;
+    });
+    this.#freeVms.push(vm.number);
+    this.#usedVcpus.fill(0, firstVcpu, firstVcpu + vcpuCount);
   }
 }
 
-function runOn(machine: GuestMachine, program: Program, isExact: boolean): Promise<Observation> {
-  const { schedule } = program.machine;
-  if (schedule !== null) return new ConcurrentRunner(machine, program, schedule).run();
-  return new ProgramRunner(machine, program, isExact).run();
+/** What a case recorded. One that ended early is a program's; what is between programs has nothing to tell then. */
+function readCase({ index, read }: Written, { reader, ending }: CaseRecord): void {
+  try {
+    read(reader);
+  } catch (error) {
+    if (!(error instanceof RecordEnd)) throw error;
+    if (index !== null) throw new InfrastructureError(`the hand's record ends too early (${ending})`);
+  }
+}
+
+function failureOf({ reader }: CaseRecord): InfrastructureError {
+  const { request, errno } = reader.failure();
+  return new InfrastructureError(`${requestName(request)} failed with errno ${errno}`);
+}
+
+function addMemory(observations: (Observation | undefined)[], index: number, memory: readonly MemoryChange[]): void {
+  const observation = observations[index];
+  if (observation === undefined || memory.length === 0) return;
+  observations[index] = { ...observation, memory: [...observation.memory, ...memory] };
+}
+
+/** The first place where so many numbers that follow each other are free. */
+function firstFree(used: Uint8Array, count: number): number {
+  for (let start = 0, length = 0; start + length < used.length;) {
+    if (used[start + length] === 0) length++;
+    else [start, length] = [start + length + 1, 0];
+    if (length === count) return start;
+  }
+  throw new Error(`a hand has ${used.length} vCPUs`);
 }
 
 /** Pages of RAM that KVM may be asked to write: hypercall pages, ascending. Nothing else is for KVM to write. */
@@ -184,29 +311,4 @@ function hypercallPages({ steps }: Program): bigint[] {
     if (page >= arenaStart) pages.add(page);
   }
   return [...pages].sort((left, right) => (left < right ? -1 : 1));
-}
-
-/**
- * A VM that is held open for as long as we live. With the first and last VM the kernel patches code (static keys of
- * preempt notifiers), and with the first and last vCPU whose APIC is software- or hardware-disabled too; holding one
- * of each keeps that out of the runs (semantics.md 1.10, trap 2; apic_sw_disabled, apic_hw_disabled in lapic.c), and so
- * it is with Xen (kvm_xen_enabled in xen.c).
- */
-function openSpareVm(kvm: Kvm): Vm {
-  const vm = kvm.createVm();
-  vm.createIrqchip();
-  if (canInterceptXen(kvm)) vm.interceptXenHypercalls(xenMsr);
-  // A fresh vCPU's APIC is software-disabled. The handles stay open until the process ends.
-  vm.createVcpu(0);
-  vm.createVcpu(1).setMsr(MSR_IA32_APICBASE, 0n);
-  // One without a LAPIC in the kernel (kvm_has_noapic_vcpu); its handles stay open as well.
-  kvm.createVm().createVcpu(0);
-  return vm;
-}
-
-function cpuVendor(cpuid: readonly Buffer[]): string {
-  const leaf = cpuid.find((entry) => entry.readUInt32LE(0) === 0);
-  if (leaf === undefined) return 'unknown';
-  // kvm_cpuid_entry2: eax 12, ebx 16, ecx 20, edx 24; the string is EBX, EDX, ECX.
-  return Buffer.concat([leaf.subarray(16, 20), leaf.subarray(24, 28), leaf.subarray(20, 24)]).toString('latin1');
 }

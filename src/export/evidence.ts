@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import { isProblem, type Judgement, judgeObservation, prepare, type Prepared } from '../campaign/judgement.ts';
 import { type RunView, viewObservation } from '../campaign/text/view.ts';
 import type { Case } from '../case/case.ts';
@@ -9,7 +10,8 @@ import { KernelFailure } from '../errors.ts';
 import { resolveKernel } from '../lab/kernel/kernels.ts';
 import { type Lab, type LabOptions, openLab } from '../lab/lab.ts';
 import { identify, type KernelIdentity } from '../review/kernel-identity.ts';
-import { ownVersion, qemuVersion } from '../review/tool-facts.ts';
+import { qemuVersion } from '../review/tool-facts.ts';
+import { ownVersion } from '../system/own-command.ts';
 
 export interface Evidence {
   readonly prepared: Prepared;
@@ -75,13 +77,18 @@ type Facts = Pick<Evidence, 'kernel' | 'kernelVersion' | 'configHash' | 'moduleC
 
 async function factsOf(lab: Lab, options: LabOptions): Promise<Facts> {
   const kernel = await resolveKernel(options.kernel, options);
-  const config = await lab.shellOutput('[ ! -e /proc/config.gz ] || zcat /proc/config.gz | sha256sum');
+  const config = await lab.readFile('/proc/config.gz');
   const file = join(options.kernel, '.config');
   const own = existsSync(file) ? createHash('sha256').update(readFileSync(file)).digest('hex') : null;
   return {
     kernel: identify(kernel, lab.facts.kernelRelease, options.kvmModules ?? null),
-    kernelVersion: (await lab.shellOutput('cat /proc/version')).trim(),
-    configHash: config.trim().split(' ')[0] || own,
+    kernelVersion: ((await lab.readFile('/proc/version')) ?? '').trim(),
+    configHash:
+      config === null
+        ? own
+        : createHash('sha256')
+            .update(gunzipSync(Buffer.from(config, 'latin1')))
+            .digest('hex'),
     moduleCompiler: options.kvmModules == null ? null : compilerOf(join(options.kvmModules, 'kvm.ko')),
     cpu: lab.facts.cpu,
     qemu: await qemuVersion(),

@@ -2,7 +2,6 @@
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { KernelFailure } from '../errors.ts';
-import { handOver } from '../lab/hand-over.ts';
 import type { Lab } from '../lab/lab.ts';
 
 export type ProgramVerdict = 'pass' | 'fail' | 'skip' | 'error' | 'hang' | 'kernel failure';
@@ -29,9 +28,9 @@ const libraryNoise = /^Random seed: |addr2line: not found$/;
 export async function runInLab(lab: Lab, program: string): Promise<ProgramRun> {
   const path = `/tmp/${basename(program)}`;
   try {
-    await handOver(lab, await readFile(program), path);
+    await lab.writeFile(path, await readFile(program));
     const { exitCode, output } = await lab.exec(['timeout', `${secondsMax}`, path]);
-    await lab.exec(['rm', '-f', path, `${path}.gz.base64`]);
+    await lab.exec(['rm', '-f', path]);
     const lines = output.toString().split('\n');
     const said = lines.filter((line) => !libraryNoise.test(line)).join('\n');
     return { verdict: verdicts[exitCode] ?? 'error', output: said.trim() };

@@ -1,7 +1,7 @@
 /** C programs that show a case without this tool: a template with the case put in. */
 import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { ownCorpusFolder } from '../campaign/corpus.ts';
+import { join } from 'node:path';
+import { packageRoot } from '../system/own-command.ts';
 import { prepare } from '../campaign/judgement.ts';
 import { type Case, caseId } from '../case/case.ts';
 import type { TargetFacts } from '../executor/facts.ts';
@@ -93,5 +93,5 @@ function chooseParts(text: string, uses: ReadonlySet<string>): string {
 
 /** They are C files beside this one; a build has them in its package's `src`. */
 function template(name: ExportForm | 'entry' | 'lapic'): string {
-  return readFileSync(join(dirname(ownCorpusFolder()), 'src/export', `${name}.c`), 'utf8');
+  return readFileSync(join(packageRoot(), 'src/export', `${name}.c`), 'utf8');
 }

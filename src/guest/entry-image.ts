@@ -46,12 +46,13 @@ export function otherInstruction(instruction: HypercallInstruction): HypercallIn
   return instruction === 'vmcall' ? 'vmmcall' : 'vmcall';
 }
 
-/** Offset of the hypercall instruction in the page at `start` if it begins as KVM's does, or null. */
-export function hypercallInPage(memory: Buffer, start: number, instruction: HypercallInstruction): number | null {
+/** How a hypercall page of KVM's begins, and at which offset its hypercall instruction is then. */
+export function hypercallPagePatterns(instruction: HypercallInstruction): readonly { bytes: Buffer; offset: number }[] {
   const call = [...bytesOf[instruction], RET];
-  const startsWith = (bytes: readonly number[]) => bytes.every((byte, index) => memory[start + index] === byte);
-  if (startsWith(call)) return 0;
-  return startsWith([...orEax31, ...call]) ? orEax31.length : null;
+  return [
+    { bytes: Buffer.from(call), offset: 0 },
+    { bytes: Buffer.from([...orEax31, ...call]), offset: orEax31.length },
+  ];
 }
 
 /** Puts the instructions in their places, also after KVM rewrote one of them. */

@@ -2,7 +2,7 @@
  * The initial memory of a VM and the initial special registers of its vCPUs: 64-bit mode, CPL 0, identity mapping.
  * Source: Intel SDM volume 3, "Paging", "Segment Descriptors", "64-Bit Mode Stack Switching".
  */
-import { sregs } from '../kvm/uapi.ts';
+import { sregs } from '../hand/uapi.ts';
 import * as map from './memory-map.ts';
 import { area, selectors, shared } from './memory-map.ts';
 import { writeEntryTables } from './entry-image.ts';
@@ -16,14 +16,15 @@ const uncached = 0x10n;
 const largePageBytes = BigInt(map.largePageBytes);
 const gib = 0x4000_0000n;
 
-/** Writes page tables, descriptors, code and the area of each of so many vCPUs into zeroed guest memory. */
-export function writeImage(memory: Buffer, code: GuestCode, vcpuCount: number): void {
+/** What lies below the vCPUs' areas: page tables, descriptors and code, for so many vCPUs. */
+export function imageOf(code: GuestCode, vcpuCount: number): Buffer {
+  const memory = Buffer.alloc(shared.end);
   writePageTables(memory, vcpuCount);
   writeDescriptors(memory, code);
   writeEntryTables(memory, code.instruction);
   code.code.copy(memory, shared.code);
   code.stubs.copy(memory, shared.stubs);
-  for (let position = 0; position < vcpuCount; position++) writeArea(memory, map.vcpuArea(position));
+  return memory;
 }
 
 function writePageTables(memory: Buffer, vcpuCount: number): void {
@@ -72,23 +73,29 @@ function writeDescriptors(memory: Buffer, { returnHandler }: GuestCode): void {
   }
 }
 
-/** What is the same in the first page of all areas. */
-const areaPattern = Buffer.alloc(area.log);
-map.quietRegisters.forEach((_, index) =>
-  areaPattern.writeBigUInt64LE(registerPattern(index + 1), area.registersBefore + 8 * index),
-);
+/** Registers that no call uses, as the guest loads them: the same in all areas. */
+const registersBefore = Buffer.alloc(quietXmmBefore(map.quietXmm.last) + 16 - area.registersBefore);
+map.quietRegisters.forEach((_, index) => registersBefore.writeBigUInt64LE(registerPattern(index + 1), 8 * index));
 for (let xmm = map.quietXmm.first; xmm <= map.quietXmm.last; xmm++) {
-  areaPattern.writeBigUInt64LE(registerPattern(2 * xmm + 0x10), quietXmmBefore(xmm));
-  areaPattern.writeBigUInt64LE(registerPattern(2 * xmm + 0x11), quietXmmBefore(xmm) + 8);
+  const at = quietXmmBefore(xmm) - area.registersBefore;
+  registersBefore.writeBigUInt64LE(registerPattern(2 * xmm + 0x10), at);
+  registersBefore.writeBigUInt64LE(registerPattern(2 * xmm + 0x11), at + 8);
 }
 
-function writeArea(memory: Buffer, base: number): void {
-  memory.set(areaPattern, base);
-  const put = (offset: number, value: bigint) => memory.writeBigUInt64LE(value, base + offset);
-  const tss = area.tss;
-  put(tss + 0x24, BigInt(base + area.exceptionStackTop));
-  put(tss + 0x2c, BigInt(base + area.nmiStackTop));
-  put(area.stack, BigInt(base + area.interruptStackTop));
+/** What must stand in the area of the vCPU at a position; all else in it is zero. */
+export function areaParts(position: number): { readonly offset: number; readonly bytes: Buffer }[] {
+  const base = map.vcpuArea(position);
+  const stacks = Buffer.alloc(16);
+  stacks.writeBigUInt64LE(BigInt(base + area.exceptionStackTop), 0);
+  stacks.writeBigUInt64LE(BigInt(base + area.nmiStackTop), 8);
+  const stack = Buffer.alloc(8);
+  stack.writeBigUInt64LE(BigInt(base + area.interruptStackTop), 0);
+  return [
+    { offset: base + area.registersBefore, bytes: registersBefore },
+    // IST 1 and 2.
+    { offset: base + area.tss + 0x24, bytes: stacks },
+    { offset: base + area.stack, bytes: stack },
+  ];
 }
 
 /** A different odd-looking value for each register: no half of it is 0 and none repeats. */

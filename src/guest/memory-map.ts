@@ -211,6 +211,12 @@ export function memslotsOf(vcpuCount: number): readonly Memslot[] {
   ];
 }
 
+/** Bytes of the host's mapping for a VM with so many vCPUs. */
+export function memoryBytesOf(vcpuCount: number): number {
+  const last = memslotsOf(vcpuCount).at(-1)!;
+  return last.offset + last.bytes;
+}
+
 /** The memslot of the vCPUs' areas that do not fit below the arena, in whole 2 MiB pages; null when all do. */
 export function upperSlotOf(vcpuCount: number): { gpa: bigint; bytes: number; offset: number } | null {
   if (vcpuCount <= lowVcpus) return null;

@@ -19,7 +19,8 @@ export class Overlay {
     }
   }
 
-  apply(buffer: Buffer): void {
-    for (const { start, end } of this.#ranges) this.#bytes.copy(buffer, start, start, end);
+  /** What is written, by its offset. */
+  get patches(): { readonly offset: number; readonly bytes: Buffer }[] {
+    return this.#ranges.map(({ start, end }) => ({ offset: start, bytes: this.#bytes.subarray(start, end) }));
   }
 }

@@ -48,12 +48,15 @@ struct vm {
 	uint8_t *expected;
 	uint32_t bytes;
 	bool spoiled;
+	uint32_t runs; /* how often any of its vCPUs was run */
 };
 
 struct vcpu {
 	int fd;
 	uint32_t vm;
 	struct kvm_run *run;
+	uint32_t same_as; /* number + 1 of the slot that its structure was last seen to be equal to */
+	uint32_t same_runs; /* and how often the VM's vCPUs had been run then */
 };
 
 struct slot {
@@ -86,7 +89,6 @@ struct outcome {
 };
 
 static struct {
-	int kvm;
 	uint32_t run_bytes;
 	struct vm *vms[HAND_VMS];
 	struct vcpu *vcpus[HAND_VCPUS];
@@ -99,8 +101,8 @@ static struct {
 
 	/* Of the current case. */
 	uint32_t current_vm; /* number + 1 */
-	bool unexpected;
-	/* Of the current script: after a case that did not end well objects may be missing without the script's fault. */
+	bool unexpected, missed, noted;
+	/* After a case that did not end well objects may be missing without the script's fault, until `reset`. */
 	bool anything_failed;
 	const char *complaint;
 	jmp_buf on_case_end, on_malformed;
@@ -110,7 +112,9 @@ static struct {
 	atomic_uint run_serial; /* odd while the main thread is in KVM_RUN */
 	atomic_uint endless_serial;
 	_Atomic(struct kvm_run *) run_page;
-} hand = { .kvm = -1 };
+} hand;
+
+static int kvm = -1; /* /dev/kvm */
 
 static uint8_t scratch[SCRATCH_BYTES] __attribute__((aligned(16)));
 
@@ -234,7 +238,7 @@ static int descriptor_of(uint8_t kind, uint32_t object)
 {
 	switch (kind) {
 	case KIND_SYSTEM:
-		return hand.kvm;
+		return kvm;
 	case KIND_VM:
 		return vm_of(object)->fd;
 	case KIND_VCPU:
@@ -248,7 +252,7 @@ static void close_vm(uint32_t number)
 	struct vm *vm = hand.vms[number];
 	bool is_lost = false;
 
-	for (int i = 1; i <= HAND_THREADS; i++) {
+	for (unsigned int i = 1; i <= HAND_THREADS; i++) {
 		struct thread *thread = &hand.threads[i];
 
 		if (thread->exists && thread->state == THREAD_RUNNING && thread->vcpu->vm == number)
@@ -297,7 +301,7 @@ static void do_create_vm(const struct op_create_vm *op)
 		malformed("the VM's number is in use or too large");
 	if (op->memory_bytes == 0 || op->memory_bytes > HAND_MEMORY_BYTES || op->memory_bytes % 4096)
 		malformed("no such size of memory");
-	fd = ioctl(hand.kvm, KVM_CREATE_VM, 0);
+	fd = ioctl(kvm, KVM_CREATE_VM, 0);
 	if (fd < 0)
 		failed(KVM_CREATE_VM, errno);
 	vm = calloc(1, sizeof(*vm));
@@ -371,6 +375,7 @@ static void do_reset(const struct op_reset *op)
 		free(hand.slots[i].at);
 		hand.slots[i] = (struct slot){ 0 };
 	}
+	hand.anything_failed = false;
 }
 
 /* ---- ioctls ---- */
@@ -435,9 +440,19 @@ static void do_ioctl(const struct op_ioctl *op)
 	int fd = descriptor_of(op->kind, op->object), result;
 
 	refuse_unless_allowed(op->request);
+	if (op->kind == KIND_VCPU)
+		hand.vcpus[op->object]->same_as = 0;
 	set_scratch(op->argument.at, op->argument.length, op->request);
+	/* Flags and MSR; what is behind them is addresses. */
+	if (op->request == KVM_XEN_HVM_CONFIG)
+		memset(scratch + 8, 0, _IOC_SIZE(op->request) - 8);
 	result = ioctl(fd, op->request, scratch);
-	record_result(op->request, op->record, result < 0 ? -errno : result, op->argument.length);
+	if (result < 0)
+		result = -errno;
+	/* An MSR that is refused is no error of the ioctl. */
+	if (op->request == KVM_SET_MSRS && op->record == 0 && result >= 0 && result < *(int *)scratch)
+		result = -EINVAL;
+	record_result(op->request, op->record, result, op->argument.length);
 }
 
 static void do_ioctl_value(const struct op_ioctl_value *op)
@@ -453,14 +468,17 @@ static void do_ioctl_value(const struct op_ioctl_value *op)
 
 static void do_ioctl_kept(const struct op_ioctl_kept *op)
 {
-	int fd = descriptor_of(op->kind, op->object);
+	struct vcpu *vcpu = vcpu_of(op->vcpu);
 	struct slot *slot = slot_of(op->slot);
 
 	refuse_unless_allowed(op->request);
+	if (op->unless_same && vcpu->same_as == op->slot + 1 && vcpu->same_runs == hand.vms[vcpu->vm]->runs)
+		return;
+	vcpu->same_as = 0;
 	for (int i = 0; i < op->times; i++) {
 		set_scratch(slot->at, slot->length, op->request);
 		patch(scratch, slot->length, op->patches);
-		if (ioctl(fd, op->request, scratch) < 0)
+		if (ioctl(vcpu->fd, op->request, scratch) < 0)
 			failed(op->request, errno);
 	}
 }
@@ -482,6 +500,7 @@ static void do_ioctl_patch(const struct op_ioctl_patch *op)
 	get_structure(vcpu, op->get, op->size);
 	patch(scratch, op->size, op->patches);
 	refuse_unless_allowed(op->set);
+	vcpu->same_as = 0;
 	if (ioctl(vcpu->fd, op->set, scratch) < 0)
 		failed(op->set, errno);
 }
@@ -492,30 +511,46 @@ static void do_ioctl_keep(const struct op_ioctl_keep *op)
 	keep(op->slot, scratch, op->size);
 }
 
-static void do_ioctl_diff(const struct op_ioctl_diff *op)
+static uint16_t record_differences(const uint8_t *wanted, uint32_t start, uint32_t end)
 {
-	static uint8_t wanted[HAND_SLOT_BYTES + 8] __attribute__((aligned(16)));
-	struct vcpu *vcpu = vcpu_of(op->vcpu);
-	struct slot *slot = slot_of(op->slot);
-	size_t count_at = hand.record_length;
 	uint16_t count = 0;
 
-	if (op->end > slot->length || op->start > op->end || op->start % 4 || op->end % 4)
-		malformed("no such part of a slot");
-	get_structure(vcpu, op->get, slot->length);
-	put16(0);
-	if (!op->patches.length && !memcmp(scratch + op->start, slot->at + op->start, op->end - op->start))
-		return;
-	memcpy(wanted, slot->at, slot->length);
-	patch(wanted, slot->length, op->patches);
-	for (uint32_t at = op->start; at < op->end; at += 4) {
+	for (uint32_t at = start; at < end; at += 4) {
 		if (!memcmp(scratch + at, wanted + at, 4))
 			continue;
 		put16(at);
 		put(scratch + at, 4);
 		count++;
 	}
+	return count;
+}
+
+static void do_ioctl_diff(const struct op_ioctl_diff *op)
+{
+	static uint8_t patched[HAND_SLOT_BYTES];
+	struct vcpu *vcpu = vcpu_of(op->vcpu);
+	struct slot *slot = slot_of(op->slot);
+	const uint8_t *wanted = slot->at;
+	size_t count_at = hand.record_length;
+	uint16_t count;
+
+	if (op->start > op->end || op->end > op->second_start || op->second_start > op->second_end ||
+	    op->second_end > slot->length || (op->start | op->end | op->second_start | op->second_end) % 4)
+		malformed("no such parts of a slot");
+	get_structure(vcpu, op->get, slot->length);
+	if (op->patches.length) {
+		memcpy(patched, slot->at, slot->length);
+		patch(patched, slot->length, op->patches);
+		wanted = patched;
+	}
+	put16(0);
+	count = record_differences(wanted, op->start, op->end);
+	count += record_differences(wanted, op->second_start, op->second_end);
 	memcpy(hand.record + count_at, &count, 2);
+	if (count == 0 && wanted == slot->at && op->start == 0 && op->end == slot->length) {
+		vcpu->same_as = op->slot + 1;
+		vcpu->same_runs = hand.vms[vcpu->vm]->runs;
+	}
 }
 
 /* ---- guest memory ---- */
@@ -546,6 +581,12 @@ static void do_write_kept(const struct op_write_kept *op)
 	write_memory(op->vm, op->where, op->offset, slot->at, slot->length);
 }
 
+static void do_write_and_expect(const struct op_write_and_expect *op)
+{
+	write_memory(op->vm, WHERE_MEMORY, op->offset, op->bytes.at, op->bytes.length);
+	write_memory(op->vm, WHERE_COPY, op->expected_at, op->bytes.at, op->bytes.length);
+}
+
 static void do_put(const struct op_put *op)
 {
 	write_memory(op->vm, WHERE_MEMORY, op->offset, (const uint8_t *)&op->value, 8);
@@ -561,11 +602,14 @@ static void do_zero(const struct op_zero *op)
 
 static void do_diff(const struct op_diff *op)
 {
-	struct vm *vm = vm_of(op->vm);
+	/* Also after a case that did not end well. */
+	struct vm *vm = op->vm < HAND_VMS ? hand.vms[op->vm] : NULL;
 	size_t count_at = hand.record_length;
 	uint32_t most = op->most < 0xffff ? op->most : 0xffff;
 	uint16_t count = 0;
 
+	if (!vm)
+		missing("no such VM");
 	if (op->length % 8 || op->offset % 8 || op->stride % 8)
 		malformed("what is compared are whole words");
 	put16(0);
@@ -893,7 +937,7 @@ static _Noreturn void lose(struct thread *thread)
 /* Stops what a case that ended early has left running. */
 static void stop_all_threads(void)
 {
-	for (int i = 1; i <= HAND_THREADS; i++) {
+	for (unsigned int i = 1; i <= HAND_THREADS; i++) {
 		struct thread *thread = &hand.threads[i];
 
 		if (!thread->exists || thread->state == THREAD_IDLE)
@@ -953,8 +997,9 @@ static void do_run(const struct op_run *op)
 	struct outcome outcome = { 0 };
 
 	for (;;) {
-		uint64_t word = op->watch ? word_at(vm, op->watch) : outcome.answers;
+		uint64_t word = 0;
 
+		vm->runs++;
 		if (thread) {
 			start_thread(thread, vcpu);
 			if (!wait_until_done(thread, 1000000) && !stop_thread(thread, 5000))
@@ -969,7 +1014,7 @@ static void do_run(const struct op_run *op)
 		if (outcome.error || outcome.answers == ANSWERS_MAX)
 			break;
 		/* The same call a second time is no way for a call to go. */
-		if (outcome.answers && outcome.words[outcome.answers - 1] == word)
+		if (outcome.answers && (!op->watch || outcome.words[outcome.answers - 1] == word))
 			break;
 		if (!answer(vcpu->run, op->answer))
 			break;
@@ -1001,6 +1046,16 @@ static void do_enter(const struct op_enter *op)
 	patch((uint8_t *)&regs->sregs, SPECIAL_BYTES, (struct bytes){ slot->at, slot->length });
 	memcpy(&regs->regs, op->general.at, GENERAL_BYTES);
 	vcpu->run->kvm_dirty_regs = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
+}
+
+static void do_load_register(const struct op_load_register *op)
+{
+	struct vcpu *vcpu = vcpu_of(op->vcpu);
+	uint64_t word = word_at(hand.vms[vcpu->vm], op->offset);
+
+	if (op->register_ >= GENERAL_COUNT)
+		malformed("no such register");
+	memcpy((uint8_t *)&vcpu->run->s.regs.regs + 8 * op->register_, &word, 8);
 }
 
 static void do_registers_diff(const struct op_registers_diff *op)
@@ -1047,7 +1102,10 @@ static void do_read_at_register(const struct op_read_at_register *op)
 
 static void do_start(const struct op_start *op)
 {
-	start_thread(thread_of(op->thread), vcpu_of(op->vcpu));
+	struct vcpu *vcpu = vcpu_of(op->vcpu);
+
+	hand.vms[vcpu->vm]->runs++;
+	start_thread(thread_of(op->thread), vcpu);
 }
 
 static void do_wait_for_word(const struct op_wait_for_word *op)
@@ -1064,6 +1122,7 @@ static void do_wait_for_word(const struct op_wait_for_word *op)
 		if (now_ms() > end)
 			end_case(ENDING_LOST);
 	}
+	put8(1);
 }
 
 #define CONDITION_BYTES 10
@@ -1092,10 +1151,11 @@ static void do_wait(const struct op_wait *op)
 			memcpy(&vm, at + 2, 4);
 			memcpy(&offset, at + 6, 4);
 			if (at[1] == 0)
-				states[i] = thread->state == THREAD_DONE || wait_until_done(thread, looks ? 500 : 0);
+				states[i] = wait_until_done(thread, looks ? 500 : 0);
 			else
 				states[i] = rests(thread, vm_of(vm), offset);
 			all &= states[i];
+			states[i] |= thread->state == THREAD_DONE ? 2 : 0;
 		}
 		if (all || now_ms() > end)
 			break;
@@ -1105,8 +1165,11 @@ static void do_wait(const struct op_wait *op)
 			sleep_us(300);
 	}
 	put8(all);
-	if (!all)
-		put(states, count);
+	if (all)
+		return;
+	put(states, count);
+	if (op->required)
+		hand.missed = true;
 }
 
 static void do_fetch(const struct op_fetch *op)
@@ -1128,6 +1191,7 @@ static void do_fetch(const struct op_fetch *op)
 		if (now_ms() > end)
 			lose(thread);
 	}
+	put8(1);
 }
 
 static void do_stop(const struct op_stop *op)
@@ -1145,7 +1209,7 @@ static void do_exit(const struct op_exit *op)
 	struct outcome outcome = { 0 };
 	struct vcpu *vcpu = vcpu_of(op->vcpu);
 
-	for (int i = 1; i <= HAND_THREADS; i++) {
+	for (unsigned int i = 1; i <= HAND_THREADS; i++) {
 		struct thread *thread = &hand.threads[i];
 
 		if (thread->exists && thread->state == THREAD_DONE && thread->vcpu == vcpu) {
@@ -1208,7 +1272,7 @@ static int highest_pending(void)
 	return -1;
 }
 
-static void do_if_deliverable(const struct op_if_deliverable *op)
+static void do_note_deliverable(const struct op_note_deliverable *op)
 {
 	struct vcpu *vcpu = vcpu_of(op->vcpu);
 	struct {
@@ -1218,10 +1282,16 @@ static void do_if_deliverable(const struct op_if_deliverable *op)
 
 	if (ioctl(vcpu->fd, KVM_GET_MSRS, &base) != 1)
 		failed(KVM_GET_MSRS, errno);
+	hand.noted = false;
 	if (!(base.entry.data & MSR_APICBASE_ENABLE))
-		return skip_unless(false, op->skip);
+		return;
 	get_structure(vcpu, KVM_GET_LAPIC, LAPIC_BYTES);
-	skip_unless(highest_pending() >> 4 > (int)(lapic_word(LAPIC_PPR) >> 4), op->skip);
+	hand.noted = highest_pending() >> 4 > (int)(lapic_word(LAPIC_PPR) >> 4);
+}
+
+static void do_if_noted(const struct op_if_noted *op)
+{
+	skip_unless(hand.noted == op->value, op->skip);
 }
 
 static void do_if_pending(const struct op_if_pending *op)
@@ -1235,9 +1305,15 @@ static void do_if_port(const struct op_if_port *op)
 	skip_unless(is_port(vcpu_of(op->vcpu)->run, op->port), op->skip);
 }
 
-static void do_jump(const struct op_jump *op)
+static void do_if_missed(const struct op_if_missed *op)
 {
-	skip(&hand.script, op->skip);
+	skip_unless(hand.missed, op->skip);
+}
+
+static void do_give_up(const struct op_give_up *op)
+{
+	(void)op;
+	end_case(ENDING_LOST);
 }
 
 static void do_case(const struct op_case *op)
@@ -1253,7 +1329,7 @@ static int run_case(struct op_case *op, uint32_t end)
 	int ending;
 
 	hand.current_vm = 0;
-	hand.unexpected = false;
+	hand.unexpected = hand.missed = hand.noted = false;
 	ending = setjmp(hand.on_case_end);
 	if (ending)
 		return ending - 1;
@@ -1298,7 +1374,6 @@ static void run_cases(void)
 const char *hand_run(const uint8_t *script, size_t length, const uint8_t **record, size_t *record_length)
 {
 	hand.record_length = 0;
-	hand.anything_failed = false;
 	hand.complaint = NULL;
 	*record_length = 0;
 	if (length > HAND_SCRIPT_BYTES)
@@ -1317,17 +1392,17 @@ int hand_open(const char *device)
 {
 	int size;
 
-	if (hand.kvm >= 0)
+	if (kvm >= 0)
 		return 0;
-	hand.kvm = open(device, O_RDWR | O_CLOEXEC);
-	if (hand.kvm < 0)
+	kvm = open(device, O_RDWR | O_CLOEXEC);
+	if (kvm < 0)
 		return errno;
-	size = ioctl(hand.kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
+	size = ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
 	if (size < (int)sizeof(struct kvm_run)) {
 		int error = size < 0 ? errno : EINVAL;
 
-		close(hand.kvm);
-		hand.kvm = -1;
+		close(kvm);
+		kvm = -1;
 		return error;
 	}
 	hand.run_bytes = size;

@@ -28,18 +28,32 @@ export const operations = {
   // ioctls. `record`: 0 it must succeed, else the case ends; 1 the result or minus errno; 2 that, and the argument afterwards.
   ioctl: { kind: 'u8', object: 'u32', request: 'u32', record: 'u8', argument: 'bytes' },
   ioctlValue: { kind: 'u8', object: 'u32', request: 'u32', record: 'u8', value: 'u64' },
-  /** The argument is a kept slot with patches; it is given so many times. */
-  ioctlKept: { kind: 'u8', object: 'u32', request: 'u32', slot: 'u32', times: 'u8', patches: 'bytes' },
+  /**
+   * The argument is a kept slot with patches; it is given so many times. With `unlessSame` not where the vCPU's last `ioctlDiff`
+   * against that slot found no difference and nothing has run or been set since.
+   */
+  ioctlKept: { vcpu: 'u32', request: 'u32', slot: 'u32', times: 'u8', unlessSame: 'u8', patches: 'bytes' },
   /** Reads a structure of so many bytes, patches it, and sets it. */
   ioctlPatch: { vcpu: 'u32', get: 'u32', set: 'u32', size: 'u32', patches: 'bytes' },
   /** Reads a structure into a slot. */
   ioctlKeep: { vcpu: 'u32', get: 'u32', size: 'u32', slot: 'u32' },
-  /** Reads a structure and records its 32-bit words that differ from a slot with patches, between two offsets. */
-  ioctlDiff: { vcpu: 'u32', get: 'u32', slot: 'u32', start: 'u32', end: 'u32', patches: 'bytes' },
+  /** Reads a structure and records its 32-bit words that differ from a slot with patches, within one or two ranges. */
+  ioctlDiff: {
+    vcpu: 'u32',
+    get: 'u32',
+    slot: 'u32',
+    start: 'u32',
+    end: 'u32',
+    secondStart: 'u32',
+    secondEnd: 'u32',
+    patches: 'bytes',
+  },
 
   // Guest memory, and a copy of it: what memory should hold. `where`: 1 memory, 2 the copy, 3 both.
   write: { vm: 'u32', where: 'u8', offset: 'u32', bytes: 'bytes' },
   writeKept: { vm: 'u32', where: 'u8', offset: 'u32', slot: 'u32' },
+  /** The same bytes to one place of memory and to another place of the copy, where the guest is to leave them. */
+  writeAndExpect: { vm: 'u32', offset: 'u32', expectedAt: 'u32', bytes: 'bytes' },
   /** A word of 64 bits in memory. */
   put: { vm: 'u32', offset: 'u32', value: 'u64' },
   zero: { vm: 'u32', offset: 'u32', length: 'u32' },
@@ -52,9 +66,11 @@ export const operations = {
   // vCPUs.
   /** Gives all registers: special ones as they are, with patches out of a slot; general ones in full (struct kvm_regs). */
   enter: { vcpu: 'u32', specialPatches: 'u32', general: 'bytes' },
+  /** Behind `enter`: a register of struct kvm_regs is what a word of memory holds. */
+  loadRegister: { vcpu: 'u32', register: 'u8', offset: 'u32' },
   /**
    * Runs a vCPU until it writes to one of two ports; on a thread unless that is 0. Hypercalls that leave the guest are answered,
-   * once for each value of the word at `watch`. Another exit ends the case, at once or, where `lenient` is set, at `settle`.
+   * once for each value of the word at `watch`, or once where that is 0. Another exit ends the case, at once or, where `lenient` is set, at `settle`.
    */
   run: {
     vcpu: 'u32',
@@ -73,14 +89,15 @@ export const operations = {
 
   // Threads, 1 to 16. Each runs one vCPU at a time.
   start: { thread: 'u8', vcpu: 'u32' },
-  /** Waits until a word of memory is not 0; the case ends when it stays so. */
+  /** Waits until a word of memory is not 0, and records a 1; the case ends when it stays 0. */
   waitForWord: { vm: 'u32', offset: 'u32', milliseconds: 'u32' },
   /**
-   * Waits until each of these threads is done or, where its word is given, asleep in KVM_RUN with that word not 0; records one
-   * byte: whether it came to that, and if not one for each thread.
+   * Waits until each of these threads is done or asleep in KVM_RUN with a word of memory not 0; records whether it came to
+   * that, and if not a byte for each thread: bit 0 that its condition holds, bit 1 that it is done. A condition: the thread, 0
+   * for done or 1 for asleep, the VM and the word (32 bits each).
    */
-  wait: { milliseconds: 'u32', conditions: 'bytes' },
-  /** Makes a VM's ioctl every millisecond until a thread is done; the case ends when it does not get done. */
+  wait: { milliseconds: 'u32', required: 'u8', conditions: 'bytes' },
+  /** Makes a VM's ioctl every millisecond until a thread is done, and records a 1; the case ends when it does not get done. */
   fetch: { thread: 'u8', vm: 'u32', request: 'u32', milliseconds: 'u32', argument: 'bytes' },
   /** Gets a thread out of KVM_RUN without waking its guest; records whether there was an exit of the guest's own. */
   stop: { thread: 'u8', milliseconds: 'u32' },
@@ -95,14 +112,18 @@ export const operations = {
   // What follows is done where something holds, and left out elsewhere; one byte records which.
   /** Memory holds these bytes. */
   ifBytes: { vm: 'u32', offset: 'u32', bytes: 'bytes', skip: 'skip' },
-  /** The vCPU's LAPIC is enabled and holds a vector in IRR above PPR. */
-  ifDeliverable: { vcpu: 'u32', skip: 'skip' },
+  /** Notes whether the vCPU's LAPIC is enabled and holds a vector in IRR above PPR; it records nothing. */
+  noteDeliverable: { vcpu: 'u32' },
+  /** That was noted, or the opposite where `value` is 0. */
+  ifNoted: { value: 'u8', skip: 'skip' },
   /** The vCPU's LAPIC holds a vector in IRR. */
   ifPending: { vcpu: 'u32', skip: 'skip' },
   /** The vCPU's last exit was a write to this port. */
   ifPort: { vcpu: 'u32', port: 'u16', skip: 'skip' },
-  /** What follows is left out. */
-  jump: { skip: 'skip' },
+  /** A `wait` that is required did not come to what it waits for. */
+  ifMissed: { skip: 'skip' },
+  /** Ends the case; its VM is not used again. */
+  giveUp: {},
 } as const satisfies Readonly<Record<string, Fields>>;
 
 export type OperationName = keyof typeof operations;
@@ -125,7 +146,7 @@ export const handLimits = {
   vcpus: 4096,
   slots: 16384,
   threads: 16,
-  slotBytes: 16384,
+  slotBytes: 65536,
   memoryBytes: 256 * 1024 * 1024,
   scriptBytes: 64 * 1024 * 1024,
   recordBytes: 64 * 1024 * 1024,

@@ -1,8 +1,7 @@
 /**
- * Starts the machine, from a saved state if it can, and gives its agent the modules of the KVM under test. Opening is not
+ * Starts the machine, from a saved state if it can, and loads the modules of the KVM under test. Opening is not
  * testing: whatever goes wrong here is no finding.
  */
-import type { TargetFacts } from '../executor/facts.ts';
 import { InfrastructureError, KernelFailure, SkippedError } from '../errors.ts';
 import type { Say } from '../system/apt.ts';
 import { Channel } from './channel.ts';
@@ -10,7 +9,6 @@ import type { Initramfs } from './initramfs/initramfs.ts';
 import type { Kernel } from './kernel/kernels.ts';
 import { Machine, type Origin, type StateFiles } from './emulator/machine.ts';
 import type { Module } from './kernel/modules.ts';
-import { encodeModules } from './protocol.ts';
 import { dropState, makeState, stateFiles, stateFolder, useState } from './emulator/saved-state.ts';
 
 export interface BootOptions {
@@ -22,6 +20,8 @@ export interface BootOptions {
   /** Modules of the KVM under test, and what they need; and their parameters, by their files. */
   readonly modules: readonly Module[];
   readonly parameters: ReadonlyMap<string, string>;
+  /** What its hand must say it is. */
+  readonly handVersion: string;
   /** See `Channel`. */
   readonly silenceMs: number;
   readonly say: Say;
@@ -31,27 +31,23 @@ export interface BootOptions {
 export interface Booted {
   readonly machine: Machine;
   readonly channel: Channel;
-  readonly facts: TargetFacts;
-  /** From the start of the first QEMU, which may have been one whose state was saved, until the agent was ready. */
-  readonly bootSeconds: number;
+  /** Why a module of KVM could not be loaded, or null. */
+  readonly complaint: string | null;
+  /** The parameters that the modules were given. */
+  readonly parameters: string;
 }
 
 /** A kernel with all of KASAN, KCOV and lockdep takes 20 s on a busy computer. */
 const bootSecondsMax = 90;
 
 /**
- * Resolves when the agent has its modules.
+ * Resolves when the modules are loaded.
  *
- * @throws InfrastructureError in one line that names the kernel, its last words and where the console's log is;
- * SkippedError when the agent found that the kernel lacks what is to be tested.
+ * @throws InfrastructureError in one line that names the kernel, its last words and where the console's log is.
  */
 export async function bootLab(options: BootOptions): Promise<Booted> {
-  const startedAt = performance.now();
-  const booted = (await bootFromState(options)) ?? (await bootFrom(options, boot(options, null)));
-  return { ...booted, bootSeconds: (performance.now() - startedAt) / 1000 };
+  return (await bootFromState(options)) ?? (await bootFrom(options, boot(options, null)));
 }
-
-type Started = Omit<Booted, 'bootSeconds'>;
 
 /** The origin of a machine that boots. */
 function boot({ initramfs }: BootOptions, memory: string | null): Origin {
@@ -59,7 +55,7 @@ function boot({ initramfs }: BootOptions, memory: string | null): Origin {
 }
 
 /** Null when there is no state to start from, and none can be made. */
-async function bootFromState(options: BootOptions): Promise<Started | null> {
+async function bootFromState(options: BootOptions): Promise<Booted | null> {
   const { qemu, kernel, accel, cpus, initramfs, say, signal } = options;
   if (accel === 'kvm') return null;
   const folder = stateFolder({ qemu, bzImage: kernel.bzImage, cpus, initramfsKey: initramfs.key });
@@ -78,9 +74,9 @@ async function bootFromState(options: BootOptions): Promise<Started | null> {
 /** Not the kernel but the saving or loading of its state failed. */
 class StateError extends Error {}
 
-/** Boots until the agent waits, and saves that. */
+/** Boots until the hand is up, and saves that. */
 async function saveBooted(options: BootOptions, files: StateFiles): Promise<void> {
-  const { machine } = await start(options, boot(options, files.memory), async ({ channel }) => channel.waiting);
+  const { machine } = await start(options, boot(options, files.memory), async ({ channel }) => channel.hello);
   try {
     await machine.save(files).catch(throwStateError);
   } finally {
@@ -88,20 +84,43 @@ async function saveBooted(options: BootOptions, files: StateFiles): Promise<void
   }
 }
 
-/** Starts and hands over the modules. */
-async function bootFrom(options: BootOptions, origin: Origin): Promise<Started> {
+/** Starts and loads the modules. */
+async function bootFrom(options: BootOptions, origin: Origin): Promise<Booted> {
   const { machine, channel, result, warning } = await start(options, origin, async (started) => {
-    if (origin.kind === 'boot') await started.channel.waiting;
+    if (origin.kind === 'boot') refuseOther(await started.channel.hello, options.handVersion);
     else await started.machine.load(origin.files).catch(throwStateError);
-    started.channel.handOver(
-      encodeModules(
-        options.modules.map((module) => ({ ...module, parameters: options.parameters.get(module.file) ?? '' })),
-      ),
-    );
-    return started.channel.ready;
+    return loadModules(started, options);
   });
   if (warning !== null) options.say(`${options.kernel.spec} warned while it booted: ${warning.fingerprint}`);
-  return { machine, channel, facts: result };
+  return { machine, channel, ...result };
+}
+
+/** Loads the modules of the KVM under test. One that fails is told when there is no /dev/kvm then. */
+async function loadModules(
+  { channel, machine }: Opened,
+  { modules, parameters }: BootOptions,
+): Promise<Pick<Booted, 'complaint' | 'parameters'>> {
+  const given = new Set<string>();
+  let complaint: string | null = null;
+  for (const { file, name, bytes } of modules) {
+    const own = parameters.get(file) ?? '';
+    for (const parameter of own.split(' ')) given.add(parameter);
+    try {
+      await channel.request('module', Buffer.concat([Buffer.from(`${own}\0`), bytes]));
+    } catch (error) {
+      if (!(error instanceof InfrastructureError)) throw error;
+      const words = machine.console.lastLines(shownLines).findLast((line) => line.includes(`${name}: `));
+      complaint ??= `${file}: ${error.message.replace('the hand: ', '')}${words === undefined ? '' : ` (${words})`}`;
+    }
+  }
+  return { complaint, parameters: [...given].join(' ').trim() };
+}
+
+const shownLines = 100;
+
+function refuseOther(version: string, wanted: string): void {
+  if (version === wanted) return;
+  throw new InfrastructureError(`the lab's hand is version ${version}, this is ${wanted}: delete the cache`);
 }
 
 function throwStateError(error: Error): never {

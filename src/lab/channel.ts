@@ -1,13 +1,12 @@
 /**
- * The queue of requests to the agent. It is where answers, console reports, silence and the end of QEMU meet, and
+ * The queue of requests to the lab's hand. It is where answers, console reports, silence and the end of QEMU meet, and
  * where it is decided what becomes of the requests that wait.
  */
-import type { TargetFacts } from '../executor/facts.ts';
+import { encodeFrame, type Frame, FrameDecoder } from '../hand/frames.ts';
 import { InfrastructureError, KernelFailure, SkippedError } from '../errors.ts';
 import type { ConsoleReport } from './console/console.ts';
 import type { ConsoleWatch } from './console/console-watch.ts';
 import type { MachineListener } from './emulator/machine.ts';
-import { encodeFrame, type Frame, FrameDecoder } from './protocol.ts';
 
 /** What the channel needs of the machine. */
 export interface ChannelMachine {
@@ -18,14 +17,17 @@ export interface ChannelMachine {
   starvedMs(): number;
 }
 
+/** What can be asked of a hand. */
+export type RequestKind = 'script' | 'module' | 'readFile' | 'writeFile' | 'exec';
+
 interface Pending {
-  readonly kind: 'run' | 'exec';
+  readonly kind: RequestKind;
   readonly onOutput: (bytes: Buffer) => void;
   /** How much longer than others its answer may take. */
   readonly patienceMs: number;
   readonly resolve: (payload: Buffer) => void;
   readonly reject: (error: Error) => void;
-  /** Set when the agent has answered. */
+  /** Set when the hand has answered. */
   answer: Buffer | Error | null;
 }
 
@@ -40,10 +42,8 @@ const nmiMs = 3000;
 const shownLines = 40;
 
 export class Channel implements MachineListener {
-  /** When the agent waits for its modules; rejects when the lab fails before. */
-  readonly waiting: Promise<void>;
-  /** Facts of the agent as soon as it has its modules; rejects when the lab fails before. */
-  readonly ready: Promise<TargetFacts>;
+  /** The version of the hand, when it is up; rejects when the lab fails before. */
+  readonly hello: Promise<string>;
   readonly #silenceMs: number;
   readonly #decoder = new FrameDecoder();
   readonly #ticker: NodeJS.Timeout;
@@ -52,20 +52,17 @@ export class Channel implements MachineListener {
   #dead: Error | null = null;
   /** A warning that no request has been told about. */
   #warning: KernelFailure | null = null;
-  /** The first line of the init script's complaint. */
+  /** What the hand said on the console. */
   #note: string | null = null;
-  #isReady = false;
   #silentMs = 0;
   #starvedMs = 0;
   #nmiSent = false;
-  readonly #settleWaiting: Settlers<void>;
-  readonly #settleReady: Settlers<TargetFacts>;
+  readonly #settleHello: Settlers<string>;
 
-  /** @param silenceMs how long the agent may be silent while it works on a batch. */
+  /** @param silenceMs how long the hand may be silent while it executes a script. */
   constructor(silenceMs: number) {
     this.#silenceMs = silenceMs;
-    [this.waiting, this.#settleWaiting] = settled<void>();
-    [this.ready, this.#settleReady] = settled<TargetFacts>();
+    [this.hello, this.#settleHello] = settled<string>();
     // Counted in ticks: while this whole process is stopped (Ctrl-Z, a sleeping laptop) no silence adds up.
     this.#ticker = setInterval(() => this.#tick(), tickMs);
     this.#ticker.unref();
@@ -75,14 +72,9 @@ export class Channel implements MachineListener {
     this.#machine = machine;
   }
 
-  /** Gives the agent its modules: bytes of `encodeModules`. */
-  handOver(modules: Buffer): void {
-    this.#machine?.send(encodeFrame('modules', modules));
-  }
-
   /** Sends a request; resolves with the payload of its answer. */
   request(
-    kind: 'run' | 'exec',
+    kind: RequestKind,
     payload: Buffer,
     { onOutput = () => undefined, patienceMs = 0 }: Partial<Pick<Pending, 'onOutput' | 'patienceMs'>> = {},
   ): Promise<Buffer> {
@@ -100,8 +92,7 @@ export class Channel implements MachineListener {
     if (this.#dead !== null) return;
     this.#dead = error;
     clearInterval(this.#ticker);
-    this.#settleWaiting.reject(error);
-    this.#settleReady.reject(error);
+    this.#settleHello.reject(error);
     for (const pending of this.#queue) pending.reject(error);
     this.#queue = [];
   }
@@ -127,7 +118,7 @@ export class Channel implements MachineListener {
       this.close(new KernelFailure(kind, fingerprint, excerpt));
     } else {
       this.#warning ??= new KernelFailure(kind, fingerprint, excerpt);
-      // They stay in the queue, because the agent will answer them.
+      // They stay in the queue, because the hand will answer them.
       const waiting = this.#queue.filter(({ answer }) => !(answer instanceof KernelFailure));
       if (waiting.length > 0) {
         const failure = this.#takeWarning();
@@ -139,13 +130,13 @@ export class Channel implements MachineListener {
 
   note(text: string): void {
     this.#note ??= text;
-    // The agent's own account of what is wrong comes by the channel and may be read after this.
-    setImmediate(() => this.close(new InfrastructureError(this.#explain(this.#note!))));
+    // The hand's own account of what is wrong comes by the channel and may be read after this.
+    setImmediate(() => this.close(new InfrastructureError(this.#note!)));
   }
 
   ended(complaint: string): void {
     const why = complaint === '' ? '' : `: ${complaint}`;
-    setImmediate(() => this.close(new InfrastructureError(this.#explain(`QEMU ended${why}`))));
+    setImmediate(() => this.close(new InfrastructureError(`QEMU ended${why}`)));
   }
 
   /** A warning during boot is not the doing of a case: it is handed over here, once, instead of failing a request. */
@@ -160,17 +151,11 @@ export class Channel implements MachineListener {
   }
 
   #take({ kind, payload }: Frame): void {
-    if (kind === 'waiting') return this.#settleWaiting.resolve();
-    if (kind === 'ready') {
-      this.#isReady = true;
-      this.#settleReady.resolve(JSON.parse(payload.toString()) as TargetFacts);
-      return;
-    }
+    if (kind === 'hello') return this.#settleHello.resolve(payload.toString());
     const unanswered = this.#queue.find(({ answer }) => answer === null);
     const error = errorOf(kind, payload);
     if (unanswered === undefined) {
-      // An agent that cannot start says so unasked.
-      this.close(error ?? new InfrastructureError(`the agent sent ${kind} unasked`));
+      this.close(error ?? new InfrastructureError(`the hand sent ${kind} unasked`));
     } else if (kind === 'output') {
       unanswered.onOutput(payload);
     } else {
@@ -191,7 +176,7 @@ export class Channel implements MachineListener {
     // A lab that gets no CPU cannot answer: an overloaded computer is no hang of the kernel under test.
     const before = this.#starvedMs;
     this.#starvedMs = this.#machine?.starvedMs() ?? 0;
-    if (!this.#isReady || this.#queue[0]?.kind !== 'run' || this.#queue[0].answer !== null) return;
+    if (this.#queue[0]?.kind !== 'script' || this.#queue[0].answer !== null) return;
     this.#silentMs += Math.max(0, tickMs - Math.max(0, this.#starvedMs - before));
     if (this.#silentMs < this.#silenceMs + this.#queue[0].patienceMs || this.#nmiSent) return;
     this.#nmiSent = true;
@@ -204,13 +189,6 @@ export class Channel implements MachineListener {
 
   #silenceText(): string {
     return `no answer from the lab for ${this.#silenceMs / 1000} s`;
-  }
-
-  /** Adds what a program in the lab printed about its own end. */
-  #explain(text: string): string {
-    const lines = this.#machine?.console.lastLines(shownLines) ?? [];
-    const cause = lines.findLast((line) => /^(?:\w*Error(?: \[\w+\])?: |FATAL ERROR: |Segmentation fault)/.test(line));
-    return cause === undefined ? text : `${text}: ${cause}`;
   }
 }
 
@@ -225,7 +203,7 @@ function settled<T>(): [Promise<T>, Settlers<T>] {
 }
 
 function errorOf(kind: Frame['kind'], payload: Buffer): Error | null {
-  if (kind === 'failed') return new InfrastructureError(`the agent in the lab: ${payload.toString()}`);
-  if (kind === 'skipped') return new SkippedError(payload.toString());
+  if (kind === 'failed') return new InfrastructureError(`the hand: ${payload.toString()}`);
+  if (kind === 'noKvm') return new SkippedError(payload.toString());
   return null;
 }

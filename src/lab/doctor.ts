@@ -3,10 +3,16 @@ import { accessSync, constants, existsSync, statfsSync } from 'node:fs';
 import { release, tmpdir, totalmem } from 'node:os';
 import { dirname } from 'node:path';
 import { execa } from 'execa';
+import { InfrastructureError } from '../errors.ts';
 import { hasApt, isRoot } from '../system/apt.ts';
 import { cacheRoot } from '../system/cache.ts';
-import { cachedKernels, debianSpecs } from './kernel/debian-kernel.ts';
-import { findProgram, neededTools, type ToolName } from '../system/tools.ts';
+import { cachedKernels, debianSeries } from './kernel/debian-kernel.ts';
+import { defaultKernel } from './kernel/kernels.ts';
+import { runningKernel, runningSpec } from './kernel/running-kernel.ts';
+import { type Distribution, thisDistribution } from '../system/distribution.ts';
+import { oldNodeComplaint } from '../system/node-version.ts';
+import { hvipiCommand } from '../system/own-command.ts';
+import { findProgram, installCommand, isThere, neededTools, packagesOf, type ToolName } from '../system/tools.ts';
 
 export interface Check {
   readonly name: string;
@@ -17,9 +23,6 @@ export interface Check {
   readonly remedy: string;
 }
 
-const installRemedy = 'hvipi lab install';
-/** Node from which everything here works (package.json, engines). */
-const nodeMin = [20, 19] as const;
 /** A Debian kernel package unpacked, the runtime in the cache, a saved state or two, and room to work. */
 const cacheMibMin = 1200;
 /** One initramfs and a console log. */
@@ -28,12 +31,13 @@ const memoryMibMin = 1200;
 
 /** The checks, in the order in which a person would look. */
 export async function doctor(): Promise<Check[]> {
+  const kernels = debianSeries(defaultKernel) === null ? [runningCheck()] : [defaultKernelCheck(), runningCheck()];
   return [
     nodeCheck(),
     { name: 'computer', ok: process.arch === 'x64', detail: `${process.arch}, Linux ${release()}`, remedy: '' },
     ...(await toolChecks()),
     installCheck(),
-    ...debianSpecs.map(kernelCheck),
+    ...kernels,
     spaceCheck('cache', cacheRoot(), cacheMibMin, 'HVIPI_CACHE'),
     spaceCheck('temporary folder', tmpdir(), tmpMibMin, 'TMPDIR'),
     memoryCheck(),
@@ -41,38 +45,58 @@ export async function doctor(): Promise<Check[]> {
 }
 
 function nodeCheck(): Check {
-  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
-  const ok = major > nodeMin[0] || (major === nodeMin[0] && minor >= nodeMin[1]);
-  return { name: 'node', ok, detail: process.version, remedy: ok ? '' : `Node ${nodeMin.join('.')} or newer` };
+  const complaint = oldNodeComplaint(process.versions.node);
+  return { name: 'node', ok: complaint === null, detail: process.version, remedy: complaint ?? '' };
 }
 
 async function toolChecks(): Promise<Check[]> {
+  const distribution = thisDistribution();
   return Promise.all(
     (Object.keys(neededTools) as ToolName[]).map(async (name): Promise<Check> => {
       const path = findProgram(name);
-      if (path === null)
-        return { name, ok: false, detail: 'not found', remedy: `${installRemedy} (${neededTools[name]})` };
+      if (path === null || !isThere(name, neededTools[name])) {
+        const detail = path === null ? 'not found' : 'without a static libc';
+        return { name, ok: false, detail, remedy: remedyFor(name, distribution) };
+      }
       const { stdout } = await execa(path, [name === 'busybox' ? '--help' : '--version'], { reject: false });
       return { name, ok: true, detail: stdout.split('\n')[0] ?? path, remedy: '' };
     }),
   );
 }
 
+function remedyFor(name: ToolName, distribution: Distribution): string {
+  if (hasApt() && isRoot()) return hvipiCommand('lab', 'install');
+  const packages = packagesOf([neededTools[name]], distribution);
+  return installCommand(packages, distribution, isRoot()) ?? `install it (Debian: ${packages.join(' ')})`;
+}
+
 function installCheck(): Check {
   const how = hasApt() ? (isRoot() ? 'apt-get, as root' : 'apt-get, but not as root') : 'no apt-get';
-  const remedy = hasApt()
-    ? isRoot()
+  const remedy = !hasApt()
+    ? `${thisDistribution().name}: packages are installed by hand`
+    : isRoot()
       ? ''
-      : 'as root only needed to install qemu and busybox'
-    : 'install packages by hand';
+      : 'being root is only needed to install programs';
   return { name: 'installing', ok: hasApt(), detail: how, remedy };
 }
 
-function kernelCheck(spec: (typeof debianSpecs)[number]): Check {
-  const [newest] = cachedKernels(spec);
-  const name = `kernel ${spec}`;
-  if (newest === undefined) return { name, ok: false, detail: 'not in the cache', remedy: installRemedy };
+function defaultKernelCheck(): Check {
+  const name = `kernel ${defaultKernel}`;
+  const [newest] = cachedKernels(debianSeries(defaultKernel)!);
+  if (newest === undefined)
+    return { name, ok: false, detail: 'not in the cache', remedy: hvipiCommand('lab', 'install') };
   return { name, ok: true, detail: newest.release, remedy: '' };
+}
+
+function runningCheck(): Check {
+  const name = 'kernel running';
+  try {
+    return { name, ok: true, detail: runningKernel().bzImage, remedy: '' };
+  } catch (error) {
+    if (!(error instanceof InfrastructureError)) throw error;
+    const detail = `${release()}: its image and modules are not here, or not readable`;
+    return { name, ok: false, detail, remedy: `only --kernel ${runningSpec} needs it` };
+  }
 }
 
 function spaceCheck(name: string, path: string, mibMin: number, variable: string): Check {

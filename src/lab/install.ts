@@ -1,15 +1,19 @@
-/** Installs what the lab needs: Debian packages (as root) and kernels (as anybody). */
+/** Installs what the lab needs: packages (as root) and kernels (as anybody). */
 import { InfrastructureError } from '../errors.ts';
-import { aptGet, candidateVersion, hasApt, isRoot, type Say, updateLists } from '../system/apt.ts';
-import { debianSpecs, refreshDebianKernel } from './kernel/debian-kernel.ts';
-import { findProgram, missingTools, neededTools, type ToolName, type Tools } from '../system/tools.ts';
+import { thisDistribution } from '../system/distribution.ts';
+import { type InstallOptions, installPackages } from '../system/install-packages.ts';
+import {
+  findProgram,
+  missingTools,
+  neededTools,
+  packagesOf,
+  type ToolName,
+  type Tools,
+  zstdTool,
+} from '../system/tools.ts';
+import { fetchDebianKernel } from './kernel/debian-kernel.ts';
 
-export interface InstallOptions {
-  /** `auto` installs what is missing, `refuse` says what is missing. */
-  readonly install: 'auto' | 'refuse';
-  readonly say: Say;
-  readonly signal?: AbortSignal | undefined;
-}
+export type { InstallOptions } from '../system/install-packages.ts';
 
 /**
  * The programs that the lab needs, installed first when they are missing.
@@ -23,42 +27,30 @@ export async function ensureTools(options: InstallOptions): Promise<Tools> {
   return Object.fromEntries(names.map((name) => [name, findProgram(name)!])) as unknown as Tools;
 }
 
-/** `lab install`: the programs, and the newest of each Debian kernel series, even when one is there already. */
-export async function installLab(options: Omit<InstallOptions, 'install'>): Promise<void> {
+/** The program for modules in .zst, which this Node does not read. @throws InfrastructureError as `ensureTools` does. */
+export async function ensureZstd(options: InstallOptions): Promise<void> {
+  const packages = packagesOf([zstdTool], thisDistribution());
+  await installPackages(packages, 'the modules of this kernel need the program zstd', options);
+}
+
+/** `lab install`: the programs, and the newest Debian kernel of each spec, even when one is there already. */
+export async function installLab(specs: readonly string[], options: Omit<InstallOptions, 'install'>): Promise<void> {
   await ensureTools({ ...options, install: 'auto' });
-  // Without network, what is there already may still be enough.
-  const failure = hasApt() && isRoot() ? await updateLists(options.say, options) : null;
-  if (failure !== null) options.say(`${failure.message}; going on with the package lists that are there`);
-  for (const spec of debianSpecs) await refreshDebianKernel(spec, options);
+  for (const [index, spec] of specs.entries()) {
+    const kernel = await fetchDebianKernel(spec, { ...options, lists: index === 0 ? 'update' : 'fresh' });
+    options.say(`${spec} is ${kernel.release}`);
+  }
   options.say('the lab is ready');
 }
 
-async function installTools(missing: readonly ToolName[], { install, say, signal }: InstallOptions): Promise<void> {
-  const packages = missing.map((name) => neededTools[name]);
-  const absent = `the lab needs ${missing.join(' and ')} (Debian packages: ${packages.join(' ')})`;
-  const command = `apt-get install -y --no-install-recommends ${packages.join(' ')}`;
-  if (install === 'refuse') throw new InfrastructureError(`${absent}; installing is switched off`);
-  if (!hasApt()) throw new InfrastructureError(`${absent}, and this computer has no apt-get: install them by hand`);
-  if (!isRoot()) throw new InfrastructureError(`${absent}; type: sudo apt-get update && sudo ${command}`);
-
-  const versions = await Promise.all(packages.map((name) => candidateVersion(name)));
-  const installAll = async (): Promise<void> => {
-    say(`installing ${packages.join(', ')}`);
-    await aptGet(['install', '-y', '--no-install-recommends', ...packages], { signal });
-  };
-  if (versions.includes(null)) {
-    const failure = await updateLists(say, { signal });
-    await installAll().catch((error: unknown) => {
-      throw failure ?? error;
-    });
-  } else {
-    await installAll().catch(async (error: unknown) => {
-      if (signal?.aborted) throw error;
-      // Old lists name files that are gone.
-      await updateLists(say, { signal });
-      await installAll();
-    });
-  }
+async function installTools(missing: readonly ToolName[], options: InstallOptions): Promise<void> {
+  const packages = packagesOf(
+    missing.map((name) => neededTools[name]),
+    thisDistribution(),
+  );
+  const need = `the lab needs ${missing.join(' and ')} (packages: ${packages.join(' ')})`;
+  await installPackages(packages, need, options);
   const still = missingTools();
-  if (still.length > 0) throw new InfrastructureError(`${still.join(' and ')} not found after: ${command}`);
+  if (still.length > 0)
+    throw new InfrastructureError(`${still.join(' and ')} not found after installing ${packages.join(' ')}`);
 }

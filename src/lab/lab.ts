@@ -1,13 +1,14 @@
 /**
- * The lab: an emulated computer that boots the kernel under test and runs our agent, as an executor. Requests wait in
- * a queue that the agent answers in order; what the console reports fails them.
+ * The lab: an emulated computer that boots the kernel under test and starts our hand, as an executor. Requests wait in a queue
+ * that the hand answers in order; what the console reports fails them.
  */
 import type { Observation } from '../program/observation.ts';
 import type { Program } from '../program/program.ts';
-import { decodeObservations, encodeBatch } from '../case/wire.ts';
 import type { Executor, RunOptions } from '../executor/executor.ts';
 import type { TargetFacts } from '../executor/facts.ts';
-import { InfrastructureError } from '../errors.ts';
+import { KvmExecutor } from '../executor/kvm-executor.ts';
+import { buildHand } from '../hand/build.ts';
+import { InfrastructureError, SkippedError } from '../errors.ts';
 import type { Say } from '../system/apt.ts';
 import { bootLab } from './boot.ts';
 import type { Channel } from './channel.ts';
@@ -17,7 +18,7 @@ import { resolveKernel } from './kernel/kernels.ts';
 import type { Machine } from './emulator/machine.ts';
 import { parametersOf, parseKvmOptions } from './kernel/kvm-options.ts';
 import { collectModules } from './kernel/modules.ts';
-import type { ExecEnd } from './protocol.ts';
+import { bringCpusOnline, LabHand, readFile } from './lab-hand.ts';
 
 export interface LabOptions {
   /** See `kernelSpecHelp`. */
@@ -38,51 +39,61 @@ export interface LabOptions {
   readonly cpus?: 1 | 2 | undefined;
   /** Seconds without an answer after which the kernel counts as hung; default 20. */
   readonly silenceSeconds?: number | undefined;
+  /** Whether programs besides the hand are to be run in it: then busybox is there. */
+  readonly hasPrograms?: boolean | undefined;
 }
 
-/** How a program in the lab ended, and what it wrote to stdout and stderr. */
-export interface ExecResult extends ExecEnd {
+/** How a program in the lab ended (128 + number for a signal, as shells have it), and what it wrote to stdout and stderr. */
+export interface ExecResult {
+  readonly exitCode: number;
   readonly output: Buffer;
 }
 
 const silenceSecondsDefault = 20;
 
 /**
- * Boots a lab; its agent is ready when the promise resolves.
+ * Boots a lab; its KVM is open when the promise resolves.
  *
  * @throws UsageError for a kernel or a module folder that cannot be used, SkippedError when the kernel's KVM lacks
- * what is to be tested, InfrastructureError when something else fails before the agent is ready.
+ * what is to be tested, InfrastructureError when something else fails before.
  */
 export async function openLab(options: LabOptions): Promise<Lab> {
   const tools = await ensureTools(options);
   const kernel = await resolveKernel(options.kernel, options);
   const { accel = 'tcg' } = options;
   const modules = await collectModules(kernel.moduleDir, options.kvmModules ?? null, tools.busybox);
-  const { machine, channel, facts, bootSeconds } = await bootLab({
+  const hand = await buildHand('program');
+  const startedAt = performance.now();
+  const { machine, channel, complaint, parameters } = await bootLab({
     qemu: tools['qemu-system-x86_64'],
     kernel,
     accel,
     cpus: options.cpus ?? 1,
-    initramfs: await prepareInitramfs(tools.busybox, modules.channel),
+    initramfs: await prepareInitramfs({
+      hand: hand.path,
+      busybox: options.hasPrograms === true ? tools.busybox : null,
+      modules: modules.channel,
+    }),
     // QEMU emulates SVM and no VMX.
     modules: modules.kvm.filter(({ name }) => accel === 'kvm' || name !== 'kvm_intel'),
     parameters: parametersOf(parseKvmOptions(options.kvmOptions ?? ''), modules.kvm),
+    handVersion: hand.version,
     silenceMs: (options.silenceSeconds ?? silenceSecondsDefault) * 1000,
     say: options.say,
     signal: options.signal,
   });
-  return new Lab(machine, channel, facts, bootSeconds);
-}
-
-/**
- * KVM walks all vCPUs of a VM whenever one of them is made or a LAPIC is set. A VM of 1,024 takes some 8 s of an emulated
- * CPU to make, and 2 s to reset when all of them have got something; this is twice that.
- */
-const patienceMsPerPair = 0.02;
-
-/** Milliseconds that a batch may take longer than one of small machines. */
-function patienceMsFor(programs: readonly Program[]): number {
-  return programs.reduce((total, { vcpus }) => total + patienceMsPerPair * vcpus.length ** 2, 0);
+  const labHand = new LabHand(channel);
+  try {
+    const executor = await KvmExecutor.open(labHand, 'lab', parameters);
+    await bringCpusOnline(channel);
+    return new Lab(machine, channel, executor, (performance.now() - startedAt) / 1000);
+  } catch (error) {
+    channel.close(new InfrastructureError('the lab was closed'));
+    await machine[Symbol.asyncDispose]();
+    if (!(error instanceof SkippedError) || !error.message.startsWith('/dev/kvm: ')) throw error;
+    const why = complaint ?? 'the kernel has no KVM for this CPU, and no module was given';
+    throw new InfrastructureError(`${kernel.spec}: no /dev/kvm: ${why}`);
+  }
 }
 
 export class Lab implements Executor {
@@ -91,30 +102,29 @@ export class Lab implements Executor {
   readonly bootSeconds: number;
   readonly #machine: Machine;
   readonly #channel: Channel;
+  readonly #executor: KvmExecutor;
 
-  constructor(machine: Machine, channel: Channel, facts: TargetFacts, bootSeconds: number) {
+  constructor(machine: Machine, channel: Channel, executor: KvmExecutor, bootSeconds: number) {
     this.#machine = machine;
     this.#channel = channel;
-    this.facts = facts;
+    this.#executor = executor;
+    this.facts = executor.facts;
     this.bootSeconds = bootSeconds;
   }
 
   /**
    * Runs programs in the lab. Several calls may be under way; they are answered in order.
    *
-   * @throws KernelFailure when the console reports one, or the agent falls silent; InfrastructureError when QEMU or the
-   * agent fails; SkippedError when the kernel lacks what a program needs.
+   * @throws KernelFailure when the console reports one, or the hand falls silent; InfrastructureError when QEMU or the
+   * hand fails; SkippedError when the kernel lacks what a program needs.
    */
   async run(programs: readonly Program[], options: RunOptions): Promise<Observation[]> {
     if (programs.length === 0) return [];
-    const bytes = await this.#channel.request('run', encodeBatch(programs, options), {
-      patienceMs: patienceMsFor(programs),
-    });
-    return decodeObservations(bytes, programs);
+    return this.#executor.run(programs, options);
   }
 
   /**
-   * Runs a program of the lab (busybox and Node are there), without input. It may take as long as it likes.
+   * Runs a program of a lab that has programs (`hasPrograms`: busybox), without input. It may take as long as it likes.
    *
    * @param onOutput gets the output as it comes.
    * @throws as `run` does.
@@ -125,8 +135,9 @@ export class Lab implements Executor {
       pieces.push(bytes);
       onOutput(bytes);
     };
-    const end = await this.#channel.request('exec', Buffer.from(JSON.stringify(argv)), { onOutput: collect });
-    return { ...(JSON.parse(end.toString()) as ExecEnd), output: Buffer.concat(pieces) };
+    const words = Buffer.from(argv.map((word) => `${word}\0`).join(''));
+    const end = await this.#channel.request('exec', words, { onOutput: collect });
+    return { exitCode: end[0]!, output: Buffer.concat(pieces) };
   }
 
   /**
@@ -138,6 +149,16 @@ export class Lab implements Executor {
     const { exitCode, output } = await this.exec(['sh', '-c', command]);
     if (exitCode !== 0) throw new Error(`"${command}" in the lab ended with ${exitCode}: ${output.toString()}`);
     return output.toString();
+  }
+
+  /** The text of a file in the lab, or null when it cannot be read. */
+  readFile(path: string): Promise<string | null> {
+    return readFile(this.#channel, path);
+  }
+
+  /** Writes an executable file in the lab, in a folder that exists. */
+  async writeFile(path: string, bytes: Buffer): Promise<void> {
+    await this.#channel.request('writeFile', Buffer.concat([Buffer.from(`${path}\0`), bytes]));
   }
 
   /** Seconds of CPU that the lab has had, all of QEMU's threads together. */

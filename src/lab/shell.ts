@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { InfrastructureError } from '../errors.ts';
+import { buildHand } from '../hand/build.ts';
 import { withFileErrors } from '../system/file-errors.ts';
 import { prepareInitramfs } from './initramfs/initramfs.ts';
 import { ensureTools } from './install.ts';
@@ -15,7 +16,7 @@ import { qemuArguments } from './emulator/qemu.ts';
 
 /**
  * Boots the lab with this process's own terminal as its console; resolves when its shell has ended. The modules are
- * loaded, the agent is not started.
+ * loaded, the hand does nothing else.
  *
  * @throws as `openLab` does.
  */
@@ -26,7 +27,12 @@ export async function runLabShell(options: Omit<LabOptions, 'silenceSeconds'>): 
   try {
     const initrd = join(folder, 'initrd');
     const { channel, kvm } = await collectModules(kernel.moduleDir, options.kvmModules ?? null, tools.busybox);
-    const initramfs = await prepareInitramfs(tools.busybox, [...channel, ...kvm]);
+    const hand = await buildHand('program');
+    const initramfs = await prepareInitramfs({
+      hand: hand.path,
+      busybox: tools.busybox,
+      modules: [...channel, ...kvm],
+    });
     await initramfs.write(initrd);
     const accel = options.accel ?? 'tcg';
     const args = qemuArguments({ bzImage: kernel.bzImage, initrd, sockets: null, accel, cpus: 1 });

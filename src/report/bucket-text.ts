@@ -1,8 +1,9 @@
 /** A bucket in words, for every form of the report that shows text. */
-import { type Finding, hvipiCommand, parseFinding } from '../campaign/finding.ts';
+import { type Finding, parseFinding } from '../campaign/finding.ts';
 import { formatStages } from '../campaign/text/stages.ts';
 import { formatCase } from '../case/case.ts';
 import type { CampaignValue, ReportBucket } from './value.ts';
+import { hvipiCommand } from '../system/own-command.ts';
 
 export interface BucketText {
   readonly finding: Finding;

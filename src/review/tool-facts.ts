@@ -1,15 +1,6 @@
-/** Versions of what takes part in a run: this tool and QEMU. */
-import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+/** The version of the emulator that takes part in a run. */
 import { execa } from 'execa';
-import { ownCorpusFolder } from '../campaign/corpus.ts';
 import { findProgram } from '../system/tools.ts';
-
-/** The version in package.json. */
-export function ownVersion(): string {
-  const text = readFileSync(join(dirname(ownCorpusFolder()), 'package.json'), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
-}
 
 /** `QEMU 7.2.22 (TCG)`. */
 export async function qemuVersion(): Promise<string> {

@@ -6,16 +6,16 @@ import { disagreements, twinsOf } from '../../src/campaign/tiers.ts';
 import { loadCorpus, ownCorpusFolder } from '../../src/campaign/corpus.ts';
 import type { Case } from '../../src/case/case.ts';
 import { encodeCase } from '../../src/program/encode.ts';
-import { debianSpecs } from '../../src/lab/kernel/debian-kernel.ts';
 import { UsageError } from '../../src/errors.ts';
 import type { Lab } from '../../src/lab/lab.ts';
 import { isLabMissing, openTestLab } from './support.ts';
+import { testedKernels } from './tested-kernels.ts';
 
 const casesOfBatch = 24;
 /** The number of a batch of concurrent cases. */
 const batch = 11;
 
-describe.skipIf(isLabMissing).each(debianSpecs)('concurrent cases on %s', (kernel) => {
+describe.skipIf(isLabMissing).each(testedKernels)('concurrent cases on %s', (kernel) => {
   let lab: Lab;
   const drawn = drawBatch('lab', batch, casesOfBatch).cases;
 

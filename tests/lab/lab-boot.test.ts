@@ -7,16 +7,17 @@ import { makeCase, makeStep } from '../../src/case/case.ts';
 import { encodeCase } from '../../src/program/encode.ts';
 import { InfrastructureError } from '../../src/errors.ts';
 import { cacheRoot } from '../../src/system/cache.ts';
-import { cachedKernels, debianSpecs } from '../../src/lab/kernel/debian-kernel.ts';
+import { cachedKernels, debianSeries } from '../../src/lab/kernel/debian-kernel.ts';
 import type { Lab } from '../../src/lab/lab.ts';
 import { isLabMissing, openTestLab as open } from './support.ts';
+import { testedKernels } from './tested-kernels.ts';
 
 const program = encodeCase(
   makeCase([{ vpIndex: 0 }, { vpIndex: 1 }], [makeStep({ do: 'send-ipi', vector: 0xf0, targets: [1] })]),
 );
 const exact = { exact: true } as const;
 
-describe.each(debianSpecs)('lab with %s', (spec) => {
+describe.each(testedKernels)('lab with %s', (spec) => {
   describe.skipIf(isLabMissing)('running', () => {
     let lab: Lab;
     beforeAll(async () => {
@@ -63,7 +64,7 @@ describe.each(debianSpecs)('lab with %s', (spec) => {
 });
 
 describe.skipIf(isLabMissing)('lab from a saved state', () => {
-  const [spec] = debianSpecs;
+  const [spec] = testedKernels;
   const cache = mkdtempSync(join(tmpdir(), 'hvipi-test-'));
   beforeAll(() => {
     for (const part of ['kernels', 'initramfs']) symlinkSync(join(cacheRoot(), part), join(cache, part));
@@ -77,7 +78,7 @@ describe.skipIf(isLabMissing)('lab from a saved state', () => {
   it('should show the same as one that booted, and the console of the boot', async () => {
     const observations: unknown[] = [];
     for (let start = 0; start < 2; start++) {
-      await using lab = await open(spec!);
+      await using lab = await open(spec);
       observations.push(await lab.run([program], exact));
       expect(await lab.shellOutput('dmesg')).toContain('Linux version');
     }
@@ -89,7 +90,7 @@ describe.skipIf(isLabMissing)('lab from a saved state', () => {
     const [state] = readdirSync(join(cache, 'states'));
     writeFileSync(join(cache, 'states', state!, 'devices'), 'no state of QEMU');
     const said: string[] = [];
-    await using lab = await open(spec!, { say: (line) => said.push(line) });
+    await using lab = await open(spec, { say: (line) => said.push(line) });
     await expect(lab.run([program], exact)).resolves.toHaveLength(1);
     expect(said).toEqual([expect.stringMatching(/^the saved state of the lab cannot be loaded, so it boots: .+$/)]);
     expect(readdirSync(join(cache, 'states'))).toEqual([]);
@@ -97,11 +98,11 @@ describe.skipIf(isLabMissing)('lab from a saved state', () => {
 });
 
 describe('lab that fails', () => {
-  const [spec] = debianSpecs;
+  const [spec] = testedKernels;
 
   describe.skipIf(isLabMissing)('with a kernel that works', () => {
     it('should name a crash by where it happened', async () => {
-      await using lab = await open(spec!);
+      await using lab = await open(spec);
       const crash = lab.exec(['sh', '-c', 'echo c > /proc/sysrq-trigger']);
       await expect(crash).rejects.toMatchObject({
         kind: 'oops',
@@ -111,7 +112,7 @@ describe('lab that fails', () => {
     });
 
     it('should call a silent agent a hang', async () => {
-      await using lab = await open(spec!, { silenceSeconds: 3 });
+      await using lab = await open(spec, { silenceSeconds: 3 });
       await lab.shellOutput('(sleep 1; kill -STOP $(pidof node)) > /dev/null 2>&1 &');
       await new Promise((resolve) => setTimeout(resolve, 2500));
       const fingerprint = 'no answer from the lab for 3 s; CPU idle';
@@ -121,7 +122,7 @@ describe('lab that fails', () => {
     it('should blame the infrastructure when QEMU dies, and leave nothing behind', async () => {
       const folder = mkdtempSync(join(tmpdir(), 'hvipi-test-'));
       vi.stubEnv('TMPDIR', folder);
-      const lab = await open(spec!);
+      const lab = await open(spec);
       const waiting = lab.exec(['sleep', '60']);
       process.kill(qemuPid(), 'SIGKILL');
       await expect(waiting).rejects.toEqual(new InfrastructureError('QEMU ended: killed by SIGKILL'));
@@ -135,7 +136,7 @@ describe('lab that fails', () => {
       const folder = mkdtempSync(join(tmpdir(), 'hvipi-test-'));
       const kernel = join(folder, 'vmlinuz');
       // No modules beside it, so it has no KVM.
-      writeFileSync(kernel, readFileSync(cachedKernels(spec!)[0]!.bzImage));
+      writeFileSync(kernel, readFileSync(cachedKernels(debianSeries(spec)!)[0]!.bzImage));
       const error = (await open(kernel).catch((failure: Error) => failure)) as Error;
       rmSync(folder, { recursive: true });
       expect(error).toBeInstanceOf(InfrastructureError);

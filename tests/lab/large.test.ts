@@ -8,9 +8,9 @@ import { judge } from '../../oracle/compare/verdict.ts';
 import { type Case, makeCase, makeStep, makeVcpu } from '../../src/case/case.ts';
 import { encodeCase } from '../../src/program/encode.ts';
 import { repeatVcpu } from '../../src/case/like-vcpus.ts';
-import { debianSpecs } from '../../src/lab/kernel/debian-kernel.ts';
 import type { Lab } from '../../src/lab/lab.ts';
 import { isLabMissing, openTestLab } from './support.ts';
+import { testedKernels } from './tested-kernels.ts';
 
 const all = Array.from({ length: 1024 }, (_, vp) => vp);
 const run = makeStep({ do: 'run' });
@@ -31,7 +31,7 @@ function largeCase(): Case {
   ]);
 }
 
-describe.skipIf(isLabMissing).each(debianSpecs)('1,024 vCPUs on KVM of %s', (kernel) => {
+describe.skipIf(isLabMissing).each(testedKernels)('1,024 vCPUs on KVM of %s', (kernel) => {
   let lab: Lab;
 
   beforeAll(async () => {

@@ -1,9 +1,9 @@
 /** Runs once before the lab tests: installs what they need, saying so, or finds out why they have to be skipped. */
 import type { TestProject } from 'vitest/node';
 import { InfrastructureError } from '../../src/errors.ts';
-import { debianSpecs } from '../../src/lab/kernel/debian-kernel.ts';
 import { ensureTools } from '../../src/lab/install.ts';
 import { resolveKernel } from '../../src/lab/kernel/kernels.ts';
+import { testedKernels } from './tested-kernels.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -16,7 +16,7 @@ export default async function setup(project: TestProject): Promise<void> {
   const say = (line: string): void => void process.stderr.write(`${line}\n`);
   try {
     await ensureTools({ install: 'auto', say });
-    for (const spec of debianSpecs) await resolveKernel(spec, { install: 'auto', say });
+    for (const spec of testedKernels) await resolveKernel(spec, { install: 'auto', say });
     project.provide('labMissing', null);
   } catch (error) {
     if (!(error instanceof InfrastructureError) || process.env['CI'] !== undefined) throw error;

@@ -50,6 +50,13 @@ describe('contractFor', () => {
     expect(contractFor({ ...facts, kernelRelease }).hasExtendedCalls).toBe(hasExtendedCalls);
   });
 
+  it.each([
+    ['6.1.0-57-amd64', 0x0010_0030, true],
+    ['7.3.4+deb13-amd64', 0x0000_0030, false],
+  ])('should believe the KVM of %s about extended hypercalls and not the release', (kernelRelease, privileges, has) => {
+    expect(contractFor({ ...facts, kernelRelease, hypervPrivileges: privileges }).hasExtendedCalls).toBe(has);
+  });
+
   it.each([true, false])('should intercept Xen hypercalls where KVM can: %s', (xen) => {
     expect(contractFor({ ...facts, xen }).interceptsXen).toBe(xen);
   });

@@ -3,7 +3,6 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type CorpusEntry, loadCorpus, ownCorpusFolder } from '../../campaign/corpus.ts';
-import { hvipiCommand } from '../../campaign/finding.ts';
 import { Interrupted } from '../../campaign/interrupt.ts';
 import { defaultShrinkLimits } from '../../campaign/shrink.ts';
 import { corpusHashOf, differences, modulesHashOf } from '../../durable/identity.ts';
@@ -22,6 +21,7 @@ import { type CommandContext, exitCodes, formatJson } from '../common/command.ts
 import { knownOf, limitsOf, type RunOptions } from './campaign-options.ts';
 import { contractOf, formatKvmOptions, type RawTargetOptions, targetOf } from '../common/options.ts';
 import { campaignValue } from '../../report/value.ts';
+import { hvipiCommand } from '../../system/own-command.ts';
 
 export interface StartOptions extends RunOptions, RawTargetOptions {
   readonly seed?: string;

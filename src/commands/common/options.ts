@@ -3,9 +3,11 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type ContractName, contractNames } from '../../campaign/judgement.ts';
 import { parseTarget, type Target, withJobs } from '../../campaign/target.ts';
 import { UsageError } from '../../errors.ts';
+import { defaultKernel, kernelSpecHelp } from '../../lab/kernel/kernels.ts';
 import { parseKvmOptions } from '../../lab/kernel/kvm-options.ts';
 
-export const defaultKernel = 'debian:6.12';
+/** Where findings are saved; `findings/` of this project holds something else. */
+export const defaultOut = 'hvipi-findings';
 
 /** What commander gives for the options that choose a target. */
 export interface RawTargetOptions {
@@ -22,11 +24,7 @@ export interface RawTargetOptions {
 export function addTargetOptions(command: Command): Command {
   return command
     .option('--target <WHERE>', 'lab, host, model or model:MUTANT; host is the KVM of this very computer', 'lab')
-    .option(
-      '--kernel <SPEC>',
-      'kernel of the lab: debian:6.12, debian:6.1, a bzImage, a kernel build folder',
-      defaultKernel,
-    )
+    .option('--kernel <SPEC>', `kernel of the lab: ${kernelSpecHelp}`, defaultKernel)
     .option('--kvm-modules <DIR>', 'take kvm.ko, kvm-amd.ko and kvm-intel.ko from there')
     .option('--kvm-options <TEXT>', 'parameters of kvm.ko and kvm-amd.ko, like "halt_poll_ns=0 npt=0"')
     .addOption(new Option('--contract <NAME>', 'whose word the model speaks for: kvm or tlfs').default('kvm'))

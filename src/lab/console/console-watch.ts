@@ -11,7 +11,7 @@ import {
   headlineKind,
   prefaceLinesMax,
 } from './console.ts';
-import { noteMark } from './note-mark.ts';
+import { noteMark } from '../../hand/frames.ts';
 
 /** The decompressor's last words, after the reason and without a newline (arch/x86/boot/compressed/error.c). */
 const haltedText = ' -- System halted';

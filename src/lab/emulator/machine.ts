@@ -5,6 +5,7 @@ import { copyFile, mkdtemp, rename, rm, symlink } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { execa } from 'execa';
 import { InfrastructureError } from '../../errors.ts';
 import { atExit } from '../../system/at-exit.ts';
 import { ConsoleWatch, type ConsoleListener } from '../console/console-watch.ts';
@@ -158,9 +159,10 @@ export class Machine implements AsyncDisposable {
    *
    * @throws InfrastructureError when QEMU cannot.
    */
-  async save({ devices, console }: StateFiles): Promise<void> {
+  async save({ memory, devices, console }: StateFiles): Promise<void> {
     await saveDevices(await this.#control);
     await this.#gone;
+    await digHoles(memory);
     await copyFile(join(this.#folder, devicesFile), devices);
     await copyFile(this.logPath, console);
   }
@@ -260,6 +262,12 @@ function schedulerMs(pid: number | undefined, field: 0 | 1): number {
   } catch {
     return 0;
   }
+}
+
+/** Gives back what a file needs for pages of zeros. Without fallocate (util-linux) it only takes more of the disk. */
+async function digHoles(path: string): Promise<void> {
+  const fallocate = findProgram('fallocate');
+  if (fallocate !== null) await execa(fallocate, ['--dig-holes', path], { reject: false });
 }
 
 function lastLine(text: string): string {

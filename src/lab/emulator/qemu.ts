@@ -1,5 +1,5 @@
 /** The command line of QEMU: a computer with one CPU or two, memory, a serial console and one channel; no disk, no network. */
-import { portName } from '../protocol.ts';
+import { channelName } from '../../hand/frames.ts';
 
 export interface QemuOptions {
   readonly bzImage: string;
@@ -25,7 +25,7 @@ export interface Sockets {
 /**
  * The Debian kernel runs in far less; what counts is the initramfs, which is in memory twice while it is unpacked.
  */
-const memoryMib = 1024;
+const memoryMib = 256;
 
 /**
  * Warnings must reach the console (loglevel 5; the init script raises it to 8 when the boot is over). An oops ends the
@@ -87,7 +87,7 @@ function socketArguments({ agent, control }: Sockets): string[][] {
   return [
     ['-chardev', `socket,id=control,path=${escapeValue(control)}`, '-mon', 'control,mode=control'],
     ['-chardev', `socket,id=agent,path=${escapeValue(agent)}`],
-    ['-device', 'virtio-serial-pci', '-device', `virtserialport,chardev=agent,name=${portName}`],
+    ['-device', 'virtio-serial-pci', '-device', `virtserialport,chardev=agent,name=${channelName}`],
   ];
 }
 

@@ -1,41 +1,22 @@
 /** Debian's own kernels: finding the newest of a series, downloading it without root, keeping what the lab needs. */
 import { existsSync, readdirSync } from 'node:fs';
-import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { InfrastructureError } from '../../errors.ts';
-import {
-  aptGet,
-  candidateVersion,
-  hasApt,
-  isRoot,
-  packageNames,
-  runTool,
-  type Say,
-  updateLists,
-} from '../../system/apt.ts';
+import { InfrastructureError, UsageError } from '../../errors.ts';
+import { aptGet, hasApt, runTool } from '../../system/apt.ts';
 import { cacheRoot, ensureFolder, makeFolderAtOnce } from '../../system/cache.ts';
 import { withFileErrors } from '../../system/file-errors.ts';
-import { collectModules } from './modules.ts';
-import { findProgram } from '../../system/tools.ts';
+import { ensureLists, listArguments, type ListOptions } from './debian-lists.ts';
+import { bestOfEach, offeredKernels, piecesOf } from './debian-packages.ts';
+import { compareVersions, type KernelPackage, releaseOfPackage, seriesOf } from './debian-release.ts';
+import { keepKernel } from './kernel-folder.ts';
 
-interface Series {
-  readonly prefix: string;
-  /** Neither cloud, rt, unsigned nor dbg. */
-  readonly pattern: RegExp;
-}
-
-/** Kernels of Debian 12 (6.12 comes with its updates), by what `--kernel` calls them. */
-const allSeries = {
-  'debian:6.12': { prefix: 'linux-image-6.12.', pattern: /^linux-image-(6\.12\.\d+\+deb12-amd64)$/ },
-  'debian:6.1': { prefix: 'linux-image-6.1.0-', pattern: /^linux-image-(6\.1\.0-\d+-amd64)$/ },
-} as const satisfies Record<string, Series>;
-export type DebianSpec = keyof typeof allSeries;
-export const debianSpecs = Object.keys(allSeries) as DebianSpec[];
+/** `debian:6.12`, or `debian:newest`: what `--kernel` calls a series. */
+export type DebianSpec = `debian:${string}`;
 
 /** A kernel in the cache. */
 export interface DebianKernel {
-  readonly spec: DebianSpec;
   /** Package and version, as in the folder's name. */
   readonly id: string;
   readonly release: string;
@@ -43,137 +24,135 @@ export interface DebianKernel {
   readonly moduleDir: string;
 }
 
-interface Package {
-  readonly name: string;
-  readonly version: string;
+/** The spec's series or `newest`; null when it is no spec of a Debian kernel. */
+export function debianSeries(spec: string): string | null {
+  return /^debian:(newest|\d+\.\d+)$/.exec(spec)?.[1] ?? null;
 }
 
-interface DownloadOptions {
-  readonly say: Say;
-  readonly signal?: AbortSignal | undefined;
+/** The spec of a kernel's series. */
+export function specOf({ release }: { readonly release: string }): DebianSpec {
+  return `debian:${seriesOf(release)}`;
 }
 
-/** Kernels of a series in the cache, newest first. */
-export function cachedKernels(spec: DebianSpec): DebianKernel[] {
+/** Kernels in the cache, the newest first; of one series, or of all. */
+export function cachedKernels(series?: string): DebianKernel[] {
   const root = kernelsRoot();
   if (!existsSync(root)) return [];
   return readdirSync(root)
-    .filter((id) => existsSync(join(root, id, 'vmlinuz')) && releaseOf(spec, id) !== null)
-    .sort((a, b) => compareNames(b, a))
-    .map((id) => describe(spec, id));
+    .filter((id) => existsSync(join(root, id, 'vmlinuz')) && releaseOfId(id) !== null)
+    .filter((id) => series === undefined || seriesOf(releaseOfId(id)!) === series)
+    .sort((a, b) => compareVersions(b.split('_')[1] ?? '', a.split('_')[1] ?? ''))
+    .map(describe);
 }
 
 /**
- * The newest kernel of a series that apt offers; downloaded unless the cache has it. Package lists that do not know
- * one, or name a file that is gone, are updated first.
+ * The newest kernel of a series that any suite of Debian has, downloaded unless the cache has it.
  *
- * @throws InfrastructureError in one line.
+ * @param lists `update` asks the mirror first; `fresh` does so when what is known of it is old, or lacks the series.
+ * @throws UsageError for a series that no suite has; InfrastructureError when apt fails. Both in one line.
  */
-export async function refreshDebianKernel(spec: DebianSpec, options: DownloadOptions): Promise<DebianKernel> {
+export async function fetchDebianKernel(
+  spec: string,
+  options: ListOptions & { readonly lists?: 'fresh' | 'update' },
+): Promise<DebianKernel> {
   if (!hasApt()) {
-    throw new InfrastructureError(`${spec} comes through apt-get, which this computer lacks; give --kernel a bzImage`);
+    throw new InfrastructureError(
+      `${spec} comes through apt-get, which this computer lacks; give --kernel running, a bzImage or a kernel build folder`,
+    );
   }
+  const series = debianSeries(spec)!;
   await ensureFolder(kernelsRoot());
   return withFileErrors(kernelsRoot(), async () => {
-    const known = await newestPackage(spec, []);
+    const { lists = 'fresh' } = options;
+    let complaint = await ensureLists(lists, options);
+    const known = newestOf(series, await offeredKernels());
     if (known !== null) {
-      const kernel = describe(spec, idOf(known));
-      if (existsSync(kernel.bzImage)) return kernel;
       try {
-        return await download(spec, known, [], options);
+        return await download(spec, known, options);
       } catch (error) {
-        if (!(error instanceof InfrastructureError) || options.signal?.aborted) throw error;
+        // Lists of a while ago name files that are gone.
+        if (lists === 'update' || !(error instanceof InfrastructureError) || options.signal?.aborted) throw error;
       }
     }
-    const lists = isRoot() ? [] : await privateLists();
-    const failure = await updateLists(options.say, { args: lists, signal: options.signal });
-    const offered = await newestPackage(spec, lists);
-    if (offered === null) {
-      const what = `${allSeries[spec].prefix}* for ${spec}`;
-      throw failure ?? new InfrastructureError(`apt offers no ${what} here (Debian 12 does); give --kernel a bzImage`);
-    }
-    return download(spec, offered, lists, options);
+    if (lists !== 'update') complaint = await ensureLists('update', options);
+    const offers = await offeredKernels();
+    const offered = newestOf(series, offers);
+    if (offered !== null) return download(spec, offered, options);
+    throw noSuchSeries(spec, offers, complaint);
   });
 }
 
-async function download(
-  spec: DebianSpec,
-  chosen: Package,
-  lists: readonly string[],
-  { say, signal }: DownloadOptions,
-): Promise<DebianKernel> {
-  const kernel = describe(spec, idOf(chosen));
+function newestOf(series: string, offers: readonly KernelPackage[]): KernelPackage | null {
+  return (series === 'newest' ? offers[0] : bestOfEach(offers).get(series)) ?? null;
+}
+
+function noSuchSeries(spec: string, offers: readonly KernelPackage[], complaint: Error | null): Error {
+  const series = [...bestOfEach(offers).keys()];
+  if (series.length === 0) {
+    return new InfrastructureError(
+      `${spec}: no package list of Debian could be had: ${complaint?.message ?? 'all are empty'}`,
+    );
+  }
+  const unread = complaint === null ? '' : ` (not everything could be asked: ${complaint.message})`;
+  return new UsageError(
+    `--kernel ${spec}: no suite of Debian has it${unread}; there are ${series.map((one) => `debian:${one}`).join(', ')}`,
+  );
+}
+
+async function download(spec: string, chosen: KernelPackage, { say, signal }: ListOptions): Promise<DebianKernel> {
+  const kernel = describe(idOf(chosen));
   if (existsSync(kernel.bzImage)) return kernel;
-  say(`downloading ${chosen.name} ${chosen.version}`);
+  const pieces = await piecesOf(chosen);
+  const more = pieces.length === 1 ? '' : ` in ${pieces.length} pieces`;
+  say(`downloading ${chosen.name} ${chosen.version} (${chosen.suite})${more}`);
   const work = await mkdtemp(join(tmpdir(), 'hvipi-kernel-'));
   try {
-    await aptGet([...lists, 'download', `${chosen.name}=${chosen.version}`], { cwd: work, signal });
-    const deb = (await readdir(work)).find((file) => file.endsWith('.deb'));
-    if (deb === undefined) throw new InfrastructureError(`apt-get download ${chosen.name}: it fetched nothing`);
-    await runTool('dpkg-deb', ['-x', join(work, deb), join(work, 'tree')], { signal });
-    await makeFolderAtOnce(join(kernelsRoot(), kernel.id), (folder) =>
-      keepNeeded(join(work, 'tree'), kernel.release, folder),
-    );
+    await downloadPackages(pieces, work, signal);
+    const tree = join(work, 'tree');
+    for (const file of await readdir(work)) await runTool('dpkg-deb', ['-x', join(work, file), tree], { signal });
+    await makeFolderAtOnce(join(kernelsRoot(), kernel.id), (folder) => keepKernel(tree, kernel.release, folder, spec));
   } finally {
     await rm(work, { recursive: true, force: true });
   }
   return kernel;
 }
 
-/** Compares names with numbers in them by the numbers: 6.12.9 comes before 6.12.117. */
-export function compareNames(a: string, b: string): number {
-  return a.localeCompare(b, 'en', { numeric: true });
-}
-
-/** The newest package of a series that apt knows, with these apt options. */
-async function newestPackage(spec: DebianSpec, lists: readonly string[]): Promise<Package | null> {
-  const names = await packageNames(allSeries[spec].prefix, lists);
-  for (const name of names.sort((a, b) => compareNames(b, a))) {
-    if (!allSeries[spec].pattern.test(name)) continue;
-    const version = await candidateVersion(name, lists);
-    if (version !== null) return { name, version };
+/**
+ * Downloads packages of the private lists into a folder that has nothing else.
+ *
+ * @throws InfrastructureError that names what could not be fetched.
+ */
+export async function downloadPackages(
+  packages: readonly Pick<KernelPackage, 'name' | 'version'>[],
+  folder: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  const names = packages.map(({ name, version }) => `${name}=${version}`);
+  await aptGet([...listArguments(), 'download', ...names], { cwd: folder, signal });
+  const files = await readdir(folder);
+  const missing = packages.filter(({ name }) => !files.some((file) => file.startsWith(`${name}_`)));
+  if (missing.length > 0) {
+    throw new InfrastructureError(`apt-get download fetched no ${missing.map(({ name }) => name).join(', ')}`);
   }
-  return null;
 }
 
-/** Package lists of our own, so that a plain user can update them. */
-async function privateLists(): Promise<string[]> {
-  const state = join(cacheRoot(), 'apt');
-  for (const name of ['lists/partial', 'archives/partial']) await ensureFolder(join(state, name));
-  const settings = {
-    'Dir::State::lists': join(state, 'lists'),
-    'Dir::Cache': state,
-    'Dir::Cache::archives': join(state, 'archives'),
-  };
-  return Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
-}
-
-async function keepNeeded(tree: string, release: string, folder: string): Promise<void> {
-  await copyFile(join(tree, 'boot', `vmlinuz-${release}`), join(folder, 'vmlinuz'));
-  await mkdir(join(folder, 'modules'));
-  const busybox = findProgram('busybox') ?? 'busybox';
-  const { channel, kvm } = await collectModules(join(tree, 'lib/modules', release), null, busybox);
-  for (const { file, bytes } of [...channel, ...kvm]) await writeFile(join(folder, 'modules', file), bytes);
-}
-
-function describe(spec: DebianSpec, id: string): DebianKernel {
+function describe(id: string): DebianKernel {
   const folder = join(kernelsRoot(), id);
   return {
-    spec,
     id,
-    release: releaseOf(spec, id)!,
+    release: releaseOfId(id)!,
     bzImage: join(folder, 'vmlinuz'),
     moduleDir: join(folder, 'modules'),
   };
 }
 
 /** The name of the cache folder. */
-function idOf({ name, version }: Package): string {
+function idOf({ name, version }: KernelPackage): string {
   return `${name}_${version.replaceAll(/[^\w.+~-]/g, '-')}`;
 }
 
-function releaseOf(spec: DebianSpec, id: string): string | null {
-  return allSeries[spec].pattern.exec(id.split('_')[0]!)?.[1] ?? null;
+function releaseOfId(id: string): string | null {
+  return releaseOfPackage(id.split('_')[0]!);
 }
 
 function kernelsRoot(): string {

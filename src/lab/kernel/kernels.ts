@@ -2,9 +2,14 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { InfrastructureError } from '../../errors.ts';
-import { cachedKernels, debianSpecs, type DebianSpec, refreshDebianKernel } from './debian-kernel.ts';
 import { UsageError } from '../../errors.ts';
-import type { InstallOptions } from '../install.ts';
+import { hvipiCommand } from '../../system/own-command.ts';
+import { type Distribution, thisDistribution } from '../../system/distribution.ts';
+import { ensureZstd, type InstallOptions } from '../install.ts';
+import { cachedKernels, debianSeries, fetchDebianKernel } from './debian-kernel.ts';
+import { needsZstd } from './decompress.ts';
+import { hasZstdModules } from './modules.ts';
+import { runningKernel, runningSpec } from './running-kernel.ts';
 
 export interface Kernel {
   /** As it was asked for. */
@@ -16,24 +21,44 @@ export interface Kernel {
   readonly release: string | null;
 }
 
-export const kernelSpecHelp = `${debianSpecs.join(', ')}, a bzImage, or a kernel build folder`;
+export const kernelSpecHelp =
+  'debian:6.12 or another series, debian:newest, running, a bzImage, or a kernel build folder';
+
+/** Where Debian's kernels are not to be had the computer's own has to do. */
+export function defaultKernelOf({ family, id }: Distribution): string {
+  // Debian 12 and 13 both have 6.12, Debian 12 among its security updates. Ubuntu has mirrors of its own only.
+  return family === 'debian' && id !== 'ubuntu' ? 'debian:6.12' : runningSpec;
+}
+
+/** What `--kernel` is when it is not given. */
+export const defaultKernel = defaultKernelOf(thisDistribution());
 
 /**
  * Finds the kernel of a spec. A Debian kernel comes from the cache when there is one, so that a start needs no network.
  *
  * @throws UsageError for a spec that names nothing, InfrastructureError when a Debian kernel cannot be had.
  */
-export async function resolveKernel(spec: string, { install, say, signal }: InstallOptions): Promise<Kernel> {
-  if (isDebianSpec(spec)) {
-    const [cached] = cachedKernels(spec);
+export async function resolveKernel(spec: string, options: InstallOptions): Promise<Kernel> {
+  const kernel = await findSpec(spec, options);
+  if (kernel.moduleDir !== null && needsZstd() && hasZstdModules(kernel.moduleDir)) await ensureZstd(options);
+  return kernel;
+}
+
+async function findSpec(spec: string, { install, say, signal }: InstallOptions): Promise<Kernel> {
+  const series = debianSeries(spec);
+  if (series !== null) {
+    const [cached] = series === 'newest' ? [] : cachedKernels(series);
     if (cached !== undefined) return { ...cached, spec };
     if (install === 'refuse') {
+      const [newest] = cachedKernels();
+      if (series === 'newest' && newest !== undefined) return { ...newest, spec };
       throw new InfrastructureError(
-        `${spec} is not in the cache, and installing is switched off; run: hvipi lab install`,
+        `${spec} is not in the cache, and installing is switched off; run: ${hvipiCommand('lab', 'install', spec)}`,
       );
     }
-    return { ...(await refreshDebianKernel(spec, { say, signal })), spec };
+    return { ...(await fetchDebianKernel(spec, { say, signal })), spec };
   }
+  if (spec === runningSpec) return { ...runningKernel(), spec };
   if (!existsSync(spec)) {
     throw new UsageError(`--kernel ${spec}: neither a known kernel nor a path; accepted are ${kernelSpecHelp}`);
   }
@@ -55,7 +80,11 @@ function imageKernel(spec: string, bzImage: string): Kernel {
     throw new UsageError(`--kernel ${spec}: ${bzImage} is not a bzImage; accepted are ${kernelSpecHelp}`);
   }
   const places = [
-    ...(release === '' ? [] : [join(dirname(bzImage), '../lib/modules', release)]),
+    // `/lib/modules/REL/vmlinuz` lies among its modules.
+    dirname(bzImage),
+    ...(release === ''
+      ? []
+      : ['../lib/modules', '../usr/lib/modules'].map((place) => join(dirname(bzImage), place, release))),
     ...(bzImage.endsWith('/arch/x86/boot/bzImage') ? [join(dirname(bzImage), '../../..')] : []),
   ];
   const moduleDir = places.find((place) => existsSync(join(place, 'modules.order'))) ?? null;
@@ -73,8 +102,4 @@ export function releaseOfImage(path: string): string | null {
   if (offset === 0) return '';
   const text = bytes.toString('latin1', offset + 0x200, offset + 0x200 + 128);
   return text.split(/[ \0]/)[0]!;
-}
-
-function isDebianSpec(spec: string): spec is DebianSpec {
-  return (debianSpecs as readonly string[]).includes(spec);
 }

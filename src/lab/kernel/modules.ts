@@ -1,10 +1,8 @@
 /** Which kernel modules the lab loads, from where and in which order. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { gunzipSync } from 'node:zlib';
-import { execa } from 'execa';
-import { InfrastructureError } from '../../errors.ts';
 import { UsageError } from '../../errors.ts';
+import { compressions, readDecompressed } from './decompress.ts';
 
 /**
  * What the lab needs, by module name: for its channel, and the KVM under test. What is not found as a module is taken to
@@ -12,6 +10,9 @@ import { UsageError } from '../../errors.ts';
  */
 const channelModules = ['virtio_pci', 'virtio_console'] as const;
 const kvmModules = ['kvm_amd', 'kvm_intel'] as const;
+
+/** Names what would be modules and is built in (Documentation/kbuild/kbuild.rst). */
+export const builtinList = 'modules.builtin';
 
 export interface Module {
   /** Module name, with underscores. */
@@ -34,7 +35,7 @@ export interface LabModules {
  *
  * @param folder where the kernel's modules are (`lib/modules/RELEASE`, a build folder, or a folder of .ko files).
  * @param givenFolder folder whose kvm*.ko go before the kernel's own, or null.
- * @throws UsageError when that has no kvm.ko.
+ * @throws UsageError when that has no kvm.ko, or when the kernel has no virtio.
  */
 export async function collectModules(
   folder: string | null,
@@ -49,15 +50,29 @@ export async function collectModules(
   const visit = async (name: string): Promise<void> => {
     const path = files.get(name);
     if (path === undefined || ordered.has(name)) return;
-    const bytes = await readModule(path, busybox);
+    const bytes = await readDecompressed(path, busybox);
     for (const needed of dependsOf(bytes)) await visit(needed);
     ordered.set(name, { name, file: plainName(path), bytes });
   };
+  if (folder !== null) checkChannel(folder, files);
   for (const name of channelModules) await visit(name);
   const channelCount = ordered.size;
   for (const name of kvmModules) await visit(name);
   const modules = [...ordered.values()];
   return { channel: modules.slice(0, channelCount), kvm: modules.slice(channelCount) };
+}
+
+/** Where the kernel says what is built into it, what the lab is reached through must be a module or be in that list. */
+function checkChannel(folder: string, files: ReadonlyMap<string, string>): void {
+  const list = join(folder, builtinList);
+  if (!existsSync(list)) return;
+  const builtIn = new Set(readFileSync(list, 'utf8').split('\n').filter(Boolean).map(moduleName));
+  const missing = channelModules.filter((name) => !files.has(name) && !builtIn.has(name));
+  if (missing.length === 0) return;
+  throw new UsageError(
+    `${folder}: this kernel has no ${missing.join(' and no ')}, through which the lab is reached; ` +
+      'install the package with its modules, or give --kernel another kernel',
+  );
 }
 
 /** Module names that a module needs, from the `depends=` of its .modinfo section. */
@@ -99,18 +114,7 @@ function indexFiles(folder: string): Map<string, string> {
 const moduleFile = /\.ko(?:\.(?:xz|gz|zst))?$/;
 
 function findCompressed(path: string): string | null {
-  return ['', '.xz', '.gz', '.zst'].map((suffix) => path + suffix).find((candidate) => existsSync(candidate)) ?? null;
-}
-
-/** Decompressed here, because that takes long in an emulated computer. */
-async function readModule(path: string, busybox: string): Promise<Buffer> {
-  if (path.endsWith('.gz')) return gunzipSync(readFileSync(path));
-  if (path.endsWith('.zst')) {
-    throw new InfrastructureError(`${path}: modules compressed with zstd are not supported; decompress it with unzstd`);
-  }
-  if (!path.endsWith('.xz')) return readFileSync(path);
-  const { stdout } = await execa(busybox, ['xzcat', path], { encoding: 'buffer' });
-  return Buffer.from(stdout);
+  return ['', ...compressions].map((suffix) => path + suffix).find((candidate) => existsSync(candidate)) ?? null;
 }
 
 function plainName(path: string): string {
@@ -119,4 +123,9 @@ function plainName(path: string): string {
 
 function moduleName(path: string): string {
   return plainName(path).replace(/\.ko$/, '').replaceAll('-', '_');
+}
+
+/** Whether modules of this folder are compressed with zstd; a kernel's are all alike. */
+export function hasZstdModules(folder: string): boolean {
+  return [...indexModules(folder).values()].some((path) => path.endsWith('.zst'));
 }

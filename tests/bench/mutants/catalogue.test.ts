@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { catalogue } from '../../../bench/mutants/catalogue/catalogue.ts';
+import { newerEdits } from '../../../bench/mutants/catalogue/newer.ts';
 import { laterMutants } from '../../../bench/mutants/catalogue/later.ts';
 import { expectations, grades } from '../../../bench/mutants/mutant.ts';
 import { editId } from '../../../bench/mutants/build.ts';
@@ -34,6 +35,15 @@ describe('the catalogue', () => {
 
   it('should quote no more of the kernel than an edit needs', () => {
     expect(catalogue.filter(({ find }) => find.length > 240)).toEqual([]);
+  });
+
+  it('should have for newer kernels only other edits of mutants that there are', () => {
+    const names = new Set(catalogue.map(({ name }) => name));
+    for (const [name, { find, replace }] of Object.entries(newerEdits)) {
+      expect(names).toContain(name);
+      expect(find).not.toBe(replace);
+      expect(find.length).toBeLessThanOrEqual(240);
+    }
   });
 
   it('should say of what is left out what is missing', () => {

@@ -2,7 +2,7 @@ import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { runCampaign } from '../../../src/campaign/campaign.ts';
-import { type Finding, formatFinding, hvipiCommand, parseFinding } from '../../../src/campaign/finding.ts';
+import { type Finding, formatFinding, parseFinding } from '../../../src/campaign/finding.ts';
 import { formatFindingReport } from '../../../src/campaign/text/report.ts';
 import type { Step } from '../../../src/case/case.ts';
 import { loadCases } from '../../../src/commands/common/case-files.ts';
@@ -82,12 +82,6 @@ describe('finding', () => {
     const file = join(temporaryFolder(), 'refused.json');
     writeFileSync(file, text);
     expect(() => loadCases([file])).toThrow(/refused\.json: steps\[0\]\.sender: vCPU 7 is not in the machine/);
-  });
-});
-
-describe('hvipiCommand', () => {
-  it('should quote what a shell would take apart', () => {
-    expect(hvipiCommand('fuzz', '--seed', "it's")).toBe(`npm run -s hvipi -- fuzz --seed 'it'\\''s'`);
   });
 });
 

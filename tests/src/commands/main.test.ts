@@ -66,7 +66,7 @@ const badInput: [string[], RegExp][] = [
   [['explain', file('wrong-field.json')], /steps\[0\]\.vector/],
   [
     ['explain', '--kernel', 'debian:5', file('good.json')],
-    /--kernel debian:5: known without running it are debian:6.12 and debian:6.1/,
+    /--kernel debian:5: known without running it are debian:7.3, debian:7.2, debian:6.12, debian:6.1/,
   ],
   [['corpus', 'check', file('missing')], /missing: no such folder/],
 ];

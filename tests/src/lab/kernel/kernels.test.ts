@@ -3,10 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { InfrastructureError } from '../../../../src/errors.ts';
+import { parseOsRelease } from '../../../../src/system/distribution.ts';
 import { cacheRoot } from '../../../../src/system/cache.ts';
-import { cachedKernels, compareNames } from '../../../../src/lab/kernel/debian-kernel.ts';
+import { cachedKernels } from '../../../../src/lab/kernel/debian-kernel.ts';
 import { UsageError } from '../../../../src/errors.ts';
-import { releaseOfImage, resolveKernel } from '../../../../src/lab/kernel/kernels.ts';
+import { defaultKernelOf, releaseOfImage, resolveKernel } from '../../../../src/lab/kernel/kernels.ts';
 
 const options = { install: 'refuse', say: () => undefined } as const;
 let folder: string;
@@ -32,23 +33,35 @@ describe('resolveKernel', () => {
     }
     const kernel = await resolveKernel('debian:6.12', options);
     expect(kernel).toMatchObject({ spec: 'debian:6.12', release: '6.12.117+deb12-amd64' });
-    expect(cachedKernels('debian:6.1')).toHaveLength(1);
+    expect(cachedKernels('6.1')).toHaveLength(1);
   });
 
   it('should name what is missing when it may not install', async () => {
     const error = await resolveKernel('debian:6.12', options).catch((reason: Error) => reason);
     expect(error).toBeInstanceOf(InfrastructureError);
-    expect((error as Error).message).toContain('hvipi lab install');
+    expect((error as Error).message).toContain('npm run -s hvipi -- lab install debian:6.12');
   });
 
-  it.each(['debian:6.9', '/nonesuch', 'FILE', 'FOLDER'])(
+  it('should have debian:newest be the newest of the cache when it may not ask', async () => {
+    for (const id of ['linux-image-7.3-amd64_7.3~rc7-1~exp1', 'linux-image-7.3.4+deb13-amd64_7.3.4-1~bpo13+1']) {
+      mkdirSync(join(folder, 'cache/kernels', id), { recursive: true });
+      writeFileSync(join(folder, 'cache/kernels', id, 'vmlinuz'), image('x'));
+    }
+    const kernel = await resolveKernel('debian:newest', options);
+    expect(kernel.release).toBe('7.3.4+deb13-amd64');
+    expect(cachedKernels('7.3').map(({ release }) => release)).toEqual(['7.3.4+deb13-amd64', '7.3-amd64']);
+  });
+
+  it.each(['debian:six', '/nonesuch', 'FILE', 'FOLDER'])(
     'should refuse %s in one line that says what is accepted',
     async (spec) => {
       writeFileSync(join(folder, 'file'), 'hello');
       const path = spec.replace('FILE', join(folder, 'file')).replace('FOLDER', folder);
       const error = await resolveKernel(path, options).catch((reason: Error) => reason);
       expect(error).toBeInstanceOf(UsageError);
-      expect((error as Error).message).toMatch(/^--kernel .*accepted are debian:6\.12, debian:6\.1, a bzImage[^\n]*$/);
+      expect((error as Error).message).toMatch(
+        /^--kernel .*accepted are debian:6\.12 or another series, [^\n]*a bzImage[^\n]*$/,
+      );
     },
   );
 
@@ -70,6 +83,19 @@ describe('resolveKernel', () => {
   });
 });
 
+describe('defaultKernelOf', () => {
+  it.each([
+    ['ID=debian\nVERSION_ID="12"', 'debian:6.12'],
+    ['ID=debian\nVERSION_ID="13"', 'debian:6.12'],
+    ['ID=ubuntu\nID_LIKE=debian', 'running'],
+    ['ID=fedora', 'running'],
+    ['ID=arch', 'running'],
+    ['', 'running'],
+  ])('should be, for %j, %s', (text, kernel) => {
+    expect(defaultKernelOf(parseOsRelease(text))).toBe(kernel);
+  });
+});
+
 describe('releaseOfImage', () => {
   it('should read the version text, and know an image without one', () => {
     writeFileSync(join(folder, 'a'), image('6.12.1 rest'));
@@ -83,13 +109,6 @@ describe('cacheRoot', () => {
     expect(cacheRoot({ HVIPI_CACHE: '/a', XDG_CACHE_HOME: '/b' })).toBe('/a');
     expect(cacheRoot({ XDG_CACHE_HOME: '/b' })).toBe('/b/hvipi');
     expect(cacheRoot({})).toMatch(/\/\.cache\/hvipi$/);
-  });
-});
-
-describe('compareNames', () => {
-  it('should compare numbers by value', () => {
-    const sorted = ['linux-6.12.117', 'linux-6.12.9', 'linux-6.12.20'].sort(compareNames);
-    expect(sorted).toEqual(['linux-6.12.9', 'linux-6.12.20', 'linux-6.12.117']);
   });
 });
 

@@ -1,10 +1,12 @@
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { UsageError } from '../../../../src/errors.ts';
-import { collectModules, dependsOf } from '../../../../src/lab/kernel/modules.ts';
+import { findProgram } from '../../../../src/system/tools.ts';
+import { collectModules, dependsOf, hasZstdModules } from '../../../../src/lab/kernel/modules.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -49,6 +51,34 @@ describe('collectModules', () => {
     write('kernel/arch/x86/kvm/kvm.ko.gz', gzipSync(module('')));
     write('kernel/arch/x86/kvm/kvm-amd.ko', module('kvm'));
     expect(await names(folder, null)).toEqual(['kvm.ko', 'kvm-amd.ko']);
+  });
+
+  it.runIf(findProgram('zstd') !== null)('should decompress zstd', async () => {
+    write('kvm.ko', module('', 'plain'));
+    execFileSync('zstd', ['-q', '--rm', join(folder, 'kvm.ko')]);
+    write('kvm-amd.ko', module('kvm'));
+    const { kvm } = await collectModules(folder, null, 'busybox');
+    expect(kvm.map(({ file, bytes }) => `${file} ${bytes.includes('plain')}`)).toEqual([
+      'kvm.ko true',
+      'kvm-amd.ko false',
+    ]);
+    expect(hasZstdModules(folder)).toBe(true);
+  });
+
+  it('should name a compressed module that is damaged', async () => {
+    write('kvm.ko.gz', Buffer.from('no gzip'));
+    write('kvm-amd.ko', module('kvm'));
+    await expect(names(folder, null)).rejects.toThrow(/kvm\.ko\.gz cannot be decompressed: /);
+  });
+
+  it('should refuse a kernel that has no virtio, where the kernel says what is built in', async () => {
+    write('modules.builtin', Buffer.from('kernel/drivers/virtio/virtio_pci.ko\n'));
+    await expect(names(folder, null)).rejects.toThrow(/: this kernel has no virtio_console, through which/);
+    write(
+      'modules.builtin',
+      Buffer.from('kernel/drivers/virtio/virtio_pci.ko\nkernel/drivers/char/virtio_console.ko\n'),
+    );
+    expect(await names(folder, null)).toEqual([]);
   });
 
   it('should prefer the kvm modules of the given folder, and only those', async () => {

@@ -1,0 +1,139 @@
+/** What a KVM says of itself, read by a script. */
+import { release as hostRelease } from 'node:os';
+import { MSR_IA32_APICBASE } from '../abi/lapic.ts';
+import { InfrastructureError, SkippedError } from '../errors.ts';
+import type { Hand } from '../hand/hand.ts';
+import { objectKinds } from '../hand/operations.ts';
+import { casesOfRecord } from '../hand/record.ts';
+import { Script } from '../hand/script.ts';
+import * as uapi from '../hand/uapi.ts';
+import { addPlatform, HypervCpuid } from '../machine/platform.ts';
+import type { Read } from '../machine/writer.ts';
+import type { TargetFacts } from './facts.ts';
+
+/** Capabilities without which there is nothing to test (Documentation/virt/kvm/api.rst). */
+const neededCapabilities = ['HYPERV', 'HYPERV_VP_INDEX', 'HYPERV_SEND_IPI', 'HYPERV_CPUID'] as const;
+const cpuidEntriesMax = 256;
+const modules = ['kvm', 'kvm_amd', 'kvm_intel'];
+
+/** VMs that are held open for as long as the hand lives; programs' VMs come behind them. */
+export const spareVms = 2;
+export const spareVcpus = 3;
+
+export interface KvmFacts {
+  readonly facts: TargetFacts;
+  readonly cpuid: HypervCpuid;
+}
+
+/**
+ * Asks a KVM what it is, and whether there is anything to test.
+ *
+ * @param parameters those that KVM's modules were asked to have.
+ * @throws SkippedError when there is not; the message names what is missing.
+ */
+export async function readKvmFacts(hand: Hand, target: TargetFacts['target'], parameters: string): Promise<KvmFacts> {
+  const kernelRelease = (await hand.readFile('/proc/sys/kernel/osrelease'))?.trim() ?? hostRelease();
+  const script = new Script();
+  script.case(0);
+  const readCapabilities = addCapabilities(script);
+  const readCpuid = addSupportedCpuid(script, uapi.KVM_GET_SUPPORTED_CPUID);
+  const record = firstCase(await hand.run(script.finish(), 0));
+  const capabilities = readCapabilities(record);
+  for (const name of neededCapabilities) {
+    if (capabilities[name] > 0) continue;
+    throw new SkippedError(
+      `/dev/kvm has no Hyper-V: KVM_CAP_${name} (${uapi.KVM_CAP[name]}) is 0 on ${kernelRelease}; it needs a KVM with CONFIG_KVM_HYPERV`,
+    );
+  }
+  // Not before it is known to be there.
+  const hyperv = new Script();
+  hyperv.case(0);
+  const readHyperv = addSupportedCpuid(hyperv, uapi.KVM_GET_SUPPORTED_HV_CPUID);
+  const cpuid = new HypervCpuid(readCpuid(record), readHyperv(firstCase(await hand.run(hyperv.finish(), 0))));
+  const xen = (capabilities.XEN_HVM & uapi.KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL) !== 0;
+  const facts = {
+    target,
+    kernelRelease,
+    cpu: cpuid.vendor,
+    kvmMaxVcpus: capabilities.MAX_VCPUS,
+    irqchips: ['kernel', ...(capabilities.SPLIT_IRQCHIP > 0 ? ['split'] : []), 'none'],
+    xen,
+    hypervPrivileges: cpuid.privileges,
+    kvmOptions: await currentParameters(hand, parameters),
+  };
+  await holdSpareVms(hand, xen);
+  return { facts, cpuid };
+}
+
+type Capabilities = Readonly<Record<keyof typeof uapi.KVM_CAP, number>>;
+
+function addCapabilities(script: Script): Read<Capabilities> {
+  const entries = Object.entries(uapi.KVM_CAP);
+  for (const [, capability] of entries) {
+    const request = uapi.KVM_CHECK_EXTENSION;
+    script.add('ioctlValue', { kind: objectKinds.system, object: 0, request, record: 1, value: capability });
+  }
+  return (record) =>
+    Object.fromEntries(entries.map(([name]) => [name, Math.max(0, record.i32())])) as unknown as Capabilities;
+}
+
+/** `struct kvm_cpuid_entry2`, one buffer each. */
+function addSupportedCpuid(script: Script, request: number): Read<Buffer[]> {
+  const argument = Buffer.alloc(uapi.sizes.kvm_cpuid2 + cpuidEntriesMax * uapi.sizes.kvm_cpuid_entry2);
+  argument.writeUInt32LE(cpuidEntriesMax, 0);
+  script.add('ioctl', { kind: objectKinds.system, object: 0, request, record: 2, argument });
+  return (record) => {
+    const result = record.i32();
+    if (result < 0) throw new InfrastructureError(`KVM does not tell its CPUID: errno ${-result}`);
+    const table = record.bytes(record.u32());
+    const at = (index: number) => uapi.sizes.kvm_cpuid2 + index * uapi.sizes.kvm_cpuid_entry2;
+    return Array.from({ length: table.readUInt32LE(0) }, (_, i) => Buffer.from(table.subarray(at(i), at(i + 1))));
+  };
+}
+
+/** The parameters of a text like `avic=1 npt=0`, each with the value that it has now; one that cannot be read as it is. */
+async function currentParameters(hand: Hand, text: string): Promise<string> {
+  const words = text.split(' ').filter((word) => word !== '');
+  const current = words.map(async (word) => {
+    const name = word.split('=')[0]!;
+    const paths = modules.map((module) => `/sys/module/${module}/parameters/${name}`);
+    const values = await Promise.all(paths.map((path) => hand.readFile(path)));
+    const value = values.find((each) => each !== null);
+    return value == null ? word : `${name}=${value.trim()}`;
+  });
+  return (await Promise.all(current)).join(' ');
+}
+
+/**
+ * VMs that are held open for as long as the hand lives. With the first and last VM the kernel patches code (static keys of
+ * preempt notifiers), and with the first and last vCPU whose APIC is software- or hardware-disabled too; holding one of each
+ * keeps that out of the runs (apic_sw_disabled, apic_hw_disabled in lapic.c), and so it is with Xen (kvm_xen_enabled in xen.c)
+ * and with a vCPU without a LAPIC in the kernel (kvm_has_noapic_vcpu).
+ */
+async function holdSpareVms(hand: Hand, xen: boolean): Promise<void> {
+  const script = new Script();
+  script.case(0);
+  script.add('createVm', { vm: 0, memoryBytes: 4096 });
+  addPlatform(script, 0, { irqchip: 'kernel', xen }, []);
+  // A fresh vCPU's APIC is software-disabled.
+  script.add('createVcpu', { vcpu: 0, vm: 0, id: 0, regs: 0 });
+  script.add('createVcpu', { vcpu: 1, vm: 0, id: 1, regs: 0 });
+  const msrs = Buffer.alloc(uapi.sizes.kvm_msrs + uapi.sizes.kvm_msr_entry);
+  msrs.writeUInt32LE(1, 0);
+  msrs.writeUInt32LE(MSR_IA32_APICBASE, uapi.sizes.kvm_msrs);
+  const request = uapi.KVM_SET_MSRS;
+  script.add('ioctl', { kind: objectKinds.vcpu, object: 1, request, record: 0, argument: msrs });
+  script.add('createVm', { vm: 1, memoryBytes: 4096 });
+  script.add('createVcpu', { vcpu: 2, vm: 1, id: 0, regs: 0 });
+  firstCase(await hand.run(script.finish(), 0));
+}
+
+function firstCase(bytes: Buffer): Parameters<Read<unknown>>[0] {
+  const [first] = casesOfRecord(bytes);
+  if (first === undefined) throw new InfrastructureError('the hand gave no record');
+  if (first.ending !== 'done') {
+    const { request, errno } = first.reader.failure();
+    throw new InfrastructureError(`KVM cannot be used: ${uapi.requestName(request)} failed with errno ${errno}`);
+  }
+  return first.reader;
+}

@@ -1,0 +1,69 @@
+/** Builds the hand with the compiler that is there, and keeps what came of it by source and compiler. */
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
+import { InfrastructureError } from '../errors.ts';
+import { cacheRoot, makeFolderAtOnce } from '../system/cache.ts';
+import { findProgram } from '../system/tools.ts';
+import { framesHeader } from './frames.ts';
+import { operationsHeader } from './header.ts';
+
+/** `program`: static, so that it runs wherever a kernel does. `library`: what koffi loads. */
+export type HandForm = 'program' | 'library';
+
+const compilers = ['gcc', 'clang', 'cc'] as const;
+const flags = ['-std=gnu11', '-O2', '-g', '-Wall', '-Wextra', '-pthread'];
+const forms = {
+  program: { sources: ['hand.c', 'main.c', 'lab.c'], flags: ['-static'], file: 'hand' },
+  library: { sources: ['hand.c', 'library.c'], flags: ['-shared', '-fPIC'], file: 'hand.so' },
+} as const;
+const headers = ['hand.h', 'lab.h'];
+
+/** What was built, and the version that it says it is. */
+export interface BuiltHand {
+  readonly path: string;
+  readonly version: string;
+}
+
+/**
+ * The path of a hand, built unless the cache has it.
+ *
+ * @throws InfrastructureError in one line when there is no compiler, or it fails.
+ */
+export async function buildHand(form: HandForm): Promise<BuiltHand> {
+  const compiler = compilers.map((name) => findProgram(name)).find((path) => path !== null) ?? null;
+  if (compiler === null) {
+    throw new InfrastructureError('no C compiler for the hand: apt-get install gcc libc6-dev (or clang)');
+  }
+  const { sources, flags: ownFlags, file } = forms[form];
+  const texts = new Map([...sources, ...headers].map((name) => [name, readFileSync(join(sourceFolder, name), 'utf8')]));
+  texts.set('operations.h', operationsHeader());
+  texts.set('frames.h', framesHeader());
+  const version = hashOf([...texts]).slice(0, 16);
+  const { stdout: compilerVersion } = await execa(compiler, ['--version']);
+  const allFlags = [...flags, ...ownFlags, `-DHAND_VERSION="${version}"`];
+  const folder = join(cacheRoot(), 'hand', hashOf([version, compiler, compilerVersion, allFlags]).slice(0, 16));
+  const path = join(folder, file);
+  if (existsSync(path)) return { path, version };
+  await makeFolderAtOnce(folder, async (draft) => {
+    for (const [name, text] of texts) await writeFile(join(draft, name), text);
+    const result = await execa(compiler, [...allFlags, '-o', file, ...sources], { cwd: draft, reject: false });
+    if (result.failed)
+      throw new InfrastructureError(`${compiler} does not compile the hand: ${firstError(result.stderr)}`);
+  });
+  return { path, version };
+}
+
+/** Beside this file in a checkout; a build has the sources where they were copied to. */
+const sourceFolder = dirname(fileURLToPath(import.meta.url));
+
+function hashOf(value: unknown): string {
+  return createHash('sha256').update(JSON.stringify(value)).digest('hex');
+}
+
+function firstError(text: string): string {
+  return text.split('\n').find((line) => line.includes('error')) ?? text.split('\n')[0] ?? '';
+}

@@ -1,0 +1,135 @@
+/** `operations.h`, the hand's side of the script's format, made from `operations.ts`. */
+import { endings, type FieldType, handLimits, objectKinds, operations } from './operations.ts';
+import { scriptRequests } from './uapi.ts';
+
+const cTypes: Readonly<Record<FieldType, string>> = {
+  u8: 'uint8_t',
+  u16: 'uint16_t',
+  u32: 'uint32_t',
+  u64: 'uint64_t',
+  bytes: 'struct bytes',
+  skip: 'uint32_t',
+};
+
+const reader = `
+struct bytes {
+	const uint8_t *at;
+	uint32_t length;
+};
+
+struct reader {
+	const uint8_t *bytes;
+	size_t length, at;
+};
+
+static bool read_raw(struct reader *reader, void *value, size_t length)
+{
+	if (reader->length - reader->at < length)
+		return false;
+	memcpy(value, reader->bytes + reader->at, length);
+	reader->at += length;
+	return true;
+}
+
+static bool read_bytes(struct reader *reader, struct bytes *bytes)
+{
+	if (!read_raw(reader, &bytes->length, 4) || reader->length - reader->at < bytes->length)
+		return false;
+	bytes->at = reader->bytes + reader->at;
+	reader->at += bytes->length;
+	return true;
+}
+
+static _Noreturn void malformed(const char *complaint);
+
+static void skip(struct reader *reader, uint32_t length)
+{
+	if (reader->length - reader->at < length)
+		malformed("what is left out is longer than the script");
+	reader->at += length;
+}
+`;
+
+/** The text of `operations.h`. */
+export function operationsHeader(): string {
+  const entries = Object.entries(operations) as [string, Readonly<Record<string, FieldType>>][];
+  const limits = Object.entries(handLimits).map(([name, value]) => `#define HAND_${upper(name)} ${value}u`);
+  const kinds = Object.entries(objectKinds).map(([name, value]) => `#define KIND_${upper(name)} ${value}`);
+  const ends = Object.entries(endings).map(([name, value]) => `#define ENDING_${upper(name)} ${value}`);
+  const codes = entries.map(([name], code) => `#define OP_${upper(name)} ${code}`);
+  return [
+    '/* Made from operations.ts by header.ts. */',
+    ...limits,
+    ...kinds,
+    ...ends,
+    ...codes,
+    `static const uint32_t script_requests[] = { ${scriptRequests.map((request) => `0x${request.toString(16)}u`).join(', ')} };`,
+    reader,
+    ...entries.map(([name, fields]) => structure(name, fields)),
+    dispatcher(entries.map(([name]) => name)),
+  ].join('\n');
+}
+
+function structure(name: string, fields: Readonly<Record<string, FieldType>>): string {
+  const list = Object.entries(fields);
+  const members = list.map(([field, type]) => `\t${cTypes[type]} ${member(field)};`);
+  const reads = list.map(([field, type]) =>
+    type === 'bytes'
+      ? `read_bytes(reader, &op->${member(field)})`
+      : `read_raw(reader, &op->${member(field)}, sizeof(op->${member(field)}))`,
+  );
+  // C has no empty structure.
+  return `
+struct op_${lower(name)} {
+${members.length === 0 ? '\tuint8_t none;' : members.join('\n')}
+};
+
+static bool read_${lower(name)}(struct reader *reader, struct op_${lower(name)} *op)
+{
+	(void)reader;
+	(void)op;
+	return ${reads.length === 0 ? 'true' : reads.join(' &&\n\t       ')};
+}
+
+static void do_${lower(name)}(const struct op_${lower(name)} *op);`;
+}
+
+/** Every operation must be defined in `hand.c`, or it does not link. */
+function dispatcher(names: readonly string[]): string {
+  const cases = names.map(
+    (name) => `	case OP_${upper(name)}: {
+		struct op_${lower(name)} op;
+
+		if (!read_${lower(name)}(reader, &op))
+			malformed("an operation is cut short: ${name}");
+		do_${lower(name)}(&op);
+		return;
+	}`,
+  );
+  return `
+static void execute(struct reader *reader)
+{
+	uint8_t code;
+
+	if (!read_raw(reader, &code, 1))
+		malformed("no operation");
+	switch (code) {
+${cases.join('\n')}
+	}
+	malformed("no such operation");
+}
+`;
+}
+
+/** A C keyword gets an underscore. */
+function member(field: string): string {
+  return field === 'register' ? 'register_' : lower(field);
+}
+
+function lower(name: string): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+function upper(name: string): string {
+  return lower(name).toUpperCase();
+}

@@ -1,0 +1,290 @@
+/**
+ * A VM that runs the guest program: made once for a platform, set up anew for every program. It knows how calls are issued,
+ * how the machine is changed between them, and how handlers' logs are read; what programs make of that is told elsewhere.
+ */
+import { HV_X64_MSR_GUEST_OS_ID, HV_X64_MSR_HYPERCALL } from '../abi/hyperv.ts';
+import { APIC_DEFAULT_PHYS_BASE, APIC_DM_INIT, APIC_DM_NMI } from '../abi/lapic.ts';
+import type { VcpuSetup } from '../case/case.ts';
+import { hasWideIds } from '../case/vcpu-id.ts';
+import * as map from '../guest/memory-map.ts';
+import { area } from '../guest/memory-map.ts';
+import type { GuestCode } from '../guest/program.ts';
+import { handLimits, objectKinds } from '../hand/operations.ts';
+import type { Script } from '../hand/script.ts';
+import * as uapi from '../hand/uapi.ts';
+import type { RegisterChange } from '../program/observation.ts';
+import {
+  type Program,
+  type ProgramCall,
+  type ProgramSetApic,
+  type ProgramWriteMsr,
+  vmmResult,
+} from '../program/program.ts';
+import { CallRing, fitsRing } from './call-ring.ts';
+import { GuestMemory } from './guest-memory.ts';
+import { HostEnteredCalls } from './host-entered-call.ts';
+import { addPlatform, type HypervCpuid } from './platform.ts';
+import { Receiver } from './receiver.ts';
+import type { Slots } from './slots.ts';
+import { type CallResult, describeExit, expectExit, UnexpectedExit } from './stop.ts';
+import { Vcpu } from './vcpu.ts';
+import type { VectorRegisters } from './vector-registers.ts';
+import type { Read } from './writer.ts';
+
+/** What all VMs of a hand have in common. */
+export interface VmParts {
+  readonly slots: Slots;
+  readonly code: GuestCode;
+  readonly cpuid: HypervCpuid;
+  readonly vectors: VectorRegisters;
+  readonly kvmMaxVcpus: number;
+  readonly canInterceptXen: boolean;
+}
+
+/** What the handlers of a vCPU logged: vectors in their order, and PPR when each began where that is logged. */
+export interface Log {
+  readonly vectors: readonly number[];
+  readonly priorities: readonly number[];
+}
+
+/** A vCPU and what belongs to it. */
+interface Member {
+  readonly vcpu: Vcpu;
+  readonly receiver: Receiver;
+  /** Made with its first call: most of many vCPUs make none. */
+  ring: CallRing | null;
+}
+
+const noLog: Log = { vectors: [], priorities: [] };
+
+export class Vm {
+  readonly number: number;
+  readonly memory: GuestMemory;
+  readonly #parts: VmParts;
+  readonly #members: readonly Member[];
+  readonly #calls: HostEnteredCalls;
+  /** Last value of HV_X64_MSR_GUEST_OS_ID; null when a step has changed it. */
+  #guestOsId: bigint | null = 0n;
+
+  /**
+   * @param number of the hand's object; the vCPUs' begin at `firstVcpu`.
+   * @param program whose platform it has (`platformKey`).
+   */
+  constructor(number: number, firstVcpu: number, parts: VmParts, { machine, vcpus }: Program) {
+    this.number = number;
+    this.#parts = parts;
+    this.memory = new GuestMemory(number);
+    this.#calls = new HostEnteredCalls(number, parts.code, parts.slots, parts.vectors);
+    const vcpuParts = {
+      ...parts,
+      hasLapic: machine.irqchip !== 'none',
+      hasWideIds: hasWideIds(vcpus),
+      home: parts.code.entry,
+    };
+    this.#members = vcpus.map((setup, position) => {
+      const vcpu = new Vcpu(firstVcpu + position, position, setup, vcpuParts);
+      return { vcpu, receiver: new Receiver(number, vcpu, parts.code), ring: null };
+    });
+  }
+
+  get vcpuCount(): number {
+    return this.#members.length;
+  }
+
+  /** Makes it with its vCPUs, in the state in which a program starts. */
+  create(script: Script, { machine, vcpus }: Program): Read<void> {
+    const vm = this.number;
+    script.add('createVm', { vm, memoryBytes: map.memoryBytesOf(vcpus.length) });
+    addPlatform(script, vm, { ...machine, xen: machine.xen && this.#parts.canInterceptXen }, vcpus);
+    this.memory.create(script, this.#parts.slots, this.#parts.code, vcpus.length);
+    const reads = vcpus.flatMap((setup, position) => {
+      const { vcpu } = this.#members[position]!;
+      // Set up here, because it takes the longer the more vCPUs there are (`addBasePage`).
+      return [vcpu.create(script, vm, setup), vcpu.setUp(script, setup)];
+    });
+    return (record) => {
+      for (const read of reads) read(record);
+    };
+  }
+
+  drop(script: Script): void {
+    script.add('dropVm', { vm: this.number });
+    for (const { vcpu } of this.#members) vcpu.releaseSlots();
+  }
+
+  /** Brings the VM and every vCPU into the state in which a program starts; the result is the VP indexes. */
+  setUp(script: Script, { machine, vcpus }: Program): Read<number[]> {
+    this.memory.undoWrites(script);
+    if (this.#guestOsId !== machine.guestOsId) {
+      // A vCPU gets its Hyper-V context by this write (kvm_hv_vcpu_init): one that is to have none is left alone.
+      const owner = vcpus.findIndex(({ lacks }) => !lacks.includes('hyperv'));
+      this.#members[Math.max(0, owner)]!.vcpu.setMsr(script, HV_X64_MSR_GUEST_OS_ID, machine.guestOsId);
+      this.#guestOsId = machine.guestOsId;
+    }
+    const reads = vcpus.map((setup, position) => {
+      const { vcpu, receiver } = this.#members[position]!;
+      receiver.setUp(script, setup);
+      return vcpu.setUp(script, setup);
+    });
+    return (record) => reads.map((read) => read(record));
+  }
+
+  vcpuAt(position: number): Vcpu {
+    return this.#members[position]!.vcpu;
+  }
+
+  receiverAt(position: number): Receiver {
+    return this.#members[position]!.receiver;
+  }
+
+  /** Writes an MSR as the host; whether KVM took the value. */
+  writeMsr(script: Script, { vcpu: position, msr, value }: ProgramWriteMsr): Read<boolean> {
+    const { vcpu } = this.#members[position]!;
+    if (msr === 'vp-index') return vcpu.writeVpIndex(script, value);
+    if (msr === 'guest-os-id') this.#guestOsId = null;
+    return vcpu.tryMsr(script, msr === 'guest-os-id' ? HV_X64_MSR_GUEST_OS_ID : HV_X64_MSR_HYPERCALL, value);
+  }
+
+  changeApic(script: Script, { vcpu, apic }: ProgramSetApic, setup: VcpuSetup): void {
+    this.#members[vcpu]!.vcpu.changeApic(script, apic, setup);
+  }
+
+  /** Sends INIT to a vCPU and lets KVM act on it. */
+  init(script: Script, position: number): void {
+    const { vcpu } = this.#members[position]!;
+    const request = uapi.KVM_SIGNAL_MSI;
+    const argument = msiTo(vcpu.id, APIC_DM_INIT);
+    script.add('ioctl', { kind: objectKinds.vm, object: this.number, request, record: 0, argument });
+    vcpu.takeInit(script);
+  }
+
+  /** Makes calls of one sender: through its ring, or one call by the host's entering the guest. */
+  call(script: Script, sender: number, calls: readonly ProgramCall[]): Read<CallResult[]> {
+    const { vcpu, receiver } = this.#members[sender]!;
+    for (const { writes } of calls) this.memory.write(script, writes);
+    receiver.forget();
+    if (!fitsRing(calls[0]!.environment)) {
+      const read = this.#calls.call(script, vcpu, calls[0]!);
+      return (record) => [read(record)];
+    }
+    vcpu.goHome(script);
+    const ring = this.ringOf(sender);
+    const readPlaces = ring.put(script, calls, map.commands.calls);
+    script.add('run', {
+      vcpu: vcpu.object,
+      thread: vcpu.thread,
+      port: map.ports.idle,
+      otherPort: map.ports.idle,
+      answer: vmmResult,
+      watch: ring.cursorAt,
+      // What came of the calls before it is to be seen.
+      lenient: 1,
+    });
+    const resultsAfter = ring.results(script);
+    script.add('settle', {});
+    return (record) => {
+      readPlaces(record);
+      const exit = record.exit();
+      const results = resultsAfter(exit)(record);
+      const description = describeExit(sender, exit, this.#parts.code);
+      if (description !== null) throw new UnexpectedExit(description, results);
+      return results;
+    };
+  }
+
+  ringOf(position: number): CallRing {
+    const member = this.#members[position]!;
+    return (member.ring ??= new CallRing(this.number, map.vcpuArea(position), this.#parts.code, this.#parts.slots));
+  }
+
+  /** What calls through the ring of a vCPU changed of the registers that the ring does not have. */
+  upperHalfChanges(script: Script, position: number): Read<readonly RegisterChange[]> {
+    return this.#parts.vectors.upperChanges(script, this.#parts.slots, this.vcpuAt(position).object);
+  }
+
+  /** Starts a vCPU on its thread, where it halts with interrupts on. */
+  startHalting(script: Script, position: number): void {
+    const { vcpu, receiver } = this.#members[position]!;
+    receiver.prepare(script, map.commands.halt, [
+      [area.stop, 0],
+      [area.halting, 0],
+    ]);
+    script.add('start', { thread: vcpu.thread, vcpu: vcpu.object });
+  }
+
+  /** Waits until a vCPU that was started so has come to its `sti; hlt`. */
+  waitForHalt(script: Script, position: number): Read<void> {
+    const offset = map.vcpuArea(position) + area.halting;
+    script.add('waitForWord', { vm: this.number, offset, milliseconds: lostAfterMs });
+    return lostUnlessOne(`vCPU ${position} does not come to hlt`);
+  }
+
+  /**
+   * Makes a halted vCPU take what is pending and come back, by an NMI that is sent as an MSI. One NMI too many is taken in a
+   * window behind it: in a call that the host enters nothing would return from it, and NMIs would stay blocked.
+   */
+  fetch(script: Script, position: number): Read<void> {
+    const { vcpu, receiver } = this.#members[position]!;
+    script.add('fetch', {
+      thread: vcpu.thread,
+      vm: this.number,
+      request: uapi.KVM_SIGNAL_MSI,
+      milliseconds: lostAfterMs,
+      argument: msiTo(vcpu.id, APIC_DM_NMI),
+    });
+    const readFetched = lostUnlessOne(`vCPU ${position} does not wake up from hlt`);
+    const { idle } = map.ports;
+    script.add('exit', { vcpu: vcpu.object, port: idle, otherPort: idle, lenient: 0 });
+    const readWindow = receiver.openWindow(script);
+    return (record) => {
+      readFetched(record);
+      expectExit(position, record.exit(), this.#parts.code);
+      readWindow(record);
+    };
+  }
+
+  /** Vectors whose handlers ran on a vCPU since the last call of this, in order; and PPR at their beginning if logged. */
+  takeLog(script: Script, position: number, { logsPpr }: VcpuSetup): Read<Log> {
+    if (!this.receiverAt(position).takeMayHaveLogged()) return () => noLog;
+    const base = map.vcpuArea(position);
+    script.add('takeLog', {
+      vm: this.number,
+      lengthAt: base + area.logLength,
+      most: map.logBytesMax,
+      first: base + area.log,
+      second: logsPpr ? base + area.priorities : 0,
+    });
+    return (record) => {
+      const length = record.u16();
+      if (length === 0) return noLog;
+      const vectors = [...record.bytes(length)];
+      return { vectors, priorities: logsPpr ? [...record.bytes(length)] : [] };
+    };
+  }
+}
+
+/** How long a vCPU may take to come where it is waited for: milliseconds. */
+export const lostAfterMs = 5_000;
+
+/** Number of the first vCPU of a VM: each VM has numbers of its own. */
+export function vcpusPerVm(vcpuCount: number): number {
+  return Math.min(handLimits.vcpus, vcpuCount);
+}
+
+function lostUnlessOne(complaint: string): Read<void> {
+  return (record) => {
+    if (record.isAtEnd || record.u8() !== 1) throw new UnexpectedExit(complaint);
+  };
+}
+
+/**
+ * NMI or INIT to the vCPU with that APIC ID, as an MSI: unlike KVM_NMI that does not wait for a running KVM_RUN to end. A
+ * hardware-disabled APIC does not get it. IDs above 255 need KVM_X2APIC_API_USE_32BIT_IDS.
+ */
+function msiTo(apicId: number, deliveryMode: number): Buffer {
+  const msi = Buffer.alloc(uapi.sizes.kvm_msi);
+  msi.writeUInt32LE(Number(APIC_DEFAULT_PHYS_BASE) + ((apicId & 0xff) << 12), 0);
+  msi.writeUInt32LE(apicId & ~0xff, 4);
+  msi.writeUInt32LE(deliveryMode, 8);
+  return msi;
+}

@@ -1,0 +1,54 @@
+/** Installs packages of the distribution where we may, and says what to type where we may not. */
+import { InfrastructureError } from '../errors.ts';
+import { aptGet, candidateVersion, hasApt, isRoot, type Say, updateLists } from './apt.ts';
+import { thisDistribution } from './distribution.ts';
+import { installCommand } from './tools.ts';
+
+export interface InstallOptions {
+  /** `auto` installs what is missing, `refuse` says what is missing. */
+  readonly install: 'auto' | 'refuse';
+  readonly say: Say;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Installs packages, with apt as root.
+ *
+ * @param need what is missing and why, for the error.
+ * @throws InfrastructureError that says what to type.
+ */
+export async function installPackages(
+  packages: readonly string[],
+  need: string,
+  options: InstallOptions,
+): Promise<void> {
+  const { install, say, signal } = options;
+  const distribution = thisDistribution();
+  const command = installCommand(packages, distribution, isRoot());
+  if (command === null) {
+    throw new InfrastructureError(
+      `${need}; how to install them on ${distribution.name} is not known here (Debian calls them ${packages.join(' ')})`,
+    );
+  }
+  if (install === 'refuse') throw new InfrastructureError(`${need}; installing is switched off; type: ${command}`);
+  if (!hasApt() || !isRoot()) throw new InfrastructureError(`${need}; type: ${command}`);
+
+  const versions = await Promise.all(packages.map((name) => candidateVersion(name)));
+  const installAll = async (): Promise<void> => {
+    say(`installing ${packages.join(', ')}`);
+    await aptGet(['install', '-y', '--no-install-recommends', ...packages], { signal });
+  };
+  if (versions.includes(null)) {
+    const failure = await updateLists(say, { signal });
+    await installAll().catch((error: unknown) => {
+      throw failure ?? error;
+    });
+    return;
+  }
+  await installAll().catch(async (error: unknown) => {
+    if (signal?.aborted) throw error;
+    // Old lists name files that are gone.
+    await updateLists(say, { signal });
+    await installAll();
+  });
+}
