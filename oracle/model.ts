@@ -84,8 +84,20 @@ export const kvmModel: Model = {
   result: (status) => resultOfStatus[status]!,
 };
 
-/** Names of what decides steps that KVM has no choice about; a call that is not made is one of them. */
-export const stepRules = ['run', 'set-apic', 'init', 'no-hypercall-in-page', ...actKinds] as const;
+/**
+ * Names of what decides steps without a list of rules, by kind: KVM has no choice about them. A call that is not made is
+ * one; which MSR writes it takes is decided in `msr.ts`.
+ */
+const rulesByKind = {
+  call: ['no-hypercall-in-page'],
+  run: ['run'],
+  'set-apic': ['set-apic'],
+  init: ['init'],
+  act: actKinds,
+  'write-msr': [],
+} as const satisfies Readonly<Record<ProgramStep['kind'], readonly string[]>>;
+type StepRule = (typeof rulesByKind)[ProgramStep['kind']][number];
+export const stepRules: readonly StepRule[] = Object.values(rulesByKind).flat();
 
 /** What KVM does with a program, according to the model. */
 export function predict(program: Program, facts: TargetFacts, model: Model = kvmModel): Outcome {
