@@ -6,7 +6,7 @@ import { type ActPlan, actPlan } from './steps/act.ts';
 import { buildCall, type CallPlan, callPlan } from './call/call.ts';
 import { type ChangePlan, changePlan, enablePage } from './steps/change.ts';
 import { buildConcurrent, concurrentPlan } from './concurrent.ts';
-import { wantsPage } from './call/entry.ts';
+import { wantsPage } from './call/environment.ts';
 import { vcpuNumber } from './integers.ts';
 import { buildMachine, type MachinePlan, machinePlan } from './machine/machine.ts';
 import { choice, just, list, planOf, sometimes } from './plan.ts';
@@ -127,7 +127,7 @@ class StepBuilder {
 
   call(plan: CallPlan): void {
     const { pages, runs, vpIndexes } = this.#state;
-    if (pages.length === 0 && wantsPage(plan.entry)) this.add(enablePage);
+    if (pages.length === 0 && wantsPage(plan.environment)) this.add(enablePage);
     if (this.steps.length >= caseLimits.steps) return;
     const step = buildCall(plan, {
       index: this.steps.length,

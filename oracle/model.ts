@@ -17,7 +17,7 @@ import {
 } from '../src/program/program.ts';
 import { hasWideIds, vcpuIdOf } from '../src/case/vcpu-id.ts';
 import type { TargetFacts } from '../src/executor/facts.ts';
-import { arrive, type Caller, callerOf, pageCode } from './call/caller.ts';
+import { atInstruction, type Caller, callerOf, pageCode } from './call/caller.ts';
 import { type Contract, contractFor } from './contract.ts';
 import { type Call, decodeCall } from './call/decode.ts';
 import { type Effects, effectsOf, notMade } from './call/effects.ts';
@@ -181,9 +181,9 @@ class Walk {
 
   #call(step: ProgramCall): StepOutcome {
     for (let place = 0; place < step.writes.length; place++) this.memory.write(step.writes[place]!);
-    const arrival = arrive(step, this.memory, this.#contract);
-    if (arrival === null) return this.#outcome('no-hypercall-in-page', notMade, null, nobody, this.#nothingArrives);
-    const call = this.#model.decode(arrival.registers, this.memory, this.#contract, this.#callerOf(step));
+    const made = atInstruction(step, this.memory, this.#contract);
+    if (made === null) return this.#outcome('no-hypercall-in-page', notMade, null, nobody, this.#nothingArrives);
+    const call = this.#model.decode(made.registers, this.memory, this.#contract, this.#callerOf(step));
     const rule = decide(this.#model.rules, call, this.#contract);
     const { reach } = rule;
     const receivers =
@@ -192,7 +192,7 @@ class Walk {
         : this.#phase.send(call.vector & 0xff, (vpIndexes) => this.#reached(call, reach, vpIndexes, step.sender));
     this.#forget(step.sender);
     const arriving = this.#deliver(receivers, call.vector);
-    const effects = effectsOf(rule, step, arrival, this.#contract, this.#model);
+    const effects = effectsOf(rule, step, made, this.#contract, this.#model);
     return this.#outcome(rule.name, effects, call, receivers, arriving);
   }
 

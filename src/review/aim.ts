@@ -15,7 +15,7 @@ import type { TouchedPlace } from './touched.ts';
 /** What a swarm has besides the weights of its features: how many of its cases get to see something at all. */
 const dials = {
   /** Calls from other modes and CPLs, through the page, with the other instruction. */
-  entries: (swarm) => ({ entryPercent: Math.max(swarm.entryPercent, 40) }),
+  entries: (swarm) => ({ environmentPercent: Math.max(swarm.environmentPercent, 40) }),
   /** Steps between calls that change the machine. */
   changes: (swarm) => ({ changePercent: Math.max(swarm.changePercent, 30) }),
   noGuestOsId: () => ({ noGuestOsIdPercent: 25 }),
