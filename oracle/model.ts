@@ -3,7 +3,7 @@
  * parts stand in one value so that a mutant replaces one part and the flow stays free of special cases.
  */
 import { APIC_IRR } from '../src/abi/lapic.ts';
-import { actKinds, runsMeanwhile } from '../src/case/limits.ts';
+import { runsMeanwhile } from '../src/case/limits.ts';
 import type { LapicChanges } from '../src/program/observation.ts';
 import {
   plainEnvironment,
@@ -83,21 +83,6 @@ export const kvmModel: Model = {
   isAutoEoi,
   result: (status) => resultOfStatus[status]!,
 };
-
-/**
- * Names of what decides steps without a list of rules, by kind: KVM has no choice about them. A call that is not made is
- * one; which MSR writes it takes is decided in `msr.ts`.
- */
-const rulesByKind = {
-  call: ['no-hypercall-in-page'],
-  run: ['run'],
-  'set-apic': ['set-apic'],
-  init: ['init'],
-  act: actKinds,
-  'write-msr': [],
-} as const satisfies Readonly<Record<ProgramStep['kind'], readonly string[]>>;
-type StepRule = (typeof rulesByKind)[ProgramStep['kind']][number];
-export const stepRules: readonly StepRule[] = Object.values(rulesByKind).flat();
 
 /** What KVM does with a program, according to the model. */
 export function predict(program: Program, facts: TargetFacts, model: Model = kvmModel): Outcome {

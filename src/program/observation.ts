@@ -3,21 +3,12 @@
  * things are left out by saying what *changed*, so that an observation is small and still complete.
  */
 
-const generalRegisters = 'rcx rdx r8 rbx rsi rdi rbp r9 r10 r11 r12 r13 r14 r15 rsp rflags rax'.split(' ');
-/**
- * Registers that are compared besides the result register, by the names of a disassembly. `ymm0.2` and `ymm0.3` are the
- * upper quarters; `code` is no register but the bytes of the hypercall instruction.
- */
-export const registerNames: readonly string[] = [
-  ...generalRegisters,
-  ...Array.from({ length: 16 }, (_, xmm) => [`xmm${xmm}.lo`, `xmm${xmm}.hi`]).flat(),
-  ...Array.from({ length: 16 }, (_, ymm) => [`ymm${ymm}.2`, `ymm${ymm}.3`]).flat(),
-  'code',
-];
-
 /** A register that the call changed and that is not the result register; RAX only where the call raised an exception. */
 export interface RegisterChange {
-  /** One of `registerNames`. */
+  /**
+   * As in a disassembly: `rflags`, `xmm0.lo`. `ymm0.2` and `ymm0.3` are the upper quarters; `code` is no register but the bytes
+   * of the hypercall instruction.
+   */
   readonly register: string;
   readonly before: bigint;
   readonly after: bigint;
