@@ -173,7 +173,7 @@ describe('Channel', () => {
 
 function open(): { channel: Channel; machine: { console: { collecting: boolean }; nmis: number; starved: number } } {
   const machine = {
-    console: { collecting: false, lastLines: () => ['last line'] },
+    console: { collecting: false, lastLines: () => ['last line'], feed: () => undefined },
     nmis: 0,
     starved: 0,
     send: () => undefined,
