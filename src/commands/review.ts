@@ -16,7 +16,7 @@ import { byGravity } from '../review/group-order.ts';
 import { formatReview, linesMaxDefault } from '../review/mail-text.ts';
 import { buildBoth, type PatchedModules } from '../review/patched.ts';
 import { compareSides, type SideBySide, toldTo } from '../review/side-by-side.ts';
-import { qemuVersion } from '../review/tool-facts.ts';
+import { qemuText } from '../lab/emulator/qemu-emulator.ts';
 import { describePlaces, isWhitespaceOnly } from '../review/touched.ts';
 import { type CommandContext, exitCodes, formatJson } from './common/command.ts';
 import { defaultOut, parseDuration, parseSeed } from './common/options.ts';
@@ -163,7 +163,7 @@ async function formatText(parts: ReviewParts): Promise<string> {
     patches: patches.map(({ title }) => title),
     source: place.description,
     compiler: await compilerVersion(),
-    qemu: await qemuVersion(),
+    qemu: await qemuText(),
     version: ownVersion(),
     touched: describePlaces(modules.places),
     whitespaceOnly: isWhitespaceOnly(modules.places),
