@@ -10,6 +10,7 @@ import { addPlatform, HypervCpuid } from '../machine/platform.ts';
 import type { Read } from '../machine/writer.ts';
 import type { EmulatorFacts, TargetFacts } from './facts.ts';
 import { firstCase } from './first-case.ts';
+import { readOffer } from './read-offer.ts';
 
 /** Capabilities without which there is nothing to test (Documentation/virt/kvm/api.rst). */
 const neededCapabilities = ['HYPERV', 'HYPERV_VP_INDEX', 'HYPERV_SEND_IPI', 'HYPERV_CPUID'] as const;
@@ -25,6 +26,8 @@ export interface FactOptions {
   readonly parameters?: string;
   /** What emulates the computer. */
   readonly emulator?: EmulatorFacts | null;
+  /** Whether what KVM offers is read as well, which takes a second or so in a lab. */
+  readonly readsOffer?: boolean | undefined;
 }
 
 export interface KvmFacts {
@@ -40,7 +43,7 @@ export interface KvmFacts {
 export async function readKvmFacts(
   hand: Hand,
   target: TargetFacts['target'],
-  { parameters = '', emulator = null }: FactOptions,
+  { parameters = '', emulator = null, readsOffer = false }: FactOptions,
 ): Promise<KvmFacts> {
   const kernelRelease = (await hand.readFile('/proc/sys/kernel/osrelease'))?.trim() ?? hostRelease();
   const script = new Script();
@@ -79,7 +82,9 @@ export async function readKvmFacts(
     emulator,
   };
   await holdSpareVms(hand, xen);
-  return { facts, cpuid };
+  if (!readsOffer) return { facts, cpuid };
+  const offer = await readOffer(hand, facts, cpuid, supported, { vm: spareVms, vcpu: spareVcpus });
+  return { facts: { ...facts, offer }, cpuid };
 }
 
 type Capabilities = Readonly<Record<keyof typeof uapi.KVM_CAP, number>>;

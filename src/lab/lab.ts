@@ -42,6 +42,8 @@ export interface LabOptions {
   readonly cpus?: 1 | 2 | undefined;
   /** Seconds without an answer after which the kernel counts as hung; default 20. */
   readonly silenceSeconds?: number | undefined;
+  /** Whether what KVM offers before anything has run is read (`facts.offer`). */
+  readonly readsOffer?: boolean | undefined;
   /** Whether programs besides the hand are to be run in it: then busybox is there. */
   readonly hasPrograms?: boolean | undefined;
 }
@@ -91,6 +93,7 @@ export async function openLab(options: LabOptions): Promise<Lab> {
     const executor = await KvmExecutor.open(labHand, 'lab', {
       parameters,
       emulator: emulatorFacts(emulator, accel, { 'sti-before-vmrun': entersInStiShadow(modules.kvm) }),
+      readsOffer: options.readsOffer,
     });
     await bringCpusOnline(channel);
     return new Lab(machine, channel, executor, (performance.now() - startedAt) / 1000);
