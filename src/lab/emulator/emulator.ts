@@ -18,6 +18,9 @@ export interface Emulator {
 
 export type EmulatorName = 'qemu';
 
+/** Names as messages have them. */
+export const emulatorTitles: Readonly<Record<EmulatorName, string>> = { qemu: 'QEMU' };
+
 /** What can be asked of an emulator while it runs. Everything throws InfrastructureError when it cannot. */
 export interface EmulatorControl {
   /** Interrupts the computer's CPU with an NMI. */
