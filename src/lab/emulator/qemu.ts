@@ -7,28 +7,26 @@ export interface QemuOptions {
   readonly initrd: string | null;
   /** File that holds the memory: written to, or read and left as it is; null is memory of the process alone. */
   readonly memory?: { readonly path: string; readonly isWritten: boolean } | null;
-  /** Unix sockets that we listen to; null starts a shell on the console instead of the agent. */
+  /** Unix sockets that we listen to; null starts a shell on the console instead of the channel. */
   readonly sockets: Sockets | null;
   /** `tcg` emulates and needs nothing of the host; `kvm` needs a host that nests. */
   readonly accel: 'tcg' | 'kvm';
-  /** Emulated CPUs; the kernel boots with one of them, the agent brings the other one online. */
+  /** Emulated CPUs; the kernel boots with one of them, the other one comes online later (`bringCpusOnline`). */
   readonly cpus: 1 | 2;
 }
 
 export interface Sockets {
-  /** The channel to the agent. */
+  /** The channel to the hand. */
   readonly agent: string;
   /** QEMU's own control channel (QMP). */
   readonly control: string;
 }
 
-/**
- * The Debian kernel runs in far less; what counts is the initramfs, which is in memory twice while it is unpacked.
- */
+/** The Debian kernel runs in less; VMs of many vCPUs need memory too. */
 const memoryMib = 256;
 
 /**
- * Warnings must reach the console (loglevel 5; the init script raises it to 8 when the boot is over). An oops ends the
+ * Warnings must reach the console (loglevel 5; the hand raises it to 8 when the boot is over). An oops ends the
  * boot at once, a warning does not. The watchdogs report before the host side gives up after 20 s of silence, and the
  * NMI that it then sends prints where the kernel is. KVM waits for an RCU grace period whenever a vCPU changes its
  * thread, as halted vCPUs do at every call: 10 ms, or with expedited ones 1.5 ms (measured per call with two of them).
