@@ -1,7 +1,7 @@
 /**
  * What interrupts do to a vCPU: the state of a local APIC as differences from the page that changes are counted from
  * (IRR, ISR and TPR zero, TMR all ones so that acceptance shows as a cleared bit). Source: SDM volume 3 "Local APIC";
- * lapic.c; semantics.md 5.
+ * lapic.c; docs/semantics.md 5.
  */
 import {
   APIC_ID,
@@ -39,7 +39,7 @@ export function apicOf({ apic }: VcpuSetup): Apic {
   return { isHardwareEnabled: apic !== 'hardware-disabled', isSoftwareEnabled: apic !== 'software-disabled' };
 }
 
-/** Whether a LAPIC accepts a fixed interrupt (__apic_accept_irq; semantics.md 5.1). */
+/** Whether a LAPIC accepts a fixed interrupt (__apic_accept_irq; docs/semantics.md 5.1). */
 export function acceptsInterrupts({ isHardwareEnabled, isSoftwareEnabled }: Apic): boolean {
   return isHardwareEnabled && isSoftwareEnabled;
 }

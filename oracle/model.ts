@@ -218,7 +218,7 @@ class Walk {
     return { ...outcome, leeway: leeway ?? null };
   }
 
-  /** Parked vCPUs whose LAPIC is not hardware-disabled take what is pending (semantics.md 5.5 and 5.6). */
+  /** Parked vCPUs whose LAPIC is not hardware-disabled take what is pending (docs/semantics.md 5.5 and 5.6). */
   #takers(): number[] {
     return this.#program.vcpus.flatMap((vcpu, position) => {
       const runs = vcpu.idle === 'parked' || (this.#isConcurrent && runsMeanwhile(vcpu));

@@ -1,13 +1,14 @@
 /** How expected and observed values read for a kernel developer. */
 import { hvStatusName } from '../src/abi/hypercall.ts';
+import { foldRanges } from '../src/case/ranges.ts';
 
 export function formatHex(value: number | bigint, digits = 1): string {
   return `0x${value.toString(16).padStart(digits, '0')}`;
 }
 
-/** `0xfe, 0x20`, or `nothing`. */
+/** `0xfe, 0x20-0x2f`, or `nothing`. */
 export function formatVectors(vectors: readonly number[]): string {
-  return vectors.length === 0 ? 'nothing' : vectors.map((vector) => formatHex(vector, 2)).join(', ');
+  return foldRanges(vectors, (vector) => formatHex(vector, 2)).join(', ') || 'nothing';
 }
 
 /** `HV_STATUS_INVALID_HYPERCALL_INPUT (3)`. */

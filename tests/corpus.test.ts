@@ -11,7 +11,7 @@ const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.json'))
   .sort();
 
-/** The model's word on a case: a line per step. The snapshot was read line by line against semantics.md 2.2 and 5. */
+/** The model's word on a case: a line per step. The snapshot was read line by line against docs/semantics.md 2.2 and 5. */
 function outcomeLines(text: string): string[] {
   const { steps } = predict(encodeCase(parseCase(text)), modelFacts);
   return steps.map(({ rule, call, result, exception, exit, registers, receivers, arrivals }) => {

@@ -1,5 +1,5 @@
 /**
- * Changes that `review` is measured with: real fixes taken back (semantics: the commit that each one names), and changes
+ * Changes that `review` is measured with: real fixes taken back (by the commit that each one names), and changes
  * that no guest can see. Each is an edit of Debian's 6.12 source, from which a patch is made when it is measured.
  */
 import type { Edit } from '../../src/build/edit.ts';
@@ -10,6 +10,8 @@ export interface ReviewSample {
   readonly subject: string;
   readonly edits: readonly Edit[];
   readonly isVisible: boolean;
+  /** False where no case runs what is changed, so that nothing can be known. */
+  readonly isExercised?: false;
 }
 
 const hyperv = 'arch/x86/kvm/hyperv.c';
@@ -109,4 +111,20 @@ const invisible: readonly ReviewSample[] = [
   },
 ];
 
-export const reviewSamples: readonly ReviewSample[] = [...reverts, ...invisible];
+/** What no case of the IPI calls gets to. */
+const elsewhere: readonly ReviewSample[] = [
+  {
+    name: 'flush-of-nobody',
+    subject: 'Do not take an empty processor mask for all processors in flushes',
+    isVisible: false,
+    isExercised: false,
+    edits: [
+      edit(
+        '\t\tall_cpus = (flush.flags & HV_FLUSH_ALL_PROCESSORS) ||\n\t\t\tflush.processor_mask == 0;\n',
+        '\t\tall_cpus = !!(flush.flags & HV_FLUSH_ALL_PROCESSORS);\n',
+      ),
+    ],
+  },
+];
+
+export const reviewSamples: readonly ReviewSample[] = [...reverts, ...invisible, ...elsewhere];

@@ -115,7 +115,7 @@ export async function shrinkFigures(): Promise<Figure[]> {
         runs: 6400,
         seconds: 60,
         keepGoing: false,
-        out: 'findings',
+        out: 'hvipi-findings',
         shrink: defaultShrinkLimits,
         save: () => Promise.resolve(),
         warn: () => undefined,

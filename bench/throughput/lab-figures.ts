@@ -93,7 +93,7 @@ async function campaign(
     runs: Infinity,
     seconds: Infinity,
     keepGoing: false,
-    out: 'findings',
+    out: 'hvipi-findings',
     shrink: defaultShrinkLimits,
     warn: () => undefined,
   } as const;

@@ -159,7 +159,7 @@ export function* entryRegions(): Generator<Region> {
 }
 
 function* entryPoints(): Generator<Point> {
-  for (const mode of callModes.filter((one) => one !== 'real-based')) {
+  for (const mode of callModes) {
     for (const cpl of isRealMode(mode) ? [0] : range(0, 3)) {
       for (const opcode of ['native', 'other'] as const) {
         for (const form of forms) {

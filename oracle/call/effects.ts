@@ -1,4 +1,4 @@
-/** What the answer to a call does to its caller's registers (kvm_hv_hypercall_set_result, kvm_rax_write, semantics.md 1.2). */
+/** What the answer to a call does to its caller's registers (kvm_hv_hypercall_set_result, kvm_rax_write, docs/semantics.md 1.2). */
 import type { CallExit, RegisterChange } from '../../src/program/observation.ts';
 import { plainEnvironment, type ProgramCall, registerOffset, vmmResult } from '../../src/program/program.ts';
 import type { Arrival } from './caller.ts';

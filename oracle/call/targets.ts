@@ -8,7 +8,7 @@ import { hasBit, popcountBelow } from '../words.ts';
 
 /**
  * VP index of each vCPU: what the host wrote to HV_X64_MSR_VP_INDEX (32 bits of it) when KVM took it, else the vCPU's
- * position (TLFS "Virtual Processor Indices"; kvm_hv_set_msr, kvm_hv_get_vpindex; semantics.md 5.12).
+ * position (TLFS "Virtual Processor Indices"; kvm_hv_set_msr, kvm_hv_get_vpindex; docs/semantics.md 5.12).
  */
 export function effectiveVpIndexes(vcpus: readonly VcpuSetup[], contract: Contract): number[] {
   return vcpus.map(({ vpIndex }, position) => {

@@ -11,6 +11,7 @@ import type {
   ExplainedTlfs,
   Explanation,
 } from './explain.ts';
+import { type KvmFault, nameFault } from '../kvm-faults.ts';
 import { formatHex } from '../names.ts';
 
 export const explanationColumns = 100;
@@ -49,7 +50,7 @@ function vcpuLines(vcpus: Explanation['vcpus']): string[] {
 
 function callLines(call: ExplainedCall, index: number): string[] {
   return [
-    `step ${index}: hypercall by vCPU ${call.sender}`,
+    `step ${index + 1}: hypercall by vCPU ${call.sender}`,
     ...(call.entry === '' ? [] : [`  made in ${call.entry}`]),
     `  control word ${formatHex(call.controlWord, 16)}`,
     ...fieldLines(call.control),
@@ -59,6 +60,7 @@ function callLines(call: ExplainedCall, index: number): string[] {
     '  rules',
     ...call.rules.flatMap((rule) => ruleLines(rule, call.answer)),
     `  result ${call.answer}`,
+    ...call.faults.flatMap(faultLines),
     ...effectLines(call.effects, '  nothing is delivered'),
     ...tlfsLines(call.tlfs),
   ];
@@ -67,7 +69,7 @@ function callLines(call: ExplainedCall, index: number): string[] {
 function changeLines({ what, rule, effects }: ExplainedChange, index: number): string[] {
   const decision =
     rule === null ? [] : [`    > ${rule.name}: ${rule.taken ? 'taken' : 'refused'}`, `        ${rule.source}`];
-  return [`step ${index}: ${what}`, ...decision, ...(effects.length === 0 ? [] : effectLines(effects, ''))];
+  return [`step ${index + 1}: ${what}`, ...decision, ...(effects.length === 0 ? [] : effectLines(effects, ''))];
 }
 
 /** What is special about a vCPU's CPUID. */
@@ -97,6 +99,12 @@ function bankLines(call: ExplainedCall): string[] {
 function ruleLines({ name, source, role }: ExplainedRule, answer: string): string[] {
   if (role !== 'decides') return [`      ${name.padEnd(30)} ${role}`];
   return [`    > ${name.padEnd(30)} decides: ${answer}`, `        ${source}`];
+}
+
+/** KVM does not do here what it means to do; the model predicts what it does. */
+function faultLines(fault: KvmFault): string[] {
+  const { does, means, source, releases } = fault;
+  return [`  ${nameFault(fault)}`, `    does  ${does}`, `    means to ${means}`, `    in ${source}, ${releases}`];
 }
 
 /** Both contracts side by side. */

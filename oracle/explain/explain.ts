@@ -25,6 +25,7 @@ import {
 import type { TargetFacts } from '../../src/executor/facts.ts';
 import { isPending } from '../compare/attribution.ts';
 import { isHyperv } from '../call/caller.ts';
+import { type KvmFault, shownFaults } from '../kvm-faults.ts';
 import { type Contract, contractFor } from '../contract.ts';
 import { bankHalf, type Call } from '../call/decode.ts';
 import { acceptsInterrupts, type Apic, vectorsOf } from '../machine.ts';
@@ -96,6 +97,8 @@ export interface ExplainedCall {
   readonly rules: readonly ExplainedRule[];
   /** What the caller gets: a status, an exception, an exit. */
   readonly answer: string;
+  /** Faults of KVM itself that the answer shows. */
+  readonly faults: readonly KvmFault[];
   readonly effects: readonly ExplainedEffect[];
   readonly tlfs: ExplainedTlfs;
 }
@@ -158,6 +161,7 @@ function explainCall(
     absentVpIndexes: given.filter((vpIndex) => !vpIndexes.includes(vpIndex)),
     rules: explainRules(rule.name),
     answer: formatAnswer(done, call),
+    faults: shownFaults(outcome).flatMap((shown) => (shown.step === index ? [shown.fault] : [])),
     effects: named.map((vcpu) => ({
       vcpu,
       vpIndex: vpIndexes[vcpu]!,

@@ -2,7 +2,7 @@
  * A vCPU as a receiver: which pending vectors it takes when, in which handlers it is, and at which point it waits. Pure:
  * a state in, a state and the handlers that began out. Source: SDM volume 3 "Interrupt Acceptance for Fixed Interrupts",
  * "Signaling Interrupt Servicing Completion"; kvm_apic_has_interrupt, kvm_apic_ack_interrupt, apic_set_eoi,
- * __apic_update_ppr in lapic.c; semantics.md 5.5, 5.10, 5.11.
+ * __apic_update_ppr in lapic.c; docs/semantics.md 5.5, 5.10, 5.11.
  */
 import { APIC_IRR, APIC_ISR, APIC_PROCPRI, APIC_TASKPRI } from '../../src/abi/lapic.ts';
 import type { VcpuSetup } from '../../src/case/case.ts';

@@ -136,7 +136,8 @@ function groupByVp(positions: readonly number[], vpIndexes: readonly number[]): 
   return [...groups].sort(([left], [right]) => left - right).map(([, group]) => group);
 }
 
-function violationsOf(permitted: Permitted, done: StepOutcome): Violation[] {
+/** In what something that was done, predicted or seen, leaves what is permitted. */
+export function violationsOf(permitted: Permitted, done: StepOutcome): Violation[] {
   const certain = permitted.rules.filter(({ certainty }) => certainty === 'certain').map(({ name }) => name);
   // What the VMM answers is not KVM's word.
   if (done.exit !== null) return [];

@@ -11,6 +11,7 @@ import { InfrastructureError } from '../errors.ts';
 import { runTool } from '../system/apt.ts';
 import { UsageError } from '../errors.ts';
 import { findProgram } from '../system/tools.ts';
+import { type FileDiff, fileDiffs } from './diff.ts';
 import { BuildError } from './make.ts';
 
 export interface Patch {
@@ -51,44 +52,60 @@ export async function readPatches(names: readonly string[]): Promise<Patch[]> {
  * @throws UsageError for a path that leads out of it.
  */
 export function filesOfDiff(diff: string): string[] {
-  const paths = new Set<string>();
-  const lines = diff.split('\n');
-  for (const [index, line] of lines.entries()) {
-    const isPair = line.startsWith('--- ') && lines[index + 1]?.startsWith('+++ ') === true;
-    const sides = isPair ? [line, lines[index + 1]!].map((side) => side.slice(4)) : renamed(line);
-    for (const side of sides) {
-      const path = side.split('\t')[0]!.trim();
-      if (path !== '/dev/null') paths.add(isPair ? path.replace(/^[^/]+\//, '') : path);
-    }
-  }
-  for (const path of paths) {
-    if (path.startsWith('/') || path.split('/').includes('..')) {
-      throw new UsageError(`the patch touches ${path}, which is outside of the kernel's source`);
-    }
-  }
-  return [...paths];
+  return [...new Set(fileDiffs(diff).flatMap(({ files }) => files))];
+}
+
+/** Where a change ends up in KVM's modules. */
+const insideModules = /^(?:arch\/x86\/kvm\/|virt\/kvm\/|include\/|arch\/x86\/include\/)/;
+
+/** A series in two: what KVM's modules are built from, and the files of all else, which is not even applied. */
+export interface SortedSeries {
+  /** Patches with the diffs of files inside alone; those that touch none of them are left out. */
+  readonly patches: readonly Patch[];
+  readonly outside: readonly string[];
+}
+
+/** Sorts out selftests, documentation, tools and other parts of the kernel, which a series brings along. */
+export function sortSeries(patches: readonly Patch[]): SortedSeries {
+  const outside = new Set<string>();
+  const isInside = ({ files }: FileDiff): boolean => files.some((file) => insideModules.test(file));
+  const inside = patches.flatMap((patch): Patch[] => {
+    const parts = fileDiffs(patch.diff);
+    for (const part of parts) if (!isInside(part)) for (const file of part.files) outside.add(file);
+    const kept = parts.filter(isInside);
+    return kept.length === 0 ? [] : [{ ...patch, diff: kept.map(({ text }) => text).join('') }];
+  });
+  return { patches: inside, outside: [...outside] };
 }
 
 /**
- * Applies a patch to a tree.
+ * Applies a patch to a tree, file by file.
  *
- * @throws BuildError with the words of `patch` when it does not apply.
+ * @throws BuildError that names the file and the hunk that does not apply, with the words of `patch` as its log.
  */
 export async function applyPatch({ title, diff }: Patch, tree: string): Promise<void> {
-  const args = ['-p1', '--batch', '--forward', '--no-backup-if-mismatch', '--reject-file=-'];
-  const result = await execa('patch', args, { cwd: tree, input: diff, env: { LC_ALL: 'C' }, reject: false, all: true });
-  if (result.exitCode === undefined) throw new InfrastructureError(`patch: ${result.shortMessage}`);
-  if (result.exitCode === 0) return;
-  const failed = result.all.split('\n').find((line) => /FAILED|can't find|malformed|Reversed/.test(line));
-  throw new BuildError(
-    `${title}: it does not apply: ${failed?.trim() ?? `patch ended with ${result.exitCode}`}`,
-    result.all,
-  );
+  for (const part of fileDiffs(diff)) await applyToFile(title, part, tree);
 }
 
-function renamed(line: string): string[] {
-  const path = /^rename (?:from|to) (.+)$/.exec(line)?.[1];
-  return path === undefined ? [] : [path];
+async function applyToFile(title: string, part: FileDiff, tree: string): Promise<void> {
+  const args = ['-p1', '--batch', '--forward', '--no-backup-if-mismatch', '--reject-file=-'];
+  const options = { cwd: tree, input: part.text, env: { LC_ALL: 'C' }, reject: false, all: true } as const;
+  const result = await execa('patch', args, options);
+  if (result.exitCode === undefined) throw new InfrastructureError(`patch: ${result.shortMessage}`);
+  if (result.exitCode === 0) return;
+  throw new BuildError(`${title}: ${part.files.join(', ')}: ${complaintOf(part, result.all)}`, result.all);
+}
+
+/** Why one file's diff does not apply, in our words: which hunks, and where they would be. */
+function complaintOf({ hunks }: FileDiff, said: string): string {
+  if (/Reversed|previously applied|which already exists/.test(said)) return 'this source has the change already';
+  if (/can't find file|No file to patch/.test(said)) return 'this source has no such file';
+  const malformed = /malformed patch at line \d+/.exec(said)?.[0];
+  if (malformed !== undefined) return `it cannot be read: ${malformed}`;
+  const failed = [...said.matchAll(/Hunk #(\d+) FAILED/g)].map((match) => Number(match[1]));
+  if (failed.length === 0) return `it does not apply: ${said.trim().split('\n').at(-1) ?? ''}`;
+  const named = failed.map((number) => `${number} (${hunks[number - 1]?.trim() ?? '@@'})`);
+  return `${named.length === 1 ? 'hunk' : 'hunks'} ${named.join(', ')} of ${hunks.length} ${named.length === 1 ? 'does' : 'do'} not apply`;
 }
 
 function filesOf(name: string): string[] {

@@ -12,6 +12,7 @@ import { givenSource } from './source.ts';
 
 /** Beside the copy: it is built as far as `changed` says. */
 const readyMark = '.hvipi-built';
+const configuredMark = '.hvipi-configured';
 /** What lies there is built by `makeKvm`. */
 const kvmFolders = /^(?:arch\/x86\/kvm|virt\/kvm)\//;
 
@@ -32,7 +33,7 @@ export async function buildSmallKernel(
   return withLock(`${copy}.lock`, say, async () => {
     if (existsSync(mark) && !changed.some((file) => !kvmFolders.test(file) && !file.endsWith('/')))
       return givenSource(copy);
-    const isFirst = !existsSync(join(copy, '.config'));
+    const isFirst = !existsSync(join(copy, configuredMark));
     await rm(mark, { force: true });
     // The release is worked out by the tree itself.
     const source = { tree: copy, release: '' };
@@ -40,8 +41,9 @@ export async function buildSmallKernel(
       say(`${root} was never built: a copy gets a small configuration of ours and is built once, which takes minutes`);
       await makeGoals(source, ['tinyconfig'], signal);
       await runTool('scripts/config', configArguments(), { cwd: copy });
+      await writeFile(join(copy, configuredMark), '');
     } else {
-      say('building what is new outside of KVM');
+      say('building what is new or was not built to the end');
     }
     await makeGoals(source, ['olddefconfig'], signal);
     const lacking = lackingOptions(readFileSync(join(copy, '.config'), 'utf8'));

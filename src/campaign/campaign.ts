@@ -96,6 +96,9 @@ class Campaign {
   async run(): Promise<{ ending: Ending; error: string | null }> {
     this.tally.startClock();
     try {
+      if (this.#options.tier !== 'ordered' && this.#options.contract === 'kvm') {
+        (await this.#session.executor()).expectRaces?.();
+      }
       await this.#fill();
       while (this.#flights.length > 0 && !this.#isStopped) {
         await this.#settle(this.#flights.shift()!);

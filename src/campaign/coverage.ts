@@ -82,7 +82,7 @@ export const dimensions: readonly Dimension[] = [
   { name: 'form', values: ['fast', 'slow'], valueOf: ({ call }) => (call.isFast ? 'fast' : 'slow') },
   {
     name: 'mode',
-    values: callModes.filter((mode) => mode !== 'real-based'),
+    values: callModes,
     valueOf: ({ step }) => step.environment.mode,
   },
   { name: 'cpl', values: ['0', '1', '2', '3'], valueOf: ({ call }) => String(call.caller.cpl) },

@@ -1,10 +1,12 @@
 /** What a campaign has counted so far, and the hash by which two campaigns are compared. */
 import { createHash } from 'node:crypto';
 import type { Contract } from '../../oracle/contract.ts';
+import { shownFaults } from '../../oracle/kvm-faults.ts';
+import type { Outcome } from '../../oracle/outcome.ts';
 import { type Case, caseId } from '../case/case.ts';
 import { type Tier, tierOf } from '../program/tier.ts';
 import { Coverage, reachableRules } from './coverage.ts';
-import { hypercallsOf, type Judgement, type Prepared } from './judgement.ts';
+import { hypercallsOf, isProblem, type Judgement, type Prepared } from './judgement.ts';
 
 export class Tally {
   cases = 0;
@@ -14,6 +16,8 @@ export class Tally {
   readonly byTier: Record<Tier, number> = { pending: 0, counted: 0, concurrent: 0 };
   /** Cases that showed a problem which another case had shown before. */
   repeats = 0;
+  /** Hypercalls that showed a fault of KVM itself, by its name. */
+  readonly kvmFaults = new Map<string, number>();
   /** Points that were checked, by space. */
   readonly points = new Map<string, number>();
   readonly coverage = new Coverage();
@@ -46,8 +50,16 @@ export class Tally {
     this.hypercalls += hypercallsOf(value);
     this.byTier[tierOf(program)] += hypercallsOf(value);
     this.coverage.add(program, outcome);
+    if (!isProblem(judgement)) this.#addFaults(outcome);
     const signature = judgement.class === 'match' ? '' : ` ${judgement.signature}`;
     this.#hash.update(`${caseId(value)} ${verdict}${signature}\n`);
+  }
+
+  /** What matches the model shows what the model says. */
+  #addFaults(outcome: Outcome): void {
+    for (const { fault } of shownFaults(outcome)) {
+      this.kvmFaults.set(fault.name, (this.kvmFaults.get(fault.name) ?? 0) + 1);
+    }
   }
 
   /** Counts the points of a case of a space: each is one call. */

@@ -1,11 +1,12 @@
 /**
- * Where cases run: `--target lab|host|model[:MUTANT]` read into a way to open an executor. Opening again gives a
+ * Where cases run: `--target lab|host|ssh:[USER@]HOST|model[:MUTANT]` read into a way to open an executor. Opening again gives a
  * fresh one, which is how a crashed lab is replaced. Executors are imported when they are opened: the model needs
  * neither koffi nor QEMU.
  */
 import type { Executor } from '../executor/executor.ts';
 import { mutants } from '../model/mutants.ts';
 import { UsageError } from '../errors.ts';
+import { parseDestination } from '../remote/destination.ts';
 
 /** The options of the command line that say where cases run. */
 export interface TargetOptions {
@@ -36,10 +37,11 @@ export interface Target {
 export function parseTarget(options: TargetOptions): Target {
   const [kind, mutant] = splitOnce(options.target);
   if (kind === 'model') return modelTarget(mutant);
+  if (kind === 'ssh') return sshTarget(mutant);
   if (mutant !== undefined) throw new UsageError(`--target ${options.target}: only model takes a mutant`);
   if (kind === 'lab') return labTarget(options);
   if (kind === 'host') return hostTarget();
-  throw new UsageError(`--target ${options.target}: there are lab, host, model and model:MUTANT`);
+  throw new UsageError(`--target ${options.target}: there are lab, host, ssh:HOST, model and model:MUTANT`);
 }
 
 /** The target with `jobs` executors that share the work. What is found does not depend on how many there are. */
@@ -81,6 +83,16 @@ function hostTarget(): Target {
     return openHost();
   };
   return { name: 'host', replayArguments: ['--target', 'host'], open };
+}
+
+function sshTarget(text: string | undefined): Target {
+  const destination = parseDestination(text);
+  const name = `ssh:${destination}`;
+  const open = async (): Promise<Executor> => {
+    const { openSsh } = await import('../remote/open-ssh.ts');
+    return openSsh(destination);
+  };
+  return { name, replayArguments: ['--target', name], open };
 }
 
 function splitOnce(text: string): [string, string | undefined] {

@@ -42,15 +42,12 @@ export function runsMeanwhile({ idle }: { readonly idle: (typeof idleKinds)[numb
 
 /** What a vCPU's CPUID can lack: Hyper-V as a whole, or one of the features that gate the calls. */
 export const cpuidFeatures = ['hyperv', 'cluster-ipi', 'ex-masks', 'xmm-input'] as const;
-/**
- * Processor modes of a caller; `long` is the only one whose parameters are 64-bit registers (is_64_bit_hypercall).
- * `real-based` is real mode with a code segment that does not begin at 0; it is not drawn (docs/findings).
- */
-export const callModes = ['long', 'compat', 'protected32', 'unpaged32', 'protected16', 'real', 'real-based'] as const;
+/** Processor modes of a caller; `long` is the only one whose parameters are 64-bit registers (is_64_bit_hypercall). */
+export const callModes = ['long', 'compat', 'protected32', 'unpaged32', 'protected16', 'real'] as const;
 
 /** Whether a mode is one with CR0.PE clear. */
 export function isRealMode(mode: (typeof callModes)[number]): boolean {
-  return mode === 'real' || mode === 'real-based';
+  return mode === 'real';
 }
 /** The hypercall instruction of the CPU's vendor, or the one of the other. */
 export const opcodes = ['native', 'other'] as const;

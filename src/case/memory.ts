@@ -47,7 +47,7 @@ export function isReadable(gpa: bigint, length: number): boolean {
 
 /**
  * Input blocks may lie anywhere but in the guest program's own memory and at the APIC page, which some hosts back with
- * an internal memslot (semantics.md 1.10, trap 6).
+ * an internal memslot (docs/semantics.md 1.10, trap 6).
  */
 export function isAllowedGpa(gpa: bigint): boolean {
   const blockBytesMax = 0x1000n;

@@ -9,10 +9,18 @@ const singlyMax = 8;
 /** Longest list of positions in a line. */
 const listMax = 32;
 
-/** Positions of the vCPUs that share a line, in the order of the first of each; `textOf` is what would be in a vCPU's line. */
-export function groupVcpus(count: number, textOf: (position: number) => string): number[][] {
+/**
+ * Positions of the vCPUs that share a line, in the order of the first of each; `textOf` is what would be in a vCPU's line.
+ *
+ * @param apartMax up to so many vCPUs do not share lines.
+ */
+export function groupVcpus(
+  count: number,
+  textOf: (position: number) => string,
+  apartMax: number = singlyMax,
+): number[][] {
   const positions = Array.from({ length: count }, (_, position) => position);
-  if (count <= singlyMax) return positions.map((position) => [position]);
+  if (count <= apartMax) return positions.map((position) => [position]);
   const groups = new Map<string, number[]>();
   for (const position of positions) {
     const text = textOf(position);

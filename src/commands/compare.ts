@@ -11,7 +11,7 @@ import { formatIdentity } from '../review/kernel-identity.ts';
 import { compareSides, type Side, toldTo } from '../review/side-by-side.ts';
 import { UsageError } from '../errors.ts';
 import { type CommandContext, exitCodes, formatJson } from './common/command.ts';
-import { parseDuration, parsePositive, parseSeed } from './common/options.ts';
+import { defaultOut, parseDuration, parsePositive, parseSeed } from './common/options.ts';
 import { defaultKernel, kernelSpecHelp } from '../lab/kernel/kernels.ts';
 import { hvipiCommand } from '../system/own-command.ts';
 
@@ -44,7 +44,7 @@ export function addCompare(program: Command, context: CommandContext, finish: (e
     .option('--runs <N>', 'stop after N generated cases', parsePositive)
     .option('--no-corpus', 'do not run the saved cases first')
     .option('--no-install', 'install nothing; say what is missing')
-    .option('--out <DIR>', 'folder for the smallest cases', 'findings')
+    .option('--out <DIR>', 'folder for the smallest cases', defaultOut)
     .option('--json', 'one JSON object on stdout')
     .action(async (options: CompareOptions) => finish(await compare(options, context)));
 }

@@ -2,20 +2,28 @@
 import type { Command } from 'commander';
 import { formatTable } from '../campaign/text/table.ts';
 import { openHost } from '../executor/host.ts';
-import { InfrastructureError, SkippedError } from '../errors.ts';
+import { InfrastructureError, SkippedError, UsageError } from '../errors.ts';
 import { type Check, doctor } from '../lab/doctor.ts';
+import { parseDestination } from '../remote/destination.ts';
+import { openSsh } from '../remote/open-ssh.ts';
 import { type CommandContext, exitCodes, formatJson } from './common/command.ts';
 
 export function addDoctor(program: Command, context: CommandContext, finish: (exitCode: number) => void): void {
   program
     .command('doctor')
     .description('what this computer can do, and what is missing')
+    .option('--target <WHERE>', 'ssh:[USER@]HOST: what there is on another machine')
     .option('--json', 'one JSON object on stdout')
-    .action(async (options: { json?: true }) => finish(await examine(options, context)));
+    .action(async (options: DoctorOptions) => finish(await examine(options, context)));
 }
 
-async function examine({ json }: { json?: true }, { stdout }: CommandContext): Promise<number> {
-  const checks = [...(await doctor()), await hostCheck()];
+interface DoctorOptions {
+  readonly json?: true;
+  readonly target?: string;
+}
+
+async function examine({ json, target }: DoctorOptions, { stdout }: CommandContext): Promise<number> {
+  const checks = target === undefined ? [...(await doctor()), await hostCheck()] : [await remoteCheck(target)];
   if (json) {
     stdout.write(formatJson({ schema: 'hvipi/doctor/1', checks }));
     return exitCodes.fine;
@@ -35,5 +43,27 @@ async function hostCheck(): Promise<Check> {
   } catch (error) {
     if (!(error instanceof SkippedError || error instanceof InfrastructureError)) throw error;
     return { name, ok: false, detail: error.message, remedy: 'only --target host needs it' };
+  }
+}
+
+/** What another machine's KVM is. */
+async function remoteCheck(target: string): Promise<Check> {
+  const [kind, name] = [target.slice(0, 4), target.slice(4)];
+  if (kind !== 'ssh:')
+    throw new UsageError(`--target ${target}: doctor looks at ssh:HOST, or at this computer without it`);
+  const destination = parseDestination(name);
+  try {
+    await using executor = await openSsh(destination);
+    const { kernelRelease, cpu, irqchips, kvmMaxVcpus, xen } = executor.facts;
+    const detail = `${kernelRelease}, ${cpu}, irqchips ${irqchips.join(' ')}, ${kvmMaxVcpus} vCPUs, Xen ${xen ? 'yes' : 'no'}`;
+    return { name: target, ok: true, detail, remedy: '' };
+  } catch (error) {
+    if (!(error instanceof SkippedError || error instanceof InfrastructureError)) throw error;
+    return {
+      name: target,
+      ok: false,
+      detail: error.message,
+      remedy: 'it needs /dev/kvm with Hyper-V, and who may open it',
+    };
   }
 }

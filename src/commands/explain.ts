@@ -5,8 +5,8 @@ import { formatExplanation } from '../../oracle/explain/explain-text.ts';
 import { caseId } from '../case/case.ts';
 import { encodeCase } from '../program/encode.ts';
 import { assumedFacts, assumedKernels, defaultAssumed } from './common/assumed-facts.ts';
-import { loadCases } from './common/case-files.ts';
-import { type CommandContext, exitCodes, formatJson } from './common/command.ts';
+import { loadEach } from './common/case-files.ts';
+import { type CommandContext, errorLine, exitCodes, formatJson } from './common/command.ts';
 import { contractOf } from './common/options.ts';
 
 interface ExplainOptions {
@@ -26,10 +26,14 @@ export function addExplain(program: Command, context: CommandContext, finish: (e
     .action((files: string[], options: ExplainOptions) => finish(explainFiles(files, options, context)));
 }
 
-function explainFiles(files: readonly string[], options: ExplainOptions, { stdout }: CommandContext): number {
+function explainFiles(files: readonly string[], options: ExplainOptions, { stdout, stderr }: CommandContext): number {
   contractOf(options.contract);
   const assumed = assumedFacts(options.kernel);
-  const explained = loadCases(files).map(({ name, value, facts }) => ({
+  const { cases, refused } = loadEach(files);
+  for (const { error } of refused) stderr.write(`${errorLine(error)}\n`);
+  const exitCode = refused.length === 0 ? exitCodes.fine : exitCodes.usage;
+  if (cases.length === 0) return exitCode;
+  const explained = cases.map(({ name, value, facts }) => ({
     name,
     value,
     explanation: explain(encodeCase(value), facts ?? assumed),
@@ -37,11 +41,11 @@ function explainFiles(files: readonly string[], options: ExplainOptions, { stdou
   if (options.json) {
     const results = explained.map(({ name, value, explanation }) => ({ name, id: caseId(value), explanation }));
     stdout.write(formatJson({ schema: 'hvipi/explain/1', results }));
-    return exitCodes.fine;
+    return exitCode;
   }
   for (const { name, value, explanation } of explained) {
     const why = value.why === '' ? '' : `  ${value.why}\n`;
     stdout.write(`${name} (${caseId(value)})\n${why}${formatExplanation(explanation)}\n`);
   }
-  return exitCodes.fine;
+  return exitCode;
 }

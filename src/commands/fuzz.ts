@@ -14,11 +14,13 @@ import { defaultShrinkLimits } from '../campaign/shrink/shrink.ts';
 import type { Target } from '../campaign/target.ts';
 import { type Space, spaces } from '../../generators/spaces/spaces.ts';
 import { UsageError } from '../errors.ts';
+import { Coverage } from './coverage.ts';
 import { type CommandContext, exitCodes, formatJson } from './common/command.ts';
 import {
   addJobsOption,
   addTargetOptions,
   contractOf,
+  defaultOut,
   parseCount,
   parseDuration,
   parsePositive,
@@ -38,6 +40,7 @@ interface FuzzOptions extends RawTargetOptions {
   readonly tier: TierChoice;
   readonly fromBatch: number;
   readonly out: string;
+  readonly coverage?: true;
   readonly json?: true;
 }
 
@@ -61,7 +64,8 @@ export function addFuzz(program: Command, context: CommandContext, finish: (exit
         .default('all'),
     )
     .option('--from-batch <N>', 'go on with this batch of the seed', parseCount, 0)
-    .option('--out <DIR>', 'folder for findings', 'findings')
+    .option('--out <DIR>', 'folder for findings', defaultOut)
+    .option('--coverage', "count which lines of KVM's hyperv.c and lapic.c run; a table, and lcov in --out")
     .option('--json', 'one JSON object on stdout')
     .action(async (options: FuzzOptions) => finish(await fuzz(options, context)));
 }
@@ -69,7 +73,8 @@ export function addFuzz(program: Command, context: CommandContext, finish: (exit
 async function fuzz(options: FuzzOptions, context: CommandContext): Promise<number> {
   const progress = new Progress(context.stderr);
   const say = (line: string): void => progress.line(`hvipi: ${line}`);
-  const target = targetOf(options, say);
+  const coverage = options.coverage ? await Coverage.build(options, say, context.signal) : null;
+  const target = targetOf(coverage === null ? options : { ...options, kvmModules: coverage.folder }, say);
   const contract = contractOf(options.contract);
   // Saved cases would tell a campaign under `tlfs` where the deviations are.
   const isDrawn = options.exhaustive === undefined;
@@ -83,7 +88,7 @@ async function fuzz(options: FuzzOptions, context: CommandContext): Promise<numb
       : hvipiCommand('fuzz', '--exhaustive', options.exhaustive, ...target.replayArguments);
   let result: CampaignResult;
   try {
-    result = await runFuzz({ options, context, progress, target, corpus, seed });
+    result = await runFuzz({ options, context, progress, target, corpus, seed, coverage });
   } catch (error) {
     if (!(error instanceof Interrupted)) throw error;
     say(`interrupted before the first case, nothing was tested; go on with: ${resume(options.fromBatch)}`);
@@ -103,10 +108,12 @@ async function fuzz(options: FuzzOptions, context: CommandContext): Promise<numb
   };
   if (result.error !== null) say(result.error);
   context.stdout.write(options.json ? formatJson(campaignToJson(result, report)) : formatSummary(result, report));
+  if (coverage !== null) (options.json ? context.stderr : context.stdout).write(await coverage.report(options.out));
   return exitCode;
 }
 
 interface FuzzRun {
+  readonly coverage: Coverage | null;
   readonly options: FuzzOptions;
   readonly context: CommandContext;
   readonly progress: Progress;
@@ -115,12 +122,23 @@ interface FuzzRun {
   readonly seed: string;
 }
 
-async function runFuzz({ options, context, progress, target, corpus, seed }: FuzzRun): Promise<CampaignResult> {
+async function runFuzz({
+  options,
+  context,
+  progress,
+  target,
+  corpus,
+  seed,
+  coverage,
+}: FuzzRun): Promise<CampaignResult> {
   const walked = spacesOf(options.exhaustive);
   const isEndless = options.runs === undefined && walked.length === 0;
   const { runs = Infinity, time = isEndless ? defaultSeconds : Infinity, fromBatch, out } = options;
-  const onOpen = ({ facts, bootSeconds }: Session): void =>
+  const onOpen = (session: Session): void => {
+    const { facts, bootSeconds } = session;
     progress.line(`hvipi: kernel ${facts.kernelRelease}, booted in ${bootSeconds.toFixed(1)} s`);
+    coverage?.begin(session);
+  };
   const onFinding = (finding: Finding, isSaved: boolean): void => {
     if (options.json) return;
     progress.end();
@@ -144,7 +162,12 @@ async function runFuzz({ options, context, progress, target, corpus, seed }: Fuz
       warn: (line) => progress.line(`hvipi: ${line}`),
     },
     context.signal,
-    { onOpen, onFinding, onBatch: (tally, findings) => progress.update(tally, findings) },
+    {
+      onOpen,
+      onFinding,
+      onBatchDone: () => coverage?.readSometimes(),
+      onBatch: (tally, findings) => progress.update(tally, findings),
+    },
   );
 }
 

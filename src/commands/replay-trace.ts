@@ -16,18 +16,17 @@ import type { RawTargetOptions } from './common/options.ts';
 
 /** Traces each case in the lab; the exit code is that of `replay`. */
 export async function replayTraced(
-  cases: readonly LoadedCase[],
+  loaded: readonly LoadedCase[],
   options: RawTargetOptions,
   { stdout, stderr, signal }: CommandContext,
 ): Promise<number> {
   if (options.target !== 'lab') throw new UsageError('--trace goes with --target lab only');
-  if (cases.some(({ before }) => before.length > 0)) {
-    throw new UsageError('--trace: the finding shows only behind other cases, which are not traced');
-  }
-  if (cases.some(({ value }) => value.machine.schedule !== null)) {
-    throw new UsageError('--trace: the steps of a concurrent case have no order by which events could be told apart');
-  }
   const progress = new Progress(stderr);
+  const cases = loaded.filter((each) => complaintOf(each) === null);
+  for (const each of loaded) {
+    if (!cases.includes(each)) progress.line(`hvipi: ${each.name}: --trace: ${complaintOf(each)!}`);
+  }
+  if (cases.length === 0) return exitCodes.usage;
   await using lab = await openLab({
     kernel: options.kernel,
     kvmModules: options.kvmModules ?? null,
@@ -37,7 +36,7 @@ export async function replayTraced(
     signal,
     hasPrograms: true,
   });
-  let exitCode: number = exitCodes.fine;
+  let exitCode: number = cases.length < loaded.length ? exitCodes.usage : exitCodes.fine;
   for (const { name, value } of cases) {
     const prepared = prepare(value, lab.facts);
     const traced = await traceProgram(lab, prepared.program);
@@ -51,6 +50,13 @@ export async function replayTraced(
     );
   }
   return exitCode;
+}
+
+/** Why a case cannot be traced, or null. */
+function complaintOf({ before, value }: LoadedCase): string | null {
+  if (before.length > 0) return 'the finding shows only behind other cases, which are not traced';
+  if (value.machine.schedule === null) return null;
+  return 'the steps of a concurrent case have no order by which events could be told apart';
 }
 
 /** Enough to see what is the matter. */

@@ -1,5 +1,7 @@
 /** `replay`: runs saved cases and shows expected against observed, step by step and vCPU by vCPU. */
 import type { Command } from 'commander';
+import { nameFault, shownFaults } from '../../oracle/kvm-faults.ts';
+import type { Outcome } from '../../oracle/outcome.ts';
 import type { JudgedCall } from '../../oracle/tlfs/tlfs.ts';
 import { formatDone, formatPermitted, formatVerdict } from '../../oracle/tlfs/tlfs-text.ts';
 import { isProblem, type Judgement, type Prepared } from '../campaign/judgement.ts';
@@ -12,8 +14,8 @@ import { caseId, toJson } from '../case/case.ts';
 import type { Observation } from '../program/observation.ts';
 import { SkippedError } from '../errors.ts';
 import { UsageError } from '../errors.ts';
-import { loadCases, loadDrawn, type LoadedCase } from './common/case-files.ts';
-import { type CommandContext, exitCodes, formatJson } from './common/command.ts';
+import { loadDrawn, loadEach, type LoadedCase, type RefusedFile } from './common/case-files.ts';
+import { type CommandContext, errorLine, exitCodes, formatJson } from './common/command.ts';
 import { replayTraced } from './replay-trace.ts';
 import { addTargetOptions, contractOf, parseSeed, type RawTargetOptions, targetOf } from './common/options.ts';
 import { hvipiCommand } from '../system/own-command.ts';
@@ -47,8 +49,10 @@ export function addReplay(program: Command, context: CommandContext, finish: (ex
 
 async function replay(files: readonly string[], options: ReplayOptions, context: CommandContext): Promise<number> {
   const progress = new Progress(context.stderr);
-  const cases = casesOf(files, options);
-  if (options.trace) return replayTraced(cases, options, context);
+  const { cases, refused } = casesOf(files, options);
+  for (const { error } of refused) progress.line(errorLine(error));
+  if (cases.length === 0) return exitCodes.usage;
+  if (options.trace) return worstOf([await replayTraced(cases, options, context), codeOf(refused)]);
   const target = targetOf(options, (line) => progress.line(`hvipi: ${line}`));
   await using session = await Session.open(target, context.signal, contractOf(options.contract));
   const results: Replayed[] = [];
@@ -57,7 +61,7 @@ async function replay(files: readonly string[], options: ReplayOptions, context:
     results.push(result);
     if (!options.json) context.stdout.write(formatReplayed(result));
   }
-  const exitCode = exitCodeOfResults(results);
+  const exitCode = worstOf([exitCodeOfResults(results), codeOf(refused)]);
   if (options.json) {
     const command = hvipiCommand('replay', ...files, ...target.replayArguments);
     const value = {
@@ -65,24 +69,45 @@ async function replay(files: readonly string[], options: ReplayOptions, context:
       target: session.facts,
       replay: command,
       results: results.map(toResult),
+      refused: refused.map(({ name, error }) => ({ name, error: error.message })),
       exitCode,
     };
     context.stdout.write(formatJson(value));
-  } else if (results.length > 1) {
-    context.stdout.write(
-      `${countOf(results, 'match')} of ${results.length} cases match${options.contract === 'tlfs' ? `, ${countOf(results, 'deviation')} deviate` : ''}\n`,
-    );
+  } else if (results.length > 1 || refused.length > 0) {
+    const deviating = options.contract === 'tlfs' ? `, ${countOf(results, 'deviation')} deviate` : '';
+    const left = refused.length === 0 ? '' : `; ${refused.length} that cannot be read did not run`;
+    context.stdout.write(`${countOf(results, 'match')} of ${results.length} cases match${deviating}${left}\n`);
   }
   return exitCode;
 }
 
-function casesOf(files: readonly string[], { seed, path }: ReplayOptions): LoadedCase[] {
+function casesOf(files: readonly string[], { seed, path }: ReplayOptions): ReturnType<typeof loadEach> {
   if (seed === undefined && path === undefined) {
     if (files.length === 0) throw new UsageError('replay: give a file, or --seed and --path');
-    return loadCases(files);
+    return loadEach(files);
   }
   if (seed === undefined || path === undefined) throw new UsageError('replay: --seed and --path go together');
-  return [...loadCases(files), loadDrawn(seed, path)];
+  const drawn = loadDrawn(seed, path);
+  const { cases, refused } = loadEach(files);
+  return { cases: [...cases, drawn], refused };
+}
+
+/** A file that gives no case is bad input. */
+function codeOf(refused: readonly RefusedFile[]): number {
+  return refused.length === 0 ? exitCodes.fine : exitCodes.usage;
+}
+
+/** What weighs most comes first: what a kernel did, before what is wrong with the command line. */
+const fromTheWorst: readonly number[] = [
+  exitCodes.kernelFailure,
+  exitCodes.divergence,
+  exitCodes.usage,
+  exitCodes.skipped,
+  exitCodes.fine,
+];
+
+function worstOf(codes: readonly number[]): number {
+  return fromTheWorst.find((code) => codes.includes(code)) ?? exitCodes.infrastructure;
 }
 
 async function runCase(session: Session, loaded: LoadedCase): Promise<Replayed> {
@@ -121,6 +146,7 @@ function formatReplayed({ loaded, prepared, observation, judgement }: Replayed):
     `machine\n${formatMachine(value)}`,
     formatStages(value, expected, observed),
     prepared.tlfs === null ? '' : formatContracts(prepared.tlfs),
+    formatFaults(prepared.outcome),
     `${formatJudgement(judgement)}\n\n`,
   ].join('');
 }
@@ -134,6 +160,13 @@ function formatContracts(calls: readonly JudgedCall[]): string {
     formatVerdict(judged),
   ]);
   return `both contracts\n${formatTable([['', 'TLFS permits', 'KVM', ''], ...rows], '  ')}`;
+}
+
+/** Where the expected answer is a fault of KVM itself: a KVM without it gives another one. */
+function formatFaults(outcome: Outcome): string {
+  return shownFaults(outcome)
+    .map(({ step, fault }) => `step ${step + 1}, expected: ${nameFault(fault)}: ${fault.does}\n`)
+    .join('');
 }
 
 /** In a machine of many vCPUs each of them may differ in the same way. */
@@ -179,6 +212,7 @@ function toResult({ loaded, prepared, observation, judgement }: Replayed): objec
     expected: viewOutcome(prepared.outcome),
     observed: observation === null ? null : viewObservation(observation),
     differences: judgement.class === 'divergence' ? judgement.differences : [],
+    kvmFaults: shownFaults(prepared.outcome).map(({ step, fault }) => ({ step, name: fault.name })),
     tlfs: (prepared.tlfs ?? []).map((judged) => ({
       step: judged.step,
       rules: judged.permitted.rules.map(({ name }) => name),

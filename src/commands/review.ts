@@ -4,21 +4,24 @@ import type { Command } from 'commander';
 import { compilerVersion } from '../build/compiler.ts';
 import { BuildError } from '../build/make.ts';
 import { type BuildPlace, placeToBuild } from '../build/mirror.ts';
-import { type Patch, readPatches } from '../build/patch.ts';
+import { type Patch, readPatches, sortSeries } from '../build/patch.ts';
 import { loadCorpus, ownCorpusFolder } from '../campaign/corpus.ts';
 import { Progress } from '../campaign/progress.ts';
 import { rounded } from '../campaign/pursuit.ts';
 import { aimAt, aimedBatches } from '../review/aim.ts';
-import { comparisonToJson, exitCodeOfComparison } from '../review/comparison-summary.ts';
+import { comparisonToJson, exitCodeOfComparison, visibleGroups } from '../review/comparison-summary.ts';
+import { exercised, type Exercise, exercisesOf } from '../review/counts/exercise.ts';
 import { saveGroup } from '../review/group-file.ts';
-import { formatReview } from '../review/mail-text.ts';
+import { byGravity } from '../review/group-order.ts';
+import { formatReview, linesMaxDefault } from '../review/mail-text.ts';
 import { buildBoth, type PatchedModules } from '../review/patched.ts';
 import { compareSides, type SideBySide, toldTo } from '../review/side-by-side.ts';
 import { qemuVersion } from '../review/tool-facts.ts';
 import { describePlaces, isWhitespaceOnly } from '../review/touched.ts';
-import { type CommandContext, formatJson } from './common/command.ts';
-import { parseDuration, parseSeed } from './common/options.ts';
+import { type CommandContext, exitCodes, formatJson } from './common/command.ts';
+import { defaultOut, parseDuration, parseSeed } from './common/options.ts';
 import { hvipiCommand, ownVersion } from '../system/own-command.ts';
+import { SkippedError } from '../errors.ts';
 
 interface ReviewOptions {
   readonly tree?: string;
@@ -26,6 +29,7 @@ interface ReviewOptions {
   readonly time: number;
   readonly out: string;
   readonly install: boolean;
+  readonly full?: true;
   readonly json?: true;
 }
 
@@ -40,7 +44,8 @@ export function addReview(program: Command, context: CommandContext, finish: (ex
     .option('--seed <TEXT>', 'seed of the cases; random by default, always printed', parseSeed)
     .option('--time <TIME>', 'how long both kernels run cases: 60s, 5m, 2h', parseDuration, defaultSeconds)
     .option('--no-install', 'install nothing; say what is missing')
-    .option('--out <DIR>', 'folder for the smallest cases and the text', 'findings')
+    .option('--out <DIR>', 'folder for the smallest cases and the text', defaultOut)
+    .option('--full', `every difference with its smallest case; ${linesMaxDefault} lines by default`)
     .option('--json', 'one JSON object on stdout')
     .action(async (patches: string[], options: ReviewOptions) => finish(await review(patches, options, context)));
 }
@@ -50,7 +55,13 @@ async function review(names: readonly string[], options: ReviewOptions, context:
   const say = (line: string): void => progress.line(`hvipi: ${line}`);
   const install = options.install ? 'auto' : 'refuse';
   const seed = options.seed ?? randomBytes(6).toString('hex');
-  const patches = await readPatches(names);
+  const given = await readPatches(names);
+  const { patches, outside } = sortSeries(given);
+  if (patches.length === 0) {
+    throw new SkippedError(
+      `not exercised: KVM's modules are built from nothing that is touched: ${outside.join(', ')}`,
+    );
+  }
   const place = await placeToBuild(options.tree ?? null, { install, say, signal: context.signal });
   const start = performance.now();
   const modules = await build(place, patches, say, context);
@@ -61,8 +72,8 @@ async function review(names: readonly string[], options: ReviewOptions, context:
   const stream = { seed, fromBatch: 0, corpus, runs: Infinity, tier: 'ordered' } as const;
   const comparison = await compareSides(
     {
-      base: { kernel: place.kernel, kvmModules: modules.before },
-      kernel: { kernel: place.kernel, kvmModules: modules.after },
+      base: { kernel: place.kernel, kvmModules: modules.before, counted: modules.counted?.before },
+      kernel: { kernel: place.kernel, kvmModules: modules.after, counted: modules.counted?.after },
       install,
       say,
       batches: aimedBatches(stream, aims),
@@ -73,22 +84,48 @@ async function review(names: readonly string[], options: ReviewOptions, context:
   );
   const files = new Map<string, string>();
   for (const group of comparison.groups) files.set(group.key, await saveGroup(group, options.out, seed, group.path));
-  const text = await formatText({ comparison, modules, patches, place, seed, files, isAimed: aims.length > 0 });
-  const exitCode = exitCodeOfComparison(comparison);
+  const { counts } = comparison;
+  const exercises = counts === null ? null : exercisesOf(modules.places, counts);
+  const linesMax = options.full ? Infinity : linesMaxDefault;
+  const parts = {
+    comparison,
+    modules,
+    patches: given,
+    exercises,
+    outside,
+    place,
+    seed,
+    files,
+    isAimed: aims.length > 0,
+    linesMax,
+  };
+  const text = await formatText(parts);
+  const exitCode = exitCodeOfReview(comparison, exercises);
   const { bootSeconds, seconds } = comparison;
   const took = { build: rounded(buildSeconds), boots: rounded(bootSeconds), comparing: rounded(seconds) };
   say(`build ${buildSeconds.toFixed(0)} s, boots ${bootSeconds.toFixed(0)} s, comparing ${seconds.toFixed(0)} s`);
   if (options.json) {
     const common = comparisonToJson(comparison, files);
-    const value = { schema: 'hvipi/review/1', seed, took, ...common, mail: text, exitCode };
+    const value = { schema: 'hvipi/review/1', seed, took, ...common, exercises, outside, mail: text, exitCode };
     context.stdout.write(formatJson(value));
     return exitCode;
   }
   context.stdout.write(text);
-  for (const file of files.values()) {
-    say(`see it: ${hvipiCommand('replay', file, '--kernel', place.kernel, '--kvm-modules', modules.after)}`);
+  const [first] = byGravity(visibleGroups(comparison));
+  if (first !== undefined) {
+    const command = hvipiCommand('replay', files.get(first.key)!, '--kernel', place.kernel);
+    say(`see it: ${command} --kvm-modules ${modules.after}`);
   }
   return exitCode;
+}
+
+/** Where nothing that is touched has run, a comparison says nothing; modules that are the same need not run. */
+function exitCodeOfReview(comparison: SideBySide, exercises: readonly Exercise[] | null): number {
+  const exitCode = exitCodeOfComparison(comparison);
+  const { base, kernel } = comparison;
+  const isSame = JSON.stringify(base.moduleHashes) === JSON.stringify(kernel.moduleHashes);
+  if (exitCode !== exitCodes.fine || isSame || exercises === null) return exitCode;
+  return exercised(exercises) === 'none' ? exitCodes.skipped : exitCode;
 }
 
 /** The compiler's own lines come before the one line that says what failed. */
@@ -110,14 +147,18 @@ interface ReviewParts {
   readonly comparison: SideBySide;
   readonly modules: PatchedModules;
   readonly patches: readonly Patch[];
+  readonly outside: readonly string[];
+  readonly exercises: readonly Exercise[] | null;
   readonly place: BuildPlace;
   readonly seed: string;
   readonly files: ReadonlyMap<string, string>;
   readonly isAimed: boolean;
+  readonly linesMax: number;
 }
 
-async function formatText({ comparison, modules, patches, place, ...rest }: ReviewParts): Promise<string> {
-  return formatReview(comparison, {
+async function formatText(parts: ReviewParts): Promise<string> {
+  const { comparison, modules, patches, place, linesMax, ...rest } = parts;
+  const facts = {
     ...rest,
     patches: patches.map(({ title }) => title),
     source: place.description,
@@ -126,6 +167,6 @@ async function formatText({ comparison, modules, patches, place, ...rest }: Revi
     version: ownVersion(),
     touched: describePlaces(modules.places),
     whitespaceOnly: isWhitespaceOnly(modules.places),
-    outside: modules.outside,
-  });
+  };
+  return formatReview(comparison, facts, linesMax);
 }

@@ -8,6 +8,8 @@ import type { TargetFacts } from '../executor/facts.ts';
 
 const heading = `# Where KVM leaves TLFS
 
+_For users, and for those who work on KVM._
+
 Written by \`npm run docs\` from \`oracle/tlfs/deviations.ts\`; do not edit.
 
 WEB is TLFS as Microsoft publishes it now, by page and section; PDF6 is version 6.0b, by page. Where they contradict
@@ -16,7 +18,7 @@ the points are listed at the end.
 
 Each deviation has a minimal case in \`corpus/known/\`. \`hvipi explain FILE\` shows both contracts side by side,
 \`hvipi replay FILE --contract tlfs\` runs it, \`hvipi fuzz --contract tlfs\` finds all of them again and reports what is
-not listed here.
+not listed here. Where KVM does not do what its own source means to do is [another list](findings/README.md).
 `;
 
 /** The page; `cases` are the minimal cases by the name of their deviation. */

@@ -12,6 +12,7 @@ export function exhaustivePage(): string {
   );
   return `${[
     '# Spaces that are walked completely\n',
+    '_For users who want a part of the input tried without gaps._\n',
     'Written by `npm run docs` from `generators/spaces/spaces.ts`. A point is one hypercall whose fields are the next combination;',
     'points that do not disturb each other share a case. `fuzz --exhaustive NAME` walks one space, `--exhaustive all` all of',
     'them, and says how many points it checked; what differs is shrunk and saved as any finding is.\n',

@@ -49,6 +49,10 @@ export class ExecutorPool implements Executor {
     }
   }
 
+  expectRaces(): void {
+    for (const { executor } of this.#lanes) executor.expectRaces?.();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await disposeAll(this.#lanes.map(({ executor }) => executor));
   }

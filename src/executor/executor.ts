@@ -22,4 +22,8 @@ export interface Executor extends AsyncDisposable {
    * is likely to stop the next one, and that takes seconds each time.
    */
   run(programs: readonly Program[], options: RunOptions): Promise<Observation[]>;
+  /** A piece of a file of the kernel that runs the programs, such as /proc/kcore; shorter at the file's end. */
+  readPiece?(path: string, offset: bigint, bytes: number): Promise<Buffer>;
+  /** Races will come: what they need may get ready beside what runs. */
+  expectRaces?(): void;
 }

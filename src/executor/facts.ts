@@ -1,6 +1,8 @@
+import type { KvmOffer } from './offer.ts';
+
 /** What the model must know about the KVM under test, read from it. */
 export interface TargetFacts {
-  /** `lab`, `host` or `model`. */
+  /** `lab`, `host`, `ssh:HOST` or `model`. */
   readonly target: string;
   /** `uname -r` of the kernel whose KVM runs the programs. */
   readonly kernelRelease: string;
@@ -18,4 +20,6 @@ export interface TargetFacts {
   readonly hypervPrivileges?: number;
   /** Parameters that KVM's modules were asked to have, as the kernel has them now: `halt_poll_ns=0 npt=N`. */
   readonly kvmOptions: string;
+  /** What it offers before anything has run; absent where nobody has read it. */
+  readonly offer?: KvmOffer;
 }

@@ -45,6 +45,11 @@ export async function readKvmFacts(hand: Hand, target: TargetFacts['target'], pa
       `/dev/kvm has no Hyper-V: KVM_CAP_${name} (${uapi.KVM_CAP[name]}) is 0 on ${kernelRelease}; it needs a KVM with CONFIG_KVM_HYPERV`,
     );
   }
+  if (capabilities.SYS_HYPERV_CPUID === 0) {
+    throw new SkippedError(
+      `/dev/kvm of ${kernelRelease} does not tell what it has of Hyper-V: KVM_CAP_SYS_HYPERV_CPUID (${uapi.KVM_CAP.SYS_HYPERV_CPUID}) is 0; it came with 5.11`,
+    );
+  }
   // Not before it is known to be there.
   const hyperv = new Script();
   hyperv.case(0);

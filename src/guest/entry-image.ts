@@ -12,6 +12,7 @@ const bytesOf: Readonly<Record<HypercallInstruction, readonly number[]>> = {
   vmmcall: [0x0f, 0x01, 0xd9],
 };
 const RET = 0xc3;
+const HLT = 0xf4;
 /** `or eax, 0x80000000`, with which KVM's page begins where Xen hypercalls are intercepted (kvm_hv_set_msr_pw). */
 const orEax31 = [0x0d, 0x00, 0x00, 0x00, 0x80] as const;
 
@@ -67,6 +68,9 @@ export function writeEntryInstructions(memory: Buffer, instruction: HypercallIns
 export function writeEntryTables(memory: Buffer, instruction: HypercallInstruction): void {
   // A 4 MiB page: present, writable, user, accessed, dirty, large.
   memory.writeUInt32LE(0xe7, shared.directory32);
+  // An emulator translates on behind an `out`, up to the end of the page: what was translated is lost with each instruction that
+  // KVM rewrites there. `hlt` ends it.
+  memory.fill(HLT, shared.entryCode, shared.entryCode + 0x1000);
   writeEntryInstructions(memory, instruction);
   for (let vector = 0; vector < exceptionCount; vector++) {
     const stub = entryCode.stubs + exceptionStubBytes * vector;

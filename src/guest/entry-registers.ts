@@ -43,17 +43,7 @@ const modes: Readonly<Record<Mode, ModeRegisters>> = {
   unpaged32: { ...flat, l: 0, db: 1 },
   protected16: { ...flat, l: 0, db: 0 },
   real: { ...flat, ...real },
-  'real-based': { ...flat, ...real },
 };
-
-/**
- * Linear address of offset 0 in the code segment. In real mode it is 0 where it may be: KVM writes a replaced hypercall
- * instruction to RIP as if that were a linear address (emulator_fix_hypercall), and with another base the vCPU meets
- * the old one for ever (docs/findings).
- */
-export function codeBase(mode: Mode): number {
-  return mode === 'real-based' ? shared.entryCode : 0;
-}
 
 /** Whether general registers have 64 bits in a mode: elsewhere only compatibility mode keeps the upper halves. */
 export function keepsUpperHalves(mode: Mode): boolean {
@@ -61,8 +51,8 @@ export function keepsUpperHalves(mode: Mode): boolean {
 }
 
 /**
- * Types of the 32- or 64-bit TSS in TR. VMX wants it busy. SVM does not care, but QEMU's emulation of it ends ("invalid
- * tss type", get_ss_esp_from_tss in QEMU 7.2) when an exception leaves CPL 1 to 3 in 32-bit mode and it is.
+ * Types of the 32- or 64-bit TSS in TR. VMX wants it busy. SVM does not care, but QEMU 7.2 takes its own emulation of
+ * SVM for wrong with some of them and ends (get_ss_esp_from_tss); with an available one it does not.
  */
 const tssTypes: Readonly<Record<HypercallInstruction, number>> = { vmcall: 0xb, vmmcall: 0x9 };
 
@@ -74,16 +64,16 @@ export function setEntrySpecialRegisters(
 ): void {
   const { cr0, cr3, cr4: flags4, efer, l, db, idt, gateBytes } = modes[mode];
   const isSmall = mode === 'protected16' || isRealMode(mode);
-  const segment = (offset: number, selector: number, type: number, bits: { l: number; db: number; base?: number }) => {
-    buffer.writeBigUInt64LE(BigInt(bits.base ?? 0), offset);
+  const segment = (offset: number, selector: number, type: number, bits: { l: number; db: number }) => {
+    // All begin at 0: KVM mistakes an offset for a linear address (docs/findings/other-opcode-real-mode.md).
+    buffer.writeBigUInt64LE(0n, offset);
     buffer.writeUInt32LE(isSmall ? 0xffff : 0xffff_ffff, offset + 8);
     buffer.writeUInt16LE(selector, offset + 12);
     // type, present, dpl, db, s, l, g, avl, unusable
     Buffer.from([type, 1, cpl, bits.db, 1, bits.l, isSmall ? 0 : 1, 0, 0, 0]).copy(buffer, offset + 14);
   };
   const selector = (mode === 'long' ? selectors.code : selectors.code32) | cpl;
-  const base = codeBase(mode);
-  segment(sregs.cs, isRealMode(mode) ? base >>> 4 : selector, 0xb, { l, db, base });
+  segment(sregs.cs, isRealMode(mode) ? 0 : selector, 0xb, { l, db });
   const data = isRealMode(mode) ? 0 : selectors.data | cpl;
   const dataDb = isSmall ? 0 : 1;
   for (const place of [sregs.ds, sregs.es, sregs.fs, sregs.gs, sregs.ss]) {

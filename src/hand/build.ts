@@ -2,11 +2,11 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { execa } from 'execa';
 import { InfrastructureError } from '../errors.ts';
 import { cacheRoot, makeFolderAtOnce } from '../system/cache.ts';
+import { packageRoot } from '../system/own-command.ts';
 import { findProgram } from '../system/tools.ts';
 import { framesHeader } from './frames.ts';
 import { operationsHeader } from './header.ts';
@@ -57,8 +57,8 @@ export async function buildHand(form: HandForm): Promise<BuiltHand> {
   return { path, version };
 }
 
-/** Beside this file in a checkout; a build has the sources where they were copied to. */
-const sourceFolder = dirname(fileURLToPath(import.meta.url));
+/** A package has them there too, beside what was built. */
+const sourceFolder = join(packageRoot(), 'src/hand');
 
 function hashOf(value: unknown): string {
   return createHash('sha256').update(JSON.stringify(value)).digest('hex');

@@ -127,16 +127,24 @@ static void load_module(const char *payload, size_t length)
 	send_frame(FRAME_DONE, NULL, 0);
 }
 
-static void read_file(const char *path)
+/* The path; then, where there is more, a 0 and where the piece begins and how long it is, as text. */
+static void read_file(const char *path, size_t payload_length)
 {
-	size_t length = 0, room = 1 << 16;
+	size_t length = 0, room = 1 << 16, most = SIZE_MAX;
+	unsigned long long offset = 0;
 	char *content = malloc(room);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (strlen(path) < payload_length && sscanf(path + strlen(path) + 1, "%llu %zu", &offset, &most) == 2 && fd >= 0)
+		lseek(fd, (off_t)offset, SEEK_SET);
 
 	for (ssize_t count; fd >= 0 && content; length += count) {
 		if (length == room)
 			content = realloc(content, room *= 2);
-		count = content ? read(fd, content + length, room - length) : -1;
+		if (length >= most)
+			break;
+		count = room - length < most - length ? room - length : most - length;
+		count = content ? read(fd, content + length, count) : -1;
 		if (count <= 0)
 			break;
 	}
@@ -229,7 +237,7 @@ static bool answer_frame(void)
 		load_module(payload, length);
 		break;
 	case FRAME_READ_FILE:
-		read_file(payload);
+		read_file(payload, length);
 		break;
 	case FRAME_WRITE_FILE:
 		write_file(payload, length);

@@ -10,7 +10,7 @@ import type { MachineListener } from './emulator/machine.ts';
 
 /** What the channel needs of the machine. */
 export interface ChannelMachine {
-  readonly console: Pick<ConsoleWatch, 'collecting' | 'lastLines'>;
+  readonly console: Pick<ConsoleWatch, 'collecting' | 'lastLines' | 'feed'>;
   send(bytes: Buffer): void;
   sendNmi(): void;
   /** Milliseconds that the emulated computer has waited for a CPU of this one so far. */
@@ -155,6 +155,7 @@ export class Channel implements MachineListener {
 
   #take({ kind, payload }: Frame): void {
     if (kind === 'hello') return this.#settleHello.resolve(payload.toString());
+    if (kind === 'kernelLog') return this.#machine!.console.feed(kernelLogText(payload));
     const unanswered = this.#queue.find(({ answer }) => answer === null);
     const error = errorOf(kind, payload);
     if (unanswered === undefined) {
@@ -209,4 +210,10 @@ function errorOf(kind: Frame['kind'], payload: Buffer): Error | null {
   if (kind === 'failed') return new InfrastructureError(`the hand: ${payload.toString()}`);
   if (kind === 'noKvm') return new SkippedError(payload.toString());
   return null;
+}
+
+/** The text of a record of /dev/kmsg: `priority,sequence,time,flags;text`, then lines of properties that begin with a space. */
+function kernelLogText(record: Buffer): string {
+  const text = record.toString('latin1');
+  return `${text.slice(text.indexOf(';') + 1).split('\n')[0]!}\n`;
 }

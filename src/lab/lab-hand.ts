@@ -30,6 +30,16 @@ export async function readFile(channel: Channel, path: string): Promise<string |
   }
 }
 
+/** A piece of a file in the lab; empty where it cannot be read. */
+export async function readPiece(channel: Channel, path: string, offset: bigint, bytes: number): Promise<Buffer> {
+  try {
+    return await channel.request('readFile', Buffer.from(`${path}\0${offset} ${bytes}`));
+  } catch (error) {
+    if (error instanceof InfrastructureError && error.message.startsWith('the hand: ')) return Buffer.alloc(0);
+    throw error;
+  }
+}
+
 /**
  * The kernel boots with one CPU (`maxcpus=1`); the others come when everything is held whose first and last user makes KVM
  * patch the kernel's code. Emulated CPUs that meet a half-patched instruction panic.

@@ -18,7 +18,7 @@ import { resolveKernel } from './kernel/kernels.ts';
 import type { Machine } from './emulator/machine.ts';
 import { parametersOf, parseKvmOptions } from './kernel/kvm-options.ts';
 import { collectModules } from './kernel/modules.ts';
-import { bringCpusOnline, LabHand, readFile } from './lab-hand.ts';
+import { bringCpusOnline, LabHand, readFile, readPiece } from './lab-hand.ts';
 
 export interface LabOptions {
   /** See `kernelSpecHelp`. */
@@ -151,6 +151,11 @@ export class Lab implements Executor {
     const { exitCode, output } = await this.exec(['sh', '-c', command]);
     if (exitCode !== 0) throw new Error(`"${command}" in the lab ended with ${exitCode}: ${output.toString()}`);
     return output.toString();
+  }
+
+  /** A piece of a file; shorter at the file's end, and empty where it cannot be read. */
+  readPiece(path: string, offset: bigint, bytes: number): Promise<Buffer> {
+    return readPiece(this.#channel, path, offset, bytes);
   }
 
   /** The text of a file in the lab, or null when it cannot be read. */

@@ -1,6 +1,6 @@
 /**
  * Two labs as one executor. Most programs run in a lab with one CPU, which costs one core of the host; concurrent ones run
- * in a lab with two, which is booted when the first of them comes: where there is one CPU, a sender only runs while no
+ * in a lab with two, which is booted when the first of them comes or is announced: where there is one CPU, a sender only runs while no
  * receiver is in the guest, and no kick is ever needed.
  */
 import type { Observation } from '../program/observation.ts';
@@ -47,6 +47,16 @@ export class TwoLabs implements Executor {
       observations.push(observation);
     }
     return observations;
+  }
+
+  /** Of the lab with one CPU. */
+  async readPiece(path: string, offset: bigint, bytes: number): Promise<Buffer> {
+    return this.#lab.readPiece(path, offset, bytes);
+  }
+
+  /** Boots the second lab beside the first one. What fails there is told to the first race. */
+  expectRaces(): void {
+    this.#concurrentLab().catch(() => undefined);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

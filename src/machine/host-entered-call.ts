@@ -11,7 +11,6 @@ import {
   otherInstruction,
 } from '../guest/entry-image.ts';
 import {
-  codeBase,
   copyGivenRegisters,
   keepsUpperHalves,
   quietGeneralRegisters,
@@ -144,7 +143,7 @@ export class HostEnteredCalls {
       back.writeUInt32LE(entryCode.back, 0);
       script.add('write', { vm: this.#vm, where: 1, offset: rsp, bytes: back });
     }
-    general.writeUInt32LE(place.start - codeBase(mode), uapi.regs.rip);
+    general.writeUInt32LE(place.start, uapi.regs.rip);
     script.add('enter', { vcpu: vcpu.object, specialPatches: special, general });
     this.#vectors.give(script, this.#slots, vcpu.object, registers);
     return general;
@@ -202,7 +201,7 @@ function takeException({ mode, cpl }: CallEnvironment, general: Buffer, frame: B
   const hasStack = width === 8 || cpl > 0;
   general.writeBigUInt64LE(word(first + 2) & ~RFLAGS_RF, uapi.regs.rflags);
   general.writeBigUInt64LE(hasStack ? word(first + 3) : rsp + BigInt(width * 3), uapi.regs.rsp);
-  return { vector, ripOffset: Number(word(first)) + codeBase(mode) - place.instruction };
+  return { vector, ripOffset: Number(word(first)) - place.instruction };
 }
 
 /**

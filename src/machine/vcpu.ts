@@ -281,13 +281,16 @@ export class Vcpu {
     if (this.#vpIndexWritten === requested) return () => this.#vpIndex;
     // KVM may refuse the value; the index is then that of a fresh vCPU, its position. That is written only where it may
     // be another one by now: what KVM itself gave is to be seen.
-    if (!this.#hasOwnVpIndex) this.setMsr(script, hyperv.HV_X64_MSR_VP_INDEX, BigInt(this.position));
+    const index = hyperv.HV_X64_MSR_VP_INDEX;
+    const values = this.#hasOwnVpIndex ? [requested] : [this.position, requested];
     if (BigInt(requested) < this.#vpIndexLimit) this.#hasOwnVpIndex = false;
-    const readTaken = this.tryMsr(script, hyperv.HV_X64_MSR_VP_INDEX, BigInt(requested));
+    // KVM takes them one after the other up to the first that it refuses.
+    const entries = values.map((value) => ({ index, value: BigInt(value) }));
+    this.#ioctlMsrs(script, uapi.KVM_SET_MSRS, entries, 1);
     this.#vpIndexWritten = requested;
     const readIndex = this.#readVpIndex(script);
     return (record) => {
-      readTaken(record);
+      record.i32();
       readIndex(record);
       return this.#vpIndex;
     };

@@ -97,6 +97,14 @@ const aimRules: readonly AimRule[] = [
     ],
   },
   {
+    pattern: /pv_eoi|APIC_ASSIST|assist_page|PV_EOI/i,
+    aims: ['eoi.assist', 'act.eoi', 'vector.repeated', 'running'],
+  },
+  {
+    pattern: /auto_eoi|synic|sint\b|stimer/i,
+    aims: ['eoi.hvMsr', 'eoi.none', 'act.eoi', 'vector.repeated', 'running'],
+  },
+  {
     pattern: /mp_state|accept_events|vcpu_reset|INIT_RECEIVED/,
     aims: ['idle.uninitialized', 'idle.initReceived', 'change.init', 'changes'],
   },

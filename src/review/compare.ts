@@ -49,6 +49,8 @@ export interface Group {
   cases: number;
   /** `again/times` of fresh runs on both kernels. */
   confirmed: string;
+  /** Whether the case alone has shown it again. */
+  readonly isRepeatable: boolean;
   /** Where in the stream it was met first. */
   readonly path: string;
 }
@@ -66,6 +68,8 @@ export interface Comparison {
 export interface CompareHooks {
   readonly onGroup?: (group: Group) => void;
   readonly onBatch?: (so: { cases: number; hypercalls: number; seconds: number; groups: number }) => void;
+  /** What is to be done with both kernels while nothing runs. */
+  readonly betweenBatches?: () => Promise<void>;
 }
 
 /**
@@ -134,6 +138,7 @@ class Comparer {
         if (batch.number !== null) this.#generatedBatches++;
         await this.#runBatch(batch);
         this.#hooks.onBatch?.({ ...this.#counts(), groups: this.groups.size });
+        await this.#hooks.betweenBatches?.();
         await breathe();
         if (this.#signal.aborted) return true;
       }
@@ -180,7 +185,7 @@ class Comparer {
       return;
     }
     const confirmed = '0/1 alone, 1/1 in its batch';
-    this.#add({ ...found, value, pair: again, cases: 1, confirmed, path: place.path });
+    this.#add({ ...found, value, pair: again, cases: 1, confirmed, isRepeatable: false, path: place.path });
   }
 
   async #pursue(value: Case, pair: Pair, { path }: Place): Promise<void> {
@@ -192,7 +197,8 @@ class Comparer {
     }
     const smallest = await this.#shrink(value, pair, found.key);
     const confirmed = await this.#confirm(smallest.value, found.key);
-    this.#add({ ...found, ...smallest, cases: 1, confirmed, path });
+    const isRepeatable = !confirmed.startsWith('0/');
+    this.#add({ ...found, ...smallest, cases: 1, confirmed, isRepeatable, path });
   }
 
   #add(group: Group): void {

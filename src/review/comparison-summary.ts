@@ -5,6 +5,7 @@ import { viewObservation, viewOutcome } from '../campaign/text/view.ts';
 import { toJson } from '../case/case.ts';
 import type { Comparison, Group } from './compare.ts';
 import { groupKinds, guestDifferences, type Seen } from './difference.ts';
+import { formatOfferDifference } from './offer-difference.ts';
 import type { SideBySide } from './side-by-side.ts';
 
 /** Groups in which the guest sees a difference. */
@@ -12,21 +13,26 @@ export function visibleGroups({ groups }: Pick<Comparison, 'groups'>): Group[] {
   return groups.filter(({ kind }) => kind !== 'same');
 }
 
+/** What `compare` and `review` judge by: groups, and what the kernels offer at the start where that was read. */
+type Judged = Pick<Comparison, 'groups'> & Partial<Pick<SideBySide, 'offers'>>;
+
 /** 5 when only the second kernel fails, 1 when a guest sees a difference, else 0. */
-export function exitCodeOfComparison(comparison: Comparison): number {
+export function exitCodeOfComparison(comparison: Judged): number {
   const visible = visibleGroups(comparison);
   if (visible.some(({ pair }) => pair.base.observation !== null && pair.kernel.observation === null)) return 5;
-  return visible.length > 0 ? 1 : 0;
+  return visible.length + (comparison.offers?.length ?? 0) > 0 ? 1 : 0;
 }
 
 /** The counts, a line each. */
-export function formatCounts(comparison: Comparison): string[] {
+export function formatCounts(comparison: Comparison & Partial<Pick<SideBySide, 'offers'>>): string[] {
   const { cases, hypercalls, seconds, groups, unstable, interrupted } = comparison;
   const counts = groupKinds.map((kind) => `${groups.filter((group) => group.kind === kind).length} ${kind}`);
-  const visible = visibleGroups(comparison).length;
+  const offers = comparison.offers ?? [];
+  const visible = visibleGroups(comparison).length + offers.length;
   return [
     `cases      ${formatCount(cases)}, ${formatCount(hypercalls)} hypercalls on each kernel in ${seconds.toFixed(1)} s`,
     `groups     ${counts.join(', ')}`,
+    ...offers.map((offer) => `offers     ${formatOfferDifference(offer, { base: 'base', kernel: 'kernel' })}`),
     ...(unstable === 0 ? [] : [`unstable   ${unstable} cases differed in a batch once, and not again`]),
     ...(interrupted ? ['ended      interrupted'] : []),
     visible === 0
@@ -37,9 +43,10 @@ export function formatCounts(comparison: Comparison): string[] {
 
 /** The part of `--json` that `compare` and `review` share; `files` are the saved cases by the groups' keys. */
 export function comparisonToJson(comparison: SideBySide, files: ReadonlyMap<string, string>): object {
-  const { base, kernel, cpu, cases, hypercalls, seconds, groups, unstable, interrupted } = comparison;
+  const { base, kernel, cpu, offers, cases, hypercalls, seconds, groups, unstable, interrupted } = comparison;
   return {
     target: { base, kernel, cpu },
+    offers,
     cases,
     hypercalls,
     seconds: rounded(seconds),

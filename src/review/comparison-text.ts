@@ -7,12 +7,17 @@ import { formatCount, formatTable } from '../campaign/text/table.ts';
 import { type StepView, viewObservation, viewOutcome } from '../campaign/text/view.ts';
 import type { Group } from './compare.ts';
 import { causeSource } from './contract-cause.ts';
-import { describeFate, type GroupKind, guestDifferences, type Pair, type Seen } from './difference.ts';
+import { describeFate, type GroupKind, guestDifferences, kernelFate, type Pair, type Seen } from './difference.ts';
 import { statusOf } from './guest-difference.ts';
 import { isCall } from '../case/steps/kinds.ts';
 
+/** Marks what differs. */
+const mark = '<--';
+
 const headlines: Record<GroupKind, string> = {
   new: 'NEW: only the second kernel leaves its contract',
+  makes: 'MAKES: the second kernel has a listed deviation from TLFS that the first one does not have',
+  mends: 'MENDS: the first kernel has a listed deviation from TLFS that the second one does not have',
   gone: 'GONE: only the first kernel leaves its contract',
   changed: 'CHANGED: both kernels leave their contracts, each in its own way',
   contract: 'CONTRACT: the kernels differ, and each does what its own contract says',
@@ -25,9 +30,10 @@ export interface Names {
   readonly kernel: string;
 }
 
-/** A group whole. */
+/** A group whole; one that does not repeat alone in few words, since its case shows nothing to who tries it. */
 export function formatGroup(group: Group, names: Names): string {
   const { kind, key, cases, path, confirmed } = group;
+  if (!group.isRepeatable) return `UNSTABLE: ${key}, first at ${path}; confirmed ${confirmed}\n`;
   const source = causeSource(key);
   const lines = [
     headlines[kind],
@@ -45,7 +51,7 @@ export function formatGroup(group: Group, names: Names): string {
 export function formatMinimal({ value, pair }: Pick<Group, 'value' | 'pair'>, names: Names): string {
   const { vcpus: setups } = value.machine;
   const oddities = setups.map((vcpu) => oddVcpuWords(vcpu).join(' '));
-  const vcpus = groupVcpus(setups.length, (position) => oddities[position]!).map((positions) => {
+  const vcpus = groupVcpus(setups.length, (position) => oddities[position]!, apartMax).map((positions) => {
     const vpIndexes = positions.map((position) => setups[position]!.vpIndex);
     const words = oddities[positions[0]!]!;
     const has =
@@ -61,14 +67,25 @@ export function formatMinimal({ value, pair }: Pick<Group, 'value' | 'pair'>, na
     return `${words}${rule}${formatTable(stepRows(pair, index, names), '    ')}${tlfsLine(pair, index)}`;
   });
   const rest = guestDifferences(pair)
-    .filter(({ step }) => step === null)
+    .filter(({ step, what }) => step === null && what !== kernelFate)
     .map(({ vcpu, what, base, kernel }) => {
       const place = vcpu === null ? what : `${what} of vCPU ${vcpu}`;
       return wrapped(`${place}: `, [`${names.base} ${base}`, `${names.kernel} ${kernel}`]);
     });
-  return `${wrapped('machine: ', [...oddMachineWords(value), ...vcpus])}${steps.join('')}${rest.join('')}`;
+  const fates = fateLines(pair, names).join('');
+  return `${wrapped('machine: ', [...oddMachineWords(value), ...vcpus])}${steps.join('')}${rest.join('')}${fates}`;
 }
 
+/** What became of a kernel that did not survive, once. */
+function fateLines(pair: Pair, names: Names): string[] {
+  return sidesOf(pair).flatMap((seen, side) => {
+    if (seen.observation !== null) return [];
+    return [wrapped(`${side === 0 ? names.base : names.kernel}: `, [`${describeFate(seen)}  ${mark}`])];
+  });
+}
+
+/** Two vCPUs that say the same have a line each. */
+const apartMax = 2;
 const widthMax = 74;
 
 /** Items with commas between them, on lines that a mail program leaves alone. */
@@ -98,38 +115,34 @@ function stepRows(pair: Pair, index: number, names: Names): string[][] {
   const seen = sidesOf(pair).map(({ observation }) =>
     observation === null ? null : (viewObservation(observation).steps[index] ?? null),
   );
+  const who = [names.base, names.kernel];
   const rows: RowsOf = (what, contract, read) => {
-    const texts = seen.map((step, side) => (step === null ? fateOf(sidesOf(pair)[side]!) : read(step)));
     const contracts = expected.map(contract);
-    const readings: Reading[] = [
-      ...(contracts[0] === contracts[1]
-        ? [['contract', contracts[1]!] as const]
-        : [
-            [`contract of ${names.base}`, contracts[0]!] as const,
-            [`contract of ${names.kernel}`, contracts[1]!] as const,
-          ]),
-      [names.base, texts[0]!],
-      [names.kernel, texts[1]!],
-    ];
-    return readingRows(what, readings, texts[0] !== texts[1]);
+    const told: Reading[] =
+      contracts[0] === contracts[1]
+        ? [['contract', contracts[1]!]]
+        : contracts.map((text, side): Reading => [`contract of ${who[side]!}`, text]);
+    // Of a kernel that did not come to this step there is nothing to say.
+    const shown = seen.flatMap((step, side): Reading[] => (step === null ? [] : [[who[side]!, read(step)]]));
+    const isDifferent = shown.length === 2 && shown[0]![1] !== shown[1]![1];
+    return readingRows(what, shortened([...told, ...shown]), isDifferent);
   };
   const { vcpus: setups } = pair.base.prepared.value.machine;
   const vpIndexes = setups.map(({ vpIndex }) => vpIndex);
   const textOf = (vcpu: number): string =>
     [...expected, ...seen].map((step) => (step === null ? '' : vcpuText(step, vcpu))).join('\n');
-  const vcpus = groupVcpus(setups.length, textOf).flatMap((positions) => {
-    const vcpu = positions[0]!;
-    const cell = (step: StepView): string => vcpuText(step, vcpu);
-    // A LAPIC that was not read after this step is compared at the end.
-    const wasRead = seen.every((step) => step === null || step.vcpus[vcpu]?.lapic !== null);
-    const contract = (step: StepView): string => (wasRead ? cell(step) : arrivalsText(step, vcpu));
-    return rows(nameVcpus(positions, vpIndexes), contract, cell);
+  const vcpus = groupVcpus(setups.length, textOf, apartMax).flatMap((positions) => {
+    const cell = (step: StepView): string => vcpuText(step, positions[0]!);
+    return rows(nameVcpus(positions, vpIndexes), cell, cell);
   });
   const changed = ({ registers }: StepView): string => registers.join('; ') || 'unchanged';
   const registers = [...expected, ...seen].some((step) => step !== null && step.registers.length > 0)
     ? rows('registers', changed, changed)
     : [];
-  return [...answerRows(pair, index, rows), ...registers, ...vcpus];
+  const notRun = seen.flatMap((step, side) => {
+    return step === null && sidesOf(pair)[side]!.observation !== null ? [['step', who[side]!, 'not run', mark]] : [];
+  });
+  return [...answerRows(pair, index, rows), ...registers, ...vcpus, ...notRun];
 }
 
 /** What came of the step: the status of a call, and whether KVM took the value of an MSR; other steps have none. */
@@ -151,23 +164,32 @@ function readingRows(what: string, readings: readonly Reading[], isDifferent: bo
   const byText = new Map<string, string[]>();
   for (const [who, text] of readings) byText.set(text, [...(byText.get(text) ?? []), who]);
   const rows = [...byText].map(([text, who], place) => [place === 0 ? what : '', who.join(', '), text]);
-  if (isDifferent) rows.at(-1)!.push('<--');
+  if (isDifferent) rows.at(-1)!.push(mark);
   return rows;
 }
 
-function fateOf(seen: Seen): string {
-  return seen.observation === null ? describeFate(seen) : 'not run';
+/** Longest text in a cell. */
+const cellMax = 60;
+
+/** Long texts from where they part on, and cut there again. */
+function shortened(readings: readonly Reading[]): Reading[] {
+  const words = readings.map(([, text]) => text.split(' '));
+  if (readings.every(([, text]) => text.length <= cellMax)) return [...readings];
+  const parting = words[0]!.findIndex((word, place) => words.some((other) => other[place] !== word));
+  const from = Math.max(0, (parting < 0 ? 0 : parting) - 1);
+  return readings.map(([who], side): Reading => {
+    const rest = words[side]!.slice(from).join(' ');
+    const cut = rest.length <= cellMax ? rest : `${rest.slice(0, rest.lastIndexOf(' ', cellMax))} ...`;
+    return [who, from === 0 ? cut : `... ${cut}`];
+  });
 }
 
-function vcpuText(step: StepView, vcpu: number): string {
-  const lapic = step.vcpus[vcpu]?.lapic ?? '-';
-  const handlers = arrivalsText(step, vcpu);
-  return [handlers, lapic].filter((text) => text !== '-').join('; ') || '-';
-}
-
-function arrivalsText(step: StepView, vcpu: number): string {
-  const arrivals = step.vcpus[vcpu]?.arrivals ?? '-';
-  return arrivals === '-' ? '-' : `handlers ${arrivals}`;
+function vcpuText({ vcpus }: StepView, vcpu: number): string {
+  const { arrivals, lapic } = vcpus[vcpu] ?? { arrivals: '-', lapic: '-' };
+  const handlers = arrivals === '-' ? [] : [`handlers ${arrivals}`];
+  // At the end of the program all are read.
+  const state = lapic === null ? ['LAPIC not read'] : lapic === '-' ? [] : [lapic];
+  return [...handlers, ...state].join('; ') || '-';
 }
 
 /** What TLFS permits for the call; a `run` step has none. */

@@ -3,34 +3,22 @@
  * contract says. Works on views, so that everything that is printed is also what is compared.
  */
 import type { StepOutcome } from '../../oracle/outcome.ts';
-import { isProblem, type Judgement, type Prepared } from '../campaign/judgement.ts';
+import { isProblem, type Judgement } from '../campaign/judgement.ts';
 import { viewObservation } from '../campaign/text/view.ts';
-import type { Observation } from '../program/observation.ts';
-import type { TargetFacts } from '../executor/facts.ts';
 import { contractCause } from './contract-cause.ts';
+import { deviationChange, describeDeviationChange } from './deviation-change.ts';
 import { type GuestDifference, viewDifferences } from './guest-difference.ts';
+import type { Pair, Seen } from './pair.ts';
+
+export type { Pair, Seen } from './pair.ts';
 
 /**
  * `new`: only the second kernel leaves its contract. `gone`: only the first one does. `changed`: both do, in different
- * ways. `contract`: each does what its own contract says. `same`: the guest sees no difference, and a contract is left.
+ * ways. `contract`: each does what its own contract says. `mends` and `makes`: what differs is a listed deviation from
+ * TLFS, which only the first or only the second kernel has. `same`: the guest sees no difference, and a contract is left.
  */
-export const groupKinds = ['new', 'gone', 'changed', 'contract', 'same'] as const;
+export const groupKinds = ['new', 'makes', 'changed', 'contract', 'gone', 'mends', 'same'] as const;
 export type GroupKind = (typeof groupKinds)[number];
-
-/** What one kernel made of a case. */
-export interface Seen {
-  readonly prepared: Prepared;
-  /** Of the kernel. */
-  readonly facts: TargetFacts;
-  readonly judgement: Judgement;
-  /** Null when the kernel failed. */
-  readonly observation: Observation | null;
-}
-
-export interface Pair {
-  readonly base: Seen;
-  readonly kernel: Seen;
-}
 
 /** The kind of a pair, and the key by which pairs are grouped; null where there is nothing to tell. */
 export function classify(pair: Pair): { kind: GroupKind; key: string } | null {
@@ -46,17 +34,22 @@ export function classify(pair: Pair): { kind: GroupKind; key: string } | null {
     return { kind: 'contract', key: `contract ${cause ?? differenceSignature(pair, first)}` };
   }
   const { base, kernel } = signatures;
+  const deviation = deviationChange(pair, differences[0]!.step);
+  if (deviation !== null) return { kind: deviation.verb, key: describeDeviationChange(deviation) };
   if (base === null) return { kind: 'new', key: `new ${kernel}` };
   return kernel === null
     ? { kind: 'gone', key: `gone ${base}` }
     : { kind: 'changed', key: `changed ${base} -> ${kernel}` };
 }
 
+/** What differs where a kernel did not survive. */
+export const kernelFate = 'kernel';
+
 /** Everything that differs, in the order of the steps. */
 export function guestDifferences({ base, kernel }: Pair): GuestDifference[] {
   if (base.observation === null || kernel.observation === null) {
     const texts = { base: describeFate(base), kernel: describeFate(kernel) };
-    return texts.base === texts.kernel ? [] : [{ step: null, vcpu: null, what: 'kernel', ...texts }];
+    return texts.base === texts.kernel ? [] : [{ step: null, vcpu: null, what: kernelFate, ...texts }];
   }
   const views = { base: viewObservation(base.observation), kernel: viewObservation(kernel.observation) };
   return viewDifferences(views.base, views.kernel);

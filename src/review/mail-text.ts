@@ -1,9 +1,13 @@
 /** A review as plain text that can be pasted below the `---` of a mail: no tabs, no wide tables, no colours. */
+import { isProblem } from '../campaign/judgement.ts';
 import { formatCount } from '../campaign/text/table.ts';
 import type { Group } from './compare.ts';
-import { formatMinimal, wrapped } from './comparison-text.ts';
+import { wrapped } from './comparison-text.ts';
+import { describeExercises, type Exercise, exercised, neverRan } from './counts/exercise.ts';
+import { groupLines } from './group-lines.ts';
 import { visibleGroups } from './comparison-summary.ts';
 import { formatModules } from './kernel-identity.ts';
+import { formatOfferDifference, type OfferDifference } from './offer-difference.ts';
 import type { SideBySide } from './side-by-side.ts';
 
 export interface ReviewFacts {
@@ -15,6 +19,8 @@ export interface ReviewFacts {
   readonly seed: string;
   /** Functions and lines that the patch changes. */
   readonly touched: readonly string[];
+  /** Which of them ran; null where that was not measured. */
+  readonly exercises: readonly Exercise[] | null;
   /** Whether generation could be aimed at them. */
   readonly isAimed: boolean;
   readonly whitespaceOnly: boolean;
@@ -24,22 +30,28 @@ export interface ReviewFacts {
   readonly files: ReadonlyMap<string, string>;
 }
 
+/** What fits a mail without being scrolled over. */
+export const linesMaxDefault = 60;
+
 /** What the lab cannot show, whatever the patch. */
 const neverTested = ['Intel (VMX, APICv)', 'AVIC', 'nested guests', 'real hardware', 'concurrent callers'];
 
 function line(label: string, items: readonly string[]): string[] {
-  return [wrapped(label, items, '').trimEnd()];
+  return wrapped(label, items, '').trimEnd().split('\n');
 }
 
-/** The block, from `---` on. */
-export function formatReview(comparison: SideBySide, facts: ReviewFacts): string {
-  const { cases, hypercalls, seconds, base, kernel, groups, unstable } = comparison;
+/** Of everything but the groups, together some 30 lines. */
+const listMax = 6;
+
+/** The block, from `---` on: at most `linesMax` lines, whatever the patch, but for what a group's first lines take. */
+export function formatReview(comparison: SideBySide, facts: ReviewFacts, linesMax = linesMaxDefault): string {
+  const { cases, hypercalls, seconds, base, kernel, groups, unstable, offers } = comparison;
   const visible = visibleGroups(comparison);
   const sameModules = JSON.stringify(base.moduleHashes) === JSON.stringify(kernel.moduleHashes);
-  const lines = [
+  const head = [
     '---',
     `hvipi ${facts.version}: Hyper-V IPI hypercalls, before and after the patch`,
-    ...facts.patches.map((title) => `patch      ${title}`),
+    ...firstOf(facts.patches).map((title) => `patch      ${title}`),
     `source     ${facts.source}`,
     `compiler   ${facts.compiler}`,
     `kernel     ${kernel.release}, bzImage ${kernel.imageHash.slice(0, 12)}`,
@@ -50,17 +62,50 @@ export function formatReview(comparison: SideBySide, facts: ReviewFacts): string
     ...touchedLines(facts),
     `divergences from the model of KVM: ${divergences(groups, 'base')} before, ${divergences(groups, 'kernel')} after`,
     ...(unstable === 0 ? [] : [`unstable   ${unstable} cases differed in a batch once, and not again`]),
-    `behaviour changed: ${visible.length === 0 ? 'no change seen' : 'yes'}`,
-    ...visible.flatMap((group, index) => ['', ...groupLines(group, index + 1, facts)]),
-    '',
-    ...line('not tested ', [...neverTested, ...facts.outside.map((file) => `${file} (in no KVM module)`)]),
+    ...verdictLines(visible.length + (offers?.length ?? 0) > 0, sameModules, facts),
+    ...offerLines(offers ?? []),
   ];
+  const outside = firstOf(facts.outside.map((file) => `${file} (in no KVM module)`));
+  const unread = offers === null ? ['what KVM offers at the start (it was not read)'] : [];
+  const idle = firstOf(neverRan(facts.exercises ?? []).map((place) => `${place}: not seen to run`));
+  const tail = ['', ...line('not tested ', [...neverTested, ...unread, ...idle, ...outside])];
+  const lines = [...head, ...groupLines(visible, facts.files, linesMax - head.length - tail.length), ...tail];
   return `${lines.join('\n')}\n`;
 }
 
-function touchedLines({ touched, isAimed, whitespaceOnly }: ReviewFacts): string[] {
+/** The first of a list, and how many there are besides. */
+function firstOf(items: readonly string[]): string[] {
+  if (items.length <= listMax) return [...items];
+  return [...items.slice(0, listMax - 1), `and ${formatCount(items.length - listMax + 1)} more`];
+}
+
+/** What differs before a case runs: capabilities, CPUID, LAPIC page, MSRs. */
+function offerLines(offers: readonly OfferDifference[]): string[] {
+  const names = { base: 'before', kernel: 'after' };
+  return firstOf(offers.map((offer) => formatOfferDifference(offer, names))).map((text) => `offers     ${text}`);
+}
+
+/** The verdict: a change; none seen; or that nothing is known, where no line that is touched has run. */
+function verdictLines(isChanged: boolean, isSame: boolean, { exercises }: ReviewFacts): string[] {
+  if (isChanged) return ['behaviour changed: yes'];
+  if (isSame || exercises === null) return ['behaviour changed: no change seen'];
+  switch (exercised(exercises)) {
+    case 'all':
+      return ['behaviour changed: no change seen'];
+    case 'some':
+      return ['behaviour changed: no change seen in what ran; what was not seen to run is below'];
+    case 'none':
+      return ['behaviour changed: not exercised: no line that the patch touches was seen to run'];
+    case 'unknown':
+      return ['behaviour changed: no change seen; what is touched has no lines of which is known that they ran'];
+  }
+}
+
+function touchedLines({ touched, exercises, isAimed, whitespaceOnly }: ReviewFacts): string[] {
   const first = whitespaceOnly ? ['touches    blanks only'] : [];
-  const places = touched.map((text) => `touches    ${text}`);
+  const places = firstOf(exercises === null ? touched : describeExercises(exercises)).map(
+    (text) => `touches    ${text}`,
+  );
   const aim = isAimed
     ? 'every other batch at these places'
     : 'as usual: it touches nothing that these calls are known for';
@@ -68,16 +113,5 @@ function touchedLines({ touched, isAimed, whitespaceOnly }: ReviewFacts): string
 }
 
 function divergences(groups: readonly Group[], side: 'base' | 'kernel'): number {
-  const isProblem = ({ pair }: Group): boolean => !['match', 'deviation'].includes(pair[side].judgement.class);
-  return groups.filter(isProblem).length;
-}
-
-function groupLines(group: Group, number: number, { files }: ReviewFacts): string[] {
-  const { key, cases, confirmed } = group;
-  const file = files.get(key);
-  return [
-    `${number}. ${key} (${formatCount(cases)} ${cases === 1 ? 'case' : 'cases'}, confirmed ${confirmed})`,
-    ...formatMinimal(group, { base: 'before', kernel: 'after' }).trimEnd().split('\n'),
-    ...(file === undefined ? [] : [`  saved as ${file}`]),
-  ];
+  return groups.filter(({ pair }) => isProblem(pair[side].judgement)).length;
 }

@@ -7,6 +7,8 @@ import type { BuildPlace } from '../build/mirror.ts';
 import { applyPatch, filesOfDiff, type Patch } from '../build/patch.ts';
 import { Workshop } from '../build/workshop.ts';
 import type { Say } from '../system/apt.ts';
+import { findProgram } from '../system/tools.ts';
+import { buildCounted, type CountedModules } from './counts/counted-build.ts';
 import { type TouchedPlace, touchedPlaces } from './touched.ts';
 
 export interface PatchedModules {
@@ -14,12 +16,9 @@ export interface PatchedModules {
   readonly before: string;
   readonly after: string;
   readonly places: readonly TouchedPlace[];
-  /** Files that the patches touch and that are in none of KVM's modules. */
-  readonly outside: readonly string[];
+  /** The same with counters in what is touched; null where that has no code, or there is no gcov. */
+  readonly counted: { readonly before: CountedModules; readonly after: CountedModules } | null;
 }
-
-/** Where a change ends up in KVM's modules. */
-const insideModules = /^(?:arch\/x86\/kvm\/|virt\/kvm\/|include\/|arch\/x86\/include\/)/;
 
 /**
  * Builds both.
@@ -37,7 +36,12 @@ export async function buildBoth(
   const aside = await mkdtemp(join(tmpdir(), 'hvipi-review-'));
   try {
     say('building KVM before the patch');
-    const before = await workshop.build(null);
+    const count = findProgram('gcov') === null ? null : () => buildCounted(source, files, signal);
+    const counted: { before: CountedModules | null; after: CountedModules | null } = { before: null, after: null };
+    const makeBefore = async (): Promise<void> => {
+      counted.before = (await count?.()) ?? null;
+    };
+    const before = await workshop.build({ files: [], make: makeBefore });
     for (const file of files) await copyIfThere(join(source.tree, file), join(aside, file));
     const places: TouchedPlace[] = [];
     say('building KVM after the patch');
@@ -46,9 +50,11 @@ export async function buildBoth(
       for (const file of files) {
         places.push(...(await touchedPlaces(file, join(aside, file), join(source.tree, file))));
       }
+      counted.after = (await count?.()) ?? null;
     };
     const after = await workshop.build({ files, make });
-    return { before, after, places, outside: files.filter((file) => !insideModules.test(file)) };
+    const both = counted.before === null || counted.after === null ? null : (counted as PatchedModules['counted']);
+    return { before, after, places, counted: both };
   } finally {
     await rm(aside, { recursive: true, force: true });
   }

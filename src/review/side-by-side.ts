@@ -4,13 +4,19 @@ import { Session } from '../campaign/session.ts';
 import { formatCount } from '../campaign/text/table.ts';
 import { parseTarget } from '../campaign/target.ts';
 import { resolveKernel } from '../lab/kernel/kernels.ts';
+import type { CountedModules } from './counts/counted-build.ts';
+import type { LineCounts } from './counts/line-counts.ts';
+import { Meter } from './counts/meter.ts';
 import { type Comparison, type CompareHooks, compareKernels, defaultCompareLimits } from './compare.ts';
+import { type OfferDifference, offerDifferences } from './offer-difference.ts';
 import { identify, type KernelIdentity } from './kernel-identity.ts';
 
 /** A kernel of the lab and, where given, the folder of its KVM modules. */
 export interface Side {
   readonly kernel: string;
   readonly kvmModules: string | null;
+  /** Those that run instead, the same with counters. */
+  readonly counted?: CountedModules | undefined;
 }
 
 export interface SideBySideOptions {
@@ -26,6 +32,10 @@ export interface SideBySide extends Comparison {
   readonly base: KernelIdentity;
   readonly kernel: KernelIdentity;
   readonly cpu: string;
+  /** In what the two differ before a case runs; null where what one of them offers was not read. */
+  readonly offers: readonly OfferDifference[] | null;
+  /** How often lines of what is touched ran on each; null where the modules do not count. */
+  readonly counts: { readonly base: LineCounts; readonly kernel: LineCounts } | null;
   /** Seconds that the two boots took together. */
   readonly bootSeconds: number;
 }
@@ -40,23 +50,37 @@ export async function compareSides(
   await using base = await open(options.base, options, signal);
   await using kernel = await open(options.kernel, options, signal);
   const { batches, seconds } = options;
+  const meters = [new Meter(options.base.counted, base), new Meter(options.kernel.counted, kernel)] as const;
+  const betweenBatches = async (): Promise<void> => {
+    for (const meter of meters) await meter.readSometimes();
+  };
   const comparison = await compareKernels(
     { base, kernel },
     { batches, seconds, limits: defaultCompareLimits },
     signal,
-    hooks,
+    { ...hooks, betweenBatches },
   );
+  const [before, after] = [await meters[0].finish(), await meters[1].finish()];
   return {
     ...comparison,
     base: await identityOf(options.base, base, options),
     kernel: await identityOf(options.kernel, kernel, options),
     cpu: kernel.facts.cpu,
+    offers: offersOf(base, kernel),
+    counts: before === null || after === null ? null : { base: before, kernel: after },
     bootSeconds: base.bootSeconds + kernel.bootSeconds,
   };
 }
 
-async function open({ kernel, kvmModules }: Side, options: SideBySideOptions, signal: AbortSignal): Promise<Session> {
+function offersOf(base: Session, kernel: Session): OfferDifference[] | null {
+  const [before, after] = [base.facts.offer, kernel.facts.offer];
+  return before === undefined || after === undefined ? null : offerDifferences(before, after);
+}
+
+async function open(side: Side, options: SideBySideOptions, signal: AbortSignal): Promise<Session> {
   const { install, say } = options;
+  const { kernel } = side;
+  const kvmModules = side.counted?.folder ?? side.kvmModules;
   const session = await Session.open(parseTarget({ target: 'lab', kernel, kvmModules, install, say }), signal);
   const modules = kvmModules === null ? '' : ` with ${kvmModules}`;
   say(`kernel ${session.facts.kernelRelease}${modules}, booted in ${session.bootSeconds.toFixed(1)} s`);
@@ -75,7 +99,7 @@ async function identityOf(
 const tellSeconds = 10;
 
 /** Tells each group, and now and then how far it is. */
-export function toldTo(say: (line: string) => void): Required<CompareHooks> {
+export function toldTo(say: (line: string) => void): Required<Omit<CompareHooks, 'betweenBatches'>> {
   let told = 0;
   return {
     onGroup: ({ key }) => say(key),

@@ -8,6 +8,10 @@ export interface TouchedPlace {
   readonly function: string;
   /** First and last line of the change in the file after the patch. */
   readonly lines: readonly [number, number];
+  /** First and last line that is taken away, in the file before the patch; null where none is. */
+  readonly removed: readonly [number, number] | null;
+  /** First and last line that is put in, in the file after the patch; null where none is. */
+  readonly added: readonly [number, number] | null;
   /** The text that is taken away and put in. */
   readonly text: string;
 }
@@ -24,19 +28,24 @@ export async function touchedPlaces(file: string, before: string, after: string)
 export function parsePlaces(file: string, diff: string): TouchedPlace[] {
   const places: TouchedPlace[] = [];
   for (const hunk of diff.split(/^(?=@@ )/m).slice(1)) {
-    const head = /^@@ -\S+ \+(\d+)(?:,(\d+))? @@ ?(.*)$/m.exec(hunk);
+    const head = /^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@ ?(.*)$/m.exec(hunk);
     if (head === null) continue;
-    const first = Number(head[1]);
-    const count = Number(head[2] ?? 1);
+    const removed = rangeOf(head[1]!, head[2]);
+    const added = rangeOf(head[3]!, head[4]);
+    const first = Number(head[3]);
     const text = hunk
       .split('\n')
       .slice(1)
       .filter((line) => /^[+-]/.test(line))
       .map((line) => line.slice(1))
       .join('\n');
-    places.push({ file, function: functionName(head[3]!), lines: [first, Math.max(first, first + count - 1)], text });
+    places.push({ file, function: functionName(head[5]!), lines: added ?? [first, first], removed, added, text });
   }
   return places;
+}
+
+function rangeOf(first: string, count = '1'): [number, number] | null {
+  return count === '0' ? null : [Number(first), Number(first) + Number(count) - 1];
 }
 
 /** `kvm_hv_send_ipi` of `static u64 kvm_hv_send_ipi(struct kvm_vcpu *vcpu, ...`. */

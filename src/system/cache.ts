@@ -32,7 +32,8 @@ export async function makeFolderAtOnce(path: string, fill: (folder: string) => P
 }
 
 /**
- * Makes a folder and those above it. Not `mkdir` with `recursive`: Node 20 loops for ever on a path like /proc/x.
+ * Makes a folder and those above it. Not `mkdir` with `recursive`: Node 20 does not return
+ * from it for some paths that cannot be made.
  *
  * @throws InfrastructureError when the place is not writable.
  */

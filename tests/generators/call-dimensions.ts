@@ -16,13 +16,11 @@ const slowAt = (gpa: bigint) => (step: CallStep) => isSlow(step) && step.gpa ===
 const blockEnd = (step: CallStep) => step.gpa! + BigInt(blockBytes(step));
 
 export const callDimensions: [name: string, is: (step: CallStep) => boolean, least: number][] = [
-  ...callModes
-    .filter((mode) => mode !== 'real-based')
-    .map((mode): [string, (step: CallStep) => boolean, number] => [
-      `${mode} mode`,
-      (step) => step.mode === mode,
-      mode === 'long' ? 10_000 : 100,
-    ]),
+  ...callModes.map((mode): [string, (step: CallStep) => boolean, number] => [
+    `${mode} mode`,
+    (step) => step.mode === mode,
+    mode === 'long' ? 10_000 : 100,
+  ]),
   ...(['compat', 'protected32', 'unpaged32', 'protected16'] as const).map(
     (mode): [string, (step: CallStep) => boolean, number] => [
       `${mode} mode, XMM fast`,

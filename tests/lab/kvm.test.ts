@@ -25,8 +25,6 @@ const corpus = readdirSync(corpusFolder, { recursive: true, encoding: 'utf8' })
   // Concurrent ones are those of concurrent.test.ts.
   .filter(({ program }) => program.machine.schedule === null);
 
-const endless = join(import.meta.dirname, '..', '..', 'docs', 'findings', 'other-opcode-real-mode.json');
-
 /** Programs of some batches of a fixed seed, without those that are slow because vCPUs halt. */
 function drawPrograms(seed: string, batches: number, size: number): Program[] {
   return Array.from({ length: batches }, (_, batch) => drawBatch(seed, batch, size).cases)
@@ -105,20 +103,6 @@ describe.skipIf(isLabMissing).each(testedKernels)('KVM of %s', (kernel) => {
     const counts = [0, 1, 2].map((vcpu) => observation!.steps.flatMap((step) => step.arrivals[vcpu]!).length);
     expect(counts).toEqual([0, 8, 6]);
     expect(observation!.steps.map((step) => step.result)).toEqual(Array.from({ length: 10 }, () => 0n));
-  });
-
-  it('should give up a vCPU that makes no exit, keep what was seen until then, and go on', async () => {
-    // emulator_fix_hypercall and a based code segment: docs/findings.
-    const program = encodeCase(parseCase(readFileSync(endless, 'utf8')));
-    const plain = corpus[0]!.program;
-
-    const [before, stopped, ...rest] = await lab.run([plain, program, plain], { exact: false });
-    const [after] = await lab.run([plain], { exact: false });
-
-    expect(stopped!.stopped).toBe('vCPU 0: no exit from KVM_RUN at 0x10 in real-based mode');
-    expect(stopped!.memory.map(({ gpa }) => gpa)).toEqual([0x10n]);
-    expect(rest).toEqual([]);
-    expect(divergences([plain, plain], [before!, after!])).toEqual([]);
   });
 
   it('should find nothing in 2,000 drawn cases', async () => {

@@ -49,6 +49,7 @@ export function campaignToJson(result: CampaignResult, context: ReportContext): 
     streamHash: tally.streamHash,
     restarts: result.restarts,
     repeats: tally.repeats,
+    kvmFaults: Object.fromEntries(tally.kvmFaults),
     ending: result.ending,
     error: result.error,
     findings: result.findings.map(findingToJson),
@@ -87,6 +88,10 @@ export function formatSummary(result: CampaignResult, context: ReportContext): s
     `stream     ${tally.streamHash}`,
     ...(result.restarts === 0 ? [] : [`restarts   ${result.restarts}`]),
     ...(tally.repeats === 0 ? [] : [`repeats    ${formatCount(tally.repeats)} cases showed a known problem again`]),
+    ...[...tally.kvmFaults].map(
+      ([name, count]) =>
+        `known      ${formatCount(count)} hypercalls showed KVM's own fault ${name} (docs/findings/${name}.md)`,
+    ),
     ...(context.contract === 'tlfs' ? deviationLines(result.deviations) : []),
     `findings   ${stable}${unstable === 0 ? '' : `, and ${unstable} that did not show again`}`,
     `ended      ${endings[result.ending]}${result.error === null ? '' : `: ${result.error}`}`,

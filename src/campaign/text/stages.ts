@@ -5,7 +5,7 @@
 import { type Case, type Step, type VcpuSetup, vcpuToJson } from '../../case/case.ts';
 import { groupVcpus, nameVcpus, shortList } from '../../case/vcpu-groups.ts';
 import { formatTable } from './table.ts';
-import type { RunView, StepView, VcpuView } from './view.ts';
+import { countArrivals, type RunView, type StepView, type VcpuView } from './view.ts';
 import { defaultGuestOsId } from '../../case/machine.ts';
 import { isCall, kindOf } from '../../case/steps/kinds.ts';
 
@@ -80,9 +80,7 @@ export function describeStep(step: Step): string {
 }
 
 function addArrivals(totals: number[], { vcpus }: StepView): void {
-  for (const [vcpu, { arrivals }] of vcpus.entries()) {
-    totals[vcpu] = (totals[vcpu] ?? 0) + (arrivals === '-' ? 0 : arrivals.split(' ').length);
-  }
+  for (const [vcpu, view] of vcpus.entries()) totals[vcpu] = (totals[vcpu] ?? 0) + countArrivals(view);
 }
 
 function stepRows(
@@ -102,19 +100,21 @@ function stepRows(
     rows.push(row(what, formatResult(expected, hasStatus), seen, rule));
   }
   rows.push(...changeRows('register', expected.registers, observed?.registers ?? expected.registers));
-  const cells = vcpus.map(({ idle }, position): [expected: string, observed: string] => {
+  const cells = vcpus.map(({ idle }, position): [expected: string, observed: string, mark: string] => {
     const isHalted = idle === 'halted';
     const seen = observed?.vcpus[position];
     const total = { expected: totals.expected[position]!, observed: totals.observed[position]! };
-    // A LAPIC that was not looked at after this step is compared at the end.
     const known = expected.vcpus[position]!;
-    const comparable = seen?.lapic === null ? { ...known, lapic: null } : known;
-    const cell = seen === undefined ? 'not run' : formatVcpu(seen, total.observed, isHalted);
-    return [formatVcpu(comparable, total.expected, isHalted), cell];
+    const wanted = formatVcpu(known, total.expected, isHalted);
+    if (seen === undefined) return [wanted, 'not run', mark];
+    const cell = formatVcpu(seen, total.observed, isHalted);
+    // A LAPIC that was not read after this step is compared at the end.
+    const comparable = seen.lapic === null ? formatVcpu({ ...known, lapic: null }, total.expected, isHalted) : wanted;
+    return [wanted, cell, comparable === cell ? '' : mark];
   });
   const vpIndexes = vcpus.map(({ vpIndex }) => vpIndex);
   const groups = groupVcpus(vcpus.length, (position) => cells[position]!.join('\n'));
-  return [...rows, ...groups.map((positions) => row(nameVcpus(positions, vpIndexes), ...cells[positions[0]!]!))];
+  return [...rows, ...groups.map((positions) => [nameVcpus(positions, vpIndexes), ...cells[positions[0]!]!])];
 }
 
 /** What holds for the program as a whole: VP indexes, the LAPICs at the end, memory, an early end. */
@@ -165,5 +165,6 @@ function formatResult({ result, status, exception, exit }: StepView, hasStatus: 
 function formatVcpu({ arrivals, lapic }: VcpuView, total: number, isHalted: boolean): string {
   const now = arrivals === '-' ? '' : `, now ${arrivals}`;
   const handlers = total === 0 && !isHalted ? [] : [`handlers ${total} so far${now}`];
-  return [...handlers, ...(lapic === null || lapic === '-' ? [] : [lapic])].join('; ') || '-';
+  const state = lapic === null ? ['LAPIC not read'] : lapic === '-' ? [] : [lapic];
+  return [...handlers, ...state].join('; ') || '-';
 }

@@ -4,12 +4,13 @@
  */
 import { hvStatusName } from '../../abi/hypercall.ts';
 import { APIC_IRR, APIC_ISR, APIC_TMR, lapicRegisterName } from '../../abi/lapic.ts';
+import { countFolded, foldRanges } from '../../case/ranges.ts';
 import type { LapicChanges, Leftover, MemoryChange, Observation, RegisterChange } from '../../program/observation.ts';
 import { tmrAtSetup } from '../../../oracle/machine.ts';
 import type { Outcome } from '../../../oracle/outcome.ts';
 
 export interface VcpuView {
-  /** Vectors whose handlers ran during the step, in order: `0xfe 0x30`, or `0xfe@0xf0` with PPR where it was logged. */
+  /** Vectors whose handlers ran during the step, in order: `0xfe 0x4f-0x40`, or `0xfe@0xf0` with PPR where it was logged. */
   readonly arrivals: string;
   /** What the LAPIC holds: `IRR 0xfe`; null where it was not looked at. */
   readonly lapic: string | null;
@@ -84,9 +85,16 @@ export function viewObservation({ vpIndexes, steps, lapics, memory, stopped }: O
   };
 }
 
-/** Vectors in hexadecimal, `-` when there is none. */
+/** Vectors in hexadecimal, `0x30 0x40-0x4f`; `-` when there is none. */
 export function formatVectors(vectors: readonly number[]): string {
-  return vectors.length === 0 ? '-' : vectors.map(hex).join(' ');
+  return foldRanges(vectors, hex).join(' ') || '-';
+}
+
+/** How many handlers a view's arrivals are. */
+export function countArrivals({ arrivals }: VcpuView): number {
+  if (arrivals === '-') return 0;
+  const handlers = arrivals.split(' ');
+  return arrivals.includes('@') ? handlers.length : countFolded(handlers);
 }
 
 /** Vectors of handlers, each with the PPR that it began with if that is known. */

@@ -1,4 +1,4 @@
-/** What the model must know of kernels that do not run: release, KVM_MAX_VCPUS, CONFIG_KVM_XEN (semantics.md 2.3). */
+/** What the model must know of kernels that do not run: release, KVM_MAX_VCPUS, CONFIG_KVM_XEN (docs/semantics.md 2.3). */
 import type { TargetFacts } from '../../executor/facts.ts';
 import { UsageError } from '../../errors.ts';
 

@@ -20,19 +20,47 @@ export interface LoadedCase {
 
 const drawnFields = z.strictObject({ seed: z.string().min(1), path: z.string() });
 
+/** A file or a folder that gives no case. */
+export interface RefusedFile {
+  readonly name: string;
+  readonly error: UsageError | CaseError;
+}
+
 /**
  * All cases of the files, in order; a folder gives its JSON files by name.
  *
  * @throws UsageError for a file that cannot be read, CaseError that names file and field for one that is wrong.
  */
 export function loadCases(files: readonly string[]): LoadedCase[] {
-  return files.flatMap(filesOf).map((file) => {
+  return files.flatMap(filesOf).map(loadFile);
+}
+
+/** The same, but that a file which cannot be used does not stop the others. */
+export function loadEach(files: readonly string[]): {
+  readonly cases: readonly LoadedCase[];
+  readonly refused: readonly RefusedFile[];
+} {
+  const refused: RefusedFile[] = [];
+  const orRefused = <Item>(name: string, load: () => Item[]): Item[] => {
     try {
-      return loadText(file, readText(file));
+      return load();
     } catch (error) {
-      throw error instanceof CaseError ? new CaseError(`${file}: ${error.message}`) : error;
+      if (!(error instanceof UsageError) && !(error instanceof CaseError)) throw error;
+      refused.push({ name, error });
+      return [];
     }
-  });
+  };
+  const names = files.flatMap((file) => orRefused(file, () => filesOf(file)));
+  const cases = names.flatMap((file) => orRefused(file, () => [loadFile(file)]));
+  return { cases, refused };
+}
+
+function loadFile(file: string): LoadedCase {
+  try {
+    return loadText(file, readText(file));
+  } catch (error) {
+    throw error instanceof CaseError ? new CaseError(`${file}: ${error.message}`) : error;
+  }
 }
 
 /**

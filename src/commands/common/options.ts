@@ -6,6 +6,9 @@ import { UsageError } from '../../errors.ts';
 import { defaultKernel, kernelSpecHelp } from '../../lab/kernel/kernels.ts';
 import { parseKvmOptions } from '../../lab/kernel/kvm-options.ts';
 
+/** Where findings are saved; `findings/` of this project holds something else. */
+export const defaultOut = 'hvipi-findings';
+
 /** What commander gives for the options that choose a target. */
 export interface RawTargetOptions {
   readonly target: string;
@@ -20,7 +23,11 @@ export interface RawTargetOptions {
 
 export function addTargetOptions(command: Command): Command {
   return command
-    .option('--target <WHERE>', 'lab, host, model or model:MUTANT; host is the KVM of this very computer', 'lab')
+    .option(
+      '--target <WHERE>',
+      'lab, host, ssh:HOST, model or model:MUTANT; host is the KVM of this very computer',
+      'lab',
+    )
     .option('--kernel <SPEC>', `kernel of the lab: ${kernelSpecHelp}`, defaultKernel)
     .option('--kvm-modules <DIR>', 'take kvm.ko, kvm-amd.ko and kvm-intel.ko from there')
     .option('--kvm-options <TEXT>', 'parameters of kvm.ko and kvm-amd.ko, like "halt_poll_ns=0 npt=0"')
@@ -48,7 +55,9 @@ function parseJobs(text: string): number {
  */
 export function targetOf(options: RawTargetOptions, say: (line: string) => void): Target {
   const { target, kernel, kvmModules, kvmOptions, jobs = 1 } = options;
-  if (jobs > 1 && target === 'host') throw new UsageError('--jobs goes with --target lab and model; there is one host');
+  if (jobs > 1 && (target === 'host' || target.startsWith('ssh:'))) {
+    throw new UsageError(`--jobs goes with --target lab and model; there is one ${target}`);
+  }
   if (kvmModules !== undefined && target !== 'lab') throw new UsageError('--kvm-modules goes with --target lab only');
   if (kvmOptions !== undefined && target !== 'lab') throw new UsageError('--kvm-options goes with --target lab only');
   const contract = contractOf(options.contract);

@@ -34,7 +34,6 @@ describe('callerOf', () => {
     ['unpaged32', false, true],
     ['protected16', false, true],
     ['real', false, false],
-    ['real-based', false, false],
   ] as const)('should know of %s mode whether it is 64-bit (%s) and protected (%s)', (mode, is64Bit, isProtected) => {
     expect(callerIn(program, { mode })).toEqual({ ...plainCaller, is64Bit, isProtected });
   });
@@ -132,7 +131,7 @@ describe('arrive', () => {
     expect(xmmOf(arrival)).toEqual([1n, 2n, 3n]);
   });
 
-  it.each(['compat', 'protected32', 'unpaged32', 'protected16', 'real', 'real-based'] as const)(
+  it.each(['compat', 'protected32', 'unpaged32', 'protected16', 'real'] as const)(
     'should put together the halves of a caller in %s mode and drop what stands above them',
     (mode) => {
       const step = enteredCall({ mode }, dirty);

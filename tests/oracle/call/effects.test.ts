@@ -12,7 +12,7 @@ const ud: Answer = { kind: 'fault', vector: 6 };
 const native = (value: bigint): Answer => ({ kind: 'native', value });
 const dirtyRdx = 0xa5c3_e100_0000_1234n;
 const rdxGone: RegisterChange = { register: 'rdx', before: dirtyRdx, after: 0n };
-const notLong = ['compat', 'protected32', 'unpaged32', 'protected16', 'real', 'real-based'] as const;
+const notLong = ['compat', 'protected32', 'unpaged32', 'protected16', 'real'] as const;
 /** The result register is the status. */
 const plain = { result: (status: number) => BigInt(status) };
 

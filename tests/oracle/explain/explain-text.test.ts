@@ -36,7 +36,7 @@ describe('formatExplanation', () => {
       '  vCPU 1: VP index 1 (KVM does not take 5000), APIC software-disabled, parked',
       '  vCPU 2: VP index 130, APIC x2apic, halted',
       '',
-      'step 0: hypercall by vCPU 0',
+      'step 1: hypercall by vCPU 0',
     ]);
     expect(text).toContain('    variableHeaderSize  26:17    0x2                variable header, in 8-byte units\n');
     expect(text).toContain('    bank 0 in slot 0: 0x0000000000000023 VPs 0-1,5\n');
@@ -56,7 +56,7 @@ describe('formatExplanation', () => {
       '  vCPU 0: VP index 0, APIC x2apic, parked, CPUID lacks ex-masks xmm-input, CPUID enforced',
       '  vCPU 1: VP index 9, APIC x2apic, parked, CPUID enforced',
       '',
-      'step 0: the parked vCPUs run',
+      'step 1: the parked vCPUs run',
       '  vCPU 0 (VP 0): takes nothing',
       '  vCPU 1 (VP 9): takes nothing',
     ]);
@@ -71,16 +71,16 @@ describe('formatExplanation', () => {
     const lines = linesOf([{}], steps);
     expect(lines.slice(3)).toEqual([
       '',
-      'step 0: the host writes 0x5 to the guest-os-id MSR of vCPU 0',
+      'step 1: the host writes 0x5 to the guest-os-id MSR of vCPU 0',
       '    > guest-os-id-written: taken',
       '        TLFS "Reporting the Guest OS Identity"; kvm_hv_set_msr_pw, HV_X64_MSR_GUEST_OS_ID; VM-wide',
       '',
-      'step 1: the host writes 0x100001 to the hypercall MSR of vCPU 0',
+      'step 2: the host writes 0x100001 to the hypercall MSR of vCPU 0',
       '    > page-not-writable: refused',
       '        TLFS "Establishing the Hypercall Interface", #GP outside of the GPA space;',
       '          kvm_hv_set_msr_pw, kvm_vcpu_write_guest fails',
       '',
-      'step 2: vCPU 0 gets INIT',
+      'step 3: vCPU 0 gets INIT',
     ]);
   });
 
@@ -91,7 +91,7 @@ describe('formatExplanation', () => {
     const resultAt = lines.findIndex((line) => line.startsWith('  result'));
     expect(lines.slice(0, rulesAt)).toEqual([
       '',
-      'step 0: hypercall by vCPU 0',
+      'step 1: hypercall by vCPU 0',
       '  made in compat mode, CPL 0, a bare instruction',
       '  control word 0x0000000000060015',
       '    callCode            15:0     0x15               call code',
@@ -141,7 +141,7 @@ describe('formatExplanation', () => {
 
   it('should show a plain call without the lines that it does not need', () => {
     const lines = linesOf([{}], [makeStep({ do: 'send-ipi-ex', fast: true })]).slice(3);
-    expect(lines.slice(0, 3)).toEqual(['', 'step 0: hypercall by vCPU 0', '  control word 0x0000000000010015']);
+    expect(lines.slice(0, 3)).toEqual(['', 'step 1: hypercall by vCPU 0', '  control word 0x0000000000010015']);
     const rulesAt = lines.indexOf('  rules');
     expect(lines[rulesAt - 1]).toMatch(/^ {4}validBankMask /);
   });

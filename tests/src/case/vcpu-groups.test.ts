@@ -6,6 +6,10 @@ describe('groupVcpus', () => {
     expect(groupVcpus(3, () => 'same')).toEqual([[0], [1], [2]]);
   });
 
+  it('should put those of a small machine together where lines are few', () => {
+    expect(groupVcpus(3, (position) => `${position % 2}`, 1)).toEqual([[0, 2], [1]]);
+  });
+
   it('should put those of a larger machine together that say the same', () => {
     const odd = (position: number): string => (position % 2 === 0 ? 'even' : position === 5 ? 'five' : 'odd');
     expect(groupVcpus(9, odd)).toEqual([[0, 2, 4, 6, 8], [1, 3, 7], [5]]);

@@ -44,6 +44,8 @@ const badInput: [string[], RegExp][] = [
   [['fuzz', '--target', 'lab:x'], /only model takes a mutant/],
   [['fuzz', '--target', 'model', '--kvm-modules', '/tmp'], /--kvm-modules goes with --target lab only/],
   [['fuzz', '--target', 'model', '--contract', 'mine'], /--contract mine: there are kvm and tlfs/],
+  [['fuzz', '--target', 'model', '--coverage'], /--coverage goes with --target lab only/],
+  [['fuzz', '--coverage', '--kvm-modules', '/tmp'], /--coverage builds its own modules/],
   [['fuzz', '--target', 'model', '--time', 'soon'], /a time is like 60s/],
   [['fuzz', '--target', 'model', '--time', '0s'], /a time is like 60s/],
   [['fuzz', '--target', 'model', '--runs', '0'], /at least 1/],
@@ -234,6 +236,21 @@ describe('replay', () => {
     expect(JSON.parse(read.stdout).results[0].case).toEqual(JSON.parse(named.stdout).results[0].case);
   });
 
+  it('should tell a bad file in one line, run the others, and exit with the worst', async () => {
+    const args = [file('no-json.json'), file('good.json'), file('missing.json'), '--target', 'model'];
+    const { exitCode, stdout, stderr } = await run('replay', ...args);
+    expect(exitCode).toBe(2);
+    expect(stdout).toContain('1 of 1 cases match; 2 that cannot be read did not run\n');
+    expect(stderr).toMatch(/^hvipi: .*no-json\.json: not JSON/m);
+    expect(stderr).toMatch(/^hvipi: .*missing\.json: no such file$/m);
+
+    const ex = 'corpus/send-ipi-ex-11-banks-fast.json';
+    const shown = await run('replay', file('no-json.json'), ex, '--target', 'model:xmm-half-swapped', '--json');
+    const json = JSON.parse(shown.stdout);
+    expect({ exitCode: shown.exitCode, inJson: json.exitCode }).toEqual({ exitCode: 1, inJson: 1 });
+    expect(json.refused).toEqual([{ name: file('no-json.json'), error: expect.stringContaining('not JSON') }]);
+  });
+
   it('should run a whole folder and count what matches', async () => {
     const { exitCode, stdout } = await run('replay', 'corpus', '--target', 'model');
     expect(exitCode).toBe(0);
@@ -242,6 +259,13 @@ describe('replay', () => {
 });
 
 describe('explain', () => {
+  it('should tell a bad file and explain the others', async () => {
+    const { exitCode, stdout, stderr } = await run('explain', file('no-json.json'), file('good.json'));
+    expect(exitCode).toBe(2);
+    expect(stdout).toContain('> deliver ');
+    expect(stderr).toMatch(/^hvipi: .*no-json\.json: not JSON.*\n$/);
+  });
+
   it('should name the rule that decides', async () => {
     const { exitCode, stdout } = await run('explain', file('good.json'));
     expect(exitCode).toBe(0);

@@ -32,9 +32,21 @@ describe('review', () => {
     expect(stderr).toMatch(message);
   });
 
+  it('should say that nothing is exercised where no module is built from what is touched', async () => {
+    const patch = join(folder, 'x.patch');
+    await writeFile(patch, '--- a/arch/x86/hyperv/ivm.c\n+++ b/arch/x86/hyperv/ivm.c\n@@ -1 +1 @@\n-a\n+b\n');
+
+    const { exitCode, stderr } = await run('review', patch);
+
+    expect(exitCode).toBe(4);
+    expect(stderr).toBe(
+      "hvipi: not exercised: KVM's modules are built from nothing that is touched: arch/x86/hyperv/ivm.c\n",
+    );
+  });
+
   it('should refuse a tree that is no kernel', async () => {
     const patch = join(folder, 'x.patch');
-    await writeFile(patch, '--- a/x.c\n+++ b/x.c\n@@ -1 +1 @@\n-a\n+b\n');
+    await writeFile(patch, '--- a/virt/kvm/x.c\n+++ b/virt/kvm/x.c\n@@ -1 +1 @@\n-a\n+b\n');
 
     const { exitCode, stderr } = await run('review', patch, '--tree', folder, '--no-install');
 

@@ -63,7 +63,7 @@ describe('aimAt', () => {
     ['if (kvm_xen_hypercall_enabled(vcpu->kvm))', 'xen'],
     ['kvm_x86_call(patch_hypercall)(vcpu, instructions);', 'way.page'],
   ] as const)('should aim at what "%s" decides about', (text, aim) => {
-    const places = [{ file, function: 'f', lines: [1, 1] as const, text }];
+    const places = [{ file, function: 'f', lines: [1, 1] as const, removed: null, added: [1, 1] as const, text }];
 
     expect(aimAt(places)).toContain(aim);
     expect([...aimedBatches({ seed: 's', fromBatch: 0, corpus: [], runs: 1 }, [aim])]).toHaveLength(2);

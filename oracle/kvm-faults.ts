@@ -1,0 +1,74 @@
+/**
+ * Faults of KVM itself: places where it does not do what its own source says that it means to do. The model predicts
+ * what KVM does there, so that runs on KVM as it is shipped agree; this list says that it is a fault all the same.
+ * `explain` and `replay` name it, and `fuzz` counts it as known. Each has its page in `docs/findings/`.
+ */
+import type { Outcome, StepOutcome } from './outcome.ts';
+
+export interface KvmFault {
+  /** Name of its page in `docs/findings/`, without the ending. */
+  readonly name: string;
+  /** What KVM does. */
+  readonly does: string;
+  /** What it means to do, and where its source says so. */
+  readonly means: string;
+  readonly source: string;
+  /** The first release that has it, with its commit, and the one that no longer does. */
+  readonly releases: string;
+  /** Whether a call shows it, by the model's word; null for a fault that no case can come to. */
+  readonly shows: ((done: StepOutcome) => boolean) | null;
+}
+
+const xenHypervBit = 0x8000_0000;
+
+export const kvmFaults: readonly KvmFault[] = [
+  {
+    name: 'other-opcode-real-mode',
+    does: "writes its own vendor's hypercall instruction to the wrong place, so that the vCPU may stay in KVM_RUN",
+    means: 'rewrite the instruction that the guest executes (KVM_X86_QUIRK_FIX_HYPERCALL_INSN)',
+    source: 'emulator_fix_hypercall',
+    releases: '2.6.25 (7aa81cc04781) to 7.3 at least',
+    shows: null,
+  },
+  {
+    name: 'xen-page-32-bit',
+    does: 'refuses each 32-bit Hyper-V call with status 3, because bit 31 of EAX is a reserved bit of the input value',
+    means: "take bit 31 of EAX for the mark of a Hyper-V call, which KVM's own hypercall page sets",
+    source: 'kvm_hv_set_msr_pw, kvm_xen_hypercall, kvm_hv_hypercall',
+    releases: '5.17 (413af6601f76) to 7.3 at least',
+    shows: ({ rule, call }) =>
+      rule === 'reserved-control-bits' &&
+      call !== null &&
+      call.caller.isXen &&
+      !call.caller.is64Bit &&
+      call.reserved.low === xenHypervBit &&
+      call.reserved.high === 0,
+  },
+  {
+    name: 'cr8-software-disabled',
+    does: 'does not see that a guest lowers CR8 while its APIC is software-disabled, so a pending vector waits',
+    means: 'let a software-disabled APIC deliver what it accepted before (kvm_apic_has_interrupt)',
+    source: 'vcpu_enter_guest, kvm_lapic_enabled',
+    releases: 'until 7.2 (bb365a506b1e), 6.12.115; 6.1.192 has it',
+    shows: null,
+  },
+];
+
+/** One call of a program that shows a fault. */
+export interface ShownFault {
+  /** Position of the step. */
+  readonly step: number;
+  readonly fault: KvmFault;
+}
+
+/** The faults that a program shows, if KVM does what the model predicts. */
+export function shownFaults({ steps }: Outcome): ShownFault[] {
+  return steps.flatMap((done, step) =>
+    kvmFaults.filter(({ shows }) => shows?.(done) === true).map((fault) => ({ step, fault })),
+  );
+}
+
+/** `KVM's own fault xen-page-32-bit (docs/findings/xen-page-32-bit.md)`. */
+export function nameFault({ name }: KvmFault): string {
+  return `KVM's own fault ${name} (docs/findings/${name}.md)`;
+}

@@ -1,0 +1,122 @@
+/**
+ * KVM's modules with counters in the objects that a patch touches. The kernel that loads them has no use for counters, so
+ * what would register them there is taken out again; they are read from its memory (`count-reader.ts`).
+ */
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { tmpdir } from 'node:os';
+import { makeGoals, type Source } from '../../build/make.ts';
+
+import { runTool } from '../../system/apt.ts';
+import { cacheRoot, makeFolderAtOnce } from '../../system/cache.ts';
+import { countersOf, type FunctionCounters } from './counters.ts';
+
+export interface CountedModules {
+  /** Folder of the modules. */
+  readonly folder: string;
+  readonly modules: readonly CountedModule[];
+  /** gcc's notes on each object that counts. */
+  readonly notes: readonly ObjectNote[];
+  /** The tree in which they were built, which gcc's paths begin with. */
+  readonly tree: string;
+}
+
+export interface CountedModule {
+  /** As in /sys/module: `kvm_amd`. */
+  readonly name: string;
+  readonly counters: readonly FunctionCounters[];
+}
+
+interface ObjectNote {
+  /** Path of the object below the tree, without its extension. */
+  readonly object: string;
+  readonly note: Buffer;
+}
+
+const kvmFolder = 'arch/x86/kvm';
+const moduleNames = ['kvm', 'kvm-amd', 'kvm-intel'];
+const flags = '-fprofile-arcs -ftest-coverage';
+/** What gcc's runtime would have, and who would call it. */
+const runtime = ['__gcov_init', '__gcov_exit', '__gcov_merge_add'];
+const constructors = ['.init_array*', '.fini_array*', '.rela.init_array*', '.rela.fini_array*'];
+
+/**
+ * Builds the source as it stands; who calls this holds its lock. Null where none of the files is in an object.
+ *
+ * @throws BuildError when it does not compile.
+ */
+export async function buildCounted(
+  source: Source,
+  files: readonly string[],
+  signal?: AbortSignal,
+): Promise<CountedModules | null> {
+  const { tree } = source;
+  const objects = await objectsOf(tree, files);
+  if (objects.length === 0) return null;
+  const variables = objects.map((object) => `CFLAGS_${stemOf(object)}.o=${flags}`);
+  const goals = [`M=${kvmFolder}`, ...variables, 'KBUILD_MODPOST_WARN=1', 'modules'];
+  await makeGoals(source, goals, signal);
+  const notes: ObjectNote[] = [];
+  for (const object of objects) notes.push({ object, note: await readFile(join(tree, `${object}.gcno`)) });
+  const modules: CountedModule[] = [];
+  const draft = await mkdtemp(join(tmpdir(), 'hvipi-counted-'));
+  const hash = createHash('sha256');
+  for (const name of moduleNames) {
+    const built = join(tree, kvmFolder, `${name}.ko`);
+    if (!existsSync(built)) continue;
+    modules.push({ name: name.replace('-', '_'), counters: countersOf(await readFile(built)) });
+    const options = [
+      ...runtime.map((symbol) => `--weaken-symbol=${symbol}`),
+      ...constructors.map((each) => `-R${each}`),
+    ];
+    await runTool('objcopy', ['-g', '-w', ...options, built, join(draft, `${name}.ko`)]);
+    hash.update(await readFile(join(draft, `${name}.ko`)));
+  }
+  const folder = join(cacheRoot(), 'modules', `${source.release}-${hash.digest('hex').slice(0, 12)}-counted`);
+  if (!existsSync(folder)) {
+    await makeFolderAtOnce(folder, async (target) => {
+      for (const file of await readdir(draft)) await copyFile(join(draft, file), join(target, file));
+      await writeFile(join(target, 'README'), `counts ${objects.join(' ')}; for measuring, not for keeping\n`);
+    });
+  }
+  await rm(draft, { recursive: true, force: true });
+  return { folder, modules, notes, tree };
+}
+
+/** Objects of KVM that are made from the files: their own, and of a header those that it is included in. */
+export async function objectsOf(tree: string, files: readonly string[]): Promise<string[]> {
+  const sources = files.filter((file) => file.endsWith('.c')).map((file) => file.replace(/\.c$/, ''));
+  const headers = files.filter((file) => file.endsWith('.h'));
+  const objects = new Set(sources.filter((object) => existsSync(join(tree, commandFile(object)))));
+  if (headers.length > 0) {
+    for (const object of await builtObjects(tree)) {
+      const command = await readFile(join(tree, commandFile(object)), 'utf8');
+      if (headers.some((header) => command.includes(header))) objects.add(object);
+    }
+  }
+  return [...objects].sort();
+}
+
+/** kbuild writes down what each object depends on. */
+function commandFile(object: string): string {
+  return join(dirname(object), `.${basename(object)}.o.cmd`);
+}
+
+async function builtObjects(tree: string): Promise<string[]> {
+  const found: string[] = [];
+  for (const folder of [kvmFolder, `${kvmFolder}/svm`, `${kvmFolder}/vmx`, `${kvmFolder}/mmu`, 'virt/kvm']) {
+    for (const name of await readdir(join(tree, folder)).catch((): string[] => [])) {
+      const object = /^\.(.*)\.o\.cmd$/.exec(name)?.[1];
+      // Others are links of objects, or made from assembler.
+      if (object !== undefined && existsSync(join(tree, folder, `${object}.c`))) found.push(join(folder, object));
+    }
+  }
+  return found;
+}
+
+/** What kbuild calls an object in the name of its flags: its path from the folder that is built. */
+function stemOf(object: string): string {
+  return object.startsWith(`${kvmFolder}/`) ? object.slice(kvmFolder.length + 1) : `../../../${object}`;
+}

@@ -1,0 +1,107 @@
+/** Which of the places that a patch touches ran while two kernels were compared. */
+import { formatCount } from '../../campaign/text/table.ts';
+import { describePlaces, type TouchedPlace } from '../touched.ts';
+import type { LineCounts } from './line-counts.ts';
+
+/** How often a place ran on each kernel; null where it has no code there: nothing was taken away, or a declaration. */
+export interface Exercise {
+  readonly place: TouchedPlace;
+  readonly before: number | null;
+  readonly after: number | null;
+}
+
+/**
+ * `all`: every place with code ran; `some`: not every one; `none`: not one; `unknown`: the patch touches no line with
+ * code, such as a structure or a macro alone.
+ */
+export type Exercised = 'all' | 'some' | 'none' | 'unknown';
+
+export function exercisesOf(
+  places: readonly TouchedPlace[],
+  counts: { readonly base: LineCounts; readonly kernel: LineCounts },
+): Exercise[] {
+  return places.map((place) => ({
+    place,
+    before: countOf(counts.base, place, place.removed),
+    after: countOf(counts.kernel, place, place.added),
+  }));
+}
+
+export function isMeasured({ before, after }: Exercise): boolean {
+  return before !== null || after !== null;
+}
+
+export function hasRun({ before, after }: Exercise): boolean {
+  return (before ?? 0) + (after ?? 0) > 0;
+}
+
+export function exercised(exercises: readonly Exercise[]): Exercised {
+  const measured = exercises.filter(isMeasured);
+  if (measured.length === 0) return 'unknown';
+  if (measured.every(hasRun)) return 'all';
+  return measured.some(hasRun) ? 'some' : 'none';
+}
+
+/**
+ * A statement of which gcc often leaves nothing but an edge between two blocks (`return 3;` behind an `if`), so that it has
+ * no count of its own, while the statement before it decides whether it runs.
+ */
+const transfer = /^\s*(?:return|goto|break|continue)\b/m;
+
+/** How often the lines ran at most; those without code of their own count with the statement before them. */
+function countOf(
+  counts: LineCounts,
+  { file, text }: TouchedPlace,
+  lines: readonly [number, number] | null,
+): number | null {
+  const known = counts.get(file);
+  if (known === undefined || lines === null) return null;
+  const [first, last] = lines;
+  const own: number[] = [];
+  for (let line = first; line <= last; line++) {
+    const found = known.lines.get(line);
+    if (found !== undefined) own.push(found.count);
+  }
+  if (own.length > 0) return Math.max(...own);
+  const around = known.functions.find(({ start, end }) => start <= first && first <= end);
+  if (around === undefined) return null;
+  for (let line = first - 1; line >= around.start; line--) {
+    const found = known.lines.get(line);
+    // Which of the branches leads there is not known: what all of them have done is certain.
+    if (found !== undefined) return transfer.test(text) ? found.least : found.count;
+  }
+  return null;
+}
+
+/** `kvm_hv_flush_tlb (arch/x86/kvm/hyperv.c:2041,2055)`, with how often it ran; one text a function. */
+export function describeExercises(exercises: readonly Exercise[]): string[] {
+  return groupByFunction(exercises).map((list) => {
+    const [name] = describePlaces(list.map(({ place }) => place));
+    const measured = list.filter(isMeasured);
+    const ran = measured.filter(hasRun);
+    if (measured.length === 0) return `${name!}: no code of its own`;
+    if (ran.length === 0) return `${name!}: not seen to run`;
+    const part = ran.length === measured.length ? '' : `${ran.length} of ${measured.length} places `;
+    return `${name!}: ${part}ran ${times(ran, 'before')} before, ${times(ran, 'after')} after`;
+  });
+}
+
+/** The places that have code and never ran, as `kvm_hv_flush_tlb (arch/x86/kvm/hyperv.c:2041)`. */
+export function neverRan(exercises: readonly Exercise[]): string[] {
+  const idle = exercises.filter((one) => isMeasured(one) && !hasRun(one));
+  return groupByFunction(idle).flatMap((list) => describePlaces(list.map(({ place }) => place)));
+}
+
+function times(list: readonly Exercise[], side: 'before' | 'after'): string {
+  const counts = list.flatMap((one) => one[side] ?? []);
+  return counts.length === 0 ? '-' : formatCount(Math.max(...counts));
+}
+
+function groupByFunction(exercises: readonly Exercise[]): Exercise[][] {
+  const groups = new Map<string, Exercise[]>();
+  for (const one of exercises) {
+    const key = `${one.place.file} ${one.place.function}`;
+    groups.set(key, [...(groups.get(key) ?? []), one]);
+  }
+  return [...groups.values()];
+}
