@@ -150,6 +150,12 @@ describe('Channel', () => {
     expect(pieces).toEqual(['one', 'two']);
   });
 
+  it("should read the kernel's log from the hand as the console's, without heads and properties", () => {
+    const { channel, machine } = open();
+    channel.received(encodeFrame('kernelLog', '4,1234,5678,-;WARNING: at x.c:1\n SUBSYSTEM=kvm\n'));
+    expect(machine.fed).toEqual(['WARNING: at x.c:1\n']);
+  });
+
   it('should give a script that needs longer the patience that it asks for', () => {
     vi.useFakeTimers();
     const { channel, machine } = open();
@@ -171,9 +177,14 @@ describe('Channel', () => {
   });
 });
 
-function open(): { channel: Channel; machine: { console: { collecting: boolean }; nmis: number; starved: number } } {
+function open(): {
+  channel: Channel;
+  machine: { console: { collecting: boolean }; fed: string[]; nmis: number; starved: number };
+} {
+  const fed: string[] = [];
   const machine = {
-    console: { collecting: false, lastLines: () => ['last line'] },
+    console: { collecting: false, lastLines: () => ['last line'], feed: (text: string) => void fed.push(text) },
+    fed,
     nmis: 0,
     starved: 0,
     send: () => undefined,

@@ -1,5 +1,5 @@
 /** Records made by hand as observations: what a program's readers make of what a KVM did otherwise than it should. */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { type CallStep, makeCase, makeStep, type Step, type VcpuSetup } from '../../../src/case/case.ts';
 import { InfrastructureError } from '../../../src/errors.ts';
 import { KvmExecutor } from '../../../src/executor/kvm-executor.ts';
@@ -204,6 +204,19 @@ describe('a record', () => {
       once(({ name }) => name === 'ioctlKept', failure, 'failed'),
     );
     await expect(failing).rejects.toEqual(new InfrastructureError('KVM_SET_LAPIC failed with errno 12'));
+  });
+
+  it('should be followed by a reset where the hand refused a script', async () => {
+    const hand = new QuietHand();
+    const executor = await KvmExecutor.open(hand, 'lab');
+    const program = programOf([call()]);
+    const run = vi.spyOn(hand, 'run').mockRejectedValueOnce(new InfrastructureError('the hand: no such slot'));
+    await expect(executor.run([program], { exact: false })).rejects.toThrow('no such slot');
+    run.mockRestore();
+    const before = hand.scripts.length;
+    const [seen] = await executor.run([program], { exact: false });
+    expect(outlineOf(hand.scripts[before]!)).toEqual(['case', 'reset']);
+    expect(seen).toMatchObject({ stopped: null });
   });
 
   it('should count what memory and LAPICs hold that they should not', async () => {
