@@ -70,6 +70,33 @@ describe('Channel', () => {
     await expect(waiting).rejects.toMatchObject({ kind: 'warning' });
   });
 
+  it.each([
+    ['exitcode=0x0000000b', "the lab's hand ended by signal 11"],
+    ['exitcode=0x00000100', "the lab's hand ended with status 1"],
+  ])('should not blame the kernel for the end of the hand (%s)', async (exitCode, message) => {
+    const { channel } = open();
+    const waiting = channel.request('script', batch);
+    const fingerprint = `Kernel panic - not syncing: Attempted to kill init! ${exitCode}; do_exit < do_group_exit`;
+    channel.report({ kind: 'oops', fingerprint, excerpt: 'text' });
+    await expect(waiting).rejects.toEqual(new InfrastructureError(message));
+  });
+
+  it('should not blame the kernel for a lab that is too small', async () => {
+    const { channel } = open();
+    const fingerprint = 'Kernel panic - not syncing: System is deadlocked on memory; out_of_memory < __alloc_pages';
+    channel.report({ kind: 'oops', fingerprint, excerpt: 'text' });
+    const message = "the lab's memory is full: it is too small for this machine";
+    await expect(channel.request('script', batch)).rejects.toEqual(new InfrastructureError(message));
+  });
+
+  it('should blame the kernel where its own failure kills the hand', async () => {
+    const { channel } = open();
+    const fingerprint = 'BUG: kernel NULL pointer dereference; RIP kvm_hv_hypercall';
+    const excerpt = 'BUG: ...\nKernel panic - not syncing: Attempted to kill init! exitcode=0x00000009';
+    channel.report({ kind: 'oops', fingerprint, excerpt });
+    await expect(channel.request('script', batch)).rejects.toMatchObject({ kind: 'oops', fingerprint });
+  });
+
   it('should call silence a hang, and name it by the report that the NMI brings', async () => {
     vi.useFakeTimers();
     const { channel, machine } = open();
