@@ -116,14 +116,13 @@ describe('lab that fails', () => {
 
     it('should call a silent hand a hang', async () => {
       await using lab = await open(spec, { silenceSeconds: 3 });
-      const { run } = LabHand.prototype;
       const script = new Script();
       script.case(0);
       // Of the spare VM nobody ever writes this word.
       script.add('waitForWord', { vm: 0, offset: 0, milliseconds: 10_000 });
       vi.spyOn(LabHand.prototype, 'run').mockImplementation(function (this: LabHand, _, patienceMs) {
         vi.restoreAllMocks();
-        return run.call(this, script.finish(), patienceMs);
+        return this.run(script.finish(), patienceMs);
       });
       const fingerprint = 'no answer from the lab for 3 s; CPU idle';
       await expect(lab.run([program], exact)).rejects.toMatchObject({ kind: 'hang', fingerprint });

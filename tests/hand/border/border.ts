@@ -9,8 +9,16 @@ import { borderSeeds, encodeSeeds } from './seeds.ts';
 
 const root = join(import.meta.dirname, '..', '..', '..');
 const flags = [
-  ...['-std=gnu11', '-O1', '-g', '-Wall', '-Wextra', '-Wno-unused-function', '-pthread'],
-  ...['-fsanitize=address,undefined', '-fno-sanitize-recover=all', '-fno-omit-frame-pointer'],
+  '-std=gnu11',
+  '-O1',
+  '-g',
+  '-Wall',
+  '-Wextra',
+  '-Wno-unused-function',
+  '-pthread',
+  '-fsanitize=address,undefined',
+  '-fno-sanitize-recover=all',
+  '-fno-omit-frame-pointer',
 ];
 const environment = { ASAN_OPTIONS: 'detect_leaks=0:quarantine_size_mb=16:malloc_context_size=4' };
 

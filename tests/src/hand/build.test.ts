@@ -8,7 +8,7 @@ import { buildHand } from '../../../src/hand/build.ts';
 const tools = vi.hoisted(() => ({ folder: '' }));
 // The folders that a plain user's PATH may lack have a compiler here; only those of the test are looked into.
 vi.mock('../../../src/system/tools.ts', async (original) => ({
-  ...(await original<typeof import('../../../src/system/tools.ts')>()),
+  ...(await original<object>()),
   findProgram: (name: string) => (existsSync(join(tools.folder, name)) ? join(tools.folder, name) : null),
 }));
 

@@ -30,7 +30,7 @@ describe('Script', () => {
     script.case(6);
     script.add('giveUp', {});
     const [settle, giveUp] = [codeOf('settle'), codeOf('giveUp')].map((code) => code.toString(16).padStart(2, '0'));
-    expect(hex(script)).toBe(`00${'05000000'}${'02000000'}${settle}${settle}00${'06000000'}${'01000000'}${giveUp}`);
+    expect(hex(script)).toBe(`000500000002000000${settle}${settle}000600000001000000${giveUp}`);
   });
 
   it('should give a branch the length of what it may leave out, also where one is in another', () => {

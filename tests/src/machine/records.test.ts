@@ -40,7 +40,8 @@ function once(test: (operation: DecodedOperation) => boolean, hex: string, endin
 
 /** The first of several that has an answer. */
 function either(...all: Answering[]): Answering {
-  return (...words) => all.reduce<ReturnType<Answering>>((found, each) => found ?? each(...words), null);
+  return (operation, number) =>
+    all.reduce<ReturnType<Answering>>((found, each) => found ?? each(operation, number), null);
 }
 
 const isDiffAt =
@@ -210,9 +211,9 @@ describe('a record', () => {
     const hand = new QuietHand();
     const executor = await KvmExecutor.open(hand, 'lab');
     const program = programOf([call()]);
-    const run = vi.spyOn(hand, 'run').mockRejectedValueOnce(new InfrastructureError('the hand: no such slot'));
+    const refused = vi.spyOn(hand, 'run').mockRejectedValueOnce(new InfrastructureError('the hand: no such slot'));
     await expect(executor.run([program], { exact: false })).rejects.toThrow('no such slot');
-    run.mockRestore();
+    refused.mockRestore();
     const before = hand.scripts.length;
     const [seen] = await executor.run([program], { exact: false });
     expect(outlineOf(hand.scripts[before]!)).toEqual(['case', 'reset']);

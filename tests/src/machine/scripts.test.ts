@@ -64,8 +64,13 @@ describe('a program as a script', () => {
       makeStep({ do: 'act', vcpu: 1, act: 'eoi', by: 'hv-msr' }),
     ];
     expect(await operationsOf(caseOf([call(), ...acts]))).toEqual([
-      ...['run', ...results, 'settle'],
-      ...['run', 'takeLog', 'run', 'takeLog'],
+      'run',
+      ...results,
+      'settle',
+      'run',
+      'takeLog',
+      'run',
+      'takeLog',
       ...lapics,
     ]);
   });
@@ -75,8 +80,11 @@ describe('a program as a script', () => {
     const fence = ['fetch', 'exit', 'run'];
     expect(await operationsOf(caseOf([call()], { idle: 'halted' }))).toEqual([
       ...halts,
-      ...['run', ...results, 'settle'],
-      ...[...fence, 'takeLog'],
+      'run',
+      ...results,
+      'settle',
+      ...fence,
+      'takeLog',
       ...halts,
       ...fence,
       ...lapics,
@@ -87,13 +95,21 @@ describe('a program as a script', () => {
     const waits = [makeStep({ do: 'act', vcpu: 1, act: 'wait', at: 'hlt' }), call(), makeStep({ do: 'run' })];
     const fetched = ['    stop', '    ioctl', '    enter', '    run'];
     expect(await operationsOf(caseOf(waits))).toEqual([
-      ...['run', ...results, 'settle'],
+      'run',
+      ...results,
+      'settle',
       // The sender, which is parked as well, opens its window.
       'run',
       'noteDeliverable',
-      ...['ifNoted', '  run'],
-      ...['ifNoted', '  start', '  waitForWakeUp', ...fetched, '  exit'],
-      ...['takeLog', 'takeLog'],
+      'ifNoted',
+      '  run',
+      'ifNoted',
+      '  start',
+      '  waitForWakeUp',
+      ...fetched,
+      '  exit',
+      'takeLog',
+      'takeLog',
       ...lapics,
     ]);
   });
@@ -103,14 +119,31 @@ describe('a program as a script', () => {
     const state = ['  registersDiff', '  ioctl', '  ioctlDiff'];
     expect(await operationsOf(caseOf(steps, { idle: 'halted' }, { schedule: 7 }))).toEqual([
       // By this schedule the receiver sleeps before the sender starts.
-      ...['start', 'wait', 'start'],
+      'start',
+      'wait',
+      'start',
       // For the sender's end, then for the receiver's sleep.
-      ...['wait', 'wait', 'stop', 'stop'],
+      'wait',
+      'wait',
+      'stop',
+      'stop',
       ...results,
-      ...['ifMissed', ...state, ...state, '  giveUp'],
-      ...['exit', 'settle', 'ifPending', ...state, ...state],
+      'ifMissed',
+      ...state,
+      ...state,
+      '  giveUp',
+      'exit',
+      'settle',
+      'ifPending',
+      ...state,
+      ...state,
       // Both open their windows; the receiver is brought back from `hlt` for that.
-      ...['run', 'ioctl', 'enter', 'run', 'takeLog', 'takeLog'],
+      'run',
+      'ioctl',
+      'enter',
+      'run',
+      'takeLog',
+      'takeLog',
       ...lapics,
     ]);
   });
