@@ -47,7 +47,7 @@ function calmed(swarm: Swarm): Swarm {
     stepCountMax: Math.max(swarm.stepCountMax, 32),
     platform: null,
     isLarge: false,
-    entryPercent: 0,
+    environmentPercent: 0,
     compatPercent: 0,
     noGuestOsIdPercent: 0,
     haltedPerMille: 0,

@@ -106,7 +106,7 @@ export interface Swarm {
   /** How many of 1000 cases have halted vCPUs; those are slow. */
   readonly haltedPerMille: number;
   /** Percentage of calls that are not made by a bare instruction in 64-bit mode at CPL 0; each costs as much as four. */
-  readonly entryPercent: number;
+  readonly environmentPercent: number;
   /**
    * Percentage of calls, of those that are left, that are made by a bare instruction in a 32-bit code segment of long mode:
    * KVM decodes those apart, and they cost no more than the plain ones.
@@ -146,7 +146,7 @@ export const usualSwarm: Swarm = {
   actPercent: 10,
   logsPprPercent: 10,
   haltedPerMille: 5,
-  entryPercent: 8,
+  environmentPercent: 8,
   compatPercent: 10,
   changePercent: 5,
   noGuestOsIdPercent: 2,
@@ -166,7 +166,7 @@ const parts = {
   actPercent: among(0, 0, 20, 50),
   logsPprPercent: among(0, 0, 0, 50),
   haltedPerMille: among(0, 0, 0, 24),
-  entryPercent: among(0, 0, 4, 4, 8, 8, 40),
+  environmentPercent: among(0, 0, 4, 4, 8, 8, 40),
   compatPercent: among(0, 0, 10, 10, 50),
   changePercent: among(0, 0, 8, 30),
   noGuestOsIdPercent: among(0, 0, 0, 25),

@@ -3,7 +3,7 @@
  * parts stand in one value so that a mutant replaces one part and the flow stays free of special cases.
  */
 import { APIC_IRR } from '../src/abi/lapic.ts';
-import { actKinds, runsMeanwhile } from '../src/case/limits.ts';
+import { runsMeanwhile } from '../src/case/limits.ts';
 import type { LapicChanges } from '../src/program/observation.ts';
 import {
   plainEnvironment,
@@ -17,7 +17,7 @@ import {
 } from '../src/program/program.ts';
 import { hasWideIds, vcpuIdOf } from '../src/case/vcpu-id.ts';
 import type { TargetFacts } from '../src/executor/facts.ts';
-import { arrive, type Caller, callerOf, pageCode } from './call/caller.ts';
+import { atInstruction, type Caller, callerOf, pageCode } from './call/caller.ts';
 import { type Contract, contractFor } from './contract.ts';
 import { type Call, decodeCall } from './call/decode.ts';
 import { type Effects, effectsOf, notMade } from './call/effects.ts';
@@ -83,9 +83,6 @@ export const kvmModel: Model = {
   isAutoEoi,
   result: (status) => resultOfStatus[status]!,
 };
-
-/** Names of what decides steps that KVM has no choice about; a call that is not made is one of them. */
-export const stepRules = ['run', 'set-apic', 'init', 'no-hypercall-in-page', ...actKinds] as const;
 
 /** What KVM does with a program, according to the model. */
 export function predict(program: Program, facts: TargetFacts, model: Model = kvmModel): Outcome {
@@ -169,9 +166,9 @@ class Walk {
 
   #call(step: ProgramCall): StepOutcome {
     for (let place = 0; place < step.writes.length; place++) this.memory.write(step.writes[place]!);
-    const arrival = arrive(step, this.memory, this.#contract);
-    if (arrival === null) return this.#outcome('no-hypercall-in-page', notMade, null, nobody, this.#nothingArrives);
-    const call = this.#model.decode(arrival.registers, this.memory, this.#contract, this.#callerOf(step));
+    const made = atInstruction(step, this.memory, this.#contract);
+    if (made === null) return this.#outcome('no-hypercall-in-page', notMade, null, nobody, this.#nothingArrives);
+    const call = this.#model.decode(made.registers, this.memory, this.#contract, this.#callerOf(step));
     const rule = decide(this.#model.rules, call, this.#contract);
     const { reach } = rule;
     const receivers =
@@ -180,7 +177,7 @@ class Walk {
         : this.#phase.send(call.vector & 0xff, (vpIndexes) => this.#reached(call, reach, vpIndexes, step.sender));
     this.#forget(step.sender);
     const arriving = this.#deliver(receivers, call.vector);
-    const effects = effectsOf(rule, step, arrival, this.#contract, this.#model);
+    const effects = effectsOf(rule, step, made, this.#contract, this.#model);
     return this.#outcome(rule.name, effects, call, receivers, arriving);
   }
 

@@ -8,7 +8,7 @@ import { kvmRules } from '../../oracle/call/rules.ts';
 import { predict } from '../../oracle/model.ts';
 import { batchSize, generatedBatch } from '../../src/campaign/stream/batches.ts';
 import { agentDeath } from '../../src/campaign/session.ts';
-import { defaultShrinkLimits } from '../../src/campaign/shrink/shrink.ts';
+import { defaultShrinkLimits } from '../../src/campaign/shrink.ts';
 import { parseTarget } from '../../src/campaign/target.ts';
 import type { Case } from '../../src/case/case.ts';
 import { encodeCase } from '../../src/program/encode.ts';

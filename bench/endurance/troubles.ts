@@ -5,7 +5,7 @@
  */
 import { join } from 'node:path';
 import { drawBatch } from '../../generators/batch.ts';
-import { defaultShrinkLimits } from '../../src/campaign/shrink/shrink.ts';
+import { defaultShrinkLimits } from '../../src/campaign/shrink.ts';
 import type { Target } from '../../src/campaign/target.ts';
 import { type Case, caseId } from '../../src/case/case.ts';
 import { encodeCase } from '../../src/program/encode.ts';
@@ -68,7 +68,7 @@ async function runTroubled(folder: string): Promise<void> {
     },
   };
   // The smallest case of these troubles is the planted one: looking for a smaller one is a waste of time.
-  const shrink = { ...defaultShrinkLimits, drawnAttempts: 0, reduceAttempts: 5 };
+  const shrink = { ...defaultShrinkLimits, attempts: 5 };
   await runDurable({ ...options, ...hooks, shrink }, new AbortController().signal);
 }
 

@@ -5,7 +5,7 @@ import { judge } from '../../oracle/compare/verdict.ts';
 import { runCampaign } from '../../src/campaign/campaign.ts';
 import { generatedBatch } from '../../src/campaign/stream/batches.ts';
 import { hypercallsOf } from '../../src/campaign/judgement.ts';
-import { defaultShrinkLimits } from '../../src/campaign/shrink/shrink.ts';
+import { defaultShrinkLimits } from '../../src/campaign/shrink.ts';
 import { withJobs, parseTarget } from '../../src/campaign/target.ts';
 import type { Outcome } from '../../oracle/outcome.ts';
 import type { Case } from '../../src/case/case.ts';

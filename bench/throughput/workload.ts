@@ -82,7 +82,7 @@ export function* drawnBatches(workload: Workload, callsMin: number): Generator<B
       number,
       origin: 'drawn',
       cases,
-      placeOf: (index) => ({ path: `${number}:${index}`, drawn: null }),
+      placeOf: (index) => ({ path: `${number}:${index}` }),
     };
   }
 }

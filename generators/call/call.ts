@@ -11,7 +11,7 @@ import {
 import { fieldOf, maxOf } from '../../src/abi/layout.ts';
 import type { CallStep, SendIpiExStep } from '../../src/case/case.ts';
 import { caseLimits } from '../../src/case/limits.ts';
-import { buildEntry, type EntryPlan, entryPlan } from './entry.ts';
+import { buildEnvironment, type EnvironmentPlan, environmentPlan } from './environment.ts';
 import { ascending, legalVector, legalVectorEdge, repeatedVector, vcpuNumber } from '../integers.ts';
 import { type AddressAnchor, breakQuirk, oddQuirk, type Quirk } from './quirk.ts';
 
@@ -25,7 +25,7 @@ import { defaultRax, isAllowedRax } from '../../src/case/steps/call.ts';
 export interface CallPlan {
   readonly kind: CallStep['do'];
   readonly fast: boolean;
-  readonly entry: EntryPlan;
+  readonly environment: EnvironmentPlan;
   /** Sender, as `vcpuAt` has it; null is the case's usual sender. */
   readonly sender: number | null;
   /** With `distinct`: this vector, or the next one that no step before has, so that one IRR read tells calls apart. */
@@ -61,7 +61,7 @@ export function callPlan(swarm: Swarm): fc.Arbitrary<CallPlan> {
     'call.sendIpiEx': just('send-ipi-ex'),
   });
   const fast = oneofFeatures(swarm, { 'form.slow': just(false), 'form.fast': just(true) });
-  const entry = entryPlan(swarm);
+  const environment = environmentPlan(swarm);
   const sender = sometimes<number | null>(swarm.otherSenderPercent, 100, vcpuNumber, null);
   const vector = oneofFeatures(swarm, {
     'vector.distinct': vectorPlan(legalVector, true),
@@ -74,7 +74,7 @@ export function callPlan(swarm: Swarm): fc.Arbitrary<CallPlan> {
   return planOf((source) => ({
     kind: source.draw(kind),
     fast: source.draw(fast),
-    entry: source.draw(entry),
+    environment: source.draw(environment),
     sender: source.draw(sender),
     vector: source.draw(vector),
     targets: source.draw(targets),
@@ -88,7 +88,7 @@ export function buildCall(plan: CallPlan, surroundings: CallSurroundings): CallS
   const { sender, vpIndexes, usedVectors } = surroundings;
   const isEx = plan.kind === 'send-ipi-ex';
   const vector = plan.vector.distinct ? unusedVector(plan.vector.value, usedVectors) : plan.vector.value;
-  const { mode, cpl, page, opcode } = buildEntry(plan.entry, surroundings.pages);
+  const { mode, cpl, page, opcode } = buildEnvironment(plan.environment, surroundings.pages);
   // Every field by its name, here and below: spread ones take longer than all the rest of drawing a call.
   const step: SendIpiExStep = {
     do: 'send-ipi-ex',

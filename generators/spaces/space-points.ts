@@ -149,16 +149,16 @@ export function* addressPoints(): Generator<Point> {
   }
 }
 
-export function* entryRegions(): Generator<Region> {
+export function* environmentRegions(): Generator<Region> {
   for (const guestOsId of [undefined, 0n]) {
     for (const xen of [false, true]) {
       const machine = { xen, ...(guestOsId === undefined ? {} : { guestOsId }) };
-      yield { vcpus: two, machine, points: entryPoints() };
+      yield { vcpus: two, machine, points: environmentPoints() };
     }
   }
 }
 
-function* entryPoints(): Generator<Point> {
+function* environmentPoints(): Generator<Point> {
   for (const mode of callModes) {
     for (const cpl of isRealMode(mode) ? [0] : range(0, 3)) {
       for (const opcode of ['native', 'other'] as const) {

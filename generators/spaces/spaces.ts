@@ -66,7 +66,7 @@ export const spaces: readonly Space[] = [
   {
     name: 'entries',
     what: 'every mode, CPL and instruction, GUEST_OS_ID 0 or not, Xen intercepted or not, both calls slow and fast, vector bad or not',
-    regions: points.entryRegions,
+    regions: points.environmentRegions,
   },
   {
     name: 'cpuid',

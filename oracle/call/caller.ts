@@ -91,7 +91,7 @@ export function pageCode(contract: Contract, isXen: boolean): Buffer {
 }
 
 /** A call as it is when its instruction executes. */
-export interface Arrival {
+export interface CallAtInstruction {
   /** Laid out as those of a 64-bit caller: `callRegisterBytes` bytes. */
   readonly registers: Buffer;
   /** RAX after `or eax, 0x80000000`, which also changed flags; null where there was none. */
@@ -99,11 +99,11 @@ export interface Arrival {
 }
 
 /** The call at its instruction; null when the page through which it goes holds none. */
-export function arrive(
+export function atInstruction(
   { environment, registers }: ProgramCall,
   memory: ModelMemory,
   contract: Contract,
-): Arrival | null {
+): CallAtInstruction | null {
   if (environment === plainEnvironment) return { registers, orResult: null };
   const { mode, page } = environment;
   let orResult: bigint | null = null;

@@ -1,7 +1,7 @@
 /** What the answer to a call does to its caller's registers (kvm_hv_hypercall_set_result, kvm_rax_write, docs/semantics.md 1.2). */
 import type { CallExit, RegisterChange } from '../../src/program/observation.ts';
 import { plainEnvironment, type ProgramCall, registerOffset, vmmResult } from '../../src/program/program.ts';
-import type { Arrival } from './caller.ts';
+import type { CallAtInstruction } from './caller.ts';
 import type { Contract } from '../contract.ts';
 import type { Rule } from './rules.ts';
 import { readLong } from '../words.ts';
@@ -25,13 +25,12 @@ const mask32 = 0xffff_ffffn;
 export function effectsOf(
   rule: Rule,
   step: ProgramCall,
-  arrival: Arrival,
+  made: CallAtInstruction,
   contract: Contract,
   model: { result(status: number): bigint },
 ): Effects {
   const { answer } = rule;
-  const registers =
-    step.environment === plainEnvironment ? noRegisters : changedRegisters(rule, step, arrival, contract);
+  const registers = step.environment === plainEnvironment ? noRegisters : changedRegisters(rule, step, made, contract);
   switch (answer.kind) {
     case 'status':
       return { result: model.result(answer.status), exception: null, exit: null, registers };
@@ -48,7 +47,7 @@ export function effectsOf(
 function changedRegisters(
   { answer, name }: Rule,
   step: ProgramCall,
-  { orResult }: Arrival,
+  { orResult }: CallAtInstruction,
   { nativeOpcode }: Contract,
 ): RegisterChange[] {
   const { opcode, rflags } = step.environment;

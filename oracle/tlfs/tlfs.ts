@@ -11,7 +11,7 @@
 import { bankCountMax } from '../../src/abi/hypercall.ts';
 import type { Program, ProgramWriteMsr } from '../../src/program/program.ts';
 import type { TargetFacts } from '../../src/executor/facts.ts';
-import { arrive } from '../call/caller.ts';
+import { atInstruction } from '../call/caller.ts';
 import { type Contract, contractFor } from '../contract.ts';
 import { bankHalf, type Call, decodeCall } from '../call/decode.ts';
 import { acceptsInterrupts } from '../machine.ts';
@@ -86,7 +86,7 @@ export function judgeByTlfs(program: Program, outcome: Outcome, facts: TargetFac
     for (const write of done.writes) memory.writeAsKvm(write);
     if (step.kind !== 'call') return [];
     for (const write of step.writes) memory.write(write);
-    const arrival = arrive(step, memory, contract);
+    const arrival = atInstruction(step, memory, contract);
     if (arrival === null || done.call === null) return [];
     // TLFS reads all banks that the variable header announces.
     const wholeInput = { ...contract, bankReadMax: Number.MAX_SAFE_INTEGER };

@@ -215,8 +215,7 @@ class Campaign {
     const prepared = flight.cases[index]!;
     if (judgement.class !== 'deviation') return this.#pursue(prepared.value, judgement, place);
     const found = await this.#deviations.note(prepared, place, this.#pursuit.foundAfter);
-    // The shrunk case is no case of the stream: it is not drawn again from there.
-    if (found !== null) await this.#pursue(found.value, found.problem, { path: place.path, drawn: null });
+    if (found !== null) await this.#pursue(found.value, found.problem, place);
   }
 
   async #pursue(value: Case, problem: Problem, place: Place): Promise<void> {

@@ -5,7 +5,7 @@
 import { bankCountMax, HVCALL_SEND_IPI, HVCALL_SEND_IPI_EX } from '../abi/hypercall.ts';
 import type { Contract } from '../../oracle/contract.ts';
 import type { Call } from '../../oracle/call/decode.ts';
-import { stepRules } from '../../oracle/model.ts';
+import { stepRules } from '../../oracle/step-rules.ts';
 import { msrRules } from '../../oracle/msr.ts';
 import type { Outcome, StepOutcome } from '../../oracle/outcome.ts';
 import { kvmRules } from '../../oracle/call/rules.ts';

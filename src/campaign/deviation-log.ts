@@ -10,7 +10,7 @@ import { type Case, toJson } from '../case/case.ts';
 import type { Place } from './stream/batches.ts';
 import type { Finding } from './finding.ts';
 import { prepare, type Prepared, type Problem } from './judgement.ts';
-import { reduce } from './shrink/reduce.ts';
+import { reduce } from '../simplify/reduce.ts';
 import type { Session } from './session.ts';
 
 /** Attempts of the reducer; they cost no execution. */

@@ -4,7 +4,7 @@ import type { Place } from './stream/batches.ts';
 import { type Finding, makeFinding, saveFinding } from './finding.ts';
 import type { Prepared, Problem } from './judgement.ts';
 import type { Session } from './session.ts';
-import { Shrinker, type ShrinkLimits } from './shrink/shrink.ts';
+import { Shrinker, type ShrinkLimits } from './shrink.ts';
 import type { Tally } from './tally.ts';
 import type { Target } from './target.ts';
 
@@ -64,7 +64,7 @@ export class Pursuit {
     const { foundAfter } = this;
     const shrinker = new Shrinker(this.#session, value, problem, this.#options.shrink);
     try {
-      await shrinker.shrink(this.#options.seed, place);
+      await shrinker.shrink();
       await shrinker.confirm();
     } finally {
       await this.#record(shrinker, { foundAfter, place, stable: true, batch: [] });

@@ -10,7 +10,7 @@ import { Interrupted } from '../campaign/interrupt.ts';
 import { Progress } from '../campaign/progress.ts';
 import { campaignToJson, formatFindingReport, formatSummary } from '../campaign/text/report.ts';
 import type { Session } from '../campaign/session.ts';
-import { defaultShrinkLimits } from '../campaign/shrink/shrink.ts';
+import { defaultShrinkLimits } from '../campaign/shrink.ts';
 import type { Target } from '../campaign/target.ts';
 import { type Space, spaces } from '../../generators/spaces/spaces.ts';
 import { UsageError } from '../errors.ts';

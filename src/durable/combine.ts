@@ -5,7 +5,7 @@
  */
 import { formatCase, type Case } from '../case/case.ts';
 import type { Finding } from '../campaign/finding.ts';
-import { isLighter, weigh } from '../campaign/shrink/weight.ts';
+import { isLighter, weigh } from '../simplify/weight.ts';
 import { UsageError } from '../errors.ts';
 import { increment } from './coverage.ts';
 import { type NamedJournal, readFindings } from './journal/folder.ts';

@@ -5,7 +5,7 @@
 import { basename, dirname } from 'node:path';
 import { type CorpusEntry, knownFolder } from '../campaign/corpus.ts';
 import { prepare } from '../campaign/judgement.ts';
-import { isLighter, weigh } from '../campaign/shrink/weight.ts';
+import { isLighter, weigh } from '../simplify/weight.ts';
 import { caseId } from '../case/case.ts';
 import type { TargetFacts } from '../executor/facts.ts';
 import { pairsOf } from './coverage.ts';

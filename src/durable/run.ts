@@ -12,7 +12,7 @@ import { Interrupted } from '../campaign/interrupt.ts';
 import { isProblem } from '../campaign/judgement.ts';
 import { rounded } from '../campaign/pursuit.ts';
 import type { Session } from '../campaign/session.ts';
-import type { ShrinkLimits } from '../campaign/shrink/shrink.ts';
+import type { ShrinkLimits } from '../campaign/shrink.ts';
 import type { Target } from '../campaign/target.ts';
 import { type InfrastructureError, KernelFailure } from '../errors.ts';
 import { UsageError } from '../errors.ts';

@@ -76,9 +76,9 @@ function numbers(name: string, values: readonly number[]): string {
 }
 
 function structure(name: string, fields: Readonly<Record<string, FieldType>>): string {
-  const list = Object.entries(fields);
-  const members = list.map(([field, type]) => `\t${cTypes[type]} ${member(field)};`);
-  const reads = list.map(([field, type]) =>
+  const all = Object.entries(fields);
+  const members = all.map(([field, type]) => `\t${cTypes[type]} ${member(field)};`);
+  const reads = all.map(([field, type]) =>
     type === 'bytes'
       ? `read_bytes(reader, &op->${member(field)})`
       : `read_raw(reader, &op->${member(field)}, sizeof(op->${member(field)}))`,

@@ -166,8 +166,8 @@ export class Vcpu {
   /** Writes HV_X64_MSR_VP_INDEX as a step of a program; whether KVM took the value. */
   writeVpIndex(script: Script, value: bigint): Read<boolean> {
     this.#vpIndexWritten = null;
-    // KVM looks at the lower half alone (kvm_hv_set_msr).
-    if (BigInt.asUintN(32, value) < this.#vpIndexLimit) this.#hasOwnVpIndex = false;
+    // Whether KVM takes it shows later than the next program's script is written.
+    this.#hasOwnVpIndex = false;
     return this.tryMsr(script, hyperv.HV_X64_MSR_VP_INDEX, value);
   }
 

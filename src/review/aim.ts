@@ -15,7 +15,7 @@ import type { TouchedPlace } from './touched.ts';
 /** What a swarm has besides the weights of its features: how many of its cases get to see something at all. */
 const dials = {
   /** Calls from other modes and CPLs, through the page, with the other instruction. */
-  entries: (swarm) => ({ entryPercent: Math.max(swarm.entryPercent, 40) }),
+  entries: (swarm) => ({ environmentPercent: Math.max(swarm.environmentPercent, 40) }),
   /** Steps between calls that change the machine. */
   changes: (swarm) => ({ changePercent: Math.max(swarm.changePercent, 30) }),
   noGuestOsId: () => ({ noGuestOsIdPercent: 25 }),
@@ -160,7 +160,7 @@ function aimedBatch(campaignSeed: string, number: number, aims: readonly Aim[]):
   const chosen = aims.filter((aim) => (batchSeed(`${name}/${aim}`, number) & 1) === 0);
   const swarm = aimedSwarm(batchSeed(`${name}/swarm`, number), chosen);
   const cases = fc.sample(caseArbitrary(swarm), { seed: batchSeed(name, number), numRuns: sizeOfBatch(number) });
-  return { number, origin: 'drawn', cases, placeOf: (index) => ({ path: `aimed ${number}:${index}`, drawn: null }) };
+  return { number, origin: 'drawn', cases, placeOf: (index) => ({ path: `aimed ${number}:${index}` }) };
 }
 
 function aimedSwarm(seed: number, aims: readonly Aim[]): Swarm {

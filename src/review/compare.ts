@@ -5,7 +5,7 @@
 import type { Batch, Place } from '../campaign/stream/batches.ts';
 import { breathe, Interrupted, interruptible } from '../campaign/interrupt.ts';
 import { hypercallsOf, judgeObservation, type Prepared } from '../campaign/judgement.ts';
-import { reduce } from '../campaign/shrink/reduce.ts';
+import { reduce } from '../simplify/reduce.ts';
 import type { Session } from '../campaign/session.ts';
 import { type Case, caseId } from '../case/case.ts';
 import type { Observation } from '../program/observation.ts';

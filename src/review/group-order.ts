@@ -1,5 +1,5 @@
 /** Which group a reader is to see first: the gravest one, and of these the one with the smallest case. */
-import { isLighter, type Weight, weigh } from '../campaign/shrink/weight.ts';
+import { isLighter, type Weight, weigh } from '../simplify/weight.ts';
 import type { Group } from './compare.ts';
 import type { GroupKind } from './difference.ts';
 

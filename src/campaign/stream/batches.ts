@@ -28,8 +28,6 @@ const corpusBatchSize = 16;
 export interface Place {
   /** `batch:index` of a generated case, `space:number` of one of a space, or the file of a saved one. */
   readonly path: string;
-  /** What draws the case again, with fast-check's shrinking around it; null for a saved case. */
-  readonly drawn: { readonly batch: number; readonly index: number } | null;
 }
 
 export interface Batch {
@@ -84,7 +82,7 @@ export function* batchesOf({
 }
 
 /** The generated case at `batch:index`. */
-export function caseAt(seed: string, { batch, index }: NonNullable<Place['drawn']>): Case {
+export function caseAt(seed: string, { batch, index }: { readonly batch: number; readonly index: number }): Case {
   const value = drawBatch(seed, batch, index + 1, variantOf(seed, batch)).cases[index];
   if (value === undefined) throw new Error(`batch ${batch} has no case ${index}`);
   return value;
@@ -97,7 +95,7 @@ export function generatedBatch(seed: string, number: number, size: number): Batc
     number,
     origin: 'drawn',
     cases,
-    placeOf: (index) => ({ path: `${number}:${index}`, drawn: { batch: number, index } }),
+    placeOf: (index) => ({ path: `${number}:${index}` }),
   };
 }
 
@@ -115,7 +113,7 @@ function* spaceBatches(space: Space): Generator<Batch> {
       number: null,
       origin: 'space',
       cases,
-      placeOf: (index) => ({ path: `${space.name}:${start + index}`, drawn: null }),
+      placeOf: (index) => ({ path: `${space.name}:${start + index}` }),
     };
     first += cases.length;
     cases = [];
@@ -134,6 +132,6 @@ export function corpusBatch(entries: readonly CorpusEntry[]): Batch {
     number: null,
     origin: 'corpus',
     cases: entries.map(({ value }) => value),
-    placeOf: (index) => ({ path: entries[index]!.file, drawn: null }),
+    placeOf: (index) => ({ path: entries[index]!.file }),
   };
 }

@@ -8,7 +8,7 @@ import { type CallStep, makeStep } from '../../../src/case/case.ts';
 const plan: CallPlan = {
   kind: 'send-ipi-ex',
   fast: false,
-  entry: { mode: 'long', cpl: 0, way: 'bare', page: 0 },
+  environment: { mode: 'long', cpl: 0, way: 'bare', page: 0 },
   sender: 0,
   vector: { value: 0xfe, distinct: false },
   targets: [{ vcpu: null, offset: 0, count: 2, stride: 64 }],
@@ -31,15 +31,15 @@ describe('buildCall', () => {
   });
 
   it('should go through a page that is enabled, and bare as long as none is', () => {
-    const entry = { mode: 'compat', cpl: 3, way: 'page', page: 1 } as const;
+    const environment = { mode: 'compat', cpl: 3, way: 'page', page: 1 } as const;
     const pages = [0xf0000n, 0xf1000n];
-    expect(buildCall({ ...plan, entry }, { ...surroundings(), pages })).toEqual({
+    expect(buildCall({ ...plan, environment }, { ...surroundings(), pages })).toEqual({
       ...plainEx,
       mode: 'compat',
       cpl: 3,
       page: 0xf1000n,
     });
-    expect(build({ entry })).toEqual({ ...plainEx, mode: 'compat', cpl: 3 });
+    expect(build({ environment })).toEqual({ ...plainEx, mode: 'compat', cpl: 3 });
   });
 
   it('should take the next unused vector where vectors are to be distinct, and remember it', () => {

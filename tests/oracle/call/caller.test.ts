@@ -1,7 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { arenaStart, ramEnd } from '../../../src/case/memory.ts';
 import { type CallEnvironment, plainEnvironment, type Program, registerOffset } from '../../../src/program/program.ts';
-import { arrive, type Arrival, callerOf, isHyperv, pageCode, plainCaller } from '../../../oracle/call/caller.ts';
+import {
+  atInstruction,
+  type CallAtInstruction,
+  callerOf,
+  isHyperv,
+  pageCode,
+  plainCaller,
+} from '../../../oracle/call/caller.ts';
 import { contractFor } from '../../../oracle/contract.ts';
 import { ModelMemory } from '../../../oracle/memory.ts';
 import { enteredCall, facts, literalCall, oldFacts, programOf } from '../programs.ts';
@@ -115,20 +122,20 @@ const dirty = {
   xmm: [1n, 2n, 3n],
 };
 
-describe('arrive', () => {
+describe('atInstruction', () => {
   it('should leave a plain call as it is', () => {
     const step = literalCall({ rcx: 0x0bn, rax: 5n });
-    const arrival = arrive(step, new ModelMemory(), amd)!;
-    expect(arrival.registers).toBe(step.registers);
-    expect(arrival.orResult).toBeNull();
+    const made = atInstruction(step, new ModelMemory(), amd)!;
+    expect(made.registers).toBe(step.registers);
+    expect(made.orResult).toBeNull();
   });
 
   it('should leave all registers of a 64-bit caller', () => {
-    const arrival = arrive(enteredCall({ cpl: 3 }, dirty), new ModelMemory(), amd)!;
-    expect(arrival.orResult).toBeNull();
-    expect(arrival.registers.length).toBe(128);
-    expect(wordsOf(arrival)).toEqual({ rcx: dirty.rcx, rdx: dirty.rdx, r8: dirty.r8, rax: dirty.rax });
-    expect(xmmOf(arrival)).toEqual([1n, 2n, 3n]);
+    const made = atInstruction(enteredCall({ cpl: 3 }, dirty), new ModelMemory(), amd)!;
+    expect(made.orResult).toBeNull();
+    expect(made.registers.length).toBe(128);
+    expect(wordsOf(made)).toEqual({ rcx: dirty.rcx, rdx: dirty.rdx, r8: dirty.r8, rax: dirty.rax });
+    expect(xmmOf(made)).toEqual([1n, 2n, 3n]);
   });
 
   it.each(['compat', 'protected32', 'unpaged32', 'protected16', 'real'] as const)(
@@ -136,15 +143,15 @@ describe('arrive', () => {
     (mode) => {
       const step = enteredCall({ mode }, dirty);
       const before = Buffer.from(step.registers);
-      const arrival = arrive(step, new ModelMemory(), amd)!;
-      expect(wordsOf(arrival)).toEqual({
+      const made = atInstruction(step, new ModelMemory(), amd)!;
+      expect(wordsOf(made)).toEqual({
         rcx: 0x0000_0007_0001_000bn,
         rdx: 0x0000_0011_8000_00fen,
         r8: 0x0000_0002_c000_0001n,
         rax: 0x0001_000bn,
       });
-      expect(xmmOf(arrival)).toEqual([1n, 2n, 3n]);
-      expect(arrival.registers.length).toBe(128);
+      expect(xmmOf(made)).toEqual([1n, 2n, 3n]);
+      expect(made.registers.length).toBe(128);
       expect(step.registers).toEqual(before);
     },
   );
@@ -153,18 +160,18 @@ describe('arrive', () => {
     ['AMD', amd, vmmcall],
     ['Intel', intel, vmcall],
   ])('should go through a page of %s and change nothing', (_, contract, code) => {
-    const arrival = arrive(through(arenaStart), memoryWith(`${code}${ret}`), contract)!;
-    expect(arrival.orResult).toBeNull();
-    expect(wordsOf(arrival)).toMatchObject({ rax: dirty.rax, rcx: dirty.rcx });
+    const made = atInstruction(through(arenaStart), memoryWith(`${code}${ret}`), contract)!;
+    expect(made.orResult).toBeNull();
+    expect(wordsOf(made)).toMatchObject({ rax: dirty.rax, rcx: dirty.rcx });
   });
 
   it('should set bit 31 of EAX, and clear what stands above, on the way through a page with the prefix', () => {
     const memory = memoryWith(`${orEax}${vmmcall}${ret}`);
-    const long = arrive(through(arenaStart), memory, amd)!;
+    const long = atInstruction(through(arenaStart), memory, amd)!;
     expect(long.orResult).toBe(0x8001_000bn);
     expect(wordsOf(long)).toEqual({ rcx: dirty.rcx, rdx: dirty.rdx, r8: dirty.r8, rax: 0x8001_000bn });
 
-    const compat = arrive(through(arenaStart, 'compat'), memory, amd)!;
+    const compat = atInstruction(through(arenaStart, 'compat'), memory, amd)!;
     expect(compat.orResult).toBe(0x8001_000bn);
     expect(wordsOf(compat)).toMatchObject({ rax: 0x8001_000bn, rcx: 0x0000_0007_8001_000bn });
   });
@@ -177,14 +184,14 @@ describe('arrive', () => {
     ['has the instruction behind something else', `90${vmmcall}${ret}`],
     ['has another prefix', `0d00000040${vmmcall}${ret}`],
   ])('should not arrive through a page that %s', (_, code) => {
-    expect(arrive(through(arenaStart), memoryWith(code), amd)).toBeNull();
+    expect(atInstruction(through(arenaStart), memoryWith(code), amd)).toBeNull();
   });
 
   it('should look at the page that the call goes through', () => {
     const memory = memoryWith(`${vmmcall}${ret}`);
-    expect(arrive(through(arenaStart + 0x1000n), memory, amd)).toBeNull();
-    expect(arrive(through(ramEnd), memory, amd)).toBeNull();
-    expect(arrive(enteredCall({ page: null }, dirty), new ModelMemory(), amd)).not.toBeNull();
+    expect(atInstruction(through(arenaStart + 0x1000n), memory, amd)).toBeNull();
+    expect(atInstruction(through(ramEnd), memory, amd)).toBeNull();
+    expect(atInstruction(enteredCall({ page: null }, dirty), new ModelMemory(), amd)).not.toBeNull();
   });
 });
 
@@ -198,11 +205,11 @@ function memoryWith(code: string): ModelMemory {
   return memory;
 }
 
-function wordsOf({ registers }: Arrival) {
+function wordsOf({ registers }: CallAtInstruction) {
   const word = (name: 'rcx' | 'rdx' | 'r8' | 'rax') => registers.readBigUInt64LE(registerOffset[name]);
   return { rcx: word('rcx'), rdx: word('rdx'), r8: word('r8'), rax: word('rax') };
 }
 
-function xmmOf({ registers }: Arrival): bigint[] {
+function xmmOf({ registers }: CallAtInstruction): bigint[] {
   return [0, 8, 16].map((offset) => registers.readBigUInt64LE(registerOffset.xmm + offset));
 }

@@ -19,9 +19,9 @@ const plain = { result: (status: number) => BigInt(status) };
 describe('effectsOf', () => {
   it('should give the status of a plain call and change no other register', () => {
     const step = literalCall({ rcx: 0x0bn, rdx: dirtyRdx });
-    const arrival = { registers: step.registers, orResult: null };
+    const made = { registers: step.registers, orResult: null };
     expect(
-      effectsOf(ruleOf(badInput), step, arrival, contractFor(facts), { result: (status) => BigInt(status) + 0x100n }),
+      effectsOf(ruleOf(badInput), step, made, contractFor(facts), { result: (status) => BigInt(status) + 0x100n }),
     ).toEqual({
       result: 0x103n,
       exception: null,
@@ -65,8 +65,8 @@ describe('effectsOf', () => {
 
   it('should cut a native error of a plain call to 64 bits', () => {
     const step = literalCall({ rcx: 0x0bn });
-    const arrival = { registers: step.registers, orResult: null };
-    expect(effectsOf(ruleOf(native(-1000n)), step, arrival, contractFor(facts), plain).result).toBe(
+    const made = { registers: step.registers, orResult: null };
+    expect(effectsOf(ruleOf(native(-1000n)), step, made, contractFor(facts), plain).result).toBe(
       0xffff_ffff_ffff_fc18n,
     );
   });
@@ -138,8 +138,8 @@ describe("effectsOf, the other vendor's instruction", () => {
   it.each(['other-opcode-privileged', 'other-opcode-real-mode'])('should leave it as it is after %s', (name) => {
     const rule = kvmRules.find((one) => one.name === name)!;
     const step = enteredCall({ opcode: 'other' }, {});
-    const arrival = { registers: step.registers, orResult: null };
-    expect(effectsOf(rule, step, arrival, contractFor(facts), plain).registers).toEqual([]);
+    const made = { registers: step.registers, orResult: null };
+    expect(effectsOf(rule, step, made, contractFor(facts), plain).registers).toEqual([]);
   });
 });
 

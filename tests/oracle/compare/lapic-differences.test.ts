@@ -40,7 +40,7 @@ describe('lapicDifferences', () => {
     );
     expect(difference).toEqual({
       what: 'IRR',
-      expected: '0x22, 0x21, 0x20 pending',
+      expected: '0x22-0x20 pending',
       observed: '0x3f, 0x22, 0x21 pending',
       onlyExpected: [0x20],
       onlyObserved: [0x3f],

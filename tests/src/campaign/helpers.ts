@@ -3,7 +3,7 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { CampaignOptions } from '../../../src/campaign/campaign-terms.ts';
-import { defaultShrinkLimits } from '../../../src/campaign/shrink/shrink.ts';
+import { defaultShrinkLimits } from '../../../src/campaign/shrink.ts';
 import { parseTarget, type Target } from '../../../src/campaign/target.ts';
 import type { Executor } from '../../../src/executor/executor.ts';
 import { openModelExecutor } from '../../../src/model/model-executor.ts';

@@ -84,7 +84,7 @@ describe('parseCase', () => {
     const one: PlatformPlan = fc.sample(platformPlan, { seed: 3, numRuns: 1 })[0]!;
     const wide = fc.oneof(
       ...[null, one, ...fc.sample(platformPlan, { seed: 42, numRuns: 20 })].map((platform) =>
-        caseArbitrary({ ...usualSwarm, entryPercent: 50, changePercent: 30, noGuestOsIdPercent: 30, platform }),
+        caseArbitrary({ ...usualSwarm, environmentPercent: 50, changePercent: 30, noGuestOsIdPercent: 30, platform }),
       ),
     );
     const seen = new Set<string>();

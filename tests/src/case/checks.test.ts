@@ -234,7 +234,7 @@ describe('checkCase', () => {
     );
     const outcomes = new Set<boolean>();
     fc.assert(
-      fc.property(caseArbitrary({ ...usualSwarm, entryPercent: 40 }), change, (value, apply) => {
+      fc.property(caseArbitrary({ ...usualSwarm, environmentPercent: 40 }), change, (value, apply) => {
         const changed = apply(value);
         outcomes.add(isWellFormed(changed));
         if (isWellFormed(changed)) expect(parseCase(formatCase(changed))).toEqual(changed);

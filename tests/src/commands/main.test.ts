@@ -39,7 +39,7 @@ const badInput: [string[], RegExp][] = [
   [['campaign', 'report', file('empty'), '--format', 'pdf'], /--format pdf: there are html, md/],
   [['campaign', 'merge', file('merged'), file('empty')], /empty: no campaign here/],
   [['fuzz', 'extra'], /too many arguments/],
-  [['fuzz', '--target', 'moon'], /--target moon: there are lab, host, model and model:MUTANT/],
+  [['fuzz', '--target', 'moon'], /--target moon: there are lab, host, ssh:HOST, model and model:MUTANT/],
   [['fuzz', '--target', 'model:nope'], /--target model:nope: no such mutant; there are .*skips-self/],
   [['fuzz', '--target', 'lab:x'], /only model takes a mutant/],
   [['fuzz', '--target', 'model', '--kvm-modules', '/tmp'], /--kvm-modules goes with --target lab only/],

@@ -82,11 +82,16 @@ describe('writeEntryTables', () => {
     expect(memory.readUInt32LE(0x9000)).toBe(0xe7);
   });
 
+  it('should end what an emulator translates behind each exit', () => {
+    for (const exit of [0xb005, 0xb015, 0xb022, 0xb102, 0xb1fa]) expect(memory[exit]).toBe(0xf4);
+    expect(memory.subarray(0xb200, 0xc000).every((byte) => byte === 0xf4)).toBe(true);
+  });
+
   it('should write nothing outside of its three pages', () => {
     expect(memory.subarray(0, 0x9000).every((byte) => byte === 0)).toBe(true);
     expect(memory.subarray(0x9004, 0xa000).every((byte) => byte === 0)).toBe(true);
     expect(memory.subarray(0xa4e8, 0xb000).every((byte) => byte === 0)).toBe(true);
-    expect(memory.subarray(0xb200).every((byte) => byte === 0)).toBe(true);
+    expect(memory.subarray(0xc000).every((byte) => byte === 0)).toBe(true);
   });
 });
 

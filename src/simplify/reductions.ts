@@ -2,9 +2,9 @@
  * Ways to make a case simpler, from the coarse to the fine. Each pass proposes whole cases and judges none; a proposal
  * may turn out heavier than the case it came from, and the reducer drops it.
  */
-import { vpsPerBank } from '../../abi/hypercall.ts';
-import { type Case, makeStep, makeVcpu, type Step, type VcpuSetup } from '../../case/case.ts';
-import { caseLimits } from '../../case/limits.ts';
+import { vpsPerBank } from '../abi/hypercall.ts';
+import { type Case, makeStep, makeVcpu, type Step, type VcpuSetup } from '../case/case.ts';
+import { caseLimits } from '../case/limits.ts';
 import {
   ascending,
   between,
@@ -16,8 +16,8 @@ import {
   withTargets,
   withVcpus,
 } from './edits.ts';
-import { defaultGuestOsId } from '../../case/machine.ts';
-import { actorOf, isCall, withActor } from '../../case/steps/kinds.ts';
+import { defaultGuestOsId } from '../case/machine.ts';
+import { actorOf, isCall, withActor } from '../case/steps/kinds.ts';
 
 function* fewerSteps(value: Case): Generator<Case> {
   for (const steps of sublists(value.steps)) if (steps.length > 0) yield withSteps(value, steps);
@@ -94,7 +94,12 @@ function* plainMachine(value: Case): Generator<Case> {
   const { vcpus, ...machine } = value.machine;
   const plain = { irqchip: 'kernel', xen: false, guestOsId: defaultGuestOsId } as const;
   const schedules = machine.schedule === null ? [] : [null, 0, 1, 2, 3].map((schedule) => ({ schedule }));
-  const parts = [{ irqchip: plain.irqchip }, { xen: plain.xen }, { guestOsId: plain.guestOsId }];
+  const parts = [
+    { irqchip: plain.irqchip },
+    { irqchip: 'split' as const },
+    { xen: plain.xen },
+    { guestOsId: plain.guestOsId },
+  ];
   for (const change of [plain, ...parts, ...schedules]) {
     yield { ...value, machine: { ...machine, ...change, vcpus } };
   }

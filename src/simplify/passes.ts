@@ -1,6 +1,6 @@
 /** All passes, the coarse ones first: what is gone need not be made simpler. */
-import type { Case, Step } from '../../case/case.ts';
-import { isCall } from '../../case/steps/kinds.ts';
+import type { Case, Step } from '../case/case.ts';
+import { isCall } from '../case/steps/kinds.ts';
 import { plainerChange } from './change-fields.ts';
 import { type Pass, withSteps } from './edits.ts';
 import { machinePasses, vpIndexPasses } from './reductions.ts';

@@ -7,8 +7,8 @@ import { choice, integer, just, planOf } from '../plan.ts';
 import { oneofFeatures, type Swarm } from '../swarm.ts';
 import { modeHasPage } from '../../src/case/steps/call.ts';
 
-/** An entry before it knows which hypercall pages there are. */
-export interface EntryPlan {
+/** An environment before it knows which hypercall pages there are. */
+export interface EnvironmentPlan {
   readonly mode: CallStep['mode'];
   readonly cpl: number;
   readonly way: 'bare' | 'page' | 'other';
@@ -16,11 +16,11 @@ export interface EntryPlan {
   readonly page: number;
 }
 
-const plainEntry: EntryPlan = { mode: 'long', cpl: 0, way: 'bare', page: 0 };
-const compatEntry: EntryPlan = { ...plainEntry, mode: 'compat' };
+const plainPlan: EnvironmentPlan = { mode: 'long', cpl: 0, way: 'bare', page: 0 };
+const compatPlan: EnvironmentPlan = { ...plainPlan, mode: 'compat' };
 
-/** Draws entries, most of them the plain one. */
-export function entryPlan(swarm: Swarm): fc.Arbitrary<EntryPlan> {
+/** Draws environments, most of them the plain one. */
+export function environmentPlan(swarm: Swarm): fc.Arbitrary<EnvironmentPlan> {
   const mode = oneofFeatures<CallStep['mode']>(swarm, {
     'mode.long': just('long'),
     'mode.compat': just('compat'),
@@ -35,41 +35,41 @@ export function entryPlan(swarm: Swarm): fc.Arbitrary<EntryPlan> {
     'cpl.2': just(2),
     'cpl.3': just(3),
   });
-  const way = oneofFeatures<EntryPlan['way']>(swarm, {
+  const way = oneofFeatures<EnvironmentPlan['way']>(swarm, {
     'way.bare': just('bare'),
     'way.page': just('page'),
     'way.otherOpcode': just('other'),
   });
   const page = integer(0, 7);
-  const other = planOf<EntryPlan>((source) => ({
+  const other = planOf<EnvironmentPlan>((source) => ({
     mode: source.draw(mode),
     cpl: source.draw(cpl),
     way: source.draw(way),
     page: source.draw(page),
   }));
-  const dear = entryPercent(swarm);
+  const dear = environmentPercent(swarm);
   const left = 100 * (100 - dear);
   const compat = swarm.compatPercent * (100 - dear);
   return choice(
-    { weight: left - compat, arbitrary: just(plainEntry) },
-    { weight: compat, arbitrary: just(compatEntry) },
+    { weight: left - compat, arbitrary: just(plainPlan) },
+    { weight: compat, arbitrary: just(compatPlan) },
     { weight: 100 * dear, arbitrary: other },
   );
 }
 
-/** Where Xen hypercalls are intercepted, no call goes through the ring, so that an entry costs nothing more. */
-function entryPercent({ entryPercent: usual, platform }: Swarm): number {
+/** Where Xen hypercalls are intercepted, no call goes through the ring, so that another environment costs nothing more. */
+function environmentPercent({ environmentPercent: usual, platform }: Swarm): number {
   return platform?.xen === true ? Math.max(usual, 50) : usual;
 }
 
 /** Whether a call is to go through a page, if there is one. */
-export function wantsPage({ way, mode }: EntryPlan): boolean {
+export function wantsPage({ way, mode }: EnvironmentPlan): boolean {
   return way === 'page' && modeHasPage(mode);
 }
 
 /** The fields of a call; without a page that was enabled before, a bare instruction. */
-export function buildEntry(
-  plan: EntryPlan,
+export function buildEnvironment(
+  plan: EnvironmentPlan,
   pages: readonly bigint[],
 ): Pick<CallStep, 'mode' | 'cpl' | 'page' | 'opcode'> {
   const { mode, cpl, way, page } = plan;

@@ -1,6 +1,6 @@
 /** Ways to make what vCPUs do as receivers simpler. */
-import { type ActStep, type Case, makeStep, type Step, type VcpuSetup } from '../../case/case.ts';
-import { caseLimits } from '../../case/limits.ts';
+import { type ActStep, type Case, makeStep, type Step, type VcpuSetup } from '../case/case.ts';
+import { caseLimits } from '../case/limits.ts';
 import { ascending, callsOf, isLegalVector, type Pass, withSteps, withVcpus } from './edits.ts';
 
 const run = makeStep({ do: 'run' });

@@ -10,7 +10,7 @@ import {
   type Step,
   type VcpuSetup,
 } from '../../../src/case/case.ts';
-import { reduce } from '../../../src/campaign/shrink/reduce.ts';
+import { reduce } from '../../../src/simplify/reduce.ts';
 import { isWellFormed } from '../../../src/case/checks.ts';
 import { isCall } from '../../../src/case/steps/kinds.ts';
 

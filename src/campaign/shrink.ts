@@ -1,22 +1,15 @@
 /**
- * From a case that shows a problem to the smallest one that shows the same: first fast-check's shrinking, which knows
- * how the case was drawn, then our own reducer, which knows what a person finds simple. A problem with another
+ * From a case that shows a problem to the smallest one that shows the same (`src/simplify`). A problem with another
  * signature that is met on the way is not followed, only remembered.
  */
-import fc from 'fast-check';
-import { batchArbitrary } from '../../../generators/batch.ts';
-import { type Case, caseId } from '../../case/case.ts';
-import { isProblem, type Judgement, type Problem, sameProblem } from '../judgement.ts';
-import type { Place } from '../stream/batches.ts';
-import { reduce } from './reduce.ts';
-import { fewVcpus } from './reductions.ts';
-import type { Session } from '../session.ts';
-import { variantOf } from '../stream/steering.ts';
+import { type Case, caseId } from '../case/case.ts';
+import { reduce } from '../simplify/reduce.ts';
+import { isProblem, type Judgement, type Problem, sameProblem } from './judgement.ts';
+import type { Session } from './session.ts';
 
 export interface ShrinkLimits {
-  /** Attempts of fast-check's shrinking and of the reducer. */
-  readonly drawnAttempts: number;
-  readonly reduceAttempts: number;
+  /** How many smaller cases may be tried. */
+  readonly attempts: number;
   readonly seconds: number;
   /** How often the kernel may fail again, since each time costs a boot. */
   readonly failures: number;
@@ -25,8 +18,7 @@ export interface ShrinkLimits {
 }
 
 export const defaultShrinkLimits: ShrinkLimits = {
-  drawnAttempts: 200,
-  reduceAttempts: 2000,
+  attempts: 2000,
   seconds: 90,
   failures: 24,
   confirmations: { divergence: 10, failure: 3 },
@@ -60,12 +52,8 @@ export class Shrinker {
     return (performance.now() - this.#start) / 1000;
   }
 
-  async shrink(seed: string, { drawn }: Place): Promise<void> {
-    // Where each failure costs a boot, or each run a machine of many vCPUs, the reducer's coarse steps are the better use
-    // of the few attempts.
-    const isCheap = this.problem.class === 'divergence' && this.value.machine.vcpus.length <= fewVcpus;
-    if (drawn !== null && isCheap && process.env['NODRAWN'] === undefined) await this.#shrinkDrawn(seed, drawn);
-    const attemptsMax = this.#limits.reduceAttempts;
+  async shrink(): Promise<void> {
+    const attemptsMax = this.#limits.attempts;
     const shouldStop = (): boolean => this.#isExhausted();
     const { value } = await reduce(this.value, (candidate) => this.#stillFails(candidate), { attemptsMax, shouldStop });
     this.value = value;
@@ -88,31 +76,12 @@ export class Shrinker {
     return this.problem.class === 'divergence' ? divergence : failure;
   }
 
-  async #shrinkDrawn(campaignSeed: string, { batch, index }: NonNullable<Place['drawn']>): Promise<void> {
-    const { arbitrary, seed } = batchArbitrary(campaignSeed, batch, variantOf(campaignSeed, batch));
-    const attemptsMax = this.#limits.drawnAttempts;
-    const property = fc.asyncProperty(arbitrary, async (candidate) => {
-      if (this.executions >= attemptsMax || this.#isExhausted()) return true;
-      return !(await this.#stillFails(candidate));
-    });
-    await fc.check(property, { seed, path: String(index), numRuns: 1, endOnFailure: false });
-    if (this.#error !== null) throw this.#error;
-  }
-
-  /** fast-check takes an exception for a failing case; ours would be lost in its report. */
-  #error: unknown = null;
-
   async #stillFails(candidate: Case): Promise<boolean> {
     const id = caseId(candidate);
     const known = this.#known.get(id);
     if (known !== undefined) return known;
     const isSame = (judgement: Judgement): boolean => sameProblem(judgement, this.problem);
-    const judgement = await this.#session
-      .probePatiently(this.#session.prepare(candidate), isSame)
-      .catch((error: unknown) => {
-        this.#error = error;
-        throw error;
-      });
+    const judgement = await this.#session.probePatiently(this.#session.prepare(candidate), isSame);
     this.executions++;
     const same = sameProblem(judgement, this.problem) && (await this.#showsAgain(candidate));
     this.#known.set(id, same);
@@ -138,7 +107,6 @@ export class Shrinker {
   }
 
   #isExhausted(): boolean {
-    if (this.#error !== null) return true;
     return this.seconds > this.#limits.seconds || this.#failures >= this.#limits.failures;
   }
 }

@@ -1,8 +1,8 @@
 /** Ways to make the address of an input block simpler. */
-import { maxOf } from '../../abi/layout.ts';
-import type { Case } from '../../case/case.ts';
+import { maxOf } from '../abi/layout.ts';
+import type { Case } from '../case/case.ts';
 import { between, callsOf, withCall } from './edits.ts';
-import { arenaStart, isAllowedGpa } from '../../case/memory.ts';
+import { arenaStart, isAllowedGpa } from '../case/memory.ts';
 
 /** Eight bytes before the first page of the arena ends: a block across two pages that is aligned all the same. */
 const pageCrossing = arenaStart + 0x1000n - 8n;

@@ -1,13 +1,13 @@
 /** Ways to make the fields of single calls simpler. */
-import { vpsPerBank } from '../../abi/hypercall.ts';
-import { maxOf } from '../../abi/layout.ts';
-import { type CallStep, type Case, makeStep, type SendIpiExStep, type Step } from '../../case/case.ts';
-import { callModes, isRealMode } from '../../case/limits.ts';
+import { vpsPerBank } from '../abi/hypercall.ts';
+import { maxOf } from '../abi/layout.ts';
+import { type CallStep, type Case, makeStep, type SendIpiExStep, type Step } from '../case/case.ts';
+import { callModes, isRealMode } from '../case/limits.ts';
 import { ascending, between, callsOf, type Pass, sublists, withCall, xenHypervBit } from './edits.ts';
 import { plainerAddresses } from './reductions-address.ts';
 import { vectorPasses } from './reductions-vectors.ts';
 import { oddFields } from './weight.ts';
-import { isAllowedGpa } from '../../case/memory.ts';
+import { isAllowedGpa } from '../case/memory.ts';
 
 /** Lists that are fields like others when it comes to what a call needs at all. */
 const listFields = ['targets', 'emptyBanks', 'maskFlips', 'controlBits'] as const;

@@ -1,20 +1,20 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { buildEntry, type EntryPlan, entryPlan } from '../../../generators/call/entry.ts';
+import { buildEnvironment, type EnvironmentPlan, environmentPlan } from '../../../generators/call/environment.ts';
 import { usualSwarm } from '../../../generators/swarm.ts';
 import { makeCase, makeStep } from '../../../src/case/case.ts';
 import { itDrawsLawfully } from '../laws.ts';
 import { isWellFormed } from '../../../src/case/checks.ts';
 
-const always = entryPlan({ ...usualSwarm, entryPercent: 100 });
+const always = environmentPlan({ ...usualSwarm, environmentPercent: 100 });
 const pages = [0xf0000n, 0xf1000n];
-const plain: EntryPlan = { mode: 'long', cpl: 0, way: 'bare', page: 0 };
+const plain: EnvironmentPlan = { mode: 'long', cpl: 0, way: 'bare', page: 0 };
 
-describe('entryPlan', () => {
-  itDrawsLawfully<EntryPlan>({ arbitrary: always, expectValid, keyOf: (plan) => JSON.stringify(plan) });
+describe('environmentPlan', () => {
+  itDrawsLawfully<EnvironmentPlan>({ arbitrary: always, expectValid, keyOf: (plan) => JSON.stringify(plan) });
 
   it('should draw only the plain entry where the swarm says so', () => {
-    const plans = fc.sample(entryPlan({ ...usualSwarm, entryPercent: 0, compatPercent: 0 }), {
+    const plans = fc.sample(environmentPlan({ ...usualSwarm, environmentPercent: 0, compatPercent: 0 }), {
       seed: 42,
       numRuns: 200,
     });
@@ -22,7 +22,7 @@ describe('entryPlan', () => {
   });
 
   it('should draw 32-bit code segments apart from other entries', () => {
-    const plans = fc.sample(entryPlan({ ...usualSwarm, entryPercent: 0, compatPercent: 40 }), {
+    const plans = fc.sample(environmentPlan({ ...usualSwarm, environmentPercent: 0, compatPercent: 40 }), {
       seed: 42,
       numRuns: 1000,
     });
@@ -42,8 +42,8 @@ describe('entryPlan', () => {
   });
 });
 
-describe('buildEntry', () => {
-  it.each<[string, Partial<EntryPlan>, ReturnType<typeof buildEntry>]>([
+describe('buildEnvironment', () => {
+  it.each<[string, Partial<EnvironmentPlan>, ReturnType<typeof buildEnvironment>]>([
     ['the plain entry', {}, { mode: 'long', cpl: 0, page: null, opcode: 'native' }],
     ['the other opcode', { way: 'other' }, { mode: 'long', cpl: 0, page: null, opcode: 'other' }],
     ['a page', { way: 'page', mode: 'compat', cpl: 3 }, { mode: 'compat', cpl: 3, page: 0xf0000n, opcode: 'native' }],
@@ -59,18 +59,18 @@ describe('buildEntry', () => {
       { mode: 'real', cpl: 0, page: null, opcode: 'native' },
     ],
   ])('should give %s', (_, fields, entry) => {
-    expect(buildEntry({ ...plain, ...fields }, pages)).toEqual(entry);
+    expect(buildEnvironment({ ...plain, ...fields }, pages)).toEqual(entry);
   });
 
   it('should give a bare instruction as long as no page was enabled', () => {
-    expect(buildEntry({ ...plain, way: 'page' }, []).page).toBeNull();
+    expect(buildEnvironment({ ...plain, way: 'page' }, []).page).toBeNull();
   });
 });
 
 /** A plan is valid when a call with it is. */
-function expectValid(plan: EntryPlan): void {
+function expectValid(plan: EnvironmentPlan): void {
   for (const known of [[], pages]) {
-    const value = makeCase([{}], [makeStep({ do: 'send-ipi', ...buildEntry(plan, known) })]);
+    const value = makeCase([{}], [makeStep({ do: 'send-ipi', ...buildEnvironment(plan, known) })]);
     expect(isWellFormed(value)).toBe(true);
   }
 }

@@ -1,7 +1,7 @@
 /** Small changes to a case, of which the reducer's proposals are made. None touches the case it is given. */
-import { bankCountMax, HV_IPI_HIGH_VECTOR, HV_IPI_LOW_VECTOR, vpsPerBank } from '../../abi/hypercall.ts';
-import type { CallStep, Case, Step, VcpuSetup } from '../../case/case.ts';
-import { isCall } from '../../case/steps/kinds.ts';
+import { bankCountMax, HV_IPI_HIGH_VECTOR, HV_IPI_LOW_VECTOR, vpsPerBank } from '../abi/hypercall.ts';
+import type { CallStep, Case, Step, VcpuSetup } from '../case/case.ts';
+import { isCall } from '../case/steps/kinds.ts';
 
 /** Proposes whole cases, simpler in one respect; a proposal may be heavier in others, and the reducer drops it. */
 export type Pass = (value: Case) => Generator<Case>;

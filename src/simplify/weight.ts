@@ -1,9 +1,9 @@
 /** Which of two cases is simpler. The order is what a person would prefer to read. */
-import { HV_IPI_HIGH_VECTOR, HV_IPI_LOW_VECTOR } from '../../abi/hypercall.ts';
-import { type CallStep, type Case, makeStep, makeVcpu, type Step, type VcpuSetup } from '../../case/case.ts';
-import { apicStates, callModes, cpuidFeatures, idleKinds, runsMeanwhile } from '../../case/limits.ts';
-import { defaultGuestOsId } from '../../case/machine.ts';
-import { isCall } from '../../case/steps/kinds.ts';
+import { HV_IPI_HIGH_VECTOR, HV_IPI_LOW_VECTOR } from '../abi/hypercall.ts';
+import { type CallStep, type Case, makeStep, makeVcpu, type Step, type VcpuSetup } from '../case/case.ts';
+import { apicStates, callModes, cpuidFeatures, idleKinds, irqchips, runsMeanwhile } from '../case/limits.ts';
+import { defaultGuestOsId } from '../case/machine.ts';
+import { isCall } from '../case/steps/kinds.ts';
 import { weighChange } from './change-fields.ts';
 
 /** The vector that a case uses when the vector does not matter. */
@@ -59,6 +59,7 @@ export function weigh({ machine: { vcpus, irqchip, xen, guestOsId, schedule }, s
     sum(changes, ({ vcpu }) => vcpu),
     sum(changes, ({ words }) => words),
     guestOsId,
+    BigInt(irqchips.indexOf(irqchip)),
     BigInt(schedule ?? 0),
   ];
 }

@@ -3,7 +3,7 @@
  * follows from its declaration.
  */
 import { z } from 'zod';
-import { type ChangeStep, stepKinds } from '../../case/steps/kinds.ts';
+import { type ChangeStep, stepKinds } from '../case/steps/kinds.ts';
 import { between } from './edits.ts';
 
 interface Field {

@@ -1,10 +1,10 @@
 /** Ways to make steps that change the machine simpler, or to have the machine be so from the start. */
-import { maxOf } from '../../abi/layout.ts';
-import type { Case, Step } from '../../case/case.ts';
-import { apicChanges, caseLimits } from '../../case/limits.ts';
-import { arenaStart } from '../../case/memory.ts';
+import { maxOf } from '../abi/layout.ts';
+import type { Case, Step } from '../case/case.ts';
+import { apicChanges, caseLimits } from '../case/limits.ts';
+import { arenaStart } from '../case/memory.ts';
 import { type Pass, withSteps, withVcpus, xenHypervBit } from './edits.ts';
-import { isCall, type StepOf } from '../../case/steps/kinds.ts';
+import { isCall, type StepOf } from '../case/steps/kinds.ts';
 
 /** The machine is from the start what an MSR write makes of it; of a VP index KVM takes 32 bits (kvm_hv_set_msr). */
 function* writtenFromTheStart(value: Case): Generator<Case> {

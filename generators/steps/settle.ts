@@ -1,0 +1,87 @@
+/** Planned steps that are no calls, in a machine as earlier steps left it: what it cannot do is left out. */
+import type { Machine } from '../../src/case/case.ts';
+import { canRun } from '../../src/case/machine.ts';
+import type { ChangeStep, StepOf } from '../../src/case/steps/kinds.ts';
+import { vcpuAt } from '../integers.ts';
+import { effectiveVpIndexes } from '../machine/machine.ts';
+import { pageOf } from './change.ts';
+
+/** What steps change of a machine, as far as later steps depend on it. */
+export class MachineState {
+  readonly machine: Machine;
+  /** Pages that hold a hypercall instruction. */
+  readonly pages: bigint[] = [];
+  /** Whether a vCPU can be a sender: it runs and has got no INIT. */
+  readonly runs: boolean[];
+  /** Whether a vCPU can do something as a receiver. */
+  readonly acts: boolean[];
+  /** Whether its APIC is enabled in software as well: writes of CR8 need that (`checkCase`). */
+  readonly isEnabled: boolean[];
+  readonly vpIndexes: number[];
+  readonly isHalting: boolean;
+
+  constructor(machine: Machine) {
+    const { vcpus } = machine;
+    this.machine = machine;
+    this.isHalting = vcpus.some(({ idle }) => idle === 'halted');
+    this.runs = vcpus.map((_, position) => canRun(machine, position));
+    this.acts = vcpus.map(({ idle, apic }) => idle === 'parked' && apic !== 'hardware-disabled' && !this.isHalting);
+    this.isEnabled = vcpus.map(({ apic }) => apic === 'x2apic' || apic === 'xapic');
+    this.vpIndexes = effectiveVpIndexes(machine);
+  }
+
+  at(number: number): number {
+    return vcpuAt(number, this.machine.vcpus.length);
+  }
+
+  get canChangeApics(): boolean {
+    return this.machine.irqchip !== 'none' && !this.isHalting;
+  }
+}
+
+/** The first position from one on, and then from the first, at which something holds; it holds somewhere. */
+export function firstFrom(position: number, holds: readonly boolean[]): number {
+  const count = holds.length;
+  for (let place = position; ; place = (place + 1) % count) if (holds[place]) return place;
+}
+
+/** The step that becomes of a plan whose vCPU is as `vcpuAt` has it; null where the machine cannot do it. */
+type Settle<Step> = (plan: Step, state: MachineState) => Step | null;
+
+const settlers: { readonly [Kind in ChangeStep['do']]: Settle<StepOf<Kind>> } = {
+  run: (plan) => plan,
+  act(plan, state) {
+    if (!state.acts.includes(true)) return null;
+    const vcpu = firstFrom(state.at(plan.vcpu), state.acts);
+    return { ...plan, by: plan.by === 'cr8' && !state.isEnabled[vcpu]! ? 'apic' : plan.by, vcpu };
+  },
+  'write-msr'(plan, state) {
+    const step = { ...plan, vcpu: state.at(plan.vcpu) };
+    const page = pageOf(step);
+    if (page !== null) state.pages.push(page);
+    if (step.msr === 'vp-index') state.vpIndexes[step.vcpu] = Number(step.value & 0xfffn);
+    return step;
+  },
+  'set-apic'(plan, state) {
+    if (!state.canChangeApics) return null;
+    const vcpu = state.at(plan.vcpu);
+    // A vCPU that got INIT, that waits for one, or whose APIC is hardware-disabled does nothing as a receiver.
+    const isParked = state.machine.vcpus[vcpu]!.idle === 'parked';
+    state.acts[vcpu] = plan.apic !== 'hardware-disabled' && isParked && state.runs[vcpu]!;
+    state.isEnabled[vcpu] = plan.apic === 'enabled';
+    return { ...plan, vcpu };
+  },
+  init(plan, state) {
+    if (!state.canChangeApics) return null;
+    const vcpu = state.at(plan.vcpu);
+    // Somebody must be left to send.
+    if (state.runs.filter(Boolean).length - Number(state.runs[vcpu]) === 0) return null;
+    state.runs[vcpu] = false;
+    state.acts[vcpu] = false;
+    return { ...plan, vcpu };
+  },
+};
+
+export function settle(plan: ChangeStep, state: MachineState): ChangeStep | null {
+  return (settlers[plan.do] as Settle<ChangeStep>)(plan, state);
+}

@@ -1,0 +1,17 @@
+/** Names of what decides a step where no list of rules does. */
+import { actKinds } from '../src/case/limits.ts';
+import type { ProgramStep } from '../src/program/program.ts';
+
+/**
+ * By kind of step: KVM has no choice about these. A call that is not made is
+ * one; which MSR writes it takes is decided in `msr.ts`.
+ */
+const rulesByKind = {
+  call: ['no-hypercall-in-page'],
+  run: ['run'],
+  'set-apic': ['set-apic'],
+  init: ['init'],
+  act: actKinds,
+  'write-msr': [],
+} as const satisfies Readonly<Record<ProgramStep['kind'], readonly string[]>>;
+export const stepRules: readonly string[] = Object.values(rulesByKind).flat();
