@@ -125,7 +125,11 @@ export class KvmExecutor implements Executor {
       (total, index) => total + patienceMsPerPair * programs[index]!.vcpus.length ** 2,
       0,
     );
-    const record = await this.#hand.run(draft.script.finish(), patienceMs);
+    const record = await this.#hand.run(draft.script.finish(), patienceMs).catch((error: unknown) => {
+      // How much of it was done is not known.
+      this.#isLost = true;
+      throw error;
+    });
     const isEndless = this.#read(draft, record);
     // A change of memory that shows only behind a batch cannot be assigned to a program: it shows at each of them.
     for (const index of draft.stray.length === 0 ? [] : indexes) {

@@ -1534,10 +1534,13 @@ const char *hand_run(const uint8_t *script, size_t length, const uint8_t **recor
 	if (length > HAND_SCRIPT_BYTES)
 		return "the script is too long";
 	hand.script = (struct reader){ .bytes = script, .length = length };
-	if (!setjmp(hand.on_malformed))
+	if (!setjmp(hand.on_malformed)) {
 		run_cases();
-	else
+	} else {
 		stop_all_threads();
+		/* Scripts that are on their way may name what this one did not make. */
+		hand.anything_failed = true;
+	}
 	*record = hand.record;
 	*record_length = hand.record_length;
 	return hand.complaint;
