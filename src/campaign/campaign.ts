@@ -20,7 +20,7 @@ import type { Target } from './target.ts';
 import type { Finding } from './finding.ts';
 
 /** Batches that are with each lane of the executor: it always has the next one while this side judges the last one. */
-const flightsPerLane = 2;
+const flightsPerLane = 4;
 
 /** So many cases of a concurrent batch are compared between the tiers. */
 const comparedOfBatch = 2;
