@@ -137,11 +137,13 @@ describe('a program as a script', () => {
       'ifPending',
       ...state,
       ...state,
-      // Both open their windows; the receiver is brought back from `hlt` for that.
-      'run',
+      // Who has something left opens its window; the receiver is brought back from `hlt` for that.
+      'ifPending',
+      '  run',
       'ioctl',
       'enter',
-      'run',
+      'ifPending',
+      '  run',
       'takeLog',
       'takeLog',
       ...lapics,
