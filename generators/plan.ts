@@ -1,6 +1,6 @@
 /**
- * Plans: what is drawn of a case before it is built. A case shrinks by its shape (`drawn.ts`), so plans have no
- * shrinker, and need nothing of what fast-check's own combinators keep for one with each of a call's forty parts: their
+ * Plans: what is drawn of a case before it is built. A case shrinks as a whole (`case.ts`, `src/simplify`), so plans
+ * have no shrinker, and need nothing of what fast-check's own combinators keep for one with each of a call's forty parts: their
  * contexts would take most of the time of drawing. Everything here draws what fast-check's arbitrary of that kind draws
  * from the same random numbers, the bias to small values in early cases included.
  */

@@ -22,7 +22,7 @@ export class KernelFailure extends Error {
   }
 }
 
-/** Something that we need failed: QEMU, boot, the agent, the disk. Exit code 3. */
+/** Something that we need failed: QEMU, boot, the hand, the disk. Exit code 3. */
 export class InfrastructureError extends Error {
   override name = 'InfrastructureError';
 }

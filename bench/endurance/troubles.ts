@@ -1,5 +1,5 @@
 /**
- * `npm run bench:troubles`: one campaign on the model with 20 oopses, 10 hangs, 10 deaths of the agent, each by a case
+ * `npm run bench:troubles`: one campaign on the model with 20 oopses, 10 hangs, 10 deaths of the hand, each by a case
  * that is known beforehand, and a disk that runs full; as root, because the disk is a small tmpfs. Says whether each
  * was blamed on the case that caused it.
  */
@@ -29,7 +29,7 @@ const say = (line: string): void => void process.stderr.write(`troubles: ${line}
 
 interface Trouble {
   readonly kind: (typeof kinds)[number];
-  /** Names the trouble in the console and in the agent's last words, without digits, which signatures drop. */
+  /** Names the trouble in the console and in the hand's last words, without digits, which signatures drop. */
   readonly name: string;
   readonly value: Case;
 }

@@ -1,6 +1,6 @@
 /**
  * The main loop: batches in order of the stream, two for each lane of the executor on their way, each case judged in order.
- * What the kernel's failures and the agent's deaths mean for the batches on their way is decided here; what becomes of
+ * What the kernel's failures and the hand's deaths mean for the batches on their way is decided here; what becomes of
  * a single problem is decided in `pursuit.ts`.
  */
 import type { Case } from '../case/case.ts';
@@ -22,7 +22,7 @@ import type { Target } from './target.ts';
 import type { Finding } from './finding.ts';
 
 /** Batches that are with each lane of the executor: it always has the next one while this side judges the last one. */
-const flightsPerLane = 2;
+const flightsPerLane = 4;
 
 /** So many cases of a concurrent batch are compared between the tiers. */
 const comparedOfBatch = 2;
@@ -35,7 +35,7 @@ interface Flight {
   readonly first: number;
   readonly generation: number;
   readonly answer: Promise<readonly Observation[] | Error>;
-  /** Whether the agent died of it before. */
+  /** Whether the hand died of it before. */
   readonly isRepeat: boolean;
 }
 

@@ -50,7 +50,7 @@ export interface Divergence {
   readonly observation: Observation;
 }
 
-/** The kernel under test, or the agent in it, did not survive. */
+/** The kernel under test, or the hand in it, did not survive. */
 export interface Failure {
   readonly class: FailureClass;
   readonly signature: string;

@@ -33,12 +33,12 @@ const racesOfRound = 10;
 /** Rounds for a race that has shown something in its batch: there are few of these, and what is lost here is lost. */
 export const suspectRounds = 16;
 
-/** How the problem of a case begins that the agent does not survive: our own failure, not the kernel's. */
+/** How the problem of a case begins that the hand does not survive: our own failure, not the kernel's. */
 export const agentDeath = 'agent died: ';
 /** How long a dying executor may take to go. */
 const disposeMs = 10_000;
 
-/** What came of running a case, and what was seen; null when the kernel or the agent failed. */
+/** What came of running a case, and what was seen; null when the kernel or the hand failed. */
 interface Look {
   readonly judgement: Judgement;
   readonly observation: Observation | null;
@@ -122,7 +122,7 @@ export class Session implements AsyncDisposable {
     return faultMet(value, this.facts);
   }
 
-  /** Runs one case alone in exact mode. An agent that dies is tried once more; the second death is the case's own. */
+  /** Runs one case alone in exact mode. A hand that dies is tried once more; the second death is the case's own. */
   async probe(value: Case): Promise<Judgement> {
     return this.probePrepared(this.prepare(value));
   }
@@ -180,7 +180,7 @@ export class Session implements AsyncDisposable {
     });
   }
 
-  /** Looks at a case; a kernel that fails is the case's own problem, and so is the second death of an agent. */
+  /** Looks at a case; a kernel that fails is the case's own problem, and so is the second death of a hand. */
   async #look({ value, outcome }: Prepared, work: (executor: Executor) => Promise<Look>): Promise<Look> {
     this.#refuse(value);
     for (let attempt = 1; ; attempt++) {

@@ -1,4 +1,4 @@
-/** What a case may hold, and the words of its fields. Apart from the schema because the lab's agent needs them. */
+/** What a case may hold, and the words of its fields. Apart from the schema, so that whoever needs a word need not load zod. */
 import { bankCountMax, vpsPerBank } from '../abi/hypercall.ts';
 
 export const caseLimits = {

@@ -4,7 +4,7 @@ import { agentDeath } from '../campaign/session.ts';
 import { shortHash } from './journal/folder.ts';
 import type { KnownFinding } from './known.ts';
 
-/** `trouble` is the death of our own agent, which is no finding. */
+/** `trouble` is the death of our own hand, which is no finding. */
 export type BucketKind = 'finding' | 'unstable' | 'known' | 'trouble';
 
 export interface BucketKey {

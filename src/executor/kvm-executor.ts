@@ -125,7 +125,11 @@ export class KvmExecutor implements Executor {
       (total, index) => total + patienceMsPerPair * programs[index]!.vcpus.length ** 2,
       0,
     );
-    const record = await this.#hand.run(draft.script.finish(), patienceMs);
+    const record = await this.#hand.run(draft.script.finish(), patienceMs).catch((error: unknown) => {
+      // How much of it was done is not known.
+      this.#isLost = true;
+      throw error;
+    });
     const isEndless = this.#read(draft, record);
     // A change of memory that shows only behind a batch cannot be assigned to a program: it shows at each of them.
     for (const index of draft.stray.length === 0 ? [] : indexes) {
@@ -187,7 +191,8 @@ export class KvmExecutor implements Executor {
       const read = pooled.vm.memory.takeChanges(script);
       return (record) => addMemory(observations, index, read(record));
     });
-    this.#drop(draft, pooled, program.vcpus.length);
+    // An exact run is alone: what its VM comes to at its end is its own doing.
+    this.#drop(draft, pooled, false);
   }
 
   #addPooled(draft: Draft, program: Program, index: number): void {
@@ -240,7 +245,7 @@ export class KvmExecutor implements Executor {
     for (const [key, pooled] of this.#pool) {
       if (this.#pool.size < poolMax && this.#pooledVcpus + vcpuCount <= pooledVcpusMax) return;
       if (this.#used.delete(pooled)) this.#addMemoryOf(draft, pooled);
-      this.#drop(draft, pooled, pooled.vm.vcpuCount);
+      this.#drop(draft, pooled, true);
       this.#pool.delete(key);
     }
   }
@@ -261,13 +266,13 @@ export class KvmExecutor implements Executor {
     return { vm: new Vm(number, firstVcpu, this.#parts, program), firstVcpu };
   }
 
-  #drop(draft: Draft, { vm, firstVcpu }: Pooled, vcpuCount: number): void {
+  #drop(draft: Draft, { vm, firstVcpu }: Pooled, later: boolean): void {
     this.#case(draft, null, () => {
-      vm.drop(draft.script);
+      vm.drop(draft.script, later);
       return () => undefined;
     });
     this.#freeVms.push(vm.number);
-    this.#usedVcpus.fill(0, firstVcpu, firstVcpu + vcpuCount);
+    this.#usedVcpus.fill(0, firstVcpu, firstVcpu + vm.vcpuCount);
   }
 }
 

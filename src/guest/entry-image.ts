@@ -1,5 +1,5 @@
 /**
- * Memory for calls that have an entry of their own: a few instructions that need no registers, so that the host sets
+ * Memory for host-entered calls: a few instructions that need no registers, so that the host sets
  * every register before and reads it after, in whatever mode the processor is. An exception ends in a stub for its
  * vector, which says by its address which one it was. Source: Intel SDM volume 3, "Interrupt and Exception Handling".
  */

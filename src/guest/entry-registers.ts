@@ -1,4 +1,4 @@
-/** Registers of a call with an entry of its own: what a vCPU must have in each processor mode. */
+/** Registers of a host-entered call: what a vCPU must have in each processor mode. */
 import { isRealMode } from '../case/limits.ts';
 import { type CallEnvironment, environmentRflags, registerOffset } from '../program/program.ts';
 import { regs, sizes, sregs } from '../hand/uapi.ts';

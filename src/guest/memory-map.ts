@@ -28,7 +28,7 @@ export const shared = {
   stubs: 0x8000,
   /** Page directory of 32-bit paging. */
   directory32: 0x9000,
-  /** Descriptor tables and TSSes for calls with an entry of their own. */
+  /** Descriptor tables and TSSes for host-entered calls. */
   entryTables: 0xa000,
   /** Code of those calls, and a stub for each exception. */
   entryCode: 0xb000,
@@ -49,7 +49,7 @@ export function callerSelectors(cpl: number): {
   return { long: first, compat: first + 0x08, stack: first + 0x10 };
 }
 
-/** Stack of a call with an entry of its own; one such call runs at a time. */
+/** Stack of a host-entered call; one such call runs at a time. */
 export const entryStack = { start: 0xc000, top: 0xd000 } as const;
 
 /** What racing vCPUs share, each word in a cache line of its own: how many have come to the start, and how many senders are done. */

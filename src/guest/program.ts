@@ -14,7 +14,7 @@ import { absolute, Assembler, at, gs, gsAtRax, gsAtRcx } from './asm.ts';
 import * as map from './memory-map.ts';
 import { area } from './memory-map.ts';
 
-/** Which instruction a hypercall is: the one of the CPU's vendor (semantics.md 1.10, trap 3). */
+/** Which instruction a hypercall is: the one of the CPU's vendor (docs/semantics.md 1.10, trap 3). */
 export type HypercallInstruction = 'vmcall' | 'vmmcall';
 
 /** The code page and the addresses in it that the host needs. */

@@ -38,6 +38,7 @@
 /* The largest structure that any allowed ioctl reads or writes: CPUID with 256 entries of 40 bytes. */
 #define SCRATCH_BYTES 65536
 #define ANSWERS_MAX 255
+#define DROPPED_MAX 8u
 /* A KVM_RUN is given up at the third look of the watchdog: after 0.8 to 1.2 s. 64 calls take a few milliseconds. */
 #define WATCHDOG_MS 400
 #define WATCHDOG_LOOKS 2
@@ -52,6 +53,7 @@ struct vm {
 	bool spoiled;
 	bool lost; /* a thread is still inside of one of its vCPUs: nothing of it is ever given back */
 	uint32_t runs; /* how often any of its vCPUs was run */
+	struct vm *next; /* of those that are taken down */
 };
 
 struct vcpu {
@@ -274,7 +276,56 @@ static void free_vm(struct vm *vm)
 	free(vm);
 }
 
-static void close_vm(uint32_t number)
+/*
+ * VMs that another thread takes down: that waits for grace periods of the kernel again and again (mmu_notifier_unregister,
+ * kvm_destroy_vm), some 15 ms in all, and nobody has to wait with it.
+ */
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct vm *first;
+	unsigned int count;
+	bool has_thread;
+} dropped = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+
+static void *take_down(void *unused)
+{
+	pthread_mutex_lock(&dropped.lock);
+	for (;;) {
+		struct vm *vm = dropped.first;
+
+		if (!vm) {
+			pthread_cond_wait(&dropped.changed, &dropped.lock);
+			continue;
+		}
+		dropped.first = vm->next;
+		pthread_mutex_unlock(&dropped.lock);
+		free_vm(vm);
+		pthread_mutex_lock(&dropped.lock);
+		dropped.count--;
+		pthread_cond_broadcast(&dropped.changed);
+	}
+	return unused;
+}
+
+static void free_vm_later(struct vm *vm)
+{
+	pthread_t thread;
+
+	pthread_mutex_lock(&dropped.lock);
+	if (!dropped.has_thread && !pthread_create(&thread, NULL, take_down, NULL))
+		dropped.has_thread = true;
+	/* Where it gets behind, memory and descriptors would run out. */
+	while (dropped.has_thread && dropped.count >= DROPPED_MAX)
+		pthread_cond_wait(&dropped.changed, &dropped.lock);
+	vm->next = dropped.first;
+	dropped.first = vm;
+	dropped.count++;
+	pthread_cond_broadcast(&dropped.changed);
+	pthread_mutex_unlock(&dropped.lock);
+}
+
+static void close_vm(uint32_t number, bool later)
 {
 	struct vm *vm = hand.vms[number];
 
@@ -305,7 +356,10 @@ static void close_vm(uint32_t number)
 	if (vm->lost)
 		return;
 	hand.memory_bytes -= vm->bytes;
-	free_vm(vm);
+	if (later)
+		free_vm_later(vm);
+	else
+		free_vm(vm);
 }
 
 static void do_keep(const struct op_keep *op)
@@ -400,14 +454,14 @@ static void do_drop_vm(const struct op_drop_vm *op)
 {
 	if (op->vm >= HAND_VMS || !hand.vms[op->vm])
 		missing("no such VM");
-	close_vm(op->vm);
+	close_vm(op->vm, op->later);
 }
 
 static void do_reset(const struct op_reset *op)
 {
 	for (uint32_t i = op->first_vm; i < HAND_VMS; i++)
 		if (hand.vms[i])
-			close_vm(i);
+			close_vm(i, false);
 	for (uint32_t i = 0; i < HAND_SLOTS; i++) {
 		if (!hand.slots[i].at)
 			continue;
@@ -1480,10 +1534,13 @@ const char *hand_run(const uint8_t *script, size_t length, const uint8_t **recor
 	if (length > HAND_SCRIPT_BYTES)
 		return "the script is too long";
 	hand.script = (struct reader){ .bytes = script, .length = length };
-	if (!setjmp(hand.on_malformed))
+	if (!setjmp(hand.on_malformed)) {
 		run_cases();
-	else
+	} else {
 		stop_all_threads();
+		/* Scripts that are on their way may name what this one did not make. */
+		hand.anything_failed = true;
+	}
 	*record = hand.record;
 	*record_length = hand.record_length;
 	return hand.complaint;

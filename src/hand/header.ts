@@ -63,15 +63,15 @@ export function operationsHeader(): string {
     ...kinds,
     ...ends,
     ...codes,
-    list('script_requests', scriptRequests),
-    list('script_capabilities', scriptCapabilities),
+    numbers('script_requests', scriptRequests),
+    numbers('script_capabilities', scriptCapabilities),
     reader,
     ...entries.map(([name, fields]) => structure(name, fields)),
     dispatcher(entries.map(([name]) => name)),
   ].join('\n');
 }
 
-function list(name: string, values: readonly number[]): string {
+function numbers(name: string, values: readonly number[]): string {
   return `static const uint32_t ${name}[] = { ${values.map((value) => `0x${value.toString(16)}u`).join(', ')} };`;
 }
 

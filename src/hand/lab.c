@@ -6,7 +6,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,13 +16,11 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/sysinfo.h>
 #include <sys/wait.h>
 #include "frames.h"
 #include "lab.h"
 
-/* Left to the kernel while free memory is zeroed. */
-#define KEPT_FREE_BYTES (24ull << 20)
+#define ZEROED_BYTES (48u << 20)
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
@@ -103,24 +100,18 @@ static int open_channel(void)
 }
 
 /*
- * Has the kernel zero the memory that nobody uses: what the boot left there is most of what a saved state of this computer would
- * have to keep.
+ * Has the kernel zero what the boot left in free memory, which a saved state of this computer would have to keep. Pages that were
+ * freed last are given out first, so a part of the memory does, one page at a time.
  */
 static void zero_free_memory(void)
 {
-	struct sysinfo info;
-	size_t length;
-	void *at;
+	void *at = mmap(NULL, ZEROED_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	if (sysinfo(&info) < 0 || (uint64_t)info.freeram * info.mem_unit <= KEPT_FREE_BYTES)
-		return;
-	length = info.freeram * info.mem_unit - KEPT_FREE_BYTES;
-	at = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (at == MAP_FAILED)
 		return;
-	madvise(at, length, MADV_HUGEPAGE);
-	madvise(at, length, MADV_POPULATE_WRITE);
-	munmap(at, length);
+	madvise(at, ZEROED_BYTES, MADV_NOHUGEPAGE);
+	madvise(at, ZEROED_BYTES, MADV_POPULATE_WRITE);
+	munmap(at, ZEROED_BYTES);
 }
 
 /* The console as the shell's own terminal, so that Ctrl-C works there. */

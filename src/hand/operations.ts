@@ -20,8 +20,8 @@ export const operations = {
   createVm: { vm: 'u32', memoryBytes: 'u32' },
   memslot: { vm: 'u32', slot: 'u32', flags: 'u32', gpa: 'u64', size: 'u32', offset: 'u32' },
   createVcpu: { vcpu: 'u32', vm: 'u32', id: 'u32', regs: 'u8' },
-  /** A VM and its vCPUs; not while one of them runs. */
-  dropVm: { vm: 'u32' },
+  /** A VM and its vCPUs; not while one of them runs. `later`: whatever comes next does not wait for it. */
+  dropVm: { vm: 'u32', later: 'u8' },
   /** Drops all VMs from a number on, and all slots. */
   reset: { firstVm: 'u32' },
 

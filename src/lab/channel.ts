@@ -5,6 +5,7 @@
 import { encodeFrame, type Frame, FrameDecoder } from '../hand/frames.ts';
 import { InfrastructureError, KernelFailure, SkippedError } from '../errors.ts';
 import type { ConsoleReport } from './console/console.ts';
+import { ownFaultOf } from './console/own-fault.ts';
 import type { ConsoleWatch } from './console/console-watch.ts';
 import type { MachineListener } from './emulator/machine.ts';
 
@@ -111,7 +112,10 @@ export class Channel implements MachineListener {
 
   report(report: ConsoleReport): void {
     const { kind, fingerprint, excerpt } = report;
-    if (this.#nmiSent && kind === 'oops') {
+    const ownFault = ownFaultOf(report);
+    if (ownFault !== null) {
+      this.close(new InfrastructureError(ownFault));
+    } else if (this.#nmiSent && kind === 'oops') {
       const place = fingerprint.split('; ').slice(1);
       this.close(new KernelFailure('hang', [this.#silenceText(), ...place].join('; '), excerpt));
     } else if (kind !== 'warning') {

@@ -23,7 +23,7 @@ export interface Check {
   readonly remedy: string;
 }
 
-/** A Debian kernel package unpacked, the runtime in the cache, a saved state or two, and room to work. */
+/** A Debian kernel package unpacked, a saved state or two, and room to work. */
 const cacheMibMin = 1200;
 /** One initramfs and a console log. */
 const tmpMibMin = 200;

@@ -110,7 +110,7 @@ export async function openLab(options: LabOptions): Promise<Lab> {
 
 export class Lab implements Executor {
   readonly facts: TargetFacts;
-  /** From the start of the emulator until the agent was ready, the making of a saved state included. */
+  /** From the start of the emulator until the hand was ready, the making of a saved state included. */
   readonly bootSeconds: number;
   readonly #machine: Machine;
   readonly #channel: Channel;

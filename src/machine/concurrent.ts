@@ -262,8 +262,15 @@ class ConcurrentProgram {
     const script = this.#script;
     const reads = this.#program.vcpus.flatMap((vcpu, position) => {
       if (vcpu.idle === 'halted') this.#vm.vcpuAt(position).wakeUp(script);
-      if (vcpu.idle !== 'parked' && !runsMeanwhile(vcpu)) return [];
-      return [this.#vm.receiverAt(position).openWindow(script)];
+      const takes = vcpu.idle === 'parked' || runsMeanwhile(vcpu);
+      if (!takes || this.#program.machine.irqchip === 'none') return [];
+      // Here, because what is behind a condition may be left out.
+      this.#vm.vcpuAt(position).goHome(script);
+      let readWindow: Read<void> = () => undefined;
+      script.branch('ifPending', { vcpu: this.#vm.vcpuAt(position).object }, () => {
+        readWindow = this.#vm.receiverAt(position).openWindow(script);
+      });
+      return [(record: RecordReader): void => void (record.u8() === 1 && readWindow(record))];
     });
     const logs = this.#program.vcpus.map((setup, position) => this.#vm.takeLog(script, position, setup));
     return (record) => {

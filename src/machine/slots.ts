@@ -14,7 +14,8 @@ export class Slots {
   of(script: Script, key: string, content: () => Uint8Array): number {
     let slot = this.#byKey.get(key);
     if (slot === undefined) {
-      slot = this.reserve();
+      // Not one that was released: a script fills these before it does anything else, and an operation in it may still use that.
+      slot = this.#take();
       this.#byKey.set(key, slot);
       script.keep(slot, content());
     }
@@ -23,9 +24,7 @@ export class Slots {
 
   /** A slot that the hand itself fills. */
   reserve(): number {
-    const slot = this.#free.pop() ?? this.#next++;
-    if (slot >= handLimits.slots) throw new Error(`a hand has ${handLimits.slots} slots`);
-    return slot;
+    return this.#free.pop() ?? this.#take();
   }
 
   release(slot: number): void {
@@ -37,5 +36,10 @@ export class Slots {
     this.#byKey.clear();
     this.#free.length = 0;
     this.#next = 0;
+  }
+
+  #take(): number {
+    if (this.#next >= handLimits.slots) throw new Error(`a hand has ${handLimits.slots} slots`);
+    return this.#next++;
   }
 }

@@ -107,8 +107,9 @@ export class Vm {
     };
   }
 
-  drop(script: Script): void {
-    script.add('dropVm', { vm: this.number });
+  /** @param later whether what comes next need not wait for it. */
+  drop(script: Script, later: boolean): void {
+    script.add('dropVm', { vm: this.number, later: Number(later) });
     for (const { vcpu } of this.#members) vcpu.releaseSlots();
   }
 

@@ -3,7 +3,7 @@
  * nothing ever differs from what a script gave. It says nothing about the hand in C.
  */
 import type { Hand } from '../../src/hand/hand.ts';
-import type { OperationName } from '../../src/hand/operations.ts';
+import { type Ending, endings, type OperationName } from '../../src/hand/operations.ts';
 import { KVM_CAP, KVM_CHECK_EXTENSION, KVM_GET_MSRS, KVM_SET_MSRS } from '../../src/hand/uapi.ts';
 import { type DecodedOperation, decodeAt } from './decode.ts';
 
@@ -11,13 +11,23 @@ const nothing = Buffer.alloc(0);
 /** KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL and more. */
 const xenFlags = 0xff;
 
+/** What an operation records instead, and how its case ends with it. */
+export interface Answer {
+  readonly bytes: Buffer;
+  readonly ending?: Ending;
+}
+
+/** Gives an answer of its own to some operations. */
+export type Answering = (operation: DecodedOperation, caseNumber: number) => Answer | null;
+
 export class QuietHand implements Hand {
   /** The scripts that it was given. */
   readonly scripts: Buffer[] = [];
+  answering: Answering = () => null;
 
   run(script: Buffer): Promise<Buffer> {
     this.scripts.push(Buffer.from(script));
-    return Promise.resolve(quietRecord(script));
+    return Promise.resolve(quietRecord(script, this.answering));
   }
 
   readFile(): Promise<string | null> {
@@ -25,34 +35,41 @@ export class QuietHand implements Hand {
   }
 }
 
-/** What a script records where everything goes as it says, and nothing differs. */
-export function quietRecord(script: Buffer): Buffer {
+/** What a script records where everything goes as it says, and nothing differs, but for what `answering` says. */
+function quietRecord(script: Buffer, answering: Answering): Buffer {
   const cases: Buffer[] = [];
   for (let at = 0; at < script.length;) {
     const { fields, end } = decodeAt(script, at);
+    const number = fields['number'] as number;
     at = end + (fields['length'] as number);
-    const record = recordOf(script, end, at);
-    cases.push(Buffer.concat([u32(fields['number'] as number), u8(0), u32(record.length), record]));
+    const { record, ending } = runCase(script, end, at, (operation) => answering(operation, number));
+    cases.push(Buffer.concat([u32(number), u8(endings[ending]), u32(record.length), record]));
+    if (ending === 'endless') break;
   }
   return Buffer.concat(cases);
 }
 
-function recordOf(script: Buffer, start: number, end: number): Buffer {
+function runCase(
+  script: Buffer,
+  start: number,
+  end: number,
+  answering: (operation: DecodedOperation) => Answer | null,
+): { record: Buffer; ending: Ending } {
   const pieces: Buffer[] = [];
-  for (let at = start; at < end;) {
+  let ending: Ending = 'done';
+  for (let at = start; at < end && ending === 'done';) {
     const operation = decodeAt(script, at);
     const { name, fields } = operation;
+    const own = answering(operation);
     at = operation.end;
-    if (!('skip' in fields)) {
-      pieces.push(answerTo(operation));
-      continue;
-    }
     // Nothing was noted.
-    const holds = name === 'ifNoted' && fields['value'] === 0;
-    pieces.push(u8(holds ? 1 : 0));
-    if (!holds) at += fields['skip'] as number;
+    const usual = 'skip' in fields ? u8(Number(name === 'ifNoted' && fields['value'] === 0)) : answerTo(operation);
+    const bytes = own?.bytes ?? usual;
+    pieces.push(bytes);
+    ending = own?.ending ?? 'done';
+    if ('skip' in fields && bytes[0] === 0) at += fields['skip'] as number;
   }
-  return Buffer.concat(pieces);
+  return { record: Buffer.concat(pieces), ending };
 }
 
 /** What operations record that have one answer alone; those that are not here record nothing, or are told apart below. */

@@ -82,9 +82,9 @@ describe.skipIf(isLabMissing).each(testedKernels)('KVM of %s', (kernel) => {
     const [, release] = kernel.split(':');
     expect(lab.facts.kernelRelease.startsWith(`${release}.`)).toBe(true);
     expect(lab.facts.cpu).toBe('AuthenticAMD');
-    expect(lab.facts.kvmMaxVcpus).toBe(kernel === 'debian:6.12' ? 4096 : 1024);
+    expect(lab.facts.kvmMaxVcpus).toBe(kernel === 'debian:6.1' ? 1024 : 4096);
     expect(lab.facts.irqchips).toEqual(['kernel', 'split', 'none']);
-    expect(lab.facts.xen).toBe(kernel === 'debian:6.12');
+    expect(lab.facts.xen).toBe(kernel !== 'debian:6.1');
   });
 
   it.each([true, false])('should do what the model says of the corpus (exact: %s)', async (exact) => {

@@ -35,7 +35,7 @@ export function addTargetOptions(command: Command): Command {
     .option('--no-install', 'install nothing; say what is missing');
 }
 
-/** Each job is a lab with a CPU and up to 1 GiB of memory of its own. */
+/** Each job is a lab with a CPU and 512 MiB of its own, and as much again where calls race. */
 const jobsMax = 64;
 
 export function addJobsOption(command: Command): Command {

@@ -1,6 +1,6 @@
 /**
  * Follows the console of a running lab: keeps what was printed, collects a failure report until it is complete, and
- * hears what our own init script says.
+ * hears what our own hand says.
  */
 import {
   beginsNext,

@@ -2,7 +2,7 @@
  * Tells a kernel failure from ordinary output on the console, and names it. Patterns are the texts that Linux 6.1 to
  * 6.12 print (kernel/panic.c, arch/x86/kernel/{dumpstack,traps}.c, arch/x86/mm/fault.c, mm/kasan/report.c, lib/ubsan.c,
  * kernel/locking/lockdep.c, kernel/{hung_task,watchdog}.c, kernel/rcu/tree_stall.h). They are anchored at the start of
- * the line, because drivers, and the kernel about user programs ("traps: node[7] general protection fault"), use the
+ * the line, because drivers, and the kernel about user programs ("traps: init[1] general protection fault"), use the
  * same words further on.
  */
 import { stripVTControlCharacters } from 'node:util';

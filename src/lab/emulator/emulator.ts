@@ -40,10 +40,10 @@ export interface Computer {
   readonly initrd: string | null;
   /** File that holds the memory: written to, or read and left as it is; null is memory of the process alone. */
   readonly memory?: { readonly path: string; readonly isWritten: boolean } | null;
-  /** Unix sockets that we listen to; null starts a shell on the console instead of the agent. */
+  /** Unix sockets that we listen to; null starts a shell on the console instead of the channel. */
   readonly sockets: Sockets | null;
   readonly accel: Acceleration;
-  /** Emulated CPUs; the kernel boots with one of them, the agent brings the other one online. */
+  /** Emulated CPUs; the kernel boots with one of them, the other one comes online later (`bringCpusOnline`). */
   readonly cpus: 1 | 2;
 }
 
@@ -51,7 +51,7 @@ export interface Computer {
 export type Acceleration = 'tcg' | 'kvm';
 
 export interface Sockets {
-  /** The channel to the agent. */
+  /** The channel to the hand. */
   readonly agent: string;
   /** The emulator's own control channel. */
   readonly control: string;

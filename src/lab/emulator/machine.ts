@@ -1,4 +1,4 @@
-/** One process of an emulator: its private folder, its console, the channel to the agent, its state, and its end. */
+/** One process of an emulator: its private folder, its console, the channel to the hand, its state, and its end. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createWriteStream, readdirSync, readFileSync, rmSync, type WriteStream } from 'node:fs';
 import { copyFile, mkdtemp, rename, rm, symlink } from 'node:fs/promises';
@@ -48,7 +48,7 @@ export interface StateFiles {
 }
 
 export interface MachineListener extends ConsoleListener {
-  /** Bytes from the agent. */
+  /** Bytes from the hand. */
   received(bytes: Buffer): void;
   /** The emulator has ended; text of its own complaint, or "". */
   ended(complaint: string): void;
@@ -136,7 +136,7 @@ export class Machine implements AsyncDisposable {
     return join(this.#folder, 'console.log');
   }
 
-  /** Sends bytes to the agent, which reads them when it can. */
+  /** Sends bytes to the hand, which reads them when it can. */
   send(bytes: Buffer): void {
     this.#agent?.write(bytes);
   }

@@ -22,7 +22,7 @@ export interface StateParts {
 
 /** Raise it when the form of a saved state changes. */
 const stateFormat = 1;
-/** Each has some 300 MB on disk; one is used by every lab of a kernel and a number of CPUs. */
+/** Each has less than 100 MB on disk; one is used by every lab of a kernel and a number of CPUs. */
 const statesMax = 4;
 
 /** Where the state is that this lab would start from. */

@@ -24,7 +24,7 @@ export interface Module {
 
 /** Modules in load order. */
 export interface LabModules {
-  /** Those without which the agent cannot be reached. */
+  /** Those without which the hand cannot be reached. */
   readonly channel: readonly Module[];
   /** The others: those of the KVM under test and what they need. */
   readonly kvm: readonly Module[];

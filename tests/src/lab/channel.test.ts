@@ -70,6 +70,33 @@ describe('Channel', () => {
     await expect(waiting).rejects.toMatchObject({ kind: 'warning' });
   });
 
+  it.each([
+    ['exitcode=0x0000000b', "the lab's hand ended by signal 11"],
+    ['exitcode=0x00000100', "the lab's hand ended with status 1"],
+  ])('should not blame the kernel for the end of the hand (%s)', async (exitCode, message) => {
+    const { channel } = open();
+    const waiting = channel.request('script', batch);
+    const fingerprint = `Kernel panic - not syncing: Attempted to kill init! ${exitCode}; do_exit < do_group_exit`;
+    channel.report({ kind: 'oops', fingerprint, excerpt: 'text' });
+    await expect(waiting).rejects.toEqual(new InfrastructureError(message));
+  });
+
+  it('should not blame the kernel for a lab that is too small', async () => {
+    const { channel } = open();
+    const fingerprint = 'Kernel panic - not syncing: System is deadlocked on memory; out_of_memory < __alloc_pages';
+    channel.report({ kind: 'oops', fingerprint, excerpt: 'text' });
+    const message = "the lab's memory is full: it is too small for this machine";
+    await expect(channel.request('script', batch)).rejects.toEqual(new InfrastructureError(message));
+  });
+
+  it('should blame the kernel where its own failure kills the hand', async () => {
+    const { channel } = open();
+    const fingerprint = 'BUG: kernel NULL pointer dereference; RIP kvm_hv_hypercall';
+    const excerpt = 'BUG: ...\nKernel panic - not syncing: Attempted to kill init! exitcode=0x00000009';
+    channel.report({ kind: 'oops', fingerprint, excerpt });
+    await expect(channel.request('script', batch)).rejects.toMatchObject({ kind: 'oops', fingerprint });
+  });
+
   it('should call silence a hang, and name it by the report that the NMI brings', async () => {
     vi.useFakeTimers();
     const { channel, machine } = open();
@@ -150,6 +177,12 @@ describe('Channel', () => {
     expect(pieces).toEqual(['one', 'two']);
   });
 
+  it("should read the kernel's log from the hand as the console's, without heads and properties", () => {
+    const { channel, machine } = open();
+    channel.received(encodeFrame('kernelLog', '4,1234,5678,-;WARNING: at x.c:1\n SUBSYSTEM=kvm\n'));
+    expect(machine.fed).toEqual(['WARNING: at x.c:1\n']);
+  });
+
   it('should give a script that needs longer the patience that it asks for', () => {
     vi.useFakeTimers();
     const { channel, machine } = open();
@@ -171,9 +204,14 @@ describe('Channel', () => {
   });
 });
 
-function open(): { channel: Channel; machine: { console: { collecting: boolean }; nmis: number; starved: number } } {
+function open(): {
+  channel: Channel;
+  machine: { console: { collecting: boolean }; fed: string[]; nmis: number; starved: number };
+} {
+  const fed: string[] = [];
   const machine = {
-    console: { collecting: false, lastLines: () => ['last line'], feed: () => undefined },
+    console: { collecting: false, lastLines: () => ['last line'], feed: (text: string) => void fed.push(text) },
+    fed,
     nmis: 0,
     starved: 0,
     send: () => undefined,

@@ -275,7 +275,7 @@ function registersOf({ registers }: ProgramCall) {
   return { rcx, rdx, r8, xmm: registers.toString('hex', 32) };
 }
 
-/** General registers of a call with an entry of its own. */
+/** General registers of a host-entered call. */
 function wordsOf({ registers }: ProgramCall): Record<string, bigint> {
   expect(registers).toHaveLength(152);
   const offsets = { rcx: 0, rdx: 8, r8: 16, rax: 24, rbx: 128, rsi: 136, rdi: 144 };

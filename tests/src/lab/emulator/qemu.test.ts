@@ -37,7 +37,7 @@ describe('qemuArguments', () => {
     const loaded = qemuArguments({ ...options, initrd: null, memory: { path: '/c/memory', isWritten: false } }).join(
       ' ',
     );
-    expect(saved).toContain('-object memory-backend-file,id=memory,size=256M,mem-path=/c/memory,share=on');
+    expect(saved).toContain('-object memory-backend-file,id=memory,size=512M,mem-path=/c/memory,share=on');
     expect(saved).toContain('-initrd /t/initrd');
     expect(loaded).toContain('share=off');
     expect(loaded).toContain('-incoming defer');

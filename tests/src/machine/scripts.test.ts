@@ -1,0 +1,170 @@
+/** Programs as scripts: which operations run vCPUs, wait for them and compare, in which order. */
+import { describe, expect, it } from 'vitest';
+import { type Case, type CallStep, makeCase, makeStep, type Step, type VcpuSetup } from '../../../src/case/case.ts';
+import { KvmExecutor } from '../../../src/executor/kvm-executor.ts';
+import { KVM_SET_MSRS } from '../../../src/hand/uapi.ts';
+import { encodeCase } from '../../../src/program/encode.ts';
+import { decodeScript, outlineOf } from '../../hand/decode.ts';
+import { QuietHand } from '../../hand/quiet-hand.ts';
+
+/** How state and memory are brought to where a program starts is not told here: it shows in the lab, by what comes of it. */
+const filling = new Set(['keep', 'put', 'write', 'writeKept', 'writeAndExpect', 'zero', 'ioctlKept']);
+
+/** The operations of a program's case on a VM that has run it before. */
+async function operationsOf(value: Case, exact = false): Promise<string[]> {
+  const hand = new QuietHand();
+  const executor = await KvmExecutor.open(hand, 'lab');
+  const program = encodeCase(value);
+  await executor.run([program], { exact });
+  await executor.run([program], { exact });
+  const all = outlineOf(hand.scripts.at(-1)!).filter((line) => !filling.has(line.trim()));
+  const cases = all
+    .join('\n')
+    .split(/^case$/m)
+    .filter((text) => /^\s*(run|start)$/m.test(text));
+  expect(cases).toHaveLength(1);
+  return cases[0]!.split('\n').filter((line) => line !== '');
+}
+
+const call = (fields: Partial<Extract<CallStep, { do: 'send-ipi' }>> = {}) =>
+  makeStep({ do: 'send-ipi', vector: 0x40, targets: [1], ...fields });
+const caseOf = (steps: Step[], second: Partial<VcpuSetup> = {}, machine: Partial<Case['machine']> = {}) =>
+  makeCase([{ vpIndex: 0 }, { vpIndex: 1, ...second }], steps, machine);
+/** What comes of calls, and the exit that must have been expected behind it. */
+const results = ['diff', 'diff', 'diff'];
+const lapics = ['ioctlDiff', 'ioctlDiff'];
+
+describe('a program as a script', () => {
+  it('should run calls of one sender at once, and compare what came of them', async () => {
+    expect(await operationsOf(caseOf([call(), call({ fast: true })]))).toEqual([
+      'run',
+      ...results,
+      'settle',
+      ...lapics,
+    ]);
+  });
+
+  it('should compare LAPICs behind each step of an exact run, and make it a run of its own', async () => {
+    const operations = await operationsOf(caseOf([call(), call({ fast: true })]), true);
+    const behind = operations.slice(operations.indexOf('run'));
+    const step = ['run', ...results, 'settle', ...lapics];
+    expect(behind).toEqual([...step, ...step, ...lapics]);
+  });
+
+  it('should enter the guest for a call from another mode, in the way that its page begins', async () => {
+    const body = ['  enter', '  run', '  registersDiff', '  ifPort', '    readAtRegister', '  ioctlDiff'];
+    const operations = await operationsOf(caseOf([call({ mode: 'protected32', page: 0xf0000n })]));
+    const withoutFilling = operations.filter((line) => !line.startsWith('ioctlPatch'));
+    expect(withoutFilling).toEqual(['ifBytes', ...body, 'ifBytes', ...body, ...lapics]);
+  });
+
+  it('should run a receiver for each act, and take its log behind it', async () => {
+    const acts = [
+      makeStep({ do: 'act', vcpu: 1, act: 'enter' }),
+      makeStep({ do: 'act', vcpu: 1, act: 'eoi', by: 'hv-msr' }),
+    ];
+    expect(await operationsOf(caseOf([call(), ...acts]))).toEqual([
+      'run',
+      ...results,
+      'settle',
+      'run',
+      'takeLog',
+      'run',
+      'takeLog',
+      ...lapics,
+    ]);
+  });
+
+  it('should fence a step among vCPUs that halt', async () => {
+    const halts = ['start', 'waitForWord'];
+    const fence = ['fetch', 'exit', 'run'];
+    expect(await operationsOf(caseOf([call()], { idle: 'halted' }))).toEqual([
+      ...halts,
+      'run',
+      ...results,
+      'settle',
+      ...fence,
+      'takeLog',
+      ...halts,
+      ...fence,
+      ...lapics,
+    ]);
+  });
+
+  it('should let a vCPU halt once where it has something to take, and fetch it where it does not wake up', async () => {
+    const waits = [makeStep({ do: 'act', vcpu: 1, act: 'wait', at: 'hlt' }), call(), makeStep({ do: 'run' })];
+    const fetched = ['    stop', '    ioctl', '    enter', '    run'];
+    expect(await operationsOf(caseOf(waits))).toEqual([
+      'run',
+      ...results,
+      'settle',
+      // The sender, which is parked as well, opens its window.
+      'run',
+      'noteDeliverable',
+      'ifNoted',
+      '  run',
+      'ifNoted',
+      '  start',
+      '  waitForWakeUp',
+      ...fetched,
+      '  exit',
+      'takeLog',
+      'takeLog',
+      ...lapics,
+    ]);
+  });
+
+  it('should start a race, wait for all, stop them, and look at what is left before anybody does something', async () => {
+    const steps = [call(), makeStep({ do: 'run' })];
+    const state = ['  registersDiff', '  ioctl', '  ioctlDiff'];
+    expect(await operationsOf(caseOf(steps, { idle: 'halted' }, { schedule: 7 }))).toEqual([
+      // By this schedule the receiver sleeps before the sender starts.
+      'start',
+      'wait',
+      'start',
+      // For the sender's end, then for the receiver's sleep.
+      'wait',
+      'wait',
+      'stop',
+      'stop',
+      ...results,
+      'ifMissed',
+      ...state,
+      ...state,
+      '  giveUp',
+      'exit',
+      'settle',
+      'ifPending',
+      ...state,
+      ...state,
+      // Who has something left opens its window; the receiver is brought back from `hlt` for that.
+      'ifPending',
+      '  run',
+      'ioctl',
+      'enter',
+      'ifPending',
+      '  run',
+      'takeLog',
+      'takeLog',
+      ...lapics,
+    ]);
+  });
+
+  it.each([
+    ['a small one', 5n],
+    ['one of which KVM takes the lower half', 0x1_0000_0003n],
+    ['one that KVM refuses', 0xffffn],
+  ])('should write its own VP index before that of the next program where a step wrote %s', async (_, value) => {
+    const hand = new QuietHand();
+    const executor = await KvmExecutor.open(hand, 'lab');
+    const step = makeStep({ do: 'write-msr', vcpu: 1, msr: 'vp-index', value });
+    await executor.run([encodeCase(caseOf([step]))], { exact: false });
+    // KVM refuses it, so that what was there would stay.
+    await executor.run([encodeCase(caseOf([makeStep({ do: 'run' })], { vpIndex: 0xffff }))], { exact: false });
+    const msrs = decodeScript(hand.scripts.at(-1)!).filter(
+      ({ name, fields }) => name === 'ioctl' && fields['request'] === KVM_SET_MSRS,
+    );
+    const counts = msrs.map(({ fields }) => (fields['argument'] as Buffer).readUInt32LE(0));
+    expect(counts).toEqual([2]);
+  });
+});
