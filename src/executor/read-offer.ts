@@ -104,7 +104,7 @@ function addLapics(
   addPlatform(script, free.vm, { irqchip, xen: false }, []);
   for (const [id, mode] of lapicModes.entries())
     addLapic(script, { vcpu: free.vcpu + id, vm: free.vm, id }, mode, cpuid);
-  script.add('dropVm', { vm: free.vm });
+  script.add('dropVm', { vm: free.vm, later: 0 });
   return (record) => {
     const pages: Record<string, string> = {};
     for (const mode of lapicModes) {
@@ -149,7 +149,7 @@ async function readMsrs(
   for (let reading = 0; reading < 2; reading++) {
     for (const number of numbers) onVcpu(uapi.KVM_GET_MSRS, 2, msrArgument(number, 0n));
   }
-  script.add('dropVm', { vm: free.vm });
+  script.add('dropVm', { vm: free.vm, later: 0 });
   const record = firstCase(await hand.run(script.finish(), 0));
   const [first, second] = [0, 1].map(() => new Map(numbers.map((number) => [number, readMsr(record)])));
   return steadyMsrs(first!, second!);
