@@ -2,6 +2,7 @@
  * Batches: the unit in which a campaign draws. fast-check folds seeds to 32 bits, so each batch derives one of its own
  * from the campaign's seed text; a case is then named by campaign seed, batch and index.
  */
+import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import seedrandom from 'seedrandom';
 import type { Case } from '../src/case/case.ts';
@@ -32,9 +33,18 @@ export function isConcurrentBatch(batch: number): boolean {
   return batch % concurrentOf === (firstConcurrent + drawn) % concurrentOf;
 }
 
+/**
+ * seedrandom takes the lower byte of each UTF-16 unit alone, so that "Łukasz" would draw what "Aukasz" draws. A text with others
+ * stands for its hash; all others draw what they have always drawn.
+ */
+function textForSeed(campaignSeed: string): string {
+  const isTakenWhole = [...campaignSeed].every((letter) => letter.codePointAt(0)! <= 0xff);
+  return isTakenWhole ? campaignSeed : createHash('sha256').update(campaignSeed).digest('hex');
+}
+
 /** The seed of a batch: 32 bits, signed as fast-check wants it. */
 export function batchSeed(campaignSeed: string, batch: number): number {
-  return seedrandom(`${campaignSeed}/${batch}`).int32();
+  return seedrandom(`${textForSeed(campaignSeed)}/${batch}`).int32();
 }
 
 /** The arbitrary that a batch draws from, and the seed to draw with; `variant` chooses among the swarms of a batch. */
@@ -43,7 +53,9 @@ export function batchArbitrary(
   batch: number,
   variant = 0,
 ): { arbitrary: fc.Arbitrary<Case>; seed: number; swarm: Swarm } {
-  const usual = drawSwarm(seedrandom(`${campaignSeed}/${batch}/swarm${variant === 0 ? '' : variant}`).int32());
+  const usual = drawSwarm(
+    seedrandom(`${textForSeed(campaignSeed)}/${batch}/swarm${variant === 0 ? '' : variant}`).int32(),
+  );
   const swarm = { ...usual, isConcurrent: isConcurrentBatch(batch) };
   return { arbitrary: caseArbitrary(swarm), seed: batchSeed(campaignSeed, batch), swarm };
 }

@@ -14,6 +14,8 @@ export const APIC_SPIV = 0xf0;
 export const APIC_ISR = 0x100;
 export const APIC_TMR = 0x180;
 export const APIC_IRR = 0x200;
+/** What the timer is at. */
+export const APIC_TMCCT = 0x390;
 
 /** SPIV bit 8: the APIC is software-enabled. */
 export const APIC_SPIV_APIC_ENABLED = 0x100;
@@ -55,7 +57,7 @@ const registerNames: Record<number, string> = {
   0x310: 'ICR2',
   0x320: 'LVTT',
   0x380: 'TMICT',
-  0x390: 'TMCCT',
+  [APIC_TMCCT]: 'TMCCT',
   0x3e0: 'TDCR',
 };
 

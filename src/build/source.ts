@@ -5,7 +5,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { copyFile, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { InfrastructureError } from '../errors.ts';
 import { runTool, type Say } from '../system/apt.ts';
 import { cacheRoot, ensureFolder } from '../system/cache.ts';
@@ -45,29 +45,54 @@ export interface DebianSource extends Source {
  */
 export async function prepareSource(options: InstallOptions, spec = debianSourceKernel): Promise<DebianSource> {
   const { say, signal } = options;
-  await ensurePackages(kernelBuildPackages, options);
-  const kernel = await kernelOf(spec, options);
-  const { release } = kernel;
-  const root = join(cacheRoot(), 'sources', release);
-  const source = { tree: join(root, packageOf(release)), release, kernel: specOf(kernel) };
-  const ready = join(root, 'ready');
-  const isReady = existsSync(ready);
-  if (!isReady) {
-    await withFileErrors(root, async () => {
-      await rm(root, { recursive: true, force: true });
-      await ensureFolder(root);
-      await unpack(root, source, kernel, options);
+  const source = await unpackedSource(options, spec);
+  const ready = markOf(source, 'ready');
+  if (!existsSync(ready)) {
+    await withFileErrors(source.tree, async () => {
       say('configuring it and building its KVM once');
       await runTool('scripts/config', withoutKeys, { cwd: source.tree });
       await makeGoals(source, ['olddefconfig'], signal);
       await makeGoals(source, ['modules_prepare'], signal);
       await makeKvm(source, signal);
-      await writeFile(ready, `${release}\n`);
+      await writeFile(ready, `${source.release}\n`);
     });
   }
   const difference = await compilerDiffers(source.tree);
   if (difference !== null) say(difference);
   return source;
+}
+
+/**
+ * The same without building anything: enough to read it.
+ *
+ * @throws as `prepareSource`.
+ */
+export async function unpackedSource(options: InstallOptions, spec: string): Promise<DebianSource> {
+  await ensurePackages(kernelBuildPackages, options);
+  const kernel = await kernelOf(spec, options);
+  const { release } = kernel;
+  const root = join(cacheRoot(), 'sources', release);
+  const source = { tree: join(root, packageOf(release)), release, kernel: specOf(kernel) };
+  // Sources that were prepared before there was the other mark have this one.
+  if (existsSync(markOf(source, 'unpacked')) || existsSync(markOf(source, 'ready'))) return source;
+  await withFileErrors(root, async () => {
+    await rm(root, { recursive: true, force: true });
+    await ensureFolder(root);
+    await unpack(root, source, kernel, options);
+    await writeFile(markOf(source, 'unpacked'), `${release}\n`);
+  });
+  return source;
+}
+
+/** A file that says how far a source is. */
+function markOf({ tree }: Source, mark: 'unpacked' | 'ready'): string {
+  return join(dirname(tree), mark);
+}
+
+/** Whether the source of a kernel in the cache is there, so that nothing need be downloaded for it. */
+export function hasSource(release: string): boolean {
+  const source = { tree: join(cacheRoot(), 'sources', release, packageOf(release)), release };
+  return existsSync(markOf(source, 'unpacked')) || existsSync(markOf(source, 'ready'));
 }
 
 /** The kernel that `--kernel SPEC` would boot; one that is in the cache needs no network. */

@@ -10,10 +10,12 @@ import type { Observation } from '../program/observation.ts';
 import { InfrastructureError, KernelFailure } from '../errors.ts';
 import { type Batch, batchesOf, type Place } from './stream/batches.ts';
 import type { CampaignHooks, CampaignOptions, CampaignResult, Ending } from './campaign-terms.ts';
+import { aroundFaults, describeFault } from './emulator-faults.ts';
 import { breathe, Interrupted, interruptible } from './interrupt.ts';
 import { type DeviationGroup, DeviationLog } from './deviation-log.ts';
 import { isProblem, type Judgement, judgeObservation, type Prepared, type Problem } from './judgement.ts';
 import { Pursuit, type PursuitOptions } from './pursuit.ts';
+import type { EmulatorFault } from '../lab/emulator/faults.ts';
 import { Session, suspectRounds } from './session.ts';
 import { Tally } from './tally.ts';
 import type { Target } from './target.ts';
@@ -69,6 +71,7 @@ class Campaign {
   readonly #batches: Iterator<Batch>;
   #flights: Flight[] = [];
   #isStopped = false;
+  readonly #toldFaults = new Set<EmulatorFault>();
 
   constructor(session: Session, options: CampaignOptions & PursuitOptions, hooks: CampaignHooks) {
     this.#session = session;
@@ -121,9 +124,22 @@ class Campaign {
       if (this.#session.signal.aborted) throw new Interrupted('interrupted');
       const next = this.#batches.next();
       if (next.done === true) return;
-      const cases = next.value.cases.map((value) => this.#session.prepare(value));
-      this.#flights.push(await this.#launch({ batch: next.value, cases, first: 0, isRepeat: false }));
+      const batch = this.#around(next.value);
+      const cases = batch.cases.map((value) => this.#session.prepare(value));
+      this.#flights.push(await this.#launch({ batch, cases, first: 0, isRepeat: false }));
     }
+  }
+
+  /** Cases that meet a fault of the emulator are others; each fault is told once. */
+  #around(drawn: Batch): Batch {
+    const { facts } = this.#session;
+    const { batch, met } = aroundFaults(drawn, facts);
+    for (const fault of met) {
+      if (this.#toldFaults.has(fault)) continue;
+      this.#toldFaults.add(fault);
+      this.#options.warn(`cases go around a fault of the emulator: ${describeFault(fault, facts)}`);
+    }
+    return batch;
   }
 
   async #launch({ batch, cases, first, isRepeat }: Omit<Flight, 'answer' | 'generation'>): Promise<Flight> {

@@ -59,7 +59,9 @@ export interface FindingParts {
 }
 
 export function makeFinding(parts: FindingParts): Finding {
-  const { value, problem, facts, seed, path } = parts;
+  const { value, problem, seed, path } = parts;
+  // Pages of what KVM offers say nothing of one case.
+  const { offer: _, ...facts } = parts.facts;
   const id = parts.stable ? caseId(value) : `unstable-${caseId(value)}`;
   const origin = { seed, path, kernel: facts.kernelRelease };
   const why = `${problem.class}: ${problem.signature}`.slice(0, 1000);

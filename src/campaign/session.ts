@@ -4,10 +4,11 @@
  */
 import type { Executor } from '../executor/executor.ts';
 import type { TargetFacts } from '../executor/facts.ts';
-import { InfrastructureError, KernelFailure } from '../errors.ts';
+import { InfrastructureError, KernelFailure, SkippedError } from '../errors.ts';
 import type { Case } from '../case/case.ts';
 import { encodeCase } from '../program/encode.ts';
 import type { Observation } from '../program/observation.ts';
+import { faultMet } from './emulator-faults.ts';
 import { interruptible } from './interrupt.ts';
 import {
   type ContractName,
@@ -116,6 +117,11 @@ export class Session implements AsyncDisposable {
     return prepare(value, this.facts, this.#contract);
   }
 
+  /** Why a case cannot be run here: the emulator would make something of it that no CPU does. Null for most. */
+  refusal(value: Case): string | null {
+    return faultMet(value, this.facts);
+  }
+
   /** Runs one case alone in exact mode. A hand that dies is tried once more; the second death is the case's own. */
   async probe(value: Case): Promise<Judgement> {
     return this.probePrepared(this.prepare(value));
@@ -175,7 +181,8 @@ export class Session implements AsyncDisposable {
   }
 
   /** Looks at a case; a kernel that fails is the case's own problem, and so is the second death of a hand. */
-  async #look({ outcome }: Prepared, work: (executor: Executor) => Promise<Look>): Promise<Look> {
+  async #look({ value, outcome }: Prepared, work: (executor: Executor) => Promise<Look>): Promise<Look> {
+    this.#refuse(value);
     for (let attempt = 1; ; attempt++) {
       const executor = await this.executor();
       try {
@@ -194,6 +201,12 @@ export class Session implements AsyncDisposable {
     }
   }
 
+  /** @throws SkippedError for a case that meets a fault of the emulator. */
+  #refuse(value: Case): void {
+    const reason = this.refusal(value);
+    if (reason !== null) throw new SkippedError(reason);
+  }
+
   /** A concurrent case that is as predicted must agree with its twins of the other tiers as well. */
   async #compareTiers(prepared: Prepared, observation: Observation, executor: Executor): Promise<Judgement> {
     const twins = twinsOf(prepared.value);
@@ -208,6 +221,7 @@ export class Session implements AsyncDisposable {
   /** Runs cases as a pooled batch and judges the last one, which is how an unstable problem was seen. */
   async observeLast(cases: readonly Prepared[]): Promise<Look> {
     const last = cases.at(-1)!;
+    for (const { value } of cases) this.#refuse(value);
     const executor = await this.executor();
     const programs = cases.map(({ program }) => program);
     try {

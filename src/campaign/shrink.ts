@@ -80,6 +80,8 @@ export class Shrinker {
     const id = caseId(candidate);
     const known = this.#known.get(id);
     if (known !== undefined) return known;
+    // What it would show there would be the emulator's.
+    if (this.#session.refusal(candidate) !== null) return false;
     const isSame = (judgement: Judgement): boolean => sameProblem(judgement, this.problem);
     const judgement = await this.#session.probePatiently(this.#session.prepare(candidate), isSame);
     this.executions++;

@@ -17,6 +17,8 @@ export interface TargetOptions {
   readonly kvmOptions?: string | null;
   /** Whether missing programs and kernels may be installed. */
   readonly install: 'auto' | 'refuse';
+  /** Whether what the lab's KVM offers is read (`facts.offer`). */
+  readonly readsOffer?: boolean;
   /** Takes one line about what is being done: installing, booting. */
   readonly say: (line: string) => void;
 }
@@ -67,12 +69,12 @@ function modelTarget(mutant: string | undefined): Target {
   return { name, replayArguments: ['--target', name], open };
 }
 
-function labTarget({ kernel, kvmModules, kvmOptions = null, install, say }: TargetOptions): Target {
+function labTarget({ kernel, kvmModules, kvmOptions = null, install, readsOffer, say }: TargetOptions): Target {
   const modules = kvmModules === null ? [] : ['--kvm-modules', kvmModules];
   const options = kvmOptions === null ? [] : ['--kvm-options', kvmOptions];
   const open = async (signal: AbortSignal): Promise<Executor> => {
     const { openTwoLabs } = await import('../lab/two-labs.ts');
-    return openTwoLabs({ kernel, kvmModules, kvmOptions, install, say, signal });
+    return openTwoLabs({ kernel, kvmModules, kvmOptions, install, readsOffer, say, signal });
   };
   return { name: 'lab', replayArguments: ['--kernel', kernel, ...modules, ...options], open };
 }

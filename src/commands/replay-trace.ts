@@ -1,6 +1,7 @@
 /** `replay --trace`: KVM's own trace events beside the rules of the model. */
 import { kvmRules } from '../../oracle/call/rules.ts';
 import type { Difference, StepOutcome } from '../../oracle/outcome.ts';
+import { faultMet } from '../campaign/emulator-faults.ts';
 import { isProblem, judgeObservation, prepare, type Prepared } from '../campaign/judgement.ts';
 import { Progress } from '../campaign/progress.ts';
 import { describeStep, formatMachine } from '../campaign/text/stages.ts';
@@ -8,7 +9,7 @@ import { viewOutcome } from '../campaign/text/view.ts';
 import { caseId } from '../case/case.ts';
 import { groupVcpus, nameVcpus } from '../case/vcpu-groups.ts';
 import { openLab } from '../lab/lab.ts';
-import { UsageError } from '../errors.ts';
+import { SkippedError, UsageError } from '../errors.ts';
 import { eventsByStep, type Traced, type TraceEvent, traceProgram, withoutAsides } from '../lab/trace.ts';
 import type { LoadedCase } from './common/case-files.ts';
 import { type CommandContext, exitCodes } from './common/command.ts';
@@ -38,6 +39,8 @@ export async function replayTraced(
   });
   let exitCode: number = cases.length < loaded.length ? exitCodes.usage : exitCodes.fine;
   for (const { name, value } of cases) {
+    const reason = faultMet(value, lab.facts);
+    if (reason !== null) throw new SkippedError(`${name}: ${reason}`);
     const prepared = prepare(value, lab.facts);
     const traced = await traceProgram(lab, prepared.program);
     const judgement = judgeObservation(prepared, traced.observation);

@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { compilerVersion } from '../build/compiler.ts';
 import { BuildError } from '../build/make.ts';
 import { type BuildPlace, placeToBuild } from '../build/mirror.ts';
+import { newestThatApplies } from '../build/newest-source.ts';
 import { type Patch, readPatches, sortSeries } from '../build/patch.ts';
 import { loadCorpus, ownCorpusFolder } from '../campaign/corpus.ts';
 import { Progress } from '../campaign/progress.ts';
@@ -16,15 +17,18 @@ import { byGravity } from '../review/group-order.ts';
 import { formatReview, linesMaxDefault } from '../review/mail-text.ts';
 import { buildBoth, type PatchedModules } from '../review/patched.ts';
 import { compareSides, type SideBySide, toldTo } from '../review/side-by-side.ts';
-import { qemuVersion } from '../review/tool-facts.ts';
+import { qemuText } from '../lab/emulator/qemu-emulator.ts';
 import { describePlaces, isWhitespaceOnly } from '../review/touched.ts';
 import { type CommandContext, exitCodes, formatJson } from './common/command.ts';
 import { defaultOut, parseDuration, parseSeed } from './common/options.ts';
 import { hvipiCommand, ownVersion } from '../system/own-command.ts';
-import { SkippedError } from '../errors.ts';
+import { SkippedError, UsageError } from '../errors.ts';
+import { debianSeries } from '../lab/kernel/debian-kernel.ts';
+import type { InstallOptions } from '../system/install-packages.ts';
 
 interface ReviewOptions {
   readonly tree?: string;
+  readonly kernel?: string;
   readonly seed?: string;
   readonly time: number;
   readonly out: string;
@@ -40,7 +44,11 @@ export function addReview(program: Command, context: CommandContext, finish: (ex
     .command('review')
     .description('build KVM before and after a patch, and show what a guest sees differently')
     .argument('<PATCH...>', 'a diff, a mail, an mbox, several of these, a folder of them, or - for stdin')
-    .option('--tree <DIR>', "your own kernel tree, which is only read; Debian's 6.12 source by default")
+    .option('--tree <DIR>', 'your own kernel tree, which is only read')
+    .option(
+      '--kernel <SPEC>',
+      "debian:7.3 or another series: Debian's source; by default the newest that it applies to",
+    )
     .option('--seed <TEXT>', 'seed of the cases; random by default, always printed', parseSeed)
     .option('--time <TIME>', 'how long both kernels run cases: 60s, 5m, 2h', parseDuration, defaultSeconds)
     .option('--no-install', 'install nothing; say what is missing')
@@ -62,7 +70,7 @@ async function review(names: readonly string[], options: ReviewOptions, context:
       `not exercised: KVM's modules are built from nothing that is touched: ${outside.join(', ')}`,
     );
   }
-  const place = await placeToBuild(options.tree ?? null, { install, say, signal: context.signal });
+  const place = await placeOf(options, patches, { install, say, signal: context.signal });
   const start = performance.now();
   const modules = await build(place, patches, say, context);
   const buildSeconds = (performance.now() - start) / 1000;
@@ -119,6 +127,22 @@ async function review(names: readonly string[], options: ReviewOptions, context:
   return exitCode;
 }
 
+/** @throws UsageError for options that contradict each other, BuildError when the patches apply to no source. */
+async function placeOf(
+  { tree, kernel }: ReviewOptions,
+  patches: readonly Patch[],
+  options: InstallOptions,
+): Promise<BuildPlace> {
+  if (tree !== undefined && kernel !== undefined) throw new UsageError('review: give --tree or --kernel, not both');
+  if (tree !== undefined) return placeToBuild(tree, options);
+  if (kernel !== undefined && debianSeries(kernel) === null) {
+    throw new UsageError(
+      `--kernel ${kernel}: review takes the source of a series, like debian:7.3; --tree takes yours`,
+    );
+  }
+  return placeToBuild(null, options, kernel ?? (await newestThatApplies(patches, options)));
+}
+
 /** Where nothing that is touched has run, a comparison says nothing; modules that are the same need not run. */
 function exitCodeOfReview(comparison: SideBySide, exercises: readonly Exercise[] | null): number {
   const exitCode = exitCodeOfComparison(comparison);
@@ -163,7 +187,7 @@ async function formatText(parts: ReviewParts): Promise<string> {
     patches: patches.map(({ title }) => title),
     source: place.description,
     compiler: await compilerVersion(),
-    qemu: await qemuVersion(),
+    qemu: await qemuText(),
     version: ownVersion(),
     touched: describePlaces(modules.places),
     whitespaceOnly: isWhitespaceOnly(modules.places),

@@ -40,6 +40,7 @@ export function factsFor({ kvmMaxVcpus }: Deviation): TargetFacts {
     irqchips: ['kernel'],
     xen: true,
     kvmOptions: '',
+    emulator: null,
   };
 }
 

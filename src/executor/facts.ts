@@ -20,6 +20,17 @@ export interface TargetFacts {
   readonly hypervPrivileges?: number;
   /** Parameters that KVM's modules were asked to have, as the kernel has them now: `halt_poll_ns=0 npt=N`. */
   readonly kvmOptions: string;
+  /** What emulates the computer that the kernel under test runs on; null where it is a real one, or none at all. */
+  readonly emulator: EmulatorFacts | null;
   /** What it offers before anything has run; absent where nobody has read it. */
   readonly offer?: KvmOffer;
+}
+
+export interface EmulatorFacts {
+  /** `qemu`. */
+  readonly name: string;
+  /** `7.2.22`. */
+  readonly version: string;
+  /** What it does otherwise than a CPU where cases can meet it here: names of `src/lab/emulator/faults.ts`. */
+  readonly faults: readonly string[];
 }

@@ -21,7 +21,7 @@ import type { MemoryChange, Observation } from '../program/observation.ts';
 import type { Program } from '../program/program.ts';
 import type { Executor, RunOptions } from './executor.ts';
 import type { TargetFacts } from './facts.ts';
-import { type KvmFacts, readKvmFacts, spareVcpus, spareVms } from './kvm-facts.ts';
+import { type FactOptions, type KvmFacts, readKvmFacts, spareVcpus, spareVms } from './kvm-facts.ts';
 
 /** VMs that are kept; a batch uses few platforms. */
 const poolMax = 24;
@@ -70,8 +70,8 @@ export class KvmExecutor implements Executor {
   #isLost = false;
 
   /** @throws as `readKvmFacts`. */
-  static async open(hand: Hand, target: TargetFacts['target'], parameters = ''): Promise<KvmExecutor> {
-    return new KvmExecutor(hand, await readKvmFacts(hand, target, parameters));
+  static async open(hand: Hand, target: TargetFacts['target'], options: FactOptions = {}): Promise<KvmExecutor> {
+    return new KvmExecutor(hand, await readKvmFacts(hand, target, options));
   }
 
   private constructor(hand: Hand, { facts, cpuid }: KvmFacts) {

@@ -4,12 +4,13 @@ import { MSR_IA32_APICBASE } from '../abi/lapic.ts';
 import { InfrastructureError, SkippedError } from '../errors.ts';
 import type { Hand } from '../hand/hand.ts';
 import { objectKinds } from '../hand/operations.ts';
-import { casesOfRecord } from '../hand/record.ts';
 import { Script } from '../hand/script.ts';
 import * as uapi from '../hand/uapi.ts';
 import { addPlatform, HypervCpuid } from '../machine/platform.ts';
 import type { Read } from '../machine/writer.ts';
-import type { TargetFacts } from './facts.ts';
+import type { EmulatorFacts, TargetFacts } from './facts.ts';
+import { firstCase } from './first-case.ts';
+import { readOffer } from './read-offer.ts';
 
 /** Capabilities without which there is nothing to test (Documentation/virt/kvm/api.rst). */
 const neededCapabilities = ['HYPERV', 'HYPERV_VP_INDEX', 'HYPERV_SEND_IPI', 'HYPERV_CPUID'] as const;
@@ -20,6 +21,15 @@ const modules = ['kvm', 'kvm_amd', 'kvm_intel'];
 export const spareVms = 2;
 export const spareVcpus = 3;
 
+export interface FactOptions {
+  /** Parameters that KVM's modules were asked to have. */
+  readonly parameters?: string;
+  /** What emulates the computer. */
+  readonly emulator?: EmulatorFacts | null;
+  /** Whether what KVM offers is read as well, which takes a second or so in a lab. */
+  readonly readsOffer?: boolean | undefined;
+}
+
 export interface KvmFacts {
   readonly facts: TargetFacts;
   readonly cpuid: HypervCpuid;
@@ -28,10 +38,13 @@ export interface KvmFacts {
 /**
  * Asks a KVM what it is, and whether there is anything to test.
  *
- * @param parameters those that KVM's modules were asked to have.
  * @throws SkippedError when there is not; the message names what is missing.
  */
-export async function readKvmFacts(hand: Hand, target: TargetFacts['target'], parameters: string): Promise<KvmFacts> {
+export async function readKvmFacts(
+  hand: Hand,
+  target: TargetFacts['target'],
+  { parameters = '', emulator = null, readsOffer = false }: FactOptions,
+): Promise<KvmFacts> {
   const kernelRelease = (await hand.readFile('/proc/sys/kernel/osrelease'))?.trim() ?? hostRelease();
   const script = new Script();
   script.case(0);
@@ -54,9 +67,10 @@ export async function readKvmFacts(hand: Hand, target: TargetFacts['target'], pa
   const hyperv = new Script();
   hyperv.case(0);
   const readHyperv = addSupportedCpuid(hyperv, uapi.KVM_GET_SUPPORTED_HV_CPUID);
-  const cpuid = new HypervCpuid(readCpuid(record), readHyperv(firstCase(await hand.run(hyperv.finish(), 0))));
+  const supported = { own: readCpuid(record), hyperv: readHyperv(firstCase(await hand.run(hyperv.finish(), 0))) };
+  const cpuid = new HypervCpuid(supported.own, supported.hyperv);
   const xen = (capabilities.XEN_HVM & uapi.KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL) !== 0;
-  const facts = {
+  const facts: TargetFacts = {
     target,
     kernelRelease,
     cpu: cpuid.vendor,
@@ -65,9 +79,12 @@ export async function readKvmFacts(hand: Hand, target: TargetFacts['target'], pa
     xen,
     hypervPrivileges: cpuid.privileges,
     kvmOptions: await currentParameters(hand, parameters),
+    emulator,
   };
   await holdSpareVms(hand, xen);
-  return { facts, cpuid };
+  if (!readsOffer) return { facts, cpuid };
+  const offer = await readOffer(hand, facts, cpuid, supported, { vm: spareVms, vcpu: spareVcpus });
+  return { facts: { ...facts, offer }, cpuid };
 }
 
 type Capabilities = Readonly<Record<keyof typeof uapi.KVM_CAP, number>>;
@@ -131,14 +148,4 @@ async function holdSpareVms(hand: Hand, xen: boolean): Promise<void> {
   script.add('createVm', { vm: 1, memoryBytes: 4096 });
   script.add('createVcpu', { vcpu: 2, vm: 1, id: 0, regs: 0 });
   firstCase(await hand.run(script.finish(), 0));
-}
-
-function firstCase(bytes: Buffer): Parameters<Read<unknown>>[0] {
-  const [first] = casesOfRecord(bytes);
-  if (first === undefined) throw new InfrastructureError('the hand gave no record');
-  if (first.ending !== 'done') {
-    const { request, errno } = first.reader.failure();
-    throw new InfrastructureError(`KVM cannot be used: ${uapi.requestName(request)} failed with errno ${errno}`);
-  }
-  return first.reader;
 }

@@ -3,14 +3,15 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
+import { faultMet } from '../campaign/emulator-faults.ts';
 import { isProblem, type Judgement, judgeObservation, prepare, type Prepared } from '../campaign/judgement.ts';
 import { type RunView, viewObservation } from '../campaign/text/view.ts';
 import type { Case } from '../case/case.ts';
-import { KernelFailure } from '../errors.ts';
+import { KernelFailure, SkippedError } from '../errors.ts';
 import { resolveKernel } from '../lab/kernel/kernels.ts';
 import { type Lab, type LabOptions, openLab } from '../lab/lab.ts';
 import { identify, type KernelIdentity } from '../review/kernel-identity.ts';
-import { qemuVersion } from '../review/tool-facts.ts';
+import { qemuText } from '../lab/emulator/qemu-emulator.ts';
 import { ownVersion } from '../system/own-command.ts';
 
 export interface Evidence {
@@ -40,6 +41,8 @@ const runsMax = { divergence: 10, failure: 3 };
 export async function gatherEvidence(value: Case, options: LabOptions): Promise<Evidence> {
   let lab = await openLab(options);
   try {
+    const reason = faultMet(value, lab.facts);
+    if (reason !== null) throw new SkippedError(reason);
     const prepared = prepare(value, lab.facts);
     const facts = await factsOf(lab, options);
     let last: Pick<Evidence, 'judgement' | 'observed' | 'console'> | null = null;
@@ -91,7 +94,7 @@ async function factsOf(lab: Lab, options: LabOptions): Promise<Facts> {
             .digest('hex'),
     moduleCompiler: options.kvmModules == null ? null : compilerOf(join(options.kvmModules, 'kvm.ko')),
     cpu: lab.facts.cpu,
-    qemu: await qemuVersion(),
+    qemu: await qemuText(),
     tool: `hvipi ${ownVersion()}`,
   };
 }

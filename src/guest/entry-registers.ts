@@ -51,8 +51,8 @@ export function keepsUpperHalves(mode: Mode): boolean {
 }
 
 /**
- * Types of the 32- or 64-bit TSS in TR. VMX wants it busy. SVM does not care, but QEMU 7.2 takes its own emulation of
- * SVM for wrong with some of them and ends (get_ss_esp_from_tss); with an available one it does not.
+ * Types of the 32- or 64-bit TSS in TR. VMX wants it busy. SVM does not care, but QEMU takes its own emulation of
+ * SVM for wrong with some of them and ends (tss-type in src/lab/emulator/faults.ts); with an available one it does not.
  */
 const tssTypes: Readonly<Record<HypercallInstruction, number>> = { vmcall: 0xb, vmmcall: 0x9 };
 

@@ -14,6 +14,7 @@ export const sizes = {
   kvm_regs: 144,
   kvm_sregs: 312,
   kvm_lapic_state: 1024,
+  kvm_msr_list: 4,
   kvm_msrs: 8,
   kvm_msr_entry: 16,
   kvm_cpuid2: 8,
@@ -28,6 +29,7 @@ export const sizes = {
 
 /** ioctl numbers by descriptor: system, VM, vCPU. */
 export const KVM_CREATE_VM = bare(0x01);
+export const KVM_GET_MSR_INDEX_LIST = sized(readWrite, 0x02, sizes.kvm_msr_list);
 export const KVM_CHECK_EXTENSION = bare(0x03);
 export const KVM_GET_VCPU_MMAP_SIZE = bare(0x04);
 export const KVM_GET_SUPPORTED_CPUID = sized(readWrite, 0x05, sizes.kvm_cpuid2);
@@ -162,6 +164,7 @@ export const xstate = { x87: 1n, sse: 2n, avx: 4n } as const;
  * kvm_xen_hvm_config the hand keeps flags and MSR alone.
  */
 export const scriptRequests = [
+  KVM_GET_MSR_INDEX_LIST,
   KVM_CHECK_EXTENSION,
   KVM_GET_SUPPORTED_CPUID,
   KVM_GET_SUPPORTED_HV_CPUID,

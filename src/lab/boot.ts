@@ -7,14 +7,15 @@ import type { Say } from '../system/apt.ts';
 import { Channel } from './channel.ts';
 import type { Initramfs } from './initramfs/initramfs.ts';
 import type { Kernel } from './kernel/kernels.ts';
+import type { Acceleration, Emulator } from './emulator/emulator.ts';
 import { Machine, type Origin, type StateFiles } from './emulator/machine.ts';
 import type { Module } from './kernel/modules.ts';
 import { dropState, makeState, stateFiles, stateFolder, useState } from './emulator/saved-state.ts';
 
 export interface BootOptions {
-  readonly qemu: string;
+  readonly emulator: Emulator;
   readonly kernel: Kernel;
-  readonly accel: 'tcg' | 'kvm';
+  readonly accel: Acceleration;
   readonly cpus: 1 | 2;
   readonly initramfs: Initramfs;
   /** Modules of the KVM under test, and what they need; and their parameters, by their files. */
@@ -56,9 +57,9 @@ function boot({ initramfs }: BootOptions, memory: string | null): Origin {
 
 /** Null when there is no state to start from, and none can be made. */
 async function bootFromState(options: BootOptions): Promise<Booted | null> {
-  const { qemu, kernel, accel, cpus, initramfs, say, signal } = options;
+  const { emulator, kernel, accel, cpus, initramfs, say, signal } = options;
   if (accel === 'kvm') return null;
-  const folder = stateFolder({ qemu, bzImage: kernel.bzImage, cpus, initramfsKey: initramfs.key });
+  const folder = stateFolder({ emulator, bzImage: kernel.bzImage, cpus, initramfsKey: initramfs.key });
   const isThere = await useState(folder);
   try {
     if (!isThere) await makeState(folder, (files) => saveBooted(options, files));
@@ -138,10 +139,10 @@ async function start<T>(
   origin: Origin,
   wait: (opened: Opened) => Promise<T>,
 ): Promise<Opened & { readonly result: T; readonly warning: KernelFailure | null }> {
-  const { qemu, kernel, accel, cpus, silenceMs, signal } = options;
+  const { emulator, kernel, accel, cpus, silenceMs, signal } = options;
   signal?.throwIfAborted();
   const channel = new Channel(silenceMs);
-  const machine = await Machine.start({ qemu, bzImage: kernel.bzImage, accel, cpus, origin, listener: channel });
+  const machine = await Machine.start({ emulator, bzImage: kernel.bzImage, accel, cpus, origin, listener: channel });
   channel.attach(machine);
   const timer = setTimeout(() => channel.close(new BootTimeout()), bootSecondsMax * 1000);
   const onAbort = (): void => channel.close(new InfrastructureError('the boot was interrupted'));

@@ -15,7 +15,10 @@ import type { Channel } from './channel.ts';
 import { prepareInitramfs } from './initramfs/initramfs.ts';
 import { ensureTools } from './install.ts';
 import { resolveKernel } from './kernel/kernels.ts';
+import type { Acceleration } from './emulator/emulator.ts';
+import { emulatorFacts, entersInStiShadow } from './emulator/faults.ts';
 import type { Machine } from './emulator/machine.ts';
+import { qemuAt } from './emulator/qemu-emulator.ts';
 import { parametersOf, parseKvmOptions } from './kernel/kvm-options.ts';
 import { collectModules } from './kernel/modules.ts';
 import { bringCpusOnline, LabHand, readFile, readPiece } from './lab-hand.ts';
@@ -34,11 +37,13 @@ export interface LabOptions {
   /** Ends the boot; a lab that is up is ended by disposing it. */
   readonly signal?: AbortSignal | undefined;
   /** `kvm` only where the host offers nested virtualization; default `tcg`. */
-  readonly accel?: 'tcg' | 'kvm' | undefined;
+  readonly accel?: Acceleration | undefined;
   /** Emulated CPUs; default 1. With two, vCPUs on threads of their own run at the same time. */
   readonly cpus?: 1 | 2 | undefined;
   /** Seconds without an answer after which the kernel counts as hung; default 20. */
   readonly silenceSeconds?: number | undefined;
+  /** Whether what KVM offers before anything has run is read (`facts.offer`). */
+  readonly readsOffer?: boolean | undefined;
   /** Whether programs besides the hand are to be run in it: then busybox is there. */
   readonly hasPrograms?: boolean | undefined;
 }
@@ -63,9 +68,10 @@ export async function openLab(options: LabOptions): Promise<Lab> {
   const { accel = 'tcg' } = options;
   const modules = await collectModules(kernel.moduleDir, options.kvmModules ?? null, tools.busybox);
   const hand = await buildHand('program');
+  const emulator = await qemuAt(tools['qemu-system-x86_64']);
   const startedAt = performance.now();
   const { machine, channel, complaint, parameters } = await bootLab({
-    qemu: tools['qemu-system-x86_64'],
+    emulator,
     kernel,
     accel,
     cpus: options.cpus ?? 1,
@@ -84,7 +90,11 @@ export async function openLab(options: LabOptions): Promise<Lab> {
   });
   const labHand = new LabHand(channel);
   try {
-    const executor = await KvmExecutor.open(labHand, 'lab', parameters);
+    const executor = await KvmExecutor.open(labHand, 'lab', {
+      parameters,
+      emulator: emulatorFacts(emulator, accel, { 'sti-before-vmrun': entersInStiShadow(modules.kvm) }),
+      readsOffer: options.readsOffer,
+    });
     await bringCpusOnline(channel);
     return new Lab(machine, channel, executor, (performance.now() - startedAt) / 1000);
   } catch (error) {
@@ -100,7 +110,7 @@ export async function openLab(options: LabOptions): Promise<Lab> {
 
 export class Lab implements Executor {
   readonly facts: TargetFacts;
-  /** From the start of QEMU until the hand was ready, the making of a saved state included. */
+  /** From the start of the emulator until the hand was ready, the making of a saved state included. */
   readonly bootSeconds: number;
   readonly #machine: Machine;
   readonly #channel: Channel;

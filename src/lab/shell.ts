@@ -11,8 +11,8 @@ import { ensureTools } from './install.ts';
 import { resolveKernel } from './kernel/kernels.ts';
 import type { LabOptions } from './lab.ts';
 import { dyingWithUs } from './emulator/machine.ts';
+import { qemuAt } from './emulator/qemu-emulator.ts';
 import { collectModules } from './kernel/modules.ts';
-import { qemuArguments } from './emulator/qemu.ts';
 
 /**
  * Boots the lab with this process's own terminal as its console; resolves when its shell has ended. The modules are
@@ -35,8 +35,9 @@ export async function runLabShell(options: Omit<LabOptions, 'silenceSeconds'>): 
     });
     await initramfs.write(initrd);
     const accel = options.accel ?? 'tcg';
-    const args = qemuArguments({ bzImage: kernel.bzImage, initrd, sockets: null, accel, cpus: 1 });
-    const [command, ...first] = dyingWithUs(tools['qemu-system-x86_64']);
+    const emulator = await qemuAt(tools['qemu-system-x86_64']);
+    const args = emulator.arguments({ bzImage: kernel.bzImage, initrd, sockets: null, accel, cpus: 1 });
+    const [command, ...first] = dyingWithUs(emulator.path);
     options.say('booting; "exit" or Ctrl-D switches the lab off');
     await new Promise<void>((resolve, reject) => {
       const qemu = spawn(command, [...first, ...args], {

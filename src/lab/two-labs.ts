@@ -11,7 +11,7 @@ import { type Lab, type LabOptions, openLab } from './lab.ts';
 
 /** Boots the lab with one CPU; throws as `openLab` does. */
 export async function openTwoLabs(options: LabOptions): Promise<TwoLabs> {
-  return new TwoLabs(await openLab(options), () => openLab({ ...options, cpus: 2 }));
+  return new TwoLabs(await openLab(options), () => openLab({ ...options, cpus: 2, readsOffer: false }));
 }
 
 export class TwoLabs implements Executor {

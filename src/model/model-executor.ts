@@ -20,6 +20,7 @@ export const modelFacts: TargetFacts = {
   irqchips: ['kernel', 'split', 'none'],
   xen: true,
   kvmOptions: '',
+  emulator: null,
 };
 
 /**

@@ -3,6 +3,7 @@
  * grouped, and shrunk to the smallest case that shows the same difference.
  */
 import type { Batch, Place } from '../campaign/stream/batches.ts';
+import { aroundFaults } from '../campaign/emulator-faults.ts';
 import { breathe, Interrupted, interruptible } from '../campaign/interrupt.ts';
 import { hypercallsOf, judgeObservation, type Prepared } from '../campaign/judgement.ts';
 import { reduce } from '../simplify/reduce.ts';
@@ -133,7 +134,8 @@ class Comparer {
   /** Whether the person has stopped it. */
   async run(): Promise<boolean> {
     try {
-      for (const batch of this.#options.batches) {
+      for (const drawn of this.#options.batches) {
+        const batch = this.#around(drawn);
         if (this.seconds >= this.#options.seconds && this.#isEnough(batch)) break;
         if (batch.number !== null) this.#generatedBatches++;
         await this.#runBatch(batch);
@@ -147,6 +149,11 @@ class Comparer {
       if (error instanceof Interrupted) return true;
       throw error;
     }
+  }
+
+  /** What the emulator under one of the kernels does otherwise than a CPU is no difference between them. */
+  #around(batch: Batch): Batch {
+    return [this.#base, this.#kernel].reduce((around, { facts }) => aroundFaults(around, facts).batch, batch);
   }
 
   /** Saved cases and a few generated ones run however slow the computer is: "no change seen" is to rest on them. */
@@ -213,6 +220,7 @@ class Comparer {
     const boots = this.#restarts;
     const seen = new Map<string, Pair>([[caseId(start), pair]]);
     const stillDiffers = async (candidate: Case): Promise<boolean> => {
+      if (this.#base.refusal(candidate) !== null || this.#kernel.refusal(candidate) !== null) return false;
       const other = await this.#observe(candidate);
       if (classify(other)?.key !== key) return false;
       seen.set(caseId(candidate), other);

@@ -81,7 +81,10 @@ async function open(side: Side, options: SideBySideOptions, signal: AbortSignal)
   const { install, say } = options;
   const { kernel } = side;
   const kvmModules = side.counted?.folder ?? side.kvmModules;
-  const session = await Session.open(parseTarget({ target: 'lab', kernel, kvmModules, install, say }), signal);
+  const session = await Session.open(
+    parseTarget({ target: 'lab', kernel, kvmModules, install, readsOffer: true, say }),
+    signal,
+  );
   const modules = kvmModules === null ? '' : ` with ${kvmModules}`;
   say(`kernel ${session.facts.kernelRelease}${modules}, booted in ${session.bootSeconds.toFixed(1)} s`);
   return session;

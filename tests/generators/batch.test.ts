@@ -1,5 +1,6 @@
 /** A batch and fast-check's own runner must agree about every case, or a finding could not be shrunk by its path. */
 import fc from 'fast-check';
+import seedrandom from 'seedrandom';
 import { describe, expect, it } from 'vitest';
 import { batchArbitrary, batchSeed, drawBatch, isConcurrentBatch } from '../../generators/batch.ts';
 import { type Case, formatCase } from '../../src/case/case.ts';
@@ -11,6 +12,15 @@ describe('batchSeed', () => {
     expect(batchSeed('42', 0)).toBe(1137582769);
     expect(batchSeed('42', 1)).toBe(-2132510133);
     expect(batchSeed('a commit hash', 12345)).toBe(736188117);
+  });
+
+  it('should tell letters apart that share their lower byte, and draw as ever where there are none', () => {
+    const texts = ['Łukasz', 'Aukasz', 'Ł', '亁', '\u{1f600}', '='];
+    const seeds = texts.flatMap((text) => [0, 1].map((batch) => batchSeed(text, batch)));
+    expect(new Set(seeds).size).toBe(seeds.length);
+    expect(batchSeed('Łukasz', 0)).toBe(batchSeed('Łukasz', 0));
+    expect(batchSeed('Ängström', 3)).toBe(seedrandom('Ängström/3').int32());
+    expect(batchArbitrary('Łukasz', 3).swarm).not.toEqual(batchArbitrary('Aukasz', 3).swarm);
   });
 
   it('should differ between batches and between campaigns', () => {

@@ -32,6 +32,7 @@ export const facts: TargetFacts = {
   irqchips: ['kernel', 'split', 'none'],
   xen: true,
   kvmOptions: '',
+  emulator: null,
 };
 /** Debian's 6.1: fewer vCPUs, no Xen, no extended hypercalls. */
 export const oldFacts: TargetFacts = { ...facts, kernelRelease: '6.1.0-51-amd64', kvmMaxVcpus: 1024, xen: false };

@@ -29,6 +29,7 @@ const assumed: TargetFacts = {
   irqchips: [],
   xen: true,
   kvmOptions: '',
+  emulator: null,
 };
 
 /** The epoch that was looked at last. */

@@ -19,5 +19,5 @@ export function assumedFacts(spec: string): TargetFacts {
   if (kernel === undefined) {
     throw new UsageError(`--kernel ${spec}: known without running it are ${assumedKernels.join(', ')}`);
   }
-  return { target: 'model', cpu: 'model', irqchips: ['kernel'], kvmOptions: '', ...kernel };
+  return { target: 'model', cpu: 'model', irqchips: ['kernel'], kvmOptions: '', emulator: null, ...kernel };
 }

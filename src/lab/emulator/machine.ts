@@ -1,4 +1,4 @@
-/** One QEMU process: its private folder, its console, the channel to the hand, its state, and its end. */
+/** One process of an emulator: its private folder, its console, the channel to the hand, its state, and its end. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createWriteStream, readdirSync, readFileSync, rmSync, type WriteStream } from 'node:fs';
 import { copyFile, mkdtemp, rename, rm, symlink } from 'node:fs/promises';
@@ -10,9 +10,7 @@ import { InfrastructureError } from '../../errors.ts';
 import { atExit } from '../../system/at-exit.ts';
 import { ConsoleWatch, type ConsoleListener } from '../console/console-watch.ts';
 import { withFileErrors } from '../../system/file-errors.ts';
-import { devicesFile, loadDevices, saveDevices } from './migration.ts';
-import { qemuArguments } from './qemu.ts';
-import { Qmp } from './qmp.ts';
+import { type Acceleration, devicesFile, type Emulator, type EmulatorControl } from './emulator.ts';
 import { findProgram } from '../../system/tools.ts';
 
 /** A unix socket's path has 108 bytes, the last of them 0 (unix(7)). */
@@ -21,9 +19,9 @@ const socketPathMax = 107;
 const consoleBytesMax = 16 * 1024 * 1024;
 
 export interface MachineOptions {
-  readonly qemu: string;
+  readonly emulator: Emulator;
   readonly bzImage: string;
-  readonly accel: 'tcg' | 'kvm';
+  readonly accel: Acceleration;
   readonly cpus: 1 | 2;
   readonly origin: Origin;
   readonly listener: MachineListener;
@@ -52,13 +50,13 @@ export interface StateFiles {
 export interface MachineListener extends ConsoleListener {
   /** Bytes from the hand. */
   received(bytes: Buffer): void;
-  /** QEMU has ended; text of its own complaint, or "". */
+  /** The emulator has ended; text of its own complaint, or "". */
   ended(complaint: string): void;
 }
 
 export class Machine implements AsyncDisposable {
   readonly console: ConsoleWatch;
-  /** When QEMU was started, on `performance.now()`'s clock. */
+  /** When the emulator was started, on `performance.now()`'s clock. */
   readonly startedAt: number;
   readonly #folder: string;
   readonly #process: ChildProcess;
@@ -66,15 +64,16 @@ export class Machine implements AsyncDisposable {
   readonly #log: WriteStream;
   readonly #forget: () => void;
   readonly #gone: Promise<void>;
-  readonly #control: Promise<Qmp>;
+  readonly #control: Promise<EmulatorControl>;
+  readonly #title: string;
   #agent: Socket | null = null;
   #logBytes = 0;
   #stderr = '';
 
   /**
-   * Starts QEMU.
+   * Starts the emulator.
    *
-   * @throws InfrastructureError when the temporary folder cannot be used or QEMU cannot be started.
+   * @throws InfrastructureError when the temporary folder cannot be used or the emulator cannot be started.
    */
   static async start(options: MachineOptions): Promise<Machine> {
     const folder = await withFileErrors(tmpdir(), () => mkdtemp(join(tmpdir(), 'hvipi-lab-')));
@@ -93,6 +92,7 @@ export class Machine implements AsyncDisposable {
 
   private constructor(options: MachineOptions, folder: string, agentServer: Server, controlServer: Server) {
     this.#folder = folder;
+    this.#title = options.emulator.title;
     this.#servers = [agentServer, controlServer];
     this.console = new ConsoleWatch(options.listener);
     this.#log = createWriteStream(this.logPath);
@@ -101,14 +101,16 @@ export class Machine implements AsyncDisposable {
       this.#agent = socket;
       socket.on('data', (bytes) => options.listener.received(bytes)).on('error', () => undefined);
     });
-    this.#control = new Promise((resolve) => controlServer.once('connection', (socket) => resolve(new Qmp(socket))));
+    this.#control = new Promise((resolve) =>
+      controlServer.once('connection', (socket) => resolve(options.emulator.control(socket))),
+    );
     const { origin } = options;
     if (origin.kind === 'state') {
       this.#onConsole(readFileSync(origin.files.console, 'latin1'));
       this.console.finish();
     }
     this.startedAt = performance.now();
-    this.#process = spawnQemu(options, folder);
+    this.#process = spawnEmulator(options, folder);
     this.#forget = atExit(() => {
       this.#process.kill('SIGKILL');
       rmSync(folder, { recursive: true, force: true });
@@ -139,28 +141,28 @@ export class Machine implements AsyncDisposable {
     this.#agent?.write(bytes);
   }
 
-  /** Milliseconds that QEMU's threads, taken together, have waited for a CPU; 0 where the kernel does not say. */
+  /** Milliseconds that the emulator's threads, taken together, have waited for a CPU; 0 where the kernel does not say. */
   starvedMs(): number {
     return schedulerMs(this.#process.pid, 1);
   }
 
-  /** Milliseconds that QEMU's threads, taken together, have had a CPU; 0 where the kernel does not say. */
+  /** Milliseconds that the emulator's threads, taken together, have had a CPU; 0 where the kernel does not say. */
   cpuMs(): number {
     return schedulerMs(this.#process.pid, 0);
   }
 
   /** The kernel answers an NMI with a panic that prints where it was (`unknown_nmi_panic`). */
   sendNmi(): void {
-    void this.#control.then((qmp) => qmp.execute('inject-nmi')).catch(() => undefined);
+    void this.#control.then((control) => control.sendNmi()).catch(() => undefined);
   }
 
   /**
    * Saves everything but the memory, which is in its file already; the computer stands still from then on.
    *
-   * @throws InfrastructureError when QEMU cannot.
+   * @throws InfrastructureError when the emulator cannot.
    */
   async save({ memory, devices, console }: StateFiles): Promise<void> {
-    await saveDevices(await this.#control);
+    await (await this.#control).save();
     await this.#gone;
     await digHoles(memory);
     await copyFile(join(this.#folder, devicesFile), devices);
@@ -170,13 +172,13 @@ export class Machine implements AsyncDisposable {
   /**
    * Loads a saved state and lets the computer go on; for a machine that was started from one.
    *
-   * @throws InfrastructureError when QEMU cannot.
+   * @throws InfrastructureError when the emulator cannot.
    */
   async load({ devices }: StateFiles): Promise<void> {
     await symlink(devices, join(this.#folder, devicesFile));
-    const qmp = await Promise.race([this.#control, this.#gone]);
-    if (qmp === undefined) throw new InfrastructureError(`QEMU ended: ${lastLine(this.#stderr)}`);
-    await loadDevices(qmp);
+    const control = await Promise.race([this.#control, this.#gone]);
+    if (control === undefined) throw new InfrastructureError(`${this.#title} ended: ${lastLine(this.#stderr)}`);
+    await control.load();
   }
 
   /** The initramfs is no longer needed on disk once the kernel runs. */
@@ -192,7 +194,7 @@ export class Machine implements AsyncDisposable {
     return kept;
   }
 
-  /** Kills QEMU and removes its folder. */
+  /** Kills the emulator and removes its folder. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#process.kill('SIGKILL');
     await this.#gone;
@@ -210,10 +212,10 @@ export class Machine implements AsyncDisposable {
   }
 }
 
-function spawnQemu(options: MachineOptions, folder: string): ChildProcess {
-  const { bzImage, accel, cpus, origin } = options;
+function spawnEmulator(options: MachineOptions, folder: string): ChildProcess {
+  const { emulator, bzImage, accel, cpus, origin } = options;
   const path = origin.kind === 'boot' ? origin.memory : origin.files.memory;
-  const args = qemuArguments({
+  const args = emulator.arguments({
     bzImage,
     initrd: origin.kind === 'boot' ? join(folder, 'initrd') : null,
     memory: path === null ? null : { path, isWritten: origin.kind === 'boot' },
@@ -221,8 +223,8 @@ function spawnQemu(options: MachineOptions, folder: string): ChildProcess {
     accel,
     cpus,
   });
-  const [command, ...first] = dyingWithUs(options.qemu);
-  // Detached: Ctrl-C in the terminal goes to us alone, and we end QEMU when we are through with it.
+  const [command, ...first] = dyingWithUs(emulator.path);
+  // Detached: Ctrl-C in the terminal goes to us alone, and we end the emulator when we are through with it.
   return spawn(command, [...first, ...args], { stdio: ['ignore', 'pipe', 'pipe'], detached: true, cwd: folder });
 }
 

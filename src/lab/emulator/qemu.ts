@@ -1,26 +1,6 @@
 /** The command line of QEMU: a computer with one CPU or two, memory, a serial console and one channel; no disk, no network. */
 import { channelName } from '../../hand/frames.ts';
-
-export interface QemuOptions {
-  readonly bzImage: string;
-  /** Null where the kernel runs already, because its state is loaded. */
-  readonly initrd: string | null;
-  /** File that holds the memory: written to, or read and left as it is; null is memory of the process alone. */
-  readonly memory?: { readonly path: string; readonly isWritten: boolean } | null;
-  /** Unix sockets that we listen to; null starts a shell on the console instead of the channel. */
-  readonly sockets: Sockets | null;
-  /** `tcg` emulates and needs nothing of the host; `kvm` needs a host that nests. */
-  readonly accel: 'tcg' | 'kvm';
-  /** Emulated CPUs; the kernel boots with one of them, the other one comes online later (`bringCpusOnline`). */
-  readonly cpus: 1 | 2;
-}
-
-export interface Sockets {
-  /** The channel to the hand. */
-  readonly agent: string;
-  /** QEMU's own control channel (QMP). */
-  readonly control: string;
-}
+import type { Computer, Sockets } from './emulator.ts';
 
 /** A VM of 1,024 vCPUs needs more than 256; what nobody touches costs this computer nothing. */
 const memoryMib = 512;
@@ -48,7 +28,7 @@ const kernelParameters = [
 ];
 
 /** Arguments for qemu-system-x86_64. */
-export function qemuArguments(options: QemuOptions): string[] {
+export function qemuArguments(options: Computer): string[] {
   const cpu = options.accel === 'kvm' ? 'host' : 'max';
   // One thread: as fast as several for one guest CPU, and the other core stays free.
   const accel = options.accel === 'kvm' ? 'kvm' : `tcg,thread=${options.cpus === 1 ? 'single' : 'multi'}`;

@@ -8,13 +8,12 @@ import { existsSync, statSync } from 'node:fs';
 import { readdir, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cacheRoot, makeFolderAtOnce } from '../../system/cache.ts';
+import type { Emulator } from './emulator.ts';
 import type { StateFiles } from './machine.ts';
-import { qemuArguments } from './qemu.ts';
 
 /** What a state depends on. */
 export interface StateParts {
-  /** Path of QEMU. */
-  readonly qemu: string;
+  readonly emulator: Pick<Emulator, 'path' | 'arguments'>;
   readonly bzImage: string;
   readonly cpus: 1 | 2;
   /** Of the initramfs. */
@@ -27,11 +26,11 @@ const stateFormat = 1;
 const statesMax = 4;
 
 /** Where the state is that this lab would start from. */
-export function stateFolder({ qemu, bzImage, cpus, initramfsKey }: StateParts): string {
+export function stateFolder({ emulator, bzImage, cpus, initramfsKey }: StateParts): string {
   const sockets = { agent: '', control: '' };
   const memory = { path: '', isWritten: false };
-  const args = qemuArguments({ bzImage, initrd: null, memory, sockets, accel: 'tcg', cpus });
-  const stamps = [qemu, bzImage].map((path) => {
+  const args = emulator.arguments({ bzImage, initrd: null, memory, sockets, accel: 'tcg', cpus });
+  const stamps = [emulator.path, bzImage].map((path) => {
     const { size, mtimeMs } = statSync(path);
     return [path, size, mtimeMs];
   });

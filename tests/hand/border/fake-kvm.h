@@ -26,6 +26,7 @@
 #include <linux/kvm.h>
 
 #define RUN_BYTES 12288
+#define MSRS 500
 #define FDS_MAX 16384
 #define FD_FIRST 100
 /* Longer pieces of memory are mapped. */
@@ -128,6 +129,18 @@ static int fake_cpuid(struct kvm_cpuid2 *cpuid, bool gives)
 		give(cpuid->entries, cpuid->nent * sizeof(*cpuid->entries));
 	else
 		take(cpuid->entries, cpuid->nent * sizeof(*cpuid->entries));
+	return 0;
+}
+
+/* As many numbers as there are, or none where there is no room for all (kvm_arch_dev_ioctl). */
+static int fake_msr_list(struct kvm_msr_list *list)
+{
+	uint32_t room = list->nmsrs;
+
+	list->nmsrs = MSRS;
+	if (room < MSRS)
+		return fail(E2BIG);
+	give(list->indices, MSRS * sizeof(*list->indices));
 	return 0;
 }
 
@@ -248,6 +261,8 @@ static int fake_ioctl(int fd, unsigned long request, ...)
 	case KVM_GET_MSRS:
 	case KVM_SET_MSRS:
 		return fake_msrs(at, request == KVM_GET_MSRS);
+	case KVM_GET_MSR_INDEX_LIST:
+		return fake_msr_list(at);
 	case KVM_SET_CPUID2:
 	case KVM_GET_SUPPORTED_CPUID:
 	case KVM_GET_SUPPORTED_HV_CPUID:

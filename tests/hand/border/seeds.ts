@@ -33,13 +33,14 @@ export async function borderSeeds(corpusFolder: string): Promise<Buffer[]> {
   for (let index = 0; index + 2 < small.length; index += 9) {
     scripts.push(await scriptOf([small[index]!, small[index]!, small[index + 1]!], false));
   }
+  scripts.push(await scriptOf(small.slice(0, 1), true, true));
   return scripts.filter(({ length }) => length <= bytesMax);
 }
 
 /** Everything that a hand gets for these programs from its start on, as one script. */
-async function scriptOf(programs: readonly Program[], exact: boolean): Promise<Buffer> {
+async function scriptOf(programs: readonly Program[], exact: boolean, readsOffer = false): Promise<Buffer> {
   const hand = new QuietHand();
-  const executor = await KvmExecutor.open(hand, 'lab');
+  const executor = await KvmExecutor.open(hand, 'lab', { readsOffer });
   await executor.run(programs, { exact });
   const start = new Script();
   start.case(0);

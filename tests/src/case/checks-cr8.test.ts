@@ -7,9 +7,9 @@ describe('checkCase, CR8', () => {
   const issues = (steps: readonly Step[], apic: VcpuSetup['apic'] = 'x2apic') =>
     [...checkCase(makeCase([{ apic }], steps))].map(({ path }) => path.join('.'));
 
-  it('should want interrupts on, so that QEMU survives it', () => {
+  it('should take it with interrupts on and off: what an emulator makes of it is no matter of the case', () => {
     expect(issues([write])).toEqual([]);
-    expect(issues([{ ...write, open: false }])).toEqual(['steps.0.open']);
+    expect(issues([{ ...write, open: false }])).toEqual([]);
   });
 
   it('should want an APIC that is enabled at that time', () => {

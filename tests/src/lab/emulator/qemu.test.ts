@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { type QemuOptions, qemuArguments } from '../../../../src/lab/emulator/qemu.ts';
+import type { Computer } from '../../../../src/lab/emulator/emulator.ts';
+import { qemuArguments } from '../../../../src/lab/emulator/qemu.ts';
 
-const options: QemuOptions = {
+const options: Computer = {
   bzImage: '/k/bzImage',
   initrd: '/t/initrd',
   sockets: { agent: '/t/a,b/agent.sock', control: '/t/control.sock' },
