@@ -130,12 +130,12 @@ class Campaign {
     }
   }
 
-  /** Cases that meet a fault of the emulator are others; each fault is told once. */
+  /** Cases that meet a fault of the emulator are others; one that shows with some kernels only is told, once. */
   #around(drawn: Batch): Batch {
     const { facts } = this.#session;
     const { batch, met } = aroundFaults(drawn, facts);
     for (const fault of met) {
-      if (this.#toldFaults.has(fault)) continue;
+      if (fault.needs === null || this.#toldFaults.has(fault)) continue;
       this.#toldFaults.add(fault);
       this.#options.warn(`cases go around a fault of the emulator: ${describeFault(fault, facts)}`);
     }

@@ -1,6 +1,7 @@
 /** Keeps cases away from what the emulator under the kernel does otherwise than a CPU (`src/lab/emulator/faults.ts`). */
 import type { Case } from '../case/case.ts';
 import type { TargetFacts } from '../executor/facts.ts';
+import { emulatorTitles } from '../lab/emulator/emulator.ts';
 import { type EmulatorFault, emulatorFaults } from '../lab/emulator/faults.ts';
 import type { Batch } from './stream/batches.ts';
 
@@ -13,9 +14,9 @@ export function faultMet(value: Case, facts: Facts): string | null {
 }
 
 /** `QEMU 7.2.22 keeps ... (shadow-kept-over-vmrun); 10.0 is right`. */
-export function describeFault({ name, does, until }: EmulatorFault, { emulator }: Facts): string {
+export function describeFault({ name, does, until, emulator: of }: EmulatorFault, { emulator }: Facts): string {
   const right = until === null ? '' : `; ${until} is right`;
-  return `${emulator?.name} ${emulator?.version} ${does} (${name})${right}`;
+  return `${emulatorTitles[of]} ${emulator?.version} ${does} (${name})${right}`;
 }
 
 /** A batch with other steps instead of those that meet a fault, and the faults that they met. */
@@ -28,10 +29,9 @@ export interface Detour {
 export function aroundFaults(batch: Batch, facts: Facts): Detour {
   const met = new Set<EmulatorFault>();
   const around = (value: Case, fault: EmulatorFault): Case => {
-    const steps = value.steps.map((step) => fault.instead(step) ?? step);
-    if (steps.every((step, index) => step === value.steps[index])) return value;
+    if (!value.steps.some((step) => fault.instead(step) !== null)) return value;
     met.add(fault);
-    return { ...value, steps };
+    return { ...value, steps: value.steps.map((step) => fault.instead(step) ?? step) };
   };
   const faults = faultsOf(facts);
   if (faults.length === 0) return { batch, met: [] };

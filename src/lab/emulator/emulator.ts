@@ -18,6 +18,9 @@ export interface Emulator {
 
 export type EmulatorName = 'qemu';
 
+/** Names as messages have them. */
+export const emulatorTitles: Readonly<Record<EmulatorName, string>> = { qemu: 'QEMU' };
+
 /** What can be asked of an emulator while it runs. Everything throws InfrastructureError when it cannot. */
 export interface EmulatorControl {
   /** Interrupts the computer's CPU with an NMI. */
@@ -37,10 +40,10 @@ export interface Computer {
   readonly initrd: string | null;
   /** File that holds the memory: written to, or read and left as it is; null is memory of the process alone. */
   readonly memory?: { readonly path: string; readonly isWritten: boolean } | null;
-  /** Unix sockets that we listen to; null starts a shell on the console instead of the agent. */
+  /** Unix sockets that we listen to; null starts a shell on the console instead of the channel. */
   readonly sockets: Sockets | null;
   readonly accel: Acceleration;
-  /** Emulated CPUs; the kernel boots with one of them, the agent brings the other one online. */
+  /** Emulated CPUs; the kernel boots with one of them, the other one comes online later (`bringCpusOnline`). */
   readonly cpus: 1 | 2;
 }
 
@@ -48,7 +51,7 @@ export interface Computer {
 export type Acceleration = 'tcg' | 'kvm';
 
 export interface Sockets {
-  /** The channel to the agent. */
+  /** The channel to the hand. */
   readonly agent: string;
   /** The emulator's own control channel. */
   readonly control: string;

@@ -69,7 +69,7 @@ export const emulatorFaults: readonly EmulatorFault[] = [
   {
     name: 'cr8-write',
     emulator: 'qemu',
-    does: 'may end when a guest writes CR8',
+    does: 'may end at a write of CR8',
     architecture: 'APM volume 2, 15.21.2 "Virtualizing APIC.TPR"',
     since: '7.2',
     until: null,

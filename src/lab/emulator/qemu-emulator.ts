@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { execa } from 'execa';
 import { InfrastructureError } from '../../errors.ts';
 import { findProgram } from '../../system/tools.ts';
-import type { Emulator, EmulatorControl } from './emulator.ts';
+import { type Emulator, type EmulatorControl, emulatorTitles } from './emulator.ts';
 import { loadDevices, saveDevices } from './migration.ts';
 import { qemuArguments } from './qemu.ts';
 import { Qmp } from './qmp.ts';
@@ -23,7 +23,7 @@ export async function qemuAt(path: string): Promise<Emulator> {
   }
   return {
     name: 'qemu',
-    title: 'QEMU',
+    title: emulatorTitles.qemu,
     path,
     version: await version,
     arguments: qemuArguments,

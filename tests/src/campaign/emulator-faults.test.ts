@@ -10,7 +10,7 @@ import { openModelExecutor } from '../../../src/model/model-executor.ts';
 import type { Program } from '../../../src/program/program.ts';
 import { campaignOptions, never } from './helpers.ts';
 
-const faulty: EmulatorFacts = { name: 'qemu', version: '7.2.22', faults: ['shadow-kept-over-vmrun'] };
+const faulty: EmulatorFacts = { name: 'qemu', version: '7.2.22', faults: ['shadow-kept-over-vmrun', 'cr8-write'] };
 const right: EmulatorFacts = { name: 'qemu', version: '10.0.2', faults: [] };
 
 const waits = makeCase(
@@ -62,7 +62,7 @@ describe('a campaign', () => {
     const [onFaulty, onRight] = [targetIn(faulty), targetIn(right)];
     await runCampaign(onFaulty.target, campaignOptions(options), never);
     expect(told).toEqual([
-      expect.stringMatching(/^cases go around a fault of the emulator: qemu 7\.2\.22 keeps .*; 10\.0 is right$/),
+      expect.stringMatching(/^cases go around a fault of the emulator: QEMU 7\.2\.22 keeps .*; 10\.0 is right$/),
     ]);
     await runCampaign(onRight.target, campaignOptions(options), never);
     expect(told.length).toBe(1);
@@ -84,7 +84,7 @@ describe('Session', () => {
   it('should run no case alone that meets a fault, and name fault and version', async () => {
     const { target, programs } = targetIn(faulty);
     await using session = await Session.open(target, never);
-    await expect(session.probe(waits)).rejects.toThrow(/^it meets a fault of the emulator: qemu 7\.2\.22 keeps /);
+    await expect(session.probe(waits)).rejects.toThrow(/^it meets a fault of the emulator: QEMU 7\.2\.22 keeps /);
     expect(programs).toEqual([]);
     const plain: Case = { ...waits, steps: [makeStep({ do: 'run' })] };
     expect(faultMet(plain, session.facts)).toBe(null);
