@@ -61,7 +61,7 @@ describe('runCampaign', () => {
     expect(result).toMatchObject({ ending: 'budget', nextBatch: 11, tally: { cases: 101, corpusCases: 1 } });
   });
 
-  it('should keep two batches on their way', async () => {
+  it('should keep four batches on their way', async () => {
     let underWay = 0;
     let most = 0;
     const target = troubledTarget((model) => async (programs, options) => {
@@ -71,7 +71,7 @@ describe('runCampaign', () => {
       return model.run(programs, options);
     });
     await runCampaign(target, campaignOptions(), never);
-    expect(most).toBe(2);
+    expect(most).toBe(4);
   });
 
   it('should stop at the first finding, in order, and save it', async () => {
@@ -193,7 +193,8 @@ describe('runCampaign on a kernel that fails', () => {
     });
     const { findings, ending, tally, restarts } = await runCampaign(target, campaignOptions(), never);
     expect(findings).toMatchObject([{ class: 'oops', stable: false }]);
-    expect(findings[0]!.batch).toHaveLength(16);
+    // Four batches were on their way.
+    expect(findings[0]!.batch).toHaveLength(32);
     expect({ ending, cases: tally.cases, restarts }).toEqual({ ending: 'budget', cases: 640, restarts: 1 });
     expect(tally.streamHash).toBe((await run()).tally.streamHash);
   });

@@ -89,7 +89,8 @@ describe('runDurable on a target in trouble', () => {
     let runs = 0;
     const target = troubledTarget((model) => (programs, options) => {
       runs++;
-      if (runs === 4) return Promise.reject(new InfrastructureError('QEMU ended: killed by SIGKILL'));
+      // Behind the batches that the first failure of the kernel drops.
+      if (runs === 40) return Promise.reject(new InfrastructureError('QEMU ended: killed by SIGKILL'));
       const fails = programs.some(({ vcpus }) => vcpus.length === 5);
       return fails ? Promise.reject(oops) : model.run(programs, options);
     });
