@@ -160,7 +160,7 @@ const bugs: [name: string, bug: Bug, minimum: Case][] = [
   [
     'a priority that is raised by CR8',
     behindCall((step) => step.do === 'act' && step.act === 'set-tpr' && step.by === 'cr8'),
-    makeCase(oneVcpu, [plain, makeStep({ do: 'act', act: 'set-tpr', by: 'cr8' })]),
+    makeCase(oneVcpu, [plain, makeStep({ do: 'act', act: 'set-tpr', by: 'cr8', open: true })]),
   ],
   ['INIT', behindCall((step) => step.do === 'init'), makeCase(oneVcpu, [plain, makeStep({ do: 'init' })])],
 ];

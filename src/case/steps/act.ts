@@ -38,6 +38,9 @@ function* checkAct(step: ActStep, { machine, initialized, apics, at }: StepConte
   const { idle } = machine.vcpus[vcpu]!;
   if (idle !== 'parked') yield at('vcpu', `vCPU ${vcpu} is ${idle} and does not act`);
   if (step.act === 'eoi' && by === 'cr8') yield at('by', 'CR8 is the task priority; there is no EOI by it');
+  if (step.act === 'set-tpr' && by === 'cr8' && !step.open) {
+    yield at('open', 'must be true with CR8: the lab does not survive it otherwise');
+  }
   if (initialized.has(vcpu)) yield at('vcpu', `vCPU ${vcpu} got INIT and does not run any more`);
   if (apics[vcpu] === 'hardware-disabled') yield at('vcpu', `the APIC of vCPU ${vcpu} is hardware-disabled`);
   if (step.act === 'set-tpr' && by === 'cr8' && apics[vcpu] === 'software-disabled') {

@@ -10,7 +10,7 @@ import { openModelExecutor } from '../../../src/model/model-executor.ts';
 import type { Program } from '../../../src/program/program.ts';
 import { campaignOptions, never } from './helpers.ts';
 
-const faulty: EmulatorFacts = { name: 'qemu', version: '7.2.22', faults: ['shadow-kept-over-vmrun', 'cr8-write'] };
+const faulty: EmulatorFacts = { name: 'qemu', version: '7.2.22', faults: ['shadow-kept-over-vmrun'] };
 const right: EmulatorFacts = { name: 'qemu', version: '10.0.2', faults: [] };
 
 const waits = makeCase(
