@@ -264,12 +264,15 @@ class ConcurrentProgram {
       if (vcpu.idle === 'halted') this.#vm.vcpuAt(position).wakeUp(script);
       const takes = vcpu.idle === 'parked' || runsMeanwhile(vcpu);
       if (!takes || this.#program.machine.irqchip === 'none') return [];
-      // Here, because what is behind a condition may be left out.
-      this.#vm.vcpuAt(position).goHome(script);
+      const one = this.#vm.vcpuAt(position);
       let readWindow: Read<void> = () => undefined;
-      script.branch('ifPending', { vcpu: this.#vm.vcpuAt(position).object }, () => {
+      // Its registers are given inside of the condition: where the vCPU does not run, KVM would take them, CR8 among them, in
+      // its next run. Outside of it nobody knows which registers it has.
+      one.leaveHome();
+      script.branch('ifPending', { vcpu: one.object }, () => {
         readWindow = this.#vm.receiverAt(position).openWindow(script);
       });
+      one.leaveHome();
       return [(record: RecordReader): void => void (record.u8() === 1 && readWindow(record))];
     });
     const logs = this.#program.vcpus.map((setup, position) => this.#vm.takeLog(script, position, setup));

@@ -139,10 +139,11 @@ describe('a program as a script', () => {
       ...state,
       // Who has something left opens its window; the receiver is brought back from `hlt` for that.
       'ifPending',
+      '  enter',
       '  run',
       'ioctl',
-      'enter',
       'ifPending',
+      '  enter',
       '  run',
       'takeLog',
       'takeLog',
