@@ -119,8 +119,10 @@ describe('a program as a script', () => {
     const state = ['  registersDiff', '  ioctl', '  ioctlDiff'];
     expect(await operationsOf(caseOf(steps, { idle: 'halted' }, { schedule: 7 }))).toEqual([
       // By this schedule the receiver sleeps before the sender starts.
+      'enter',
       'start',
       'wait',
+      'enter',
       'start',
       // For the sender's end, then for the receiver's sleep.
       'wait',
