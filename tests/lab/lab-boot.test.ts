@@ -58,7 +58,9 @@ describe.each(testedKernels)('lab with %s', (spec) => {
         'WARNING: CPU: 0 PID: 9 at arch/x86/kvm/hyperv.c:1 kvm_test+0x1/0x2 [kvm]',
         '---[ end trace 0 ]---',
       ];
-      const warn = lab.shellOutput(lines.map((line) => `echo "<4>${line}" > /dev/kmsg`).join('; '));
+      // Where a thread of the kernel prints, the lines may come behind the end of the command.
+      const prints = [...lines.map((line) => `echo "<4>${line}" > /dev/kmsg`), 'sleep 0.5'];
+      const warn = lab.shellOutput(prints.join('; '));
       const fingerprint = 'WARNING: at arch/x86/kvm/hyperv.c:1 kvm_test [kvm]';
       await expect(warn).rejects.toMatchObject({ name: 'KernelFailure', kind: 'warning', fingerprint });
       await expect(lab.run([program], exact)).resolves.toHaveLength(1);
