@@ -3,16 +3,8 @@
 # Guess:  two seeds that differ in a letter give different numbers.
 # Found:  of each UTF-16 unit the low byte alone counts: "Łukasz" seeds as "Aukasz" does, and a seed of such letters may count as the
 #         empty one.
-# Exit code: 0 as found, 1 it is otherwise now, 2 it could not be run.
-set -eu
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-trap 'exit 2' INT TERM
-cd "$dir"
-cannot() { echo "cannot run: $*" >&2; exit 2; }
-
-command -v npm > need || cannot "npm is missing"
-npm_config_cache=$dir/cache npm install --silent --no-audit --no-fund --no-package-lock seedrandom@3.0.5 > log 2>&1 || cannot "npm cannot install it: $(tail -n 1 log)"
+. "$(dirname "$0")/common/setup.sh"
+npm_package seedrandom@3.0.5
 
 cat > try.js <<'END'
 const seedrandom = require('seedrandom');
@@ -23,13 +15,9 @@ for (const [one, other] of [['A', 'B'], ['\u0141ukasz', 'Aukasz'], ['\u4e00', ''
 END
 node try.js > seen
 
-echo "version   seedrandom 3.0.5"
-echo "behaviour letters with the same low byte are one and the same in a seed"
-echo "output"
-sed 's/^/  /' seen
-cat > expected <<'END'
+verdict "seedrandom 3.0.5" \
+	"letters with the same low byte are one and the same in a seed" <<'END'
 "A" and "B": different
 "Łukasz" and "Aukasz": the same
 "一" and "": the same
 END
-cmp -s seen expected || { echo "it is otherwise now; expected:"; sed 's/^/  /' expected; exit 1; }
