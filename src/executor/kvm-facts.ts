@@ -6,7 +6,7 @@ import type { Hand } from '../hand/hand.ts';
 import { objectKinds } from '../hand/operations.ts';
 import { Script } from '../hand/script.ts';
 import * as uapi from '../hand/uapi.ts';
-import { addPlatform, HypervCpuid } from '../machine/platform.ts';
+import { addPlatform, HypervCpuid, msrsArgument } from '../machine/platform.ts';
 import type { Read } from '../machine/writer.ts';
 import type { EmulatorFacts, TargetFacts } from './facts.ts';
 import { firstCase } from './first-case.ts';
@@ -105,9 +105,8 @@ function addSupportedCpuid(script: Script, request: number): Read<Buffer[]> {
   argument.writeUInt32LE(cpuidEntriesMax, 0);
   script.add('ioctl', { kind: objectKinds.system, object: 0, request, record: 2, argument });
   return (record) => {
-    const result = record.i32();
+    const { result, argument: table } = record.ioctl();
     if (result < 0) throw new InfrastructureError(`KVM does not tell its CPUID: errno ${-result}`);
-    const table = record.bytes(record.u32());
     const at = (index: number) => uapi.sizes.kvm_cpuid2 + index * uapi.sizes.kvm_cpuid_entry2;
     return Array.from({ length: table.readUInt32LE(0) }, (_, i) => Buffer.from(table.subarray(at(i), at(i + 1))));
   };
@@ -140,11 +139,8 @@ async function holdSpareVms(hand: Hand, xen: boolean): Promise<void> {
   // A fresh vCPU's APIC is software-disabled.
   script.add('createVcpu', { vcpu: 0, vm: 0, id: 0, regs: 0 });
   script.add('createVcpu', { vcpu: 1, vm: 0, id: 1, regs: 0 });
-  const msrs = Buffer.alloc(uapi.sizes.kvm_msrs + uapi.sizes.kvm_msr_entry);
-  msrs.writeUInt32LE(1, 0);
-  msrs.writeUInt32LE(MSR_IA32_APICBASE, uapi.sizes.kvm_msrs);
-  const request = uapi.KVM_SET_MSRS;
-  script.add('ioctl', { kind: objectKinds.vcpu, object: 1, request, record: 0, argument: msrs });
+  const argument = msrsArgument([{ index: MSR_IA32_APICBASE, value: 0n }]);
+  script.add('ioctl', { kind: objectKinds.vcpu, object: 1, request: uapi.KVM_SET_MSRS, record: 0, argument });
   script.add('createVm', { vm: 1, memoryBytes: 4096 });
   script.add('createVcpu', { vcpu: 2, vm: 1, id: 0, regs: 0 });
   firstCase(await hand.run(script.finish(), 0));

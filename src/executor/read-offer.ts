@@ -12,10 +12,9 @@ import {
 } from '../abi/lapic.ts';
 import type { Hand } from '../hand/hand.ts';
 import { objectKinds } from '../hand/operations.ts';
-import type { RecordReader } from '../hand/record.ts';
 import { Script } from '../hand/script.ts';
 import * as uapi from '../hand/uapi.ts';
-import { addPlatform, type HypervCpuid } from '../machine/platform.ts';
+import { addPlatform, firstMsr, type HypervCpuid, msrsArgument } from '../machine/platform.ts';
 import type { Read } from '../machine/writer.ts';
 import type { TargetFacts } from './facts.ts';
 import { firstCase } from './first-case.ts';
@@ -86,8 +85,7 @@ function addMsrList(script: Script): Read<number[]> {
   const request = uapi.KVM_GET_MSR_INDEX_LIST;
   script.add('ioctl', { kind: objectKinds.system, object: 0, request, record: 2, argument });
   return (record) => {
-    const result = record.i32();
-    const list = record.bytes(record.u32());
+    const { result, argument: list } = record.ioctl();
     if (result < 0) return [];
     return Array.from({ length: list.readUInt32LE(0) }, (_, index) => list.readUInt32LE(4 + 4 * index));
   };
@@ -109,8 +107,8 @@ function addLapics(
     const pages: Record<string, string> = {};
     for (const mode of lapicModes) {
       const isSet = mode === 'xapic' || record.i32() === 1;
-      const page = readStructure(record);
-      if (isSet && page !== null) pages[`${irqchip} ${mode}`] = steadyLapic(page);
+      const { result, argument: page } = record.ioctl();
+      if (isSet && result >= 0) pages[`${irqchip} ${mode}`] = steadyLapic(page);
     }
     return pages;
   };
@@ -127,7 +125,7 @@ function addLapic(
   script.add('createVcpu', { vcpu, vm, id, regs: 0 });
   onVcpu(uapi.KVM_SET_CPUID2, 0, cpuid.tableWithout([]));
   const base = APIC_DEFAULT_PHYS_BASE | MSR_IA32_APICBASE_ENABLE | X2APIC_ENABLE;
-  if (mode === 'x2apic') onVcpu(uapi.KVM_SET_MSRS, 1, msrArgument(MSR_IA32_APICBASE, base));
+  if (mode === 'x2apic') onVcpu(uapi.KVM_SET_MSRS, 1, msrsArgument([{ index: MSR_IA32_APICBASE, value: base }]));
   onVcpu(uapi.KVM_GET_LAPIC, 2, Buffer.alloc(uapi.sizes.kvm_lapic_state));
 }
 
@@ -147,34 +145,12 @@ async function readMsrs(
     script.add('ioctl', { kind: objectKinds.vcpu, object: free.vcpu, request, record, argument });
   onVcpu(uapi.KVM_SET_CPUID2, 0, cpuid.tableWithout([]));
   for (let reading = 0; reading < 2; reading++) {
-    for (const number of numbers) onVcpu(uapi.KVM_GET_MSRS, 2, msrArgument(number, 0n));
+    for (const index of numbers) onVcpu(uapi.KVM_GET_MSRS, 2, msrsArgument([{ index, value: 0n }]));
   }
   script.add('dropVm', { vm: free.vm, later: 0 });
   const record = firstCase(await hand.run(script.finish(), 0));
-  const [first, second] = [0, 1].map(() => new Map(numbers.map((number) => [number, readMsr(record)])));
+  const [first, second] = [0, 1].map(() => new Map(numbers.map((number) => [number, firstMsr(record.ioctl())])));
   return steadyMsrs(first!, second!);
-}
-
-/** `struct kvm_msrs` with one entry. */
-function msrArgument(number: number, value: bigint): Buffer {
-  const argument = Buffer.alloc(uapi.sizes.kvm_msrs + uapi.sizes.kvm_msr_entry);
-  argument.writeUInt32LE(1, 0);
-  argument.writeUInt32LE(number, uapi.sizes.kvm_msrs);
-  argument.writeBigUInt64LE(value, uapi.sizes.kvm_msrs + 8);
-  return argument;
-}
-
-/** KVM_GET_MSRS gives how many it has read. */
-function readMsr(record: RecordReader): bigint | null {
-  const result = record.i32();
-  const argument = record.bytes(record.u32());
-  return result === 1 ? argument.readBigUInt64LE(uapi.sizes.kvm_msrs + 8) : null;
-}
-
-function readStructure(record: RecordReader): Buffer | null {
-  const result = record.i32();
-  const bytes = record.bytes(record.u32());
-  return result < 0 ? null : bytes;
 }
 
 /** Frequencies that Linux measures at boot: TSC and crystal, CPU and bus (Intel SDM volume 2, CPUID). */

@@ -2,6 +2,8 @@
  * Frames between us and a hand that is a program: 32 bits of length, 8 bits of kind, payload. The hand answers requests in
  * order. Both sides come from the same sources, which `hello` shows.
  */
+import { upper } from './header.ts';
+
 export const frameKinds = {
   /** Hand: it is up; the version of its sources. */
   hello: 1,
@@ -30,6 +32,10 @@ export const frameKinds = {
 } as const;
 export type FrameKind = keyof typeof frameKinds;
 
+const headerBytes = 5;
+/** More than any request needs; a larger length means that the two sides have lost each other. */
+const payloadBytesMax = 256 * 1024 * 1024;
+
 /** Name of the lab's virtio-serial port. */
 export const channelName = 'hvipi';
 /** Where the channel's modules are in the lab; `order` lists them. */
@@ -39,12 +45,12 @@ export const noteMark = 'hvipi-lab: ';
 
 /** The text of `frames.h`. */
 export function framesHeader(): string {
-  const kinds = Object.entries(frameKinds).map(
-    ([name, kind]) => `#define FRAME_${name.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()} ${kind}`,
-  );
+  const kinds = Object.entries(frameKinds).map(([name, kind]) => `#define FRAME_${upper(name)} ${kind}`);
   return [
     '/* Made from frames.ts. */',
     ...kinds,
+    `#define HEAD_BYTES ${headerBytes}`,
+    `#define PAYLOAD_MAX ${payloadBytesMax}u`,
     `#define CHANNEL_NAME "${channelName}"`,
     `#define LAB_MODULES "${labModulesPath}"`,
     `#define NOTE_MARK "${noteMark}"`,
@@ -57,9 +63,6 @@ export interface Frame {
   readonly payload: Buffer;
 }
 
-const headerBytes = 5;
-/** More than any request needs; a larger length means that the two sides have lost each other. */
-const payloadBytesMax = 256 * 1024 * 1024;
 const kindOfNumber = new Map(Object.entries(frameKinds).map(([kind, number]) => [number as number, kind as FrameKind]));
 
 export function encodeFrame(kind: FrameKind, payload: Buffer | string): Buffer {

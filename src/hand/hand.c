@@ -26,7 +26,6 @@
 #include "hand.h"
 #include "operations.h"
 
-/* KVM_EXIT_HYPERV and KVM_EXIT_XEN leave their result where these members are; older headers have them too. */
 #define GENERAL_BYTES sizeof(struct kvm_regs)
 #define SPECIAL_BYTES sizeof(struct kvm_sregs)
 #define GENERAL_COUNT (GENERAL_BYTES / 8)
@@ -620,10 +619,20 @@ static void do_ioctl_patch(const struct op_ioctl_patch *op)
 		failed(op->set, -result);
 }
 
+/* A structure of the vCPU is what a slot holds. */
+static void note_same(struct vcpu *vcpu, uint32_t slot)
+{
+	vcpu->same_as = slot + 1;
+	vcpu->same_runs = hand.vms[vcpu->vm]->runs;
+}
+
 static void do_ioctl_keep(const struct op_ioctl_keep *op)
 {
-	get_structure(vcpu_of(op->vcpu), op->get, op->size);
+	struct vcpu *vcpu = vcpu_of(op->vcpu);
+
+	get_structure(vcpu, op->get, op->size);
 	keep(op->slot, scratch, op->size);
+	note_same(vcpu, op->slot);
 }
 
 static uint16_t record_differences(const uint8_t *wanted, uint32_t start, uint32_t end)
@@ -662,16 +671,11 @@ static void do_ioctl_diff(const struct op_ioctl_diff *op)
 	count = record_differences(wanted, op->start, op->end);
 	count += record_differences(wanted, op->second_start, op->second_end);
 	memcpy(hand.record + count_at, &count, 2);
-	if (count == 0 && wanted == slot->at && op->start == 0 && op->end == slot->length) {
-		vcpu->same_as = op->slot + 1;
-		vcpu->same_runs = hand.vms[vcpu->vm]->runs;
-	}
+	if (count == 0 && wanted == slot->at && op->start == 0 && op->end == slot->length)
+		note_same(vcpu, op->slot);
 }
 
 /* ---- guest memory ---- */
-
-#define WHERE_MEMORY 1
-#define WHERE_COPY 2
 
 static void write_memory(uint32_t number, uint8_t where, uint32_t offset, const uint8_t *bytes, uint32_t length)
 {
@@ -753,15 +757,6 @@ static void do_diff(const struct op_diff *op)
 		}
 	}
 	memcpy(hand.record + count_at, &count, 2);
-}
-
-static void do_read(const struct op_read *op)
-{
-	struct vm *vm = vm_of(op->vm);
-	uint8_t *at = memory_at(vm, vm->memory, op->offset, op->length);
-
-	put32(op->length);
-	put(at, op->length);
 }
 
 static uint64_t word_at(struct vm *vm, uint32_t offset)
@@ -850,14 +845,16 @@ static void *watch(void *unused)
 	return unused;
 }
 
+/* Scripts come from one and the same thread (hand.h). */
 static void start_watchdog(void)
 {
 	pthread_t thread;
 
+	if (hand.has_watchdog)
+		return;
 	accept_signals();
 	hand.runner = pthread_self();
-	if (!hand.has_watchdog && !pthread_create(&thread, NULL, watch, NULL))
-		hand.has_watchdog = true;
+	hand.has_watchdog = !pthread_create(&thread, NULL, watch, NULL);
 }
 
 /* KVM_RUN on this thread: 0 for an exit, or minus errno; ends the case when there is none. */
@@ -1275,8 +1272,6 @@ static void do_wait_for_word(const struct op_wait_for_word *op)
 	put8(1);
 }
 
-#define CONDITION_BYTES 10
-
 static bool rests(struct thread *thread, struct vm *vm, uint32_t offset)
 {
 	return thread->state == THREAD_RUNNING && word_at(vm, offset) && is_asleep(thread);
@@ -1362,16 +1357,13 @@ static void do_exit(const struct op_exit *op)
 {
 	struct outcome outcome = { 0 };
 	struct vcpu *vcpu = vcpu_of(op->vcpu);
+	struct thread *thread = vcpu->thread;
 
-	for (unsigned int i = 1; i <= HAND_THREADS; i++) {
-		struct thread *thread = hand.threads[i];
-
-		if (thread && thread->state == THREAD_DONE && thread->vcpu == vcpu) {
-			outcome.error = thread->result;
-			thread->state = THREAD_IDLE;
-		}
+	if (thread && thread->vcpu == vcpu && thread->state == THREAD_DONE) {
+		outcome.error = thread->result;
+		thread->state = THREAD_IDLE;
 	}
-	record_exit(vcpu, &outcome, op->port, op->other_port, op->lenient);
+	record_exit(vcpu, &outcome, op->port, op->port, op->lenient);
 }
 
 /* ---- conditions ---- */
@@ -1479,7 +1471,7 @@ static void do_case(const struct op_case *op)
 /* ---- scripts ---- */
 
 /* Executes a case up to its end; how it ended. */
-static int run_case(struct op_case *op, uint32_t end)
+static int run_case(uint32_t end)
 {
 	int ending;
 
@@ -1488,7 +1480,6 @@ static int run_case(struct op_case *op, uint32_t end)
 	ending = setjmp(hand.on_case_end);
 	if (ending)
 		return ending - 1;
-	(void)op;
 	while (hand.script.at < end)
 		execute(&hand.script);
 	if (hand.script.at != end)
@@ -1515,7 +1506,7 @@ static void run_cases(void)
 		put32(op.number);
 		put8(0);
 		put32(0);
-		ending = run_case(&op, end);
+		ending = run_case(end);
 		/* A case leaves no vCPU running, however it ended. */
 		stop_all_threads();
 		hand.record[head_at + 4] = ending;

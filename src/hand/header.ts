@@ -1,5 +1,13 @@
 /** `operations.h`, the hand's side of the script's format, made from `operations.ts`. */
-import { endings, type FieldType, handLimits, objectKinds, operations } from './operations.ts';
+import {
+  conditionBytes,
+  endings,
+  type FieldType,
+  handLimits,
+  memoryParts,
+  objectKinds,
+  operations,
+} from './operations.ts';
 import { scriptCapabilities, scriptRequests } from './uapi.ts';
 
 const cTypes: Readonly<Record<FieldType, string>> = {
@@ -55,12 +63,15 @@ export function operationsHeader(): string {
   const entries = Object.entries(operations) as [string, Readonly<Record<string, FieldType>>][];
   const limits = Object.entries(handLimits).map(([name, value]) => `#define HAND_${upper(name)} ${value}u`);
   const kinds = Object.entries(objectKinds).map(([name, value]) => `#define KIND_${upper(name)} ${value}`);
+  const parts = Object.entries(memoryParts).map(([name, bit]) => `#define WHERE_${upper(name)} ${bit}`);
   const ends = Object.entries(endings).map(([name, value]) => `#define ENDING_${upper(name)} ${value}`);
   const codes = entries.map(([name], code) => `#define OP_${upper(name)} ${code}`);
   return [
     '/* Made from operations.ts by header.ts. */',
     ...limits,
     ...kinds,
+    ...parts,
+    `#define CONDITION_BYTES ${conditionBytes}`,
     ...ends,
     ...codes,
     numbers('script_requests', scriptRequests),
@@ -135,6 +146,7 @@ function lower(name: string): string {
   return name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
-function upper(name: string): string {
+/** A name in camel case as that of a C macro. */
+export function upper(name: string): string {
   return lower(name).toUpperCase();
 }

@@ -14,7 +14,6 @@
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include "frames.h"
@@ -25,13 +24,19 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
-_Noreturn void lab_end(const char *why)
+/* The emulator ends instead of booting again. */
+static _Noreturn void switch_off(void)
 {
-	dprintf(STDERR_FILENO, "%s%s\n", NOTE_MARK, why);
 	sync();
 	reboot(RB_AUTOBOOT);
 	for (;;)
 		pause();
+}
+
+_Noreturn void lab_end(const char *why)
+{
+	dprintf(STDERR_FILENO, "%s%s\n", NOTE_MARK, why);
+	switch_off();
 }
 
 static void write_text(const char *path, const char *text)
@@ -129,10 +134,7 @@ static _Noreturn void run_shell(void)
 		_exit(127);
 	}
 	waitpid(child, &status, 0);
-	sync();
-	reboot(RB_AUTOBOOT);
-	for (;;)
-		pause();
+	switch_off();
 }
 
 int lab_start(void)

@@ -3,7 +3,6 @@
  * a lab, on the lab's channel. A frame: 32 bits of length, 8 bits of kind, then so many bytes. Requests are answered in order.
  */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -16,9 +15,6 @@
 #include "frames.h"
 #include "hand.h"
 #include "lab.h"
-
-#define HEAD_BYTES 5
-#define PAYLOAD_MAX (256u << 20)
 
 static int in = STDIN_FILENO, out = STDOUT_FILENO, kernel_log = -1;
 

@@ -29,8 +29,8 @@ export const operations = {
   ioctl: { kind: 'u8', object: 'u32', request: 'u32', record: 'u8', argument: 'bytes' },
   ioctlValue: { kind: 'u8', object: 'u32', request: 'u32', record: 'u8', value: 'u64' },
   /**
-   * The argument is a kept slot with patches; it is given so many times. With `unlessSame` not where the vCPU's last `ioctlDiff`
-   * against that slot found no difference and nothing has run or been set since.
+   * The argument is a kept slot with patches; it is given so many times. With `unlessSame` not where the vCPU's structure was
+   * last seen to be that slot (`ioctlKeep`, or an `ioctlDiff` without difference) and nothing has run or been set since.
    */
   ioctlKept: { vcpu: 'u32', request: 'u32', slot: 'u32', times: 'u8', unlessSame: 'u8', patches: 'bytes' },
   /** Reads a structure of so many bytes, patches it, and sets it. */
@@ -49,7 +49,7 @@ export const operations = {
     patches: 'bytes',
   },
 
-  // Guest memory, and a copy of it: what memory should hold. `where`: 1 memory, 2 the copy, 3 both.
+  // Guest memory, and a copy of it: what memory should hold. `where`: `memoryParts`, one or both.
   write: { vm: 'u32', where: 'u8', offset: 'u32', bytes: 'bytes' },
   writeKept: { vm: 'u32', where: 'u8', offset: 'u32', slot: 'u32' },
   /** The same bytes to one place of memory and to another place of the copy, where the guest is to leave them. */
@@ -59,7 +59,6 @@ export const operations = {
   zero: { vm: 'u32', offset: 'u32', length: 'u32' },
   /** Records 64-bit words that differ from the copy, at most `most`; memory becomes the copy again where `restore` is set. */
   diff: { vm: 'u32', offset: 'u32', length: 'u32', stride: 'u32', count: 'u32', restore: 'u8', most: 'u32' },
-  read: { vm: 'u32', offset: 'u32', length: 'u32' },
   /** Records as many bytes of one or two places as a word says, which becomes 0. */
   takeLog: { vm: 'u32', lengthAt: 'u32', most: 'u32', first: 'u32', second: 'u32' },
 
@@ -93,8 +92,7 @@ export const operations = {
   waitForWord: { vm: 'u32', offset: 'u32', milliseconds: 'u32' },
   /**
    * Waits until each of these threads is done or asleep in KVM_RUN with a word of memory not 0; records whether it came to
-   * that, and if not a byte for each thread: bit 0 that its condition holds, bit 1 that it is done. A condition: the thread, 0
-   * for done or 1 for asleep, the VM and the word (32 bits each).
+   * that, and if not a byte for each thread: bit 0 that its condition holds, bit 1 that it is done (`encodeConditions`).
    */
   wait: { milliseconds: 'u32', required: 'u8', conditions: 'bytes' },
   /** Makes a VM's ioctl every millisecond until a thread is done, and records a 1; the case ends when it does not get done. */
@@ -102,7 +100,7 @@ export const operations = {
   /** Gets a thread out of KVM_RUN without waking its guest; records whether there was an exit of the guest's own. */
   stop: { thread: 'u8', milliseconds: 'u32' },
   /** Looks at a vCPU's last exit as `run` does. */
-  exit: { vcpu: 'u32', port: 'u16', otherPort: 'u16', lenient: 'u8' },
+  exit: { vcpu: 'u32', port: 'u16', lenient: 'u8' },
   /**
    * Waits until a thread is done. Where it sleeps after some time although a word of memory is not 0, what follows is done
    * instead of left out; where it sleeps for ever, the case ends.
@@ -136,6 +134,12 @@ export type FieldsOf<Name extends OperationName> = {
       ? bigint | number
       : number;
 };
+
+/** Bits of `where`. */
+export const memoryParts = { memory: 1, copy: 2 } as const;
+
+/** Of each condition of a `wait`. */
+export const conditionBytes = 10;
 
 /** What a descriptor of an `ioctl` is. */
 export const objectKinds = { system: 0, vm: 1, vcpu: 2 } as const;

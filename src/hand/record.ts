@@ -1,5 +1,6 @@
 /** Reads records: what a hand appended while it executed a script. */
 import { type Ending, endings } from './operations.ts';
+import { sizes } from './uapi.ts';
 
 const endingNames = Object.keys(endings) as Ending[];
 
@@ -42,7 +43,12 @@ export interface ExitFacts {
   readonly registers: Buffer;
 }
 
-const generalBytes = 144;
+/** What an ioctl gave, and its argument afterwards. */
+export interface IoctlRecord {
+  /** Minus errno where it failed. */
+  readonly result: number;
+  readonly argument: Buffer;
+}
 
 export class RecordReader {
   readonly #buffer: Buffer;
@@ -97,13 +103,28 @@ export class RecordReader {
     return words;
   }
 
+  /** Of an `ioctl` whose argument is recorded too. */
+  ioctl(): IoctlRecord {
+    return { result: this.i32(), argument: this.bytes(this.u32()) };
+  }
+
+  /** Of `registersDiff`: struct kvm_regs, of which `expected` was given. */
+  registers(expected: Buffer): Buffer {
+    const actual = Buffer.from(expected);
+    for (let left = this.u8(); left > 0; left--) {
+      const index = this.u8();
+      actual.writeBigUInt64LE(this.u64(), 8 * index);
+    }
+    return actual;
+  }
+
   /** Of `run` and `exit`. */
   exit(): ExitRecord {
     const status = this.u8() as ExitRecord['status'];
     const count = this.u8();
     const answers = count === 0 ? [] : Array.from({ length: count }, () => ({ reason: this.u8(), word: this.u64() }));
     if (status < 2) return { status, answers, facts: null };
-    const facts = { reason: this.u32(), error: this.i32(), port: this.u16(), registers: this.bytes(generalBytes) };
+    const facts = { reason: this.u32(), error: this.i32(), port: this.u16(), registers: this.bytes(sizes.kvm_regs) };
     return { status, answers, facts };
   }
 

@@ -1,5 +1,5 @@
 /** Writes scripts. What an operation appends to the record is read by `record.ts`. */
-import { type FieldsOf, type FieldType, type OperationName, operations } from './operations.ts';
+import { conditionBytes, type FieldsOf, type FieldType, type OperationName, operations } from './operations.ts';
 
 type NameWithSkip = {
   [Name in OperationName]: 'skip' extends keyof (typeof operations)[Name] ? Name : never;
@@ -128,4 +128,24 @@ export function wordPatch(offset: number, value: number): Patch {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32LE(value >>> 0, 0);
   return { offset, bytes };
+}
+
+/** What a `wait` waits for. */
+export interface Condition {
+  readonly thread: number;
+  /** Null: the thread is done. Else it is asleep in KVM_RUN with that word of memory not 0. */
+  readonly asleepAt: { readonly vm: number; readonly offset: number } | null;
+}
+
+/** Conditions as a script has them: the thread, 0 for done or 1 for asleep, the VM and the word (32 bits each). */
+export function encodeConditions(conditions: readonly Condition[]): Buffer {
+  const bytes = Buffer.alloc(conditionBytes * conditions.length);
+  for (const [index, { thread, asleepAt }] of conditions.entries()) {
+    const at = conditionBytes * index;
+    bytes.writeUInt8(thread, at);
+    bytes.writeUInt8(asleepAt === null ? 0 : 1, at + 1);
+    bytes.writeUInt32LE(asleepAt?.vm ?? 0, at + 2);
+    bytes.writeUInt32LE(asleepAt?.offset ?? 0, at + 6);
+  }
+  return bytes;
 }

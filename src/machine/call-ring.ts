@@ -7,6 +7,7 @@ import { registerPattern } from '../guest/image.ts';
 import * as map from '../guest/memory-map.ts';
 import { area, frameEntry, resultEntry, ringEntry, ringEntryBytes } from '../guest/memory-map.ts';
 import type { GuestCode } from '../guest/program.ts';
+import { memoryParts } from '../hand/operations.ts';
 import type { ExitRecord, WordDifference } from '../hand/record.ts';
 import type { Script } from '../hand/script.ts';
 import { KVM_EXIT_XEN } from '../hand/uapi.ts';
@@ -28,8 +29,7 @@ const returned = map.returnVector + 1;
 const outputBytes = ringEntryBytes - ringEntry.output;
 const wordsMax = 0xffff;
 const noChanges: readonly RegisterChange[] = [];
-const inMemory = 1;
-const inCopy = 2;
+const { memory: inMemory, copy: inCopy } = memoryParts;
 
 /** What an entry's outputs hold in the registers that calls do not use, when nothing changed them. */
 const unusedOutputs = Buffer.alloc(outputBytes - callRegisterBytes);

@@ -10,7 +10,7 @@ import * as map from '../guest/memory-map.ts';
 import { area } from '../guest/memory-map.ts';
 import type { GuestCode } from '../guest/program.ts';
 import type { RecordReader } from '../hand/record.ts';
-import type { Script } from '../hand/script.ts';
+import { encodeConditions, type Script } from '../hand/script.ts';
 import type { Arrivals, Leftover, Observation, StepObservation } from '../program/observation.ts';
 import type { Program, ProgramCall, ProgramWriteMsr } from '../program/program.ts';
 import { type Schedule, scheduleOf } from '../program/schedule.ts';
@@ -131,11 +131,10 @@ class ConcurrentProgram {
       return { calls, read: resultsAfter(null) };
     });
     const readStuck = this.#addStuck();
-    const readExits = runners.map((position) => {
+    for (const position of runners) {
       const { idle } = map.ports;
-      script.add('exit', { vcpu: this.#vm.vcpuAt(position).object, port: idle, otherPort: idle, lenient: 1 });
-      return position;
-    });
+      script.add('exit', { vcpu: this.#vm.vcpuAt(position).object, port: idle, lenient: 1 });
+    }
     script.add('settle', {});
     const readLeftovers = this.#leftovers(all);
     return (record) => {
@@ -155,7 +154,7 @@ class ConcurrentProgram {
         const leftovers = [{ vcpu: stuck, wait: 'stuck' as const, states }];
         return { results, leftovers, stopped: `vCPU ${stuck} does not come to the fence` };
       }
-      for (const position of readExits) expectExit(position, record.exit(), this.#code);
+      for (const position of runners) expectExit(position, record.exit(), this.#code);
       return { results, leftovers: readLeftovers(record), stopped: null };
     };
   }
@@ -210,15 +209,13 @@ class ConcurrentProgram {
   }
 
   #wait(conditions: readonly { position: number; wordAt: number | null }[], isRequired: boolean): Read<number[]> {
-    const bytes = Buffer.alloc(10 * conditions.length);
-    for (const [index, { position, wordAt }] of conditions.entries()) {
-      bytes.writeUInt8(this.#vm.vcpuAt(position).thread, 10 * index);
-      bytes.writeUInt8(wordAt === null ? 0 : 1, 10 * index + 1);
-      bytes.writeUInt32LE(this.#vm.number, 10 * index + 2);
-      bytes.writeUInt32LE(wordAt ?? 0, 10 * index + 6);
-    }
-    const required = Number(isRequired);
-    this.#script.add('wait', { milliseconds: stuckAfterMs, required, conditions: bytes });
+    const encoded = encodeConditions(
+      conditions.map(({ position, wordAt }) => ({
+        thread: this.#vm.vcpuAt(position).thread,
+        asleepAt: wordAt === null ? null : { vm: this.#vm.number, offset: wordAt },
+      })),
+    );
+    this.#script.add('wait', { milliseconds: stuckAfterMs, required: Number(isRequired), conditions: encoded });
     return (record) => {
       if (record.u8() === 1) return [];
       return conditions.filter(() => record.u8() === 0).map(({ position }) => position);

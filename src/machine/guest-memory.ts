@@ -8,6 +8,7 @@ import { areaParts, imageOf } from '../guest/image.ts';
 import * as map from '../guest/memory-map.ts';
 import { gpaOf, hostOffset } from '../guest/memory-map.ts';
 import type { GuestCode } from '../guest/program.ts';
+import { memoryParts } from '../hand/operations.ts';
 import type { Script } from '../hand/script.ts';
 import { KVM_MEM_READONLY } from '../hand/uapi.ts';
 import type { MemoryChange } from '../program/observation.ts';
@@ -17,7 +18,7 @@ import type { Slots } from './slots.ts';
 /** Report at most so many changed words of a range. */
 const changesMax = 16;
 const pageBytes = 0x1000;
-export const memoryAndCopy = 3;
+const memoryAndCopy = memoryParts.memory | memoryParts.copy;
 
 export class GuestMemory {
   readonly #vm: number;

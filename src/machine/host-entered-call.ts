@@ -19,7 +19,8 @@ import {
 import { hostOffset, ports } from '../guest/memory-map.ts';
 import { Overlay } from '../guest/overlay.ts';
 import { type GuestCode, withErrorCode } from '../guest/program.ts';
-import type { ExitRecord, RecordReader } from '../hand/record.ts';
+import { memoryParts } from '../hand/operations.ts';
+import type { ExitRecord } from '../hand/record.ts';
 import { encodePatches, type Script } from '../hand/script.ts';
 import * as uapi from '../hand/uapi.ts';
 import type { GuestException, RegisterChange } from '../program/observation.ts';
@@ -98,7 +99,6 @@ export class HostEnteredCalls {
       lenient: 0,
     });
     script.add('registersDiff', { vcpu: object, general: before });
-    let hasFrame = false;
     script.branch('ifPort', { vcpu: object, port: ports.exception }, () => {
       script.add('readAtRegister', { vcpu: object, register: rspIndex, length: frameBytes });
     });
@@ -107,9 +107,8 @@ export class HostEnteredCalls {
     return (record) => {
       const exit = record.exit();
       refuseUnexpected(vcpu, environment, exit);
-      const after = readRegisters(record, before);
-      hasFrame = record.u8() === 1;
-      const frame = hasFrame ? record.bytes(record.u32()) : null;
+      const after = record.registers(before);
+      const frame = record.u8() === 1 ? record.bytes(record.u32()) : null;
       const exception = frame === null ? null : takeException(environment, after, frame, place);
       // `ret` takes the return address off the stack.
       const expected = Buffer.from(before);
@@ -141,7 +140,7 @@ export class HostEnteredCalls {
       general.writeUInt32LE(rsp, uapi.regs.rsp);
       const back = Buffer.alloc(place.pushBytes);
       back.writeUInt32LE(entryCode.back, 0);
-      script.add('write', { vm: this.#vm, where: 1, offset: rsp, bytes: back });
+      script.add('write', { vm: this.#vm, where: memoryParts.memory, offset: rsp, bytes: back });
     }
     general.writeUInt32LE(place.start, uapi.regs.rip);
     script.add('enter', { vcpu: vcpu.object, specialPatches: special, general });
@@ -173,16 +172,6 @@ function refuseUnexpected(vcpu: Vcpu, { mode }: CallEnvironment, { facts }: Exit
   if (facts === null) return;
   const rip = facts.registers.readBigUInt64LE(uapi.regs.rip).toString(16);
   throw new UnexpectedExit(`vCPU ${vcpu.position}: ${exitName(facts)} at 0x${rip} in ${mode} mode`);
-}
-
-/** The general registers after the call. */
-function readRegisters(record: RecordReader, before: Buffer): Buffer {
-  const after = Buffer.from(before);
-  for (let left = record.u8(); left > 0; left--) {
-    const index = record.u8();
-    after.writeBigUInt64LE(record.u64(), 8 * index);
-  }
-  return after;
 }
 
 /** Reads what the exception pushed, and makes `general` the registers at the time of the exception. */

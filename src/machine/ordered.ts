@@ -3,7 +3,6 @@
  * unless the run is exact, a vCPU halts meanwhile, or a later input block would overwrite an earlier one.
  */
 import type { RecordReader } from '../hand/record.ts';
-import { RecordEnd } from '../hand/record.ts';
 import type { Script } from '../hand/script.ts';
 import type { LapicChanges, Observation, StepObservation } from '../program/observation.ts';
 import type { Program, ProgramAct, ProgramCall, ProgramRun, ProgramStep } from '../program/program.ts';
@@ -78,7 +77,6 @@ class OrderedProgram {
       for (const read of this.#reads) read(record);
       return { vpIndexes, steps: this.#steps, lapics: readLapics(record), memory: [], stopped: null };
     } catch (error) {
-      if (error instanceof RecordEnd) throw error;
       if (!(error instanceof UnexpectedExit)) throw error;
       for (const call of error.completed) this.#steps.push(stepOf(call, this.#noLogs, null));
       return { vpIndexes, steps: this.#steps, lapics: [], memory: [], stopped: error.message };

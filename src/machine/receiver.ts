@@ -8,9 +8,10 @@ import type { VcpuSetup } from '../case/case.ts';
 import * as map from '../guest/memory-map.ts';
 import { area } from '../guest/memory-map.ts';
 import { eoiMsr, type GuestCode, pprMsr } from '../guest/program.ts';
+import { handLimits } from '../hand/operations.ts';
 import type { Script } from '../hand/script.ts';
 import type { ProgramAct } from '../program/program.ts';
-import { expectExit, UnexpectedExit } from './stop.ts';
+import { expectExit, orLost } from './stop.ts';
 import type { Vcpu } from './vcpu.ts';
 import type { Read } from './writer.ts';
 
@@ -193,15 +194,15 @@ export class Receiver {
         readFetched = this.#command(script, map.commands.window);
       });
       const { idle } = map.ports;
-      script.add('exit', { vcpu: vcpu.object, port: idle, otherPort: idle, lenient: 0 });
+      script.add('exit', { vcpu: vcpu.object, port: idle, lenient: 0 });
     });
     return (record) => {
       if (record.u8() === 1) readWindow(record);
       if (record.u8() === 0) return;
-      if (record.isAtEnd) throw new UnexpectedExit(complaint);
-      if (record.u8() === 1) {
-        if (record.isAtEnd) throw new UnexpectedExit(complaint);
-        record.u8();
+      const isFetched = orLost(() => record.u8(), complaint) === 1;
+      if (isFetched) {
+        // Of `stop`.
+        orLost(() => record.u8(), complaint);
         readFetched(record);
       }
       expectExit(vcpu.position, record.exit(), this.#code);
@@ -214,4 +215,4 @@ export class Receiver {
 }
 
 /** Thread for a vCPU that has none and halts once. */
-const haltingThread = 16;
+const haltingThread = handLimits.threads;

@@ -16,7 +16,7 @@ import * as uapi from '../hand/uapi.ts';
 import type { LapicChanges, VcpuState } from '../program/observation.ts';
 import type { ProgramSetApic } from '../program/program.ts';
 import { addBasePage, addLapic, addSpurious, apicBase } from './lapic.ts';
-import { addEnableCap, type HypervCpuid } from './platform.ts';
+import { addEnableCap, firstMsr, type HypervCpuid, type MsrEntry, msrsArgument } from './platform.ts';
 import type { Slots } from './slots.ts';
 import type { VectorRegisters } from './vector-registers.ts';
 import type { Read } from './writer.ts';
@@ -205,10 +205,9 @@ export class Vcpu {
     this.#readMpState(script, 2);
     const readLapic = this.lapicChanges(script);
     return (record) => {
-      const registers = Array.from({ length: uapi.sizes.kvm_regs / 8 }, () => 0n);
-      for (let left = record.u8(); left > 0; left--) registers[record.u8()] = record.u64();
-      record.i32();
-      const mpState = record.bytes(record.u32()).readUInt32LE(0);
+      const general = record.registers(noRegisters);
+      const registers = Array.from({ length: general.length / 8 }, (_, index) => general.readBigUInt64LE(8 * index));
+      const mpState = record.ioctl().argument.readUInt32LE(0);
       return { mpState, registers, lapic: readLapic(record) };
     };
   }
@@ -224,19 +223,8 @@ export class Vcpu {
     return (record) => record.i32() === 1;
   }
 
-  #ioctlMsrs(
-    script: Script,
-    request: number,
-    entries: readonly { readonly index: number; readonly value: bigint }[],
-    record: 0 | 1 | 2,
-  ): void {
-    const argument = Buffer.alloc(uapi.sizes.kvm_msrs + entries.length * uapi.sizes.kvm_msr_entry);
-    argument.writeUInt32LE(entries.length, 0);
-    for (const [place, { index, value }] of entries.entries()) {
-      const at = uapi.sizes.kvm_msrs + place * uapi.sizes.kvm_msr_entry;
-      argument.writeUInt32LE(index, at);
-      argument.writeBigUInt64LE(value, at + 8);
-    }
+  #ioctlMsrs(script: Script, request: number, entries: readonly MsrEntry[], record: 0 | 1 | 2): void {
+    const argument = msrsArgument(entries);
     script.add('ioctl', { kind: objectKinds.vcpu, object: this.object, request, record, argument });
   }
 
@@ -272,9 +260,9 @@ export class Vcpu {
   #readVpIndex(script: Script): Read<void> {
     this.#ioctlMsrs(script, uapi.KVM_GET_MSRS, [{ index: hyperv.HV_X64_MSR_VP_INDEX, value: 0n }], 2);
     return (record) => {
-      const count = record.i32();
-      if (count !== 1) throw new Error('KVM does not give HV_X64_MSR_VP_INDEX');
-      this.#vpIndex = Number(record.bytes(record.u32()).readBigUInt64LE(16));
+      const index = firstMsr(record.ioctl());
+      if (index === null) throw new Error('KVM does not give HV_X64_MSR_VP_INDEX');
+      this.#vpIndex = Number(index);
     };
   }
 
@@ -284,8 +272,7 @@ export class Vcpu {
     // be another one by now: what KVM itself gave is to be seen.
     const index = hyperv.HV_X64_MSR_VP_INDEX;
     const values = this.#hasOwnVpIndex ? [requested] : [this.position, requested];
-    if (BigInt(requested) < this.#vpIndexLimit) this.#hasOwnVpIndex = false;
-    // KVM takes them one after the other up to the first that it refuses.
+    if (requested < this.#parts.kvmMaxVcpus) this.#hasOwnVpIndex = false;
     const entries = values.map((value) => ({ index, value: BigInt(value) }));
     this.#ioctlMsrs(script, uapi.KVM_SET_MSRS, entries, 1);
     this.#vpIndexWritten = requested;
@@ -319,7 +306,7 @@ export class Vcpu {
     const { apic } = setup;
     const { slots, hasWideIds } = this.#parts;
     let slot = this.#pages.get(apic);
-    if (this.#apic !== apic || slot === undefined) {
+    if (this.#apic !== apic) {
       this.setMsr(script, lapic.MSR_IA32_APICBASE, apicBase(this.id, apic));
       this.#apic = apic;
     }
@@ -328,15 +315,10 @@ export class Vcpu {
       const id = idRegister(this.id, apic === 'x2apic', hasWideIds);
       addBasePage(script, { vcpu: this.object, slot, id, apic, wasUsed: this.#pages.size > 0 });
       this.#pages.set(apic, slot);
-      this.#page = slot;
     }
     this.#page = slot;
     addLapic(script, this.object, slot, setup, this.mayBeInService);
     this.mayBeInService = setup.eoi === 'none';
-  }
-
-  get #vpIndexLimit(): bigint {
-    return BigInt(this.#parts.kvmMaxVcpus);
   }
 }
 

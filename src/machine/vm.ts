@@ -26,7 +26,7 @@ import { HostEnteredCalls } from './host-entered-call.ts';
 import { addPlatform, type HypervCpuid } from './platform.ts';
 import { Receiver } from './receiver.ts';
 import type { Slots } from './slots.ts';
-import { type CallResult, describeExit, expectExit, UnexpectedExit } from './stop.ts';
+import { type CallResult, describeExit, expectExit, orLost, UnexpectedExit } from './stop.ts';
 import { Vcpu } from './vcpu.ts';
 import type { VectorRegisters } from './vector-registers.ts';
 import type { Read } from './writer.ts';
@@ -59,6 +59,8 @@ const noLog: Log = { vectors: [], priorities: [] };
 
 export class Vm {
   readonly number: number;
+  /** Number of its first vCPU's object; the others follow. */
+  readonly firstVcpu: number;
   readonly memory: GuestMemory;
   readonly #parts: VmParts;
   readonly #members: readonly Member[];
@@ -67,11 +69,12 @@ export class Vm {
   #guestOsId: bigint | null = 0n;
 
   /**
-   * @param number of the hand's object; the vCPUs' begin at `firstVcpu`.
+   * @param number of the hand's object.
    * @param program whose platform it has (`platformKey`).
    */
   constructor(number: number, firstVcpu: number, parts: VmParts, { machine, vcpus }: Program) {
     this.number = number;
+    this.firstVcpu = firstVcpu;
     this.#parts = parts;
     this.memory = new GuestMemory(number);
     this.#calls = new HostEnteredCalls(number, parts.code, parts.slots, parts.vectors);
@@ -217,7 +220,7 @@ export class Vm {
   waitForHalt(script: Script, position: number): Read<void> {
     const offset = map.vcpuArea(position) + area.halting;
     script.add('waitForWord', { vm: this.number, offset, milliseconds: lostAfterMs });
-    return lostUnlessOne(`vCPU ${position} does not come to hlt`);
+    return (record) => void orLost(() => record.u8(), `vCPU ${position} does not come to hlt`);
   }
 
   /**
@@ -233,12 +236,11 @@ export class Vm {
       milliseconds: lostAfterMs,
       argument: msiTo(vcpu.id, APIC_DM_NMI),
     });
-    const readFetched = lostUnlessOne(`vCPU ${position} does not wake up from hlt`);
     const { idle } = map.ports;
-    script.add('exit', { vcpu: vcpu.object, port: idle, otherPort: idle, lenient: 0 });
+    script.add('exit', { vcpu: vcpu.object, port: idle, lenient: 0 });
     const readWindow = receiver.openWindow(script);
     return (record) => {
-      readFetched(record);
+      orLost(() => record.u8(), `vCPU ${position} does not wake up from hlt`);
       expectExit(position, record.exit(), this.#parts.code);
       readWindow(record);
     };
@@ -266,12 +268,6 @@ export class Vm {
 
 /** How long a vCPU may take to come where it is waited for: milliseconds. */
 export const lostAfterMs = 5_000;
-
-function lostUnlessOne(complaint: string): Read<void> {
-  return (record) => {
-    if (record.isAtEnd || record.u8() !== 1) throw new UnexpectedExit(complaint);
-  };
-}
 
 /**
  * NMI or INIT to the vCPU with that APIC ID, as an MSI: unlike KVM_NMI that does not wait for a running KVM_RUN to end. A

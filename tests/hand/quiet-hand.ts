@@ -94,9 +94,6 @@ function answerTo({ name, fields }: DecodedOperation): Buffer {
   if (name === 'ioctlValue' && fields['record'] !== 0) {
     return u32(fields['request'] === KVM_CHECK_EXTENSION ? capability(Number(fields['value'])) : 0);
   }
-  if (name === 'read') {
-    return Buffer.concat([u32(fields['length'] as number), Buffer.alloc(fields['length'] as number)]);
-  }
   return answers[name] ?? nothing;
 }
 
