@@ -34,12 +34,6 @@ const pooledVcpusMax = 256;
  */
 const patienceMsPerPair = 0.02;
 
-/** A VM of the pool and where its objects' numbers begin. */
-interface Pooled {
-  readonly vm: Vm;
-  readonly firstVcpu: number;
-}
-
 /** What a case of a script is read by. */
 interface Written {
   /** The program's place in its batch; null for what is done between programs. */
@@ -61,11 +55,11 @@ export class KvmExecutor implements Executor {
   readonly #hand: Hand;
   readonly #parts: VmParts;
   /** By platform, the one that was used last at the end. */
-  readonly #pool = new Map<string, Pooled>();
+  readonly #pool = new Map<string, Vm>();
   readonly #freeVms: number[] = [];
-  readonly #usedVcpus = new Uint8Array(handLimits.vcpus).fill(1, 0, spareVcpus);
+  readonly #usedVcpus = new Uint8Array(handLimits.vcpus);
   /** Machines that ran something since memory was last compared. */
-  readonly #used = new Set<Pooled>();
+  readonly #used = new Set<Vm>();
   /** Whether something ended otherwise than its script says: what is there in the hand is not known any more. */
   #isLost = false;
 
@@ -86,7 +80,7 @@ export class KvmExecutor implements Executor {
       kvmMaxVcpus: facts.kvmMaxVcpus,
       canInterceptXen: facts.xen,
     };
-    for (let vm = handLimits.vms - 1; vm >= spareVms; vm--) this.#freeVms.push(vm);
+    this.#freeNumbers();
   }
 
   async run(programs: readonly Program[], { exact }: RunOptions): Promise<Observation[]> {
@@ -103,8 +97,9 @@ export class KvmExecutor implements Executor {
     return (end === -1 ? observations : observations.slice(0, end)) as Observation[];
   }
 
+  /** Drops the spare VMs too: the next one to open this hand makes its own. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#pool.clear();
+    await this.#runReset(0).catch(() => undefined);
   }
 
   /** Runs programs of a batch in one script; whether one of them made no exit, behind which nothing was run. */
@@ -156,43 +151,49 @@ export class KvmExecutor implements Executor {
 
   #case(draft: Draft, index: number | null, add: () => Read<void>): void {
     draft.script.case(draft.cases.length);
-    const place = draft.cases.length;
-    draft.cases.push({ index, read: () => undefined });
-    draft.cases[place] = { index, read: add() };
+    draft.cases.push({ index, read: add() });
   }
 
   /** Everything that was made is given up. Scripts are executed in order, so nobody waits for this one. */
   #reset(): void {
-    const script = new Script();
-    script.case(0);
-    script.add('reset', { firstVm: spareVms });
-    this.#hand.run(script.finish(), 0).catch(() => undefined);
+    this.#runReset(spareVms).catch(() => undefined);
     this.#isLost = false;
     this.#pool.clear();
     this.#used.clear();
     this.#parts.slots.clear();
-    this.#usedVcpus.fill(0, spareVcpus);
+    this.#freeNumbers();
+  }
+
+  #runReset(firstVm: number): Promise<Buffer> {
+    const script = new Script();
+    script.case(0);
+    script.add('reset', { firstVm });
+    return this.#hand.run(script.finish(), 0);
+  }
+
+  #freeNumbers(): void {
+    this.#usedVcpus.fill(1, 0, spareVcpus).fill(0, spareVcpus);
     this.#freeVms.length = 0;
     for (let vm = handLimits.vms - 1; vm >= spareVms; vm--) this.#freeVms.push(vm);
   }
 
   #addExact(draft: Draft, program: Program, index: number): void {
-    const pooled = this.#take(program);
+    const vm = this.#take(program);
     const { script, observations } = draft;
     this.#case(draft, index, () => {
-      const readCreated = pooled.vm.create(script, program);
-      const read = this.#addProgram(script, pooled.vm, program, true);
+      const readCreated = vm.create(script, program);
+      const read = this.#addProgram(script, vm, program, true);
       return (record) => {
         readCreated(record);
         observations[index] = read(record);
       };
     });
     this.#case(draft, null, () => {
-      const read = pooled.vm.memory.takeChanges(script);
+      const read = vm.memory.takeChanges(script);
       return (record) => addMemory(observations, index, read(record));
     });
     // An exact run is alone: what its VM comes to at its end is its own doing.
-    this.#drop(draft, pooled, false);
+    this.#drop(draft, vm, false);
   }
 
   #addPooled(draft: Draft, program: Program, index: number): void {
@@ -201,15 +202,15 @@ export class KvmExecutor implements Executor {
     const known = this.#pool.get(key);
     this.#pool.delete(key);
     if (known === undefined) this.#makeRoom(draft, program.vcpus.length);
-    const pooled = known ?? this.#take(program);
-    this.#pool.set(key, pooled);
-    this.#used.add(pooled);
+    const vm = known ?? this.#take(program);
+    this.#pool.set(key, vm);
+    this.#used.add(vm);
     const pages = hypercallPages(program);
     this.#case(draft, index, () => {
-      const readCreated = known === undefined ? pooled.vm.create(script, program) : null;
-      const readStray = pooled.vm.memory.takeChangesOf(script, pages);
-      const read = this.#addProgram(script, pooled.vm, program, false);
-      const readMemory = pooled.vm.memory.takeChangesOf(script, pages);
+      const readCreated = known === undefined ? vm.create(script, program) : null;
+      const readStray = vm.memory.takeChangesOf(script, pages);
+      const read = this.#addProgram(script, vm, program, false);
+      const readMemory = vm.memory.takeChangesOf(script, pages);
       return (record) => {
         readCreated?.(record);
         draft.stray.push(...readStray(record));
@@ -229,11 +230,11 @@ export class KvmExecutor implements Executor {
 
   /** Compares the memory of all machines that ran something. */
   #addMemory(draft: Draft): void {
-    for (const pooled of this.#used) this.#addMemoryOf(draft, pooled);
+    for (const vm of this.#used) this.#addMemoryOf(draft, vm);
     this.#used.clear();
   }
 
-  #addMemoryOf(draft: Draft, { vm }: Pooled): void {
+  #addMemoryOf(draft: Draft, vm: Vm): void {
     this.#case(draft, null, () => {
       const read = vm.memory.takeChanges(draft.script);
       return (record) => void draft.stray.push(...read(record));
@@ -242,37 +243,37 @@ export class KvmExecutor implements Executor {
 
   /** Drops those VMs that were used longest ago until there is room for one more. */
   #makeRoom(draft: Draft, vcpuCount: number): void {
-    for (const [key, pooled] of this.#pool) {
+    for (const [key, vm] of this.#pool) {
       if (this.#pool.size < poolMax && this.#pooledVcpus + vcpuCount <= pooledVcpusMax) return;
-      if (this.#used.delete(pooled)) this.#addMemoryOf(draft, pooled);
-      this.#drop(draft, pooled, true);
+      if (this.#used.delete(vm)) this.#addMemoryOf(draft, vm);
+      this.#drop(draft, vm, true);
       this.#pool.delete(key);
     }
   }
 
   get #pooledVcpus(): number {
     let total = 0;
-    for (const { vm } of this.#pool.values()) total += vm.vcpuCount;
+    for (const vm of this.#pool.values()) total += vm.vcpuCount;
     return total;
   }
 
   /** Numbers for a VM with the platform of a program. */
-  #take(program: Program): Pooled {
+  #take(program: Program): Vm {
     const number = this.#freeVms.pop();
     if (number === undefined) throw new Error(`a hand has ${handLimits.vms} VMs`);
     const count = program.vcpus.length;
     const firstVcpu = firstFree(this.#usedVcpus, count);
     this.#usedVcpus.fill(1, firstVcpu, firstVcpu + count);
-    return { vm: new Vm(number, firstVcpu, this.#parts, program), firstVcpu };
+    return new Vm(number, firstVcpu, this.#parts, program);
   }
 
-  #drop(draft: Draft, { vm, firstVcpu }: Pooled, later: boolean): void {
+  #drop(draft: Draft, vm: Vm, later: boolean): void {
     this.#case(draft, null, () => {
       vm.drop(draft.script, later);
       return () => undefined;
     });
     this.#freeVms.push(vm.number);
-    this.#usedVcpus.fill(0, firstVcpu, firstVcpu + vm.vcpuCount);
+    this.#usedVcpus.fill(0, vm.firstVcpu, vm.firstVcpu + vm.vcpuCount);
   }
 }
 
