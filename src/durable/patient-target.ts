@@ -68,5 +68,12 @@ function watched(executor: Executor, { onDeath }: TargetEvents): Executor {
     await executor[Symbol.asyncDispose]();
   };
   const { facts, bootSeconds, lanes = 1 } = executor;
-  return { facts, lanes, ...(bootSeconds === undefined ? {} : { bootSeconds }), run, [Symbol.asyncDispose]: dispose };
+  return {
+    facts,
+    lanes,
+    ...(bootSeconds === undefined ? {} : { bootSeconds }),
+    run,
+    expectRaces: () => executor.expectRaces?.(),
+    [Symbol.asyncDispose]: dispose,
+  };
 }
