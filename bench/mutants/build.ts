@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { applyEdit, type Edit } from '../../src/build/edit.ts';
+import { applyEdit } from '../../src/build/edit.ts';
 import type { Source } from '../../src/build/make.ts';
 import { Workshop } from '../../src/build/workshop.ts';
 import type { Say } from '../../src/system/apt.ts';
@@ -13,10 +13,11 @@ import type { Mutant } from './mutant.ts';
 
 /** Names an edit, so that rows of an edit that has changed since are not taken for it. */
 export function editId({ file, find, replace }: Mutant): string {
-  return createHash('sha256')
-    .update(JSON.stringify([file, find, replace]))
-    .digest('hex')
-    .slice(0, 12);
+  return hashOf([file, find, replace]);
+}
+
+function hashOf(value: unknown): string {
+  return createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 12);
 }
 
 /** Builds mutants of one source, one after the other: they share its files. */
@@ -35,25 +36,27 @@ export class Builder {
    * @throws EditError, BuildError when it does not compile.
    */
   async build(mutant: Mutant): Promise<string> {
-    const link = join(cacheRoot(), 'mutants', 'modules', `${this.#source.release}-${mutant.name}-${editId(mutant)}`);
+    const newer = newerEdits[mutant.name];
+    // Which of the two is taken depends on the source.
+    const id = newer === undefined ? editId(mutant) : hashOf([editId(mutant), newer]);
+    const link = join(cacheRoot(), 'mutants', 'modules', `${this.#source.release}-${mutant.name}-${id}`);
     if (existsSync(link)) return link;
-    const edit = await this.#editOf(mutant);
-    const path = join('arch/x86/kvm', edit.file);
+    const files = [mutant.file, newer?.file ?? mutant.file].map((file) => join('arch/x86/kvm', file));
+    // Read here, where no other mutant's edit is in the source.
     const make = async (): Promise<void> => {
-      const file = join(this.#source.tree, path);
-      await writeFile(file, applyEdit(await readFile(file, 'utf8'), edit, mutant.name));
+      const [file, newerFile] = files.map((path) => join(this.#source.tree, path)) as [string, string];
+      const text = await readFile(file, 'utf8');
+      if (newer === undefined || text.includes(mutant.find)) {
+        await writeFile(file, applyEdit(text, mutant, mutant.name));
+      } else {
+        const edit = { ...newer, file: newer.file ?? mutant.file };
+        await writeFile(newerFile, applyEdit(await readFile(newerFile, 'utf8'), edit, mutant.name));
+      }
     };
-    const folder = await this.#workshop.build({ files: [path], make });
+    const folder = await this.#workshop.build({ files: [...new Set(files)], make });
     await ensureFolder(dirname(link));
     await rm(link, { force: true });
     await symlink(folder, link);
     return link;
-  }
-
-  /** The edit as this source needs it. */
-  async #editOf({ name, file, find, replace }: Mutant): Promise<Edit> {
-    const newer = newerEdits[name];
-    const text = await readFile(join(this.#source.tree, 'arch/x86/kvm', file), 'utf8');
-    return newer === undefined || text.includes(find) ? { file, find, replace } : { file, ...newer };
   }
 }
