@@ -11,14 +11,7 @@ import { runTool, type Say } from '../system/apt.ts';
 import { cacheRoot, ensureFolder } from '../system/cache.ts';
 import { withFileErrors } from '../system/file-errors.ts';
 import type { InstallOptions } from '../system/install-packages.ts';
-import {
-  cachedKernels,
-  type DebianKernel,
-  debianSeries,
-  downloadPackages,
-  fetchDebianKernel,
-  specOf,
-} from '../lab/kernel/debian-kernel.ts';
+import { type DebianKernel, debianKernel, downloadPackages, specOf } from '../lab/kernel/debian-kernel.ts';
 import { ensureLists } from '../lab/kernel/debian-lists.ts';
 import { seriesOf } from '../lab/kernel/debian-release.ts';
 import { versionsOf } from '../lab/kernel/debian-packages.ts';
@@ -69,12 +62,11 @@ export async function prepareSource(options: InstallOptions, spec = debianSource
  */
 export async function unpackedSource(options: InstallOptions, spec: string): Promise<DebianSource> {
   await ensurePackages(kernelBuildPackages, options);
-  const kernel = await kernelOf(spec, options);
+  const kernel = await debianKernel(spec, options);
   const { release } = kernel;
-  const root = join(cacheRoot(), 'sources', release);
-  const source = { tree: join(root, packageOf(release)), release, kernel: specOf(kernel) };
-  // Sources that were prepared before there was the other mark have this one.
-  if (existsSync(markOf(source, 'unpacked')) || existsSync(markOf(source, 'ready'))) return source;
+  const source = { ...sourceOf(release), kernel: specOf(kernel) };
+  if (isUnpacked(source)) return source;
+  const root = dirname(source.tree);
   await withFileErrors(root, async () => {
     await rm(root, { recursive: true, force: true });
     await ensureFolder(root);
@@ -91,18 +83,17 @@ function markOf({ tree }: Source, mark: 'unpacked' | 'ready'): string {
 
 /** Whether the source of a kernel in the cache is there, so that nothing need be downloaded for it. */
 export function hasSource(release: string): boolean {
-  const source = { tree: join(cacheRoot(), 'sources', release, packageOf(release)), release };
-  return existsSync(markOf(source, 'unpacked')) || existsSync(markOf(source, 'ready'));
+  return isUnpacked(sourceOf(release));
 }
 
-/** The kernel that `--kernel SPEC` would boot; one that is in the cache needs no network. */
-async function kernelOf(spec: string, { say, signal, install }: InstallOptions): Promise<DebianKernel> {
-  const series = debianSeries(spec);
-  const [cached] = series === null || series === 'newest' ? [] : cachedKernels(series);
-  if (cached !== undefined) return cached;
-  if (install === 'refuse')
-    throw new InfrastructureError(`${spec} is not in the cache, and installing is switched off`);
-  return fetchDebianKernel(spec, { say, signal });
+/** Where the cache has the source of a release, or would. */
+function sourceOf(release: string): Source {
+  return { tree: join(cacheRoot(), 'sources', release, packageOf(release)), release };
+}
+
+function isUnpacked(source: Source): boolean {
+  // Sources that were prepared before there was this mark have the other one.
+  return existsSync(markOf(source, 'unpacked')) || existsSync(markOf(source, 'ready'));
 }
 
 /**

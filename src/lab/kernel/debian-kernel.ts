@@ -7,6 +7,8 @@ import { InfrastructureError, UsageError } from '../../errors.ts';
 import { aptGet, hasApt, runTool } from '../../system/apt.ts';
 import { cacheRoot, ensureFolder, makeFolderAtOnce } from '../../system/cache.ts';
 import { withFileErrors } from '../../system/file-errors.ts';
+import type { InstallOptions } from '../../system/install-packages.ts';
+import { hvipiCommand } from '../../system/own-command.ts';
 import { ensureLists, listArguments, type ListOptions } from './debian-lists.ts';
 import { bestOfEach, offeredKernels, piecesOf } from './debian-packages.ts';
 import { compareVersions, type KernelPackage, releaseOfPackage, seriesOf } from './debian-release.ts';
@@ -80,6 +82,23 @@ export async function fetchDebianKernel(
     if (offered !== null) return download(spec, offered, options);
     throw noSuchSeries(spec, offers, complaint);
   });
+}
+
+/**
+ * The kernel of a series that `--kernel` takes: one that is in the cache needs no network.
+ *
+ * @throws as `fetchDebianKernel`, and InfrastructureError where nothing may be installed.
+ */
+export async function debianKernel(spec: string, { install, say, signal }: InstallOptions): Promise<DebianKernel> {
+  const series = debianSeries(spec);
+  const [cached] = series === null || series === 'newest' ? [] : cachedKernels(series);
+  if (cached !== undefined) return cached;
+  if (install !== 'refuse') return fetchDebianKernel(spec, { say, signal });
+  const [newest] = cachedKernels();
+  if (series === 'newest' && newest !== undefined) return newest;
+  throw new InfrastructureError(
+    `${spec} is not in the cache, and installing is switched off; run: ${hvipiCommand('lab', 'install', spec)}`,
+  );
 }
 
 function newestOf(series: string, offers: readonly KernelPackage[]): KernelPackage | null {

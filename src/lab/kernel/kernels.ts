@@ -1,12 +1,10 @@
 /** From what `--kernel` says to a kernel that can be booted. */
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { InfrastructureError } from '../../errors.ts';
 import { UsageError } from '../../errors.ts';
-import { hvipiCommand } from '../../system/own-command.ts';
 import { type Distribution, thisDistribution } from '../../system/distribution.ts';
 import { ensureZstd, type InstallOptions } from '../install.ts';
-import { cachedKernels, debianSeries, fetchDebianKernel } from './debian-kernel.ts';
+import { debianKernel, debianSeries } from './debian-kernel.ts';
 import { needsZstd } from './decompress.ts';
 import { hasZstdModules } from './modules.ts';
 import { runningKernel, runningSpec } from './running-kernel.ts';
@@ -44,20 +42,8 @@ export async function resolveKernel(spec: string, options: InstallOptions): Prom
   return kernel;
 }
 
-async function findSpec(spec: string, { install, say, signal }: InstallOptions): Promise<Kernel> {
-  const series = debianSeries(spec);
-  if (series !== null) {
-    const [cached] = series === 'newest' ? [] : cachedKernels(series);
-    if (cached !== undefined) return { ...cached, spec };
-    if (install === 'refuse') {
-      const [newest] = cachedKernels();
-      if (series === 'newest' && newest !== undefined) return { ...newest, spec };
-      throw new InfrastructureError(
-        `${spec} is not in the cache, and installing is switched off; run: ${hvipiCommand('lab', 'install', spec)}`,
-      );
-    }
-    return { ...(await fetchDebianKernel(spec, { say, signal })), spec };
-  }
+async function findSpec(spec: string, options: InstallOptions): Promise<Kernel> {
+  if (debianSeries(spec) !== null) return { ...(await debianKernel(spec, options)), spec };
   if (spec === runningSpec) return { ...runningKernel(), spec };
   if (!existsSync(spec)) {
     throw new UsageError(`--kernel ${spec}: neither a known kernel nor a path; accepted are ${kernelSpecHelp}`);
