@@ -3,19 +3,14 @@
  * what is about to change is copied aside first, in files and not in memory, so that also a build that was killed is
  * undone by the next one.
  */
-import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { runTool, type Say } from '../system/apt.ts';
-import { cacheRoot, makeFolderAtOnce } from '../system/cache.ts';
 import { withFileErrors } from '../system/file-errors.ts';
 import { withLock } from '../system/lock.ts';
-import { makeKvm } from './make.ts';
-import type { Source } from './make.ts';
-
-/** All that a build makes; the lab takes the one that fits its CPU. */
-const moduleNames = ['kvm.ko', 'kvm-amd.ko', 'kvm-intel.ko'];
+import { keepModules } from './kept-modules.ts';
+import { makeKvm, type Source } from './make.ts';
 
 /** A change of a source: which files it may touch (paths below the tree), and the work. */
 export interface Change {
@@ -72,33 +67,10 @@ export class Workshop {
     try {
       await change?.make();
       await makeKvm(this.source, this.#signal);
-      return await this.#takeModules();
+      return await keepModules(this.source, { strip: (from, to) => runTool('strip', ['-g', from, '-o', to]) });
     } finally {
       await this.#restore();
     }
-  }
-
-  /** Without debug information they are a tenth of the size. */
-  async #takeModules(): Promise<string> {
-    const kvm = join(this.source.tree, 'arch/x86/kvm');
-    const hash = createHash('sha256');
-    const draft = `${this.source.tree}.modules-${process.pid}`;
-    await rm(draft, { recursive: true, force: true });
-    await mkdir(draft);
-    const names = moduleNames.filter((name) => existsSync(join(kvm, name)));
-    for (const name of names) {
-      await runTool('strip', ['-g', join(kvm, name), '-o', join(draft, name)]);
-      hash.update(await readFile(join(draft, name)));
-    }
-    const id = hash.digest('hex').slice(0, 12);
-    const folder = join(cacheRoot(), 'modules', `${this.source.release}-${id}`);
-    if (!existsSync(folder)) {
-      await makeFolderAtOnce(folder, async (target) => {
-        for (const name of names) await copyFile(join(draft, name), join(target, name));
-      });
-    }
-    await rm(draft, { recursive: true, force: true });
-    return folder;
   }
 
   get #lockPath(): string {

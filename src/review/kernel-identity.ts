@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { moduleNames } from '../build/kept-modules.ts';
 import type { Kernel } from '../lab/kernel/kernels.ts';
 
 export interface KernelIdentity {
@@ -15,12 +16,10 @@ export interface KernelIdentity {
   readonly moduleHashes: Readonly<Record<string, string>>;
 }
 
-const moduleNames = ['kvm.ko', 'kvm-amd.ko', 'kvm-intel.ko'];
-
 export function identify(kernel: Kernel, release: string, kvmModules: string | null): KernelIdentity {
   const folder = kvmModules ?? kernel.moduleDir;
   const moduleHashes = Object.fromEntries(
-    (folder === null ? [] : moduleNames)
+    (folder === null ? [] : [...moduleNames])
       .map((name) => [name, placesOf(folder!, name).find(existsSync)] as const)
       .flatMap(([name, path]) => (path === undefined ? [] : [[name, fileHash(path)]])),
   );
@@ -36,6 +35,11 @@ export function formatIdentity(identity: KernelIdentity): string {
 /** Each module with the start of its hash. */
 export function formatModules({ moduleHashes }: KernelIdentity): string[] {
   return Object.entries(moduleHashes).map(([name, hash]) => `${name} ${hash.slice(0, 12)}`);
+}
+
+/** Whether both loaded the same modules, byte for byte. */
+export function hasSameModules(left: KernelIdentity, right: KernelIdentity): boolean {
+  return JSON.stringify(left.moduleHashes) === JSON.stringify(right.moduleHashes);
 }
 
 function placesOf(folder: string, name: string): string[] {

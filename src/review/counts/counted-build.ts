@@ -2,15 +2,12 @@
  * KVM's modules with counters in the objects that a patch touches. The kernel that loads them has no use for counters, so
  * what would register them there is taken out again; they are read from its memory (`count-reader.ts`).
  */
-import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { tmpdir } from 'node:os';
+import { builtModules, keepModules } from '../../build/kept-modules.ts';
 import { makeGoals, type Source } from '../../build/make.ts';
-
 import { runTool } from '../../system/apt.ts';
-import { cacheRoot, makeFolderAtOnce } from '../../system/cache.ts';
 import { countersOf, type FunctionCounters } from './counters.ts';
 
 export interface CountedModules {
@@ -36,7 +33,6 @@ interface ObjectNote {
 }
 
 const kvmFolder = 'arch/x86/kvm';
-const moduleNames = ['kvm', 'kvm-amd', 'kvm-intel'];
 const flags = '-fprofile-arcs -ftest-coverage';
 /** What gcc's runtime would have, and who would call it. */
 const runtime = ['__gcov_init', '__gcov_exit', '__gcov_merge_add'];
@@ -61,27 +57,16 @@ export async function buildCounted(
   const notes: ObjectNote[] = [];
   for (const object of objects) notes.push({ object, note: await readFile(join(tree, `${object}.gcno`)) });
   const modules: CountedModule[] = [];
-  const draft = await mkdtemp(join(tmpdir(), 'hvipi-counted-'));
-  const hash = createHash('sha256');
-  for (const name of moduleNames) {
-    const built = join(tree, kvmFolder, `${name}.ko`);
-    if (!existsSync(built)) continue;
-    modules.push({ name: name.replace('-', '_'), counters: countersOf(await readFile(built)) });
-    const options = [
-      ...runtime.map((symbol) => `--weaken-symbol=${symbol}`),
-      ...constructors.map((each) => `-R${each}`),
-    ];
-    await runTool('objcopy', ['-g', '-w', ...options, built, join(draft, `${name}.ko`)]);
-    hash.update(await readFile(join(draft, `${name}.ko`)));
+  for (const { name, path } of builtModules(source)) {
+    const counters = countersOf(await readFile(path));
+    modules.push({ name: basename(name, '.ko').replace('-', '_'), counters });
   }
-  const folder = join(cacheRoot(), 'modules', `${source.release}-${hash.digest('hex').slice(0, 12)}-counted`);
-  if (!existsSync(folder)) {
-    await makeFolderAtOnce(folder, async (target) => {
-      for (const file of await readdir(draft)) await copyFile(join(draft, file), join(target, file));
-      await writeFile(join(target, 'README'), `counts ${objects.join(' ')}; for measuring, not for keeping\n`);
-    });
-  }
-  await rm(draft, { recursive: true, force: true });
+  const options = ['-g', '-w', ...runtime.map((symbol) => `--weaken-symbol=${symbol}`)];
+  const folder = await keepModules(source, {
+    strip: (from, to) => runTool('objcopy', [...options, ...constructors.map((each) => `-R${each}`), from, to]),
+    suffix: '-counted',
+    readme: `counts ${objects.join(' ')}; for measuring, not for keeping\n`,
+  });
   return { folder, modules, notes, tree };
 }
 
