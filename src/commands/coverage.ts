@@ -5,6 +5,7 @@ import { placeToBuild } from '../build/mirror.ts';
 import { Workshop } from '../build/workshop.ts';
 import type { Session } from '../campaign/session.ts';
 import { InfrastructureError, UsageError } from '../errors.ts';
+import { debianSeries } from '../lab/kernel/debian-kernel.ts';
 import { buildCounted, type CountedModules } from '../review/counts/counted-build.ts';
 import { formatCoverage, toLcov } from '../review/counts/coverage-report.ts';
 import { Meter } from '../review/counts/meter.ts';
@@ -37,17 +38,16 @@ export class Coverage {
     if (kvmModules !== undefined) throw new UsageError('--coverage builds its own modules; leave --kvm-modules out');
     if (jobs > 1) throw new UsageError('--coverage counts one lab; leave --jobs out');
     if (findProgram('gcov') === null) throw new InfrastructureError('--coverage needs gcov (Debian package gcc)');
-    const { source, kernel } = await placeToBuild(null, { install: options.install ? 'auto' : 'refuse', say, signal });
-    if (kernel !== options.kernel)
-      throw new UsageError(`--coverage has the source of ${kernel}, not ${options.kernel}`);
+    if (debianSeries(options.kernel) === null) {
+      throw new UsageError(`--kernel ${options.kernel}: --coverage takes the source of a series, like debian:7.3`);
+    }
+    const install = options.install ? 'auto' : 'refuse';
+    const { source } = await placeToBuild(null, { install, say, signal }, options.kernel);
     say('building KVM with counters');
-    const built: { modules: CountedModules | null } = { modules: null };
-    const make = async (): Promise<void> => {
-      built.modules = await buildCounted(source, countedFiles, signal);
-    };
-    await new Workshop(source, say, signal).build({ files: [], make });
-    if (built.modules === null) throw new InfrastructureError(`${source.tree} has none of ${countedFiles.join(', ')}`);
-    return new Coverage(built.modules);
+    const workshop = new Workshop(source, say, signal);
+    const modules = await workshop.whilePristine(() => buildCounted(source, countedFiles, signal));
+    if (modules === null) throw new InfrastructureError(`${source.tree} has none of ${countedFiles.join(', ')}`);
+    return new Coverage(modules);
   }
 
   begin(session: Session): void {
