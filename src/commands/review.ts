@@ -11,7 +11,7 @@ import { Progress } from '../campaign/progress.ts';
 import { rounded } from '../campaign/pursuit.ts';
 import { aimAt, aimedBatches } from '../review/aim.ts';
 import { comparisonToJson, exitCodeOfComparison, visibleGroups } from '../review/comparison-summary.ts';
-import { exercised, type Exercise, exercisesOf } from '../review/counts/exercise.ts';
+import { type Exercise, exercisesOf } from '../review/counts/exercise.ts';
 import { saveGroup } from '../review/group-file.ts';
 import { byGravity } from '../review/group-order.ts';
 import { formatReview, linesMaxDefault } from '../review/mail-text.ts';
@@ -19,6 +19,7 @@ import { buildBoth, type PatchedModules } from '../review/patched.ts';
 import { compareSides, type SideBySide, toldTo } from '../review/side-by-side.ts';
 import { qemuText } from '../lab/emulator/qemu-emulator.ts';
 import { describePlaces, isWhitespaceOnly } from '../review/touched.ts';
+import { verdictOf } from '../review/verdict.ts';
 import { type CommandContext, exitCodes, formatJson } from './common/command.ts';
 import { defaultOut, parseDuration, parseSeed } from './common/options.ts';
 import { hvipiCommand, ownVersion } from '../system/own-command.ts';
@@ -143,13 +144,9 @@ async function placeOf(
   return placeToBuild(null, options, kernel ?? (await newestThatApplies(patches, options)));
 }
 
-/** Where nothing that is touched has run, a comparison says nothing; modules that are the same need not run. */
+/** Where nothing that is touched has run, a comparison says nothing. */
 function exitCodeOfReview(comparison: SideBySide, exercises: readonly Exercise[] | null): number {
-  const exitCode = exitCodeOfComparison(comparison);
-  const { base, kernel } = comparison;
-  const isSame = JSON.stringify(base.moduleHashes) === JSON.stringify(kernel.moduleHashes);
-  if (exitCode !== exitCodes.fine || isSame || exercises === null) return exitCode;
-  return exercised(exercises) === 'none' ? exitCodes.skipped : exitCode;
+  return verdictOf(comparison, exercises) === 'none' ? exitCodes.skipped : exitCodeOfComparison(comparison);
 }
 
 /** The compiler's own lines come before the one line that says what failed. */

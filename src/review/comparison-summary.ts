@@ -16,11 +16,16 @@ export function visibleGroups({ groups }: Pick<Comparison, 'groups'>): Group[] {
 /** What `compare` and `review` judge by: groups, and what the kernels offer at the start where that was read. */
 type Judged = Pick<Comparison, 'groups'> & Partial<Pick<SideBySide, 'offers'>>;
 
+/** Whether a guest sees a difference, in a case or before one runs. */
+export function isDifferent(comparison: Judged): boolean {
+  return visibleGroups(comparison).length + (comparison.offers?.length ?? 0) > 0;
+}
+
 /** 5 when only the second kernel fails, 1 when a guest sees a difference, else 0. */
 export function exitCodeOfComparison(comparison: Judged): number {
   const visible = visibleGroups(comparison);
   if (visible.some(({ pair }) => pair.base.observation !== null && pair.kernel.observation === null)) return 5;
-  return visible.length + (comparison.offers?.length ?? 0) > 0 ? 1 : 0;
+  return isDifferent(comparison) ? 1 : 0;
 }
 
 /** The counts, a line each. */

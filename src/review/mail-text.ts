@@ -3,12 +3,13 @@ import { isProblem } from '../campaign/judgement.ts';
 import { formatCount } from '../campaign/text/table.ts';
 import type { Group } from './compare.ts';
 import { wrapped } from './comparison-text.ts';
-import { describeExercises, type Exercise, exercised, neverRan } from './counts/exercise.ts';
+import { describeExercises, type Exercise, neverRan } from './counts/exercise.ts';
 import { groupLines } from './group-lines.ts';
 import { visibleGroups } from './comparison-summary.ts';
-import { formatModules } from './kernel-identity.ts';
+import { formatModules, hasSameModules } from './kernel-identity.ts';
 import { formatOfferDifference, type OfferDifference } from './offer-difference.ts';
 import type { SideBySide } from './side-by-side.ts';
+import { type Verdict, verdictOf } from './verdict.ts';
 
 export interface ReviewFacts {
   readonly patches: readonly string[];
@@ -47,7 +48,6 @@ const listMax = 6;
 export function formatReview(comparison: SideBySide, facts: ReviewFacts, linesMax = linesMaxDefault): string {
   const { cases, hypercalls, seconds, base, kernel, groups, unstable, offers } = comparison;
   const visible = visibleGroups(comparison);
-  const sameModules = JSON.stringify(base.moduleHashes) === JSON.stringify(kernel.moduleHashes);
   const head = [
     '---',
     `hvipi ${facts.version}: Hyper-V IPI hypercalls, before and after the patch`,
@@ -56,13 +56,16 @@ export function formatReview(comparison: SideBySide, facts: ReviewFacts, linesMa
     `compiler   ${facts.compiler}`,
     `kernel     ${kernel.release}, bzImage ${kernel.imageHash.slice(0, 12)}`,
     ...line('before     ', formatModules(base)),
-    ...line('after      ', [...formatModules(kernel), ...(sameModules ? ['the same byte for byte'] : [])]),
+    ...line('after      ', [
+      ...formatModules(kernel),
+      ...(hasSameModules(base, kernel) ? ['the same byte for byte'] : []),
+    ]),
     `run in     ${facts.qemu}, emulated ${comparison.cpu}`,
     `cases      ${formatCount(cases)} (${formatCount(hypercalls)} hypercalls) on each, ${seconds.toFixed(0)} s, seed ${facts.seed}`,
     ...touchedLines(facts),
     `divergences from the model of KVM: ${divergences(groups, 'base')} before, ${divergences(groups, 'kernel')} after`,
     ...(unstable === 0 ? [] : [`unstable   ${unstable} cases differed in a batch once, and not again`]),
-    ...verdictLines(visible.length + (offers?.length ?? 0) > 0, sameModules, facts),
+    `behaviour changed: ${verdictTexts[verdictOf(comparison, facts.exercises)]}`,
     ...offerLines(offers ?? []),
   ];
   const outside = firstOf(facts.outside.map((file) => `${file} (in no KVM module)`));
@@ -85,21 +88,15 @@ function offerLines(offers: readonly OfferDifference[]): string[] {
   return firstOf(offers.map((offer) => formatOfferDifference(offer, names))).map((text) => `offers     ${text}`);
 }
 
-/** The verdict: a change; none seen; or that nothing is known, where no line that is touched has run. */
-function verdictLines(isChanged: boolean, isSame: boolean, { exercises }: ReviewFacts): string[] {
-  if (isChanged) return ['behaviour changed: yes'];
-  if (isSame || exercises === null) return ['behaviour changed: no change seen'];
-  switch (exercised(exercises)) {
-    case 'all':
-      return ['behaviour changed: no change seen'];
-    case 'some':
-      return ['behaviour changed: no change seen in what ran; what was not seen to run is below'];
-    case 'none':
-      return ['behaviour changed: not exercised: no line that the patch touches was seen to run'];
-    case 'unknown':
-      return ['behaviour changed: no change seen; what is touched has no lines of which is known that they ran'];
-  }
-}
+const verdictTexts: Readonly<Record<Verdict, string>> = {
+  changed: 'yes',
+  'same-modules': 'no change seen',
+  unmeasured: 'no change seen',
+  all: 'no change seen',
+  some: 'no change seen in what ran; what was not seen to run is below',
+  none: 'not exercised: no line that the patch touches was seen to run',
+  unknown: 'no change seen; what is touched has no lines of which is known that they ran',
+};
 
 function touchedLines({ touched, exercises, isAimed, whitespaceOnly }: ReviewFacts): string[] {
   const first = whitespaceOnly ? ['touches    blanks only'] : [];

@@ -1,0 +1,20 @@
+/** What a review came to: its text and its exit code both go by this. */
+import { isDifferent } from './comparison-summary.ts';
+import { type Exercise, type Exercised, exercised } from './counts/exercise.ts';
+import { hasSameModules } from './kernel-identity.ts';
+import type { SideBySide } from './side-by-side.ts';
+
+/**
+ * `changed`: a guest sees a difference. Else, `same-modules`: nothing that ran differs at all; `unmeasured`: nobody counted;
+ * or how much of what is touched has run.
+ */
+export type Verdict = 'changed' | 'same-modules' | 'unmeasured' | Exercised;
+
+export function verdictOf(
+  comparison: Pick<SideBySide, 'groups' | 'offers' | 'base' | 'kernel'>,
+  exercises: readonly Exercise[] | null,
+): Verdict {
+  if (isDifferent(comparison)) return 'changed';
+  if (hasSameModules(comparison.base, comparison.kernel)) return 'same-modules';
+  return exercises === null ? 'unmeasured' : exercised(exercises);
+}
