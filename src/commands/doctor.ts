@@ -1,11 +1,9 @@
 /** `doctor`: what this computer can do, and what is missing. A report, so it ends well whatever it says. */
 import type { Command } from 'commander';
 import { formatTable } from '../campaign/text/table.ts';
-import { openHost } from '../executor/host.ts';
 import { InfrastructureError, SkippedError, UsageError } from '../errors.ts';
 import { type Check, doctor } from '../lab/doctor.ts';
 import { parseDestination } from '../remote/destination.ts';
-import { openSsh } from '../remote/open-ssh.ts';
 import { type CommandContext, exitCodes, formatJson } from './common/command.ts';
 
 export function addDoctor(program: Command, context: CommandContext, finish: (exitCode: number) => void): void {
@@ -38,7 +36,9 @@ async function examine({ json, target }: DoctorOptions, { stdout }: CommandConte
 async function hostCheck(): Promise<Check> {
   const name = '/dev/kvm of this computer';
   try {
-    await openHost();
+    // Only who needs it loads koffi.
+    const { openHost } = await import('../executor/host.ts');
+    await (await openHost())[Symbol.asyncDispose]();
     return { name, ok: true, detail: 'has Hyper-V', remedy: '' };
   } catch (error) {
     if (!(error instanceof SkippedError || error instanceof InfrastructureError)) throw error;
@@ -53,6 +53,7 @@ async function remoteCheck(target: string): Promise<Check> {
     throw new UsageError(`--target ${target}: doctor looks at ssh:HOST, or at this computer without it`);
   const destination = parseDestination(name);
   try {
+    const { openSsh } = await import('../remote/open-ssh.ts');
     await using executor = await openSsh(destination);
     const { kernelRelease, cpu, irqchips, kvmMaxVcpus, xen } = executor.facts;
     const detail = `${kernelRelease}, ${cpu}, irqchips ${irqchips.join(' ')}, ${kvmMaxVcpus} vCPUs, Xen ${xen ? 'yes' : 'no'}`;

@@ -36,10 +36,11 @@ export function parseKvmOptions(text: string): KvmOption[] {
  * @throws UsageError when no module has a parameter of that name.
  */
 export function parametersOf(options: readonly KvmOption[], modules: readonly Module[]): ReadonlyMap<string, string> {
+  const result = new Map<string, string>();
+  if (options.length === 0) return result;
   const known = modules
     .filter(({ name }) => name.startsWith('kvm'))
     .map(({ file, bytes }) => ({ file, names: parameterNames(bytes) }));
-  const result = new Map<string, string>();
   for (const { name, text } of options) {
     const takers = known.filter(({ names }) => names.includes(name));
     if (takers.length === 0) {
