@@ -5,7 +5,7 @@
  */
 import { formatCase, type Case } from '../case/case.ts';
 import type { Finding } from '../campaign/finding.ts';
-import { isLighter, weigh } from '../simplify/weight.ts';
+import { compareWeights, weigh } from '../simplify/weight.ts';
 import { UsageError } from '../errors.ts';
 import { increment } from './coverage.ts';
 import { type NamedJournal, readFindings } from './journal/folder.ts';
@@ -143,9 +143,8 @@ export function smallestFindings(folder: string): ReadonlyMap<string, SavedFindi
 
 /** By what a person prefers to read, and where that is equal by anything that is not a matter of luck. */
 function isSmaller(left: SavedFinding, right: SavedFinding): boolean {
-  const weights = [left, right].map(({ finding }) => weigh(finding.case)) as [bigint[], bigint[]];
-  if (isLighter(...weights)) return true;
-  if (isLighter(weights[1], weights[0])) return false;
+  const order = compareWeights(weigh(left.finding.case), weigh(right.finding.case));
+  if (order !== 0) return order < 0;
   const texts = [left, right].map(({ finding, file }) => `${formatCase(bare(finding.case))} ${file.split('/').at(-1)}`);
   return texts[0]! < texts[1]!;
 }

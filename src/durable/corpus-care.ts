@@ -5,7 +5,7 @@
 import { basename, dirname } from 'node:path';
 import { type CorpusEntry, knownFolder } from '../campaign/corpus.ts';
 import { prepare } from '../campaign/judgement.ts';
-import { isLighter, weigh } from '../simplify/weight.ts';
+import { compareWeights, weigh } from '../simplify/weight.ts';
 import { caseId } from '../case/case.ts';
 import type { TargetFacts } from '../executor/facts.ts';
 import { pairsOf } from './coverage.ts';
@@ -25,7 +25,10 @@ export function minimizeCorpus(entries: readonly CorpusEntry[], facts: TargetFac
   const cover = (entry: CorpusEntry): void => pairs.get(entry)!.forEach((pair) => covered.add(pair));
   kept.forEach(cover);
   const gainOf = (entry: CorpusEntry): number => [...pairs.get(entry)!].filter((pair) => !covered.has(pair)).length;
-  const order = [...entries].sort((left, right) => (isLighter(weigh(left.value), weigh(right.value)) ? -1 : 1));
+  const order = entries
+    .map((entry) => ({ entry, weight: weigh(entry.value) }))
+    .sort((left, right) => compareWeights(left.weight, right.weight))
+    .map(({ entry }) => entry);
   for (;;) {
     const rows = order.map((entry) => ({ entry, gain: gainOf(entry) }));
     const best = rows.reduce((most, row) => (row.gain > most.gain ? row : most), { entry: null, gain: 0 } as {

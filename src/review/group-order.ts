@@ -1,5 +1,5 @@
 /** Which group a reader is to see first: the gravest one, and of these the one with the smallest case. */
-import { isLighter, type Weight, weigh } from '../simplify/weight.ts';
+import { compareWeights, weigh } from '../simplify/weight.ts';
 import type { Group } from './compare.ts';
 import type { GroupKind } from './difference.ts';
 
@@ -27,8 +27,4 @@ export function byGravity(groups: readonly Group[]): Group[] {
   return ranked
     .sort((left, right) => left.rank - right.rank || compareWeights(left.weight, right.weight))
     .map(({ group }) => group);
-}
-
-function compareWeights(left: Weight, right: Weight): number {
-  return isLighter(left, right) ? -1 : isLighter(right, left) ? 1 : 0;
 }

@@ -183,11 +183,12 @@ function* smallerNumbers(value: Case): Generator<Case> {
     }
     for (const other of between(step.outputGpa, 0n))
       yield withCall(value, index, (call) => ({ ...call, outputGpa: other }));
-    if (oddFields(step).includes('rax')) {
+    const odd = oddFields(step);
+    if (odd.includes('rax')) {
       for (const rax of [xenHypervBit, ...between(step.rax, 0n)])
         yield withCall(value, index, (call) => ({ ...call, rax }));
     }
-    if (oddFields(step).includes('tail')) {
+    if (odd.includes('tail')) {
       for (const tail of between(step.tail, 0n)) yield withCall(value, index, (call) => ({ ...call, tail }));
     }
     for (const mode of callModes.slice(0, callModes.indexOf(step.mode))) {

@@ -1,9 +1,9 @@
 /** Which of two cases is simpler. The order is what a person would prefer to read. */
 import { HV_IPI_HIGH_VECTOR, HV_IPI_LOW_VECTOR } from '../abi/hypercall.ts';
-import { type CallStep, type Case, makeStep, makeVcpu, type Step, type VcpuSetup } from '../case/case.ts';
+import { type CallStep, type Case, makeVcpu, type VcpuSetup } from '../case/case.ts';
 import { apicStates, callModes, cpuidFeatures, idleKinds, irqchips, runsMeanwhile } from '../case/limits.ts';
 import { defaultGuestOsId } from '../case/machine.ts';
-import { isCall } from '../case/steps/kinds.ts';
+import { isCall, stepKinds } from '../case/steps/kinds.ts';
 import { weighChange } from './change-fields.ts';
 
 /** The vector that a case uses when the vector does not matter. */
@@ -72,12 +72,20 @@ export function isLighter(left: Weight, right: Weight): boolean {
   return false;
 }
 
+/** For `sort`: the lighter one first. */
+export function compareWeights(left: Weight, right: Weight): number {
+  return isLighter(left, right) ? -1 : isLighter(right, left) ? 1 : 0;
+}
+
 const plainVcpu = makeVcpu({});
+/** Lists and VP indexes have weights of their own. */
+const scalarVcpuFields = (Object.keys(plainVcpu) as (keyof VcpuSetup)[]).filter(
+  (name) => name !== 'vpIndex' && !Array.isArray(plainVcpu[name]),
+);
 
 /** How many fields of a vCPU, its VP index and its lists excepted, do not have their default. */
 function oddVcpuFields(vcpu: VcpuSetup): number {
-  const scalars = (Object.keys(plainVcpu) as (keyof VcpuSetup)[]).filter((name) => !Array.isArray(plainVcpu[name]));
-  return scalars.filter((name) => name !== 'vpIndex' && vcpu[name] !== plainVcpu[name]).length;
+  return scalarVcpuFields.filter((name) => vcpu[name] !== plainVcpu[name]).length;
 }
 
 /** Lists and the sender have weights of their own. */
@@ -94,7 +102,7 @@ const weighedApart: ReadonlySet<string> = new Set([
 
 /** Names of the scalar fields that do not have their default. */
 export function oddFields(step: CallStep): string[] {
-  const plain: Record<string, unknown> = makeStep<Step['do']>({ do: step.do });
+  const plain: Record<string, unknown> = stepKinds[step.do].plain;
   return Object.entries(step)
     .filter(([name, value]) => !weighedApart.has(name) && value !== plain[name])
     .map(([name]) => name);
@@ -132,6 +140,7 @@ function vectorWeight(vector: number): number {
 
 /** Size of all numbers of a step; makes smaller numbers simpler where nothing else differs. */
 function magnitude(step: CallStep): bigint {
+  const { plain } = stepKinds[step.do];
   const { padding, repCount, repStart, variableHeader, targetVtl, controlBits, gpa, outputGpa, tail, page } = step;
   // Padding says less than a VTL, and bit 63 is reserved in every reading of the specification.
   const numbers = [padding, repCount, repStart, variableHeader ?? 0, targetVtl * 0x100];
@@ -142,15 +151,11 @@ function magnitude(step: CallStep): bigint {
   );
   const large = [
     page ?? 0n,
-    isOdd(step, 'rax') ? step.rax : 0n,
+    step.rax === plain.rax ? 0n : step.rax,
     step.do === 'send-ipi-ex' ? step.format : 0n,
     gpa ?? 0n,
     outputGpa,
-    isOdd(step, 'tail') ? tail : 0n,
+    tail === plain.tail ? 0n : tail,
   ];
   return large.reduce((total, value) => total + value, BigInt(small));
-}
-
-function isOdd(step: CallStep, name: string): boolean {
-  return oddFields(step).includes(name);
 }
