@@ -3,6 +3,7 @@
  * what KVM does there, so that runs on KVM as it is shipped agree; this list says that it is a fault all the same.
  * `explain` and `replay` name it, and `fuzz` counts it as known. Each has its page in `docs/findings/`.
  */
+import { xenHypervBit } from '../src/abi/hypercall.ts';
 import type { Outcome, StepOutcome } from './outcome.ts';
 
 export interface KvmFault {
@@ -18,8 +19,6 @@ export interface KvmFault {
   /** Whether a call shows it, by the model's word; null for a fault that no case can come to. */
   readonly shows: ((done: StepOutcome) => boolean) | null;
 }
-
-const xenHypervBit = 0x8000_0000;
 
 export const kvmFaults: readonly KvmFault[] = [
   {
@@ -63,9 +62,12 @@ export interface ShownFault {
 
 /** The faults that a program shows, if KVM does what the model predicts. */
 export function shownFaults({ steps }: Outcome): ShownFault[] {
-  return steps.flatMap((done, step) =>
-    kvmFaults.filter(({ shows }) => shows?.(done) === true).map((fault) => ({ step, fault })),
-  );
+  return steps.flatMap((done, step) => faultsShownBy(done).map((fault) => ({ step, fault })));
+}
+
+/** The same of one step. */
+export function faultsShownBy(done: StepOutcome): KvmFault[] {
+  return kvmFaults.filter(({ shows }) => shows?.(done) === true);
 }
 
 /** `KVM's own fault xen-page-32-bit (docs/findings/xen-page-32-bit.md)`. */

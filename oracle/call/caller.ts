@@ -2,6 +2,7 @@
  * Who makes a call and how it arrives at KVM: processor mode and CPL, the way through the hypercall page, and what the
  * vCPU and its VM are allowed. Source: TLFS "Legal Hypercall Environments"; kvm_emulate_hypercall, kvm_hv_hypercall.
  */
+import { xenHypervBit } from '../../src/abi/hypercall.ts';
 import type { VcpuSetup } from '../../src/case/case.ts';
 import { isRealMode } from '../../src/case/limits.ts';
 import type { CallEnvironment, Program, ProgramCall } from '../../src/program/program.ts';
@@ -80,7 +81,6 @@ export function isHyperv({ hasHypervCpuid, hasGuestOsId }: Caller): boolean {
 }
 
 /** `or eax, 0x80000000`: KVM's page begins with it where Xen hypercalls are intercepted (kvm_hv_set_msr_pw). */
-const orMask = 0x8000_0000;
 const orEax31 = Buffer.of(0x0d, 0x00, 0x00, 0x00, 0x80);
 const RET = 0xc3;
 
@@ -109,7 +109,7 @@ export function atInstruction(
   let orResult: bigint | null = null;
   if (page !== null) {
     if (startsWith(memory, page, pageCode(contract, true))) {
-      orResult = BigInt((registers.readUInt32LE(registerOffset.rax) | orMask) >>> 0);
+      orResult = BigInt((registers.readUInt32LE(registerOffset.rax) | xenHypervBit) >>> 0);
     } else if (!startsWith(memory, page, pageCode(contract, false))) return null;
   }
   return { registers: asLong(registers, orResult !== null, mode === 'long'), orResult };
@@ -124,7 +124,7 @@ function startsWith(memory: ModelMemory, page: bigint, code: Buffer): boolean {
 function asLong(registers: Buffer, isOred: boolean, is64Bit: boolean): Buffer {
   const long = Buffer.allocUnsafe(callRegisterBytes);
   registers.copy(long, 0, 0, callRegisterBytes);
-  if (isOred) long.writeInt32LE(long.readInt32LE(registerOffset.rax) | orMask, registerOffset.rax);
+  if (isOred) long.writeInt32LE(long.readInt32LE(registerOffset.rax) | xenHypervBit, registerOffset.rax);
   if (isOred || !is64Bit) long.writeUInt32LE(0, registerOffset.rax + 4);
   if (is64Bit) return long;
   putPair(long, 'rcx', long, 'rdx', 'rax');

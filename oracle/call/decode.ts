@@ -5,6 +5,7 @@
 import {
   controlFields,
   controlWord,
+  HV_GENERIC_SET_ALL,
   HVCALL_SEND_IPI,
   HVCALL_SEND_IPI_EX,
   sendIpiExInput,
@@ -52,6 +53,12 @@ export interface Call {
   readonly bankOffset: number;
   readonly bankCount: number;
 }
+
+export const isIpi = (call: Call): boolean => call.code === HVCALL_SEND_IPI;
+export const isIpiEx = (call: Call): boolean => call.code === HVCALL_SEND_IPI_EX;
+/** Whether it names all VPs by its format. */
+export const namesAll = (call: Call): boolean =>
+  isIpiEx(call) && call.format.low === Number(HV_GENERIC_SET_ALL) && call.format.high === 0;
 
 /** HV_HYPERCALL_RSVD0_MASK to RSVD2_MASK of hyperv-tlfs.h: KVM counts the nested bit among the reserved ones. */
 const reservedMask = maskOfBits([...reservedBitsOf(controlWord), fieldOf(controlWord, 'isNested').shift]);

@@ -2,17 +2,10 @@
  * The rules by which KVM decides a call, in KVM's order; the first one that applies decides. Order is part of the
  * contract wherever two rules of different status meet (an empty sparse set hides a bad vector).
  */
-import {
-  HV_GENERIC_SET_ALL,
-  HV_IPI_HIGH_VECTOR,
-  HV_IPI_LOW_VECTOR,
-  HVCALL_SEND_IPI,
-  HVCALL_SEND_IPI_EX,
-  hvStatus,
-} from '../../src/abi/hypercall.ts';
+import { HV_IPI_HIGH_VECTOR, HV_IPI_LOW_VECTOR, hvStatus, xenHypervBit } from '../../src/abi/hypercall.ts';
 import { type Caller, isHyperv } from './caller.ts';
 import type { Contract } from '../contract.ts';
-import { type Call, xmmBankCount } from './decode.ts';
+import { type Call, isIpi, isIpiEx, namesAll, xmmBankCount } from './decode.ts';
 
 /** Whom a deciding rule delivers to: nobody, the VPs that the set names, or every VP. */
 export type Reach = 'nobody' | 'named' | 'all';
@@ -53,13 +46,6 @@ const GP_VECTOR = 13;
 const KVM_HC_SCHED_YIELD = 11;
 const KVM_ENOSYS = 1000n;
 const KVM_EPERM = 1n;
-/** Bit 31 of EAX tells a Hyper-V hypercall from a Xen one (kvm_xen_hypercall). */
-const xenHypervBit = 0x8000_0000;
-
-const isIpi = (call: Call): boolean => call.code === HVCALL_SEND_IPI;
-const isIpiEx = (call: Call): boolean => call.code === HVCALL_SEND_IPI_EX;
-const isAll = (call: Call): boolean =>
-  isIpiEx(call) && call.format.low === Number(HV_GENERIC_SET_ALL) && call.format.high === 0;
 /** HV_EXT_CALL_QUERY_CAPABILITIES to HV_EXT_CALL_MAX. */
 export const isExtended = ({ code }: Call): boolean => code >= 0x8001 && code <= 0x8041;
 const isVmcallNative = ({ nativeOpcode }: Contract): boolean => nativeOpcode[2] === 0xc1;
@@ -205,19 +191,19 @@ const sendRules: readonly Rule[] = [
     source: 'TLFS HV_VP_SET; kvm_hv_send_ipi, !hc->var_cnt before the vector is looked at',
     ...success,
     reach: 'nobody',
-    applies: (call) => isIpiEx(call) && !isAll(call) && call.variableHeader === 0,
+    applies: (call) => isIpiEx(call) && !namesAll(call) && call.variableHeader === 0,
   },
   {
     name: 'too-many-fast-banks',
     source: 'TLFS "XMM Fast Hypercall Input", 112 bytes; kvm_hv_get_hc_data, 7321f47eada5',
     ...invalidInput,
-    applies: (call) => isIpiEx(call) && !isAll(call) && call.isFast && call.variableHeader > xmmBankCount,
+    applies: (call) => isIpiEx(call) && !namesAll(call) && call.isFast && call.variableHeader > xmmBankCount,
   },
   {
     name: 'banks-unreadable',
     source: 'TLFS "Common Hypercall Status Codes" (memory intercept); kvm_get_sparse_vp_set, 79661c3766f8',
     ...invalidInput,
-    applies: (call) => isIpiEx(call) && !isAll(call) && !call.banksAreReadable,
+    applies: (call) => isIpiEx(call) && !namesAll(call) && !call.banksAreReadable,
   },
   {
     name: 'bad-vector',
@@ -231,7 +217,7 @@ const sendRules: readonly Rule[] = [
     source: 'TLFS HV_GENERIC_SET_ALL; kvm_hv_send_ipi, all_cpus, 3244867af8c0',
     ...success,
     reach: 'all',
-    applies: isAll,
+    applies: namesAll,
   },
   {
     name: 'deliver',

@@ -25,7 +25,7 @@ import {
 import type { TargetFacts } from '../../src/executor/facts.ts';
 import { isPending } from '../compare/attribution.ts';
 import { isHyperv } from '../call/caller.ts';
-import { type KvmFault, shownFaults } from '../kvm-faults.ts';
+import { faultsShownBy, type KvmFault } from '../kvm-faults.ts';
 import { type Contract, contractFor } from '../contract.ts';
 import { bankHalf, type Call } from '../call/decode.ts';
 import { acceptsInterrupts, type Apic, vectorsOf } from '../machine.ts';
@@ -161,7 +161,7 @@ function explainCall(
     absentVpIndexes: given.filter((vpIndex) => !vpIndexes.includes(vpIndex)),
     rules: explainRules(rule.name),
     answer: formatAnswer(done, call),
-    faults: shownFaults(outcome).flatMap((shown) => (shown.step === index ? [shown.fault] : [])),
+    faults: faultsShownBy(done),
     effects: named.map((vcpu) => ({
       vcpu,
       vpIndex: vpIndexes[vcpu]!,

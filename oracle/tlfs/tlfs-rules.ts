@@ -12,15 +12,13 @@ import {
   HV_GENERIC_SET_SPARSE_4K,
   HV_IPI_HIGH_VECTOR,
   HV_IPI_LOW_VECTOR,
-  HVCALL_SEND_IPI,
-  HVCALL_SEND_IPI_EX,
   hvStatus,
   sendIpiExInput,
   sendIpiInput,
 } from '../../src/abi/hypercall.ts';
 import { fieldOf } from '../../src/abi/layout.ts';
 import { isHyperv } from '../call/caller.ts';
-import { type Call, xmmBankCount } from '../call/decode.ts';
+import { type Call, isIpi, isIpiEx, xmmBankCount } from '../call/decode.ts';
 import { isExtended } from '../call/rules.ts';
 import { toBigInt } from '../words.ts';
 
@@ -61,8 +59,6 @@ const useTargetVtl = 0x10;
 const targetVtl = 0x0f;
 const paddingMask = 0xffff_ff00;
 
-const isIpi = (call: Call): boolean => call.code === HVCALL_SEND_IPI;
-const isIpiEx = (call: Call): boolean => call.code === HVCALL_SEND_IPI_EX;
 const isKnown = (call: Call): boolean => isIpi(call) || isIpiEx(call);
 const isSlow = (call: Call): boolean => isKnown(call) && !call.isFast;
 /** Fields of the input say something only where the input could be read. */

@@ -9,6 +9,9 @@ import { defineLayout, wordField } from './layout.ts';
 export const HVCALL_SEND_IPI = 0x000b;
 export const HVCALL_SEND_IPI_EX = 0x0015;
 
+/** Of EAX: tells a Hyper-V hypercall from a Xen one, where KVM intercepts those (kvm_xen_hypercall). */
+export const xenHypervBit = 0x8000_0000;
+
 /** Hypercall input value, RCX of a 64-bit caller (TLFS "Hypercall Inputs"; HV_HYPERCALL_* in hyperv-tlfs.h). */
 export const controlWord = defineLayout('control word', 64, [
   { name: 'callCode', bits: 16, meaning: 'call code' },

@@ -1,4 +1,5 @@
 /** `docs/deviations.md` as text, from the list and the minimal cases. Pure, so that a test can compare the file. */
+import { modelFacts } from '../model/model-executor.ts';
 import { type Deviation, deviations, openPoints } from '../../oracle/tlfs/deviations.ts';
 import { formatDone, formatPermitted, tlfsSourceOf } from '../../oracle/tlfs/tlfs-text.ts';
 import { prepare } from '../campaign/judgement.ts';
@@ -32,16 +33,7 @@ export function deviationsPage(cases: ReadonlyMap<string, Case>): string {
 
 /** A KVM that shows the deviation. */
 export function factsFor({ kvmMaxVcpus }: Deviation): TargetFacts {
-  return {
-    target: 'model',
-    kernelRelease: 'model',
-    cpu: 'model',
-    kvmMaxVcpus: kvmMaxVcpus ?? 4096,
-    irqchips: ['kernel'],
-    xen: true,
-    kvmOptions: '',
-    emulator: null,
-  };
+  return { ...modelFacts, kvmMaxVcpus: kvmMaxVcpus ?? modelFacts.kvmMaxVcpus };
 }
 
 function sectionOf(deviation: Deviation, minimal: Case | undefined): string {

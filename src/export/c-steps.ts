@@ -1,12 +1,12 @@
 /** A case as the part of a C program that is its own: the machine's table, a function for each step, their calls. */
 import { hvStatusName } from '../abi/hypercall.ts';
 import { HV_X64_MSR_HYPERCALL_ENABLE } from '../abi/hyperv.ts';
-import { APIC_IRR, APIC_ISR, APIC_TMR } from '../abi/lapic.ts';
+import { APIC_IRR, APIC_ISR } from '../abi/lapic.ts';
 import type { CallStep, Case, Step } from '../case/case.ts';
 import { encodeCase } from '../program/encode.ts';
-import type { LapicChanges } from '../program/observation.ts';
 import type { ProgramCall } from '../program/program.ts';
-import { tmrAtSetup, vectorsOf } from '../../oracle/machine.ts';
+import { clearedInTmr } from '../../oracle/compare/lapic-differences.ts';
+import { vectorsOf } from '../../oracle/machine.ts';
 import type { StepOutcome } from '../../oracle/outcome.ts';
 import { describeStep } from '../campaign/text/stages.ts';
 import type { Prepared } from '../campaign/judgement.ts';
@@ -95,18 +95,10 @@ function lapicLines({ machine: { vcpus, irqchip } }: Case, { lapics }: StepOutco
   return vcpus
     .map((_, vcpu) => {
       const lapic = lapics[vcpu]!;
-      const sets = [vectorsOf(lapic, APIC_IRR), acceptedOf(lapic), vectorsOf(lapic, APIC_ISR)];
+      const sets = [vectorsOf(lapic, APIC_IRR), clearedInTmr(lapic), vectorsOf(lapic, APIC_ISR)];
       return `\texpect_lapic(${vcpu}, ${sets.map(vectorsText).join(', ')});\n`;
     })
     .join('');
-}
-
-/** Vectors whose TMR bit was cleared. */
-function acceptedOf(lapic: LapicChanges): number[] {
-  const cleared = [...lapic]
-    .filter(([offset]) => offset >= APIC_TMR && offset < APIC_TMR + 0x80)
-    .map(([offset, value]) => [offset, (value ^ tmrAtSetup) >>> 0] as const);
-  return vectorsOf(new Map(cleared), APIC_TMR);
 }
 
 function vectorsText(vectors: readonly number[]): string {

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { faultMet } from '../campaign/emulator-faults.ts';
-import { isProblem, type Judgement, judgeObservation, prepare, type Prepared } from '../campaign/judgement.ts';
+import { type Judgement, judgeObservation, prepare, type Prepared } from '../campaign/judgement.ts';
 import { type RunView, viewObservation } from '../campaign/text/view.ts';
 import type { Case } from '../case/case.ts';
 import { KernelFailure, SkippedError } from '../errors.ts';
@@ -55,7 +55,7 @@ export async function gatherEvidence(value: Case, options: LabOptions): Promise<
         await lab[Symbol.asyncDispose]();
         if (failures < runsMax.failure) lab = await openLab(options);
       }
-      const isShown = seen.judgement.class !== 'match' && seen.judgement.class !== 'deviation';
+      const isShown = problemOf(seen) !== null;
       if (isShown) shown++;
       if (isShown || last === null) last = seen;
     }
@@ -106,8 +106,7 @@ function compilerOf(path: string): string | null {
 }
 
 /** The problem in a few words: `divergence deliver/missing-interrupt`, or null when the kernel does as expected. */
-export function problemOf({ judgement }: Evidence): string | null {
-  const isFailure = !('outcome' in judgement) && judgement.class !== 'match' && judgement.class !== 'deviation';
-  if (isFailure) return `${judgement.class} ${judgement.signature}`;
-  return 'outcome' in judgement && isProblem(judgement) ? `${judgement.class} ${judgement.signature}` : null;
+export function problemOf({ judgement }: Pick<Evidence, 'judgement'>): string | null {
+  if (judgement.class === 'match' || judgement.class === 'deviation') return null;
+  return `${judgement.class} ${judgement.signature}`;
 }

@@ -1,9 +1,9 @@
 /** What a mutant is, and the pieces that mutants are made of: replacements for single parts of the model. */
-import { HVCALL_SEND_IPI_EX, vpsPerBank, xmmRegisterCount } from '../abi/hypercall.ts';
+import { vpsPerBank, xmmRegisterCount } from '../abi/hypercall.ts';
 import { type Case, makeCase, makeStep, type SendIpiExStep, type SendIpiStep } from '../case/case.ts';
 import type { Observation, StepObservation } from '../program/observation.ts';
 import { type Program, registerOffset } from '../program/program.ts';
-import { type Call, decodeCall } from '../../oracle/call/decode.ts';
+import { type Call, decodeCall, isIpiEx } from '../../oracle/call/decode.ts';
 import type { Model } from '../../oracle/model.ts';
 import type { Outcome } from '../../oracle/outcome.ts';
 import { kvmRules, type Rule } from '../../oracle/call/rules.ts';
@@ -25,8 +25,6 @@ export interface Mutant {
   observe?(observation: Observation, outcome: Outcome, program: Program): Observation;
 }
 
-export const isEx = (call: Call): boolean => call.code === HVCALL_SEND_IPI_EX;
-export const isAll = ({ format }: Call): boolean => format.low === 1 && format.high === 0;
 /** Slot of a bank in the bank array: the number of lower valid banks. */
 export const slotOf = (call: Call, bank: number): number => popcountBelow(call.mask, bank);
 
@@ -88,7 +86,7 @@ export function withSlots(slot: (call: Call, bank: number) => number): Parts {
   };
   return {
     select: (call, reach, vpIndexes) => {
-      if (reach !== 'named' || !isEx(call)) return selectTargets(call, reach, vpIndexes);
+      if (reach !== 'named' || !isIpiEx(call)) return selectTargets(call, reach, vpIndexes);
       return [...vpIndexes.keys()].filter((position) => names(call, vpIndexes[position]!));
     },
   };
@@ -109,7 +107,7 @@ export function rememberBanks(): Parts {
   return {
     select: (call, reach, vpIndexes, sender) => {
       const named = selectTargets(call, reach, vpIndexes);
-      if (reach !== 'named' || !isEx(call)) return named;
+      if (reach !== 'named' || !isIpiEx(call)) return named;
       const stale = earlier.get(sender);
       if (stale === undefined || stale.maskCount <= call.maskCount) {
         earlier.set(sender, call);

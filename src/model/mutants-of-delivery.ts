@@ -1,5 +1,6 @@
 /** Mutants that deliver or report wrongly: VP set, VP index, APIC, handlers, result, registers, memory. */
-import { APIC_IRR, vectorBit } from '../abi/lapic.ts';
+import { withBit } from '../../oracle/machine.ts';
+import { APIC_IRR } from '../abi/lapic.ts';
 import { makeCase } from '../case/case.ts';
 import { arenaStart } from '../case/memory.ts';
 import * as parts from './mutant-parts.ts';
@@ -100,10 +101,7 @@ export const deliveryMutants: readonly parts.Mutant[] = [
     description: 'leaves the TMR bit of an edge interrupt as it was',
     minimal: parts.alone(0, parts.sendIpi({ targets: [0] })),
     createParts: () => ({
-      accept: (lapic, vector) => {
-        const { offset, mask } = vectorBit(APIC_IRR, vector);
-        return new Map(lapic).set(offset, ((lapic.get(offset) ?? 0) | mask) >>> 0);
-      },
+      accept: (lapic, vector) => withBit(lapic, APIC_IRR, vector, true),
     }),
   },
   {

@@ -1,5 +1,5 @@
 /** Mutants that read the call wrongly: control word, vector, registers, memory, format. */
-import { xmmBankCount } from '../../oracle/call/decode.ts';
+import { isIpiEx, namesAll, xmmBankCount } from '../../oracle/call/decode.ts';
 import { acceptVector } from '../../oracle/machine.ts';
 import { arenaStart } from '../case/memory.ts';
 import { registerOffset } from '../program/program.ts';
@@ -35,7 +35,7 @@ export const inputMutants: readonly parts.Mutant[] = [
     minimal: parts.alone(0, parts.sendIpiEx({ variableHeader: 1 })),
     createParts: () =>
       parts.withRegisters((registers, call) => {
-        if (!parts.isEx(call)) return;
+        if (!isIpiEx(call)) return;
         const low = registers.readUInt32LE(registerOffset.rcx) & ~(0x3ff << 17);
         registers.writeUInt32LE((low | (call.maskCount << 17)) >>> 0, registerOffset.rcx);
       }),
@@ -85,8 +85,7 @@ export const inputMutants: readonly parts.Mutant[] = [
     minimal: parts.alone(0, parts.sendIpiEx({ fast: true, emptyBanks: banks(xmmBankCount) })),
     createParts: () =>
       parts.withRule('too-many-fast-banks', {
-        applies: (call) =>
-          parts.isEx(call) && !parts.isAll(call) && call.isFast && call.variableHeader > xmmBankCount - 1,
+        applies: (call) => isIpiEx(call) && !namesAll(call) && call.isFast && call.variableHeader > xmmBankCount - 1,
       }),
   },
   {
@@ -95,7 +94,7 @@ export const inputMutants: readonly parts.Mutant[] = [
     minimal: parts.alone(0, parts.sendIpiEx({ fast: true, format: 1n, emptyBanks: banks(xmmBankCount + 1) })),
     createParts: () =>
       parts.withRule('too-many-fast-banks', {
-        applies: (call) => parts.isEx(call) && call.isFast && call.variableHeader > xmmBankCount,
+        applies: (call) => isIpiEx(call) && call.isFast && call.variableHeader > xmmBankCount,
       }),
   },
   {
@@ -103,7 +102,7 @@ export const inputMutants: readonly parts.Mutant[] = [
     description: 'delivers to nobody when a call to all VPs gives no bank (as before 3244867af8c0)',
     minimal: parts.alone(0, parts.sendIpiEx({ format: 1n })),
     createParts: () =>
-      parts.withRule('empty-sparse-set', { applies: (call) => parts.isEx(call) && call.variableHeader === 0 }),
+      parts.withRule('empty-sparse-set', { applies: (call) => isIpiEx(call) && call.variableHeader === 0 }),
   },
   {
     name: 'unknown-format-is-all',

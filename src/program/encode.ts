@@ -2,7 +2,6 @@
 import {
   bankCountMax,
   controlFields,
-  extendedCallBit,
   HVCALL_SEND_IPI,
   HVCALL_SEND_IPI_EX,
   sendIpiExInput,
@@ -25,7 +24,7 @@ import {
   type ProgramStep,
   registerOffset,
 } from './program.ts';
-import { defaultRax } from '../case/steps/call.ts';
+import { defaultRax, isPlainCall } from '../case/steps/call.ts';
 import { isCall } from '../case/steps/kinds.ts';
 
 /** How many words of the tail follow the input in memory. */
@@ -136,10 +135,10 @@ function encodeCall(step: CallStep, index: number, xen: boolean): ProgramCall {
 }
 
 /** A call that may leave the guest is not plain. */
-function environmentOf({ mode, cpl, page, opcode, controlBits }: CallStep, xen: boolean): CallEnvironment {
-  const isPlain = mode === 'long' && cpl === 0 && page === null && opcode === 'native';
-  const mayLeave = xen || controlBits.includes(extendedCallBit);
-  return isPlain && !mayLeave ? plainEnvironment : { mode, cpl, page, opcode, rflags: environmentRflags };
+function environmentOf(step: CallStep, xen: boolean): CallEnvironment {
+  if (isPlainCall(step) && !xen) return plainEnvironment;
+  const { mode, cpl, page, opcode } = step;
+  return { mode, cpl, page, opcode, rflags: environmentRflags };
 }
 
 function putControl(step: CallStep, bankCount: number): void {

@@ -5,13 +5,13 @@
  * from seed and batch number, by the model of one fixed KVM: every target sees the same stream, and a campaign that goes
  * on at a batch looks back no further than the start of an epoch.
  */
+import { modelFacts } from '../../model/model-executor.ts';
 import { drawBatch } from '../../../generators/batch.ts';
 import { predict } from '../../../oracle/model.ts';
 import type { Outcome } from '../../../oracle/outcome.ts';
 import type { Case } from '../../case/case.ts';
 import { encodeCase } from '../../program/encode.ts';
 import type { Program } from '../../program/program.ts';
-import type { TargetFacts } from '../../executor/facts.ts';
 import { Coverage } from '../coverage.ts';
 
 const epochBatches = 32;
@@ -20,17 +20,6 @@ const steeredOf = 4;
 const variants = 3;
 /** Cases by which a swarm is judged. */
 const sampleCases = 6;
-
-const assumed: TargetFacts = {
-  target: 'model',
-  kernelRelease: 'model',
-  cpu: 'model',
-  kvmMaxVcpus: 4096,
-  irqchips: [],
-  xen: true,
-  kvmOptions: '',
-  emulator: null,
-};
 
 /** The epoch that was looked at last. */
 let current: { seed: string; epoch: number; choices: number[]; coverage: Coverage } | null = null;
@@ -63,7 +52,7 @@ type Predicted = readonly [Program, Outcome];
 function predictedOf(cases: readonly Case[]): Predicted[] {
   return cases.map((value) => {
     const program = encodeCase(value);
-    return [program, predict(program, assumed)];
+    return [program, predict(program, modelFacts)];
   });
 }
 

@@ -111,12 +111,17 @@ function* checkCall(step: CallFields, { machine, initialized, at }: StepContext)
   if (!isAllowedRax(step.rax)) yield at('rax', 'the number of a hypercall of KVM or Xen that does something');
 }
 
+/** Whether it is made in the plainest way, and by its own fields stays in the guest. */
+export function isPlainCall({ mode, cpl, page, opcode, controlBits }: CallFields): boolean {
+  const isPlain = mode === 'long' && cpl === 0 && page === null && opcode === 'native';
+  return isPlain && !controlBits.includes(extendedCallBit);
+}
+
 /** A call of a concurrent case needs nothing but its sender's ring, and its sender does nothing else. */
 function* checkConcurrentCall(step: CallFields, { machine, at }: StepContext): Generator<CaseIssue> {
-  const { mode, cpl, page, opcode, gpa, controlBits } = step;
+  const { gpa } = step;
   if (machine.vcpus[step.sender]!.idle !== 'parked') yield at('sender', 'in a concurrent case only parked vCPUs send');
-  const isPlain = mode === 'long' && cpl === 0 && page === null && opcode === 'native';
-  if (!isPlain || gpa !== null || controlBits.includes(extendedCallBit)) {
+  if (!isPlainCall(step) || gpa !== null) {
     yield at('mode', 'concurrent calls are plain: long mode, CPL 0, native, no page, no gpa, no control bit 15');
   }
 }
