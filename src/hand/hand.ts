@@ -1,3 +1,16 @@
+import { InfrastructureError } from '../errors.ts';
+
+/** The hand did not do one request, and goes on. */
+export class HandRefusal extends InfrastructureError {
+  /** In the hand's words. */
+  readonly reason: string;
+
+  constructor(reason: string) {
+    super(`the hand: ${reason}`);
+    this.reason = reason;
+  }
+}
+
 /** What executes scripts: a hand in a lab, in this process, or on another machine. */
 export interface Hand {
   /**

@@ -4,9 +4,9 @@
  */
 import { readFile } from 'node:fs/promises';
 import koffi from 'koffi';
-import { InfrastructureError, SkippedError } from '../errors.ts';
+import { SkippedError } from '../errors.ts';
 import { buildHand } from './build.ts';
-import type { Hand } from './hand.ts';
+import { type Hand, HandRefusal } from './hand.ts';
 
 /**
  * Builds and loads the library, and opens /dev/kvm.
@@ -26,8 +26,7 @@ export async function openLibraryHand(): Promise<Hand> {
       const place: unknown[] = [null];
       run.async(script, script.length, place, (error: Error | null, length: number) => {
         if (error !== null) reject(error);
-        else if (length < 0)
-          reject(new InfrastructureError(`the hand: ${koffi.decode(place[0], 'char', -1) as string}`));
+        else if (length < 0) reject(new HandRefusal(koffi.decode(place[0], 'char', -1) as string));
         else if (length === 0) resolve(Buffer.alloc(0));
         else resolve(Buffer.from(koffi.decode(place[0], koffi.array('uint8_t', length, 'Typed')) as Uint8Array));
       });

@@ -3,6 +3,7 @@
  * testing: whatever goes wrong here is no finding.
  */
 import { InfrastructureError, KernelFailure, SkippedError } from '../errors.ts';
+import { HandRefusal } from '../hand/hand.ts';
 import type { Say } from '../system/apt.ts';
 import { Channel } from './channel.ts';
 import type { Initramfs } from './initramfs/initramfs.ts';
@@ -109,9 +110,9 @@ async function loadModules(
     try {
       await channel.request('module', Buffer.concat([Buffer.from(`${own}\0`), bytes]));
     } catch (error) {
-      if (!(error instanceof InfrastructureError)) throw error;
+      if (!(error instanceof HandRefusal)) throw error;
       const words = machine.console.lastLines(shownLines).findLast((line) => line.includes(`${name}: `));
-      complaint ??= `${file}: ${error.message.replace('the hand: ', '')}${words === undefined ? '' : ` (${words})`}`;
+      complaint ??= `${file}: ${error.reason}${words === undefined ? '' : ` (${words})`}`;
     }
   }
   return { complaint, parameters: [...given].join(' ').trim() };

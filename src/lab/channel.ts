@@ -3,6 +3,7 @@
  * where it is decided what becomes of the requests that wait.
  */
 import { encodeFrame, type Frame, FrameDecoder } from '../hand/frames.ts';
+import { HandRefusal } from '../hand/hand.ts';
 import { InfrastructureError, KernelFailure, SkippedError } from '../errors.ts';
 import type { ConsoleReport } from './console/console.ts';
 import { ownFaultOf } from './console/own-fault.ts';
@@ -211,7 +212,7 @@ function settled<T>(): [Promise<T>, Settlers<T>] {
 }
 
 function errorOf(kind: Frame['kind'], payload: Buffer): Error | null {
-  if (kind === 'failed') return new InfrastructureError(`the hand: ${payload.toString()}`);
+  if (kind === 'failed') return new HandRefusal(payload.toString());
   if (kind === 'noKvm') return new SkippedError(payload.toString());
   return null;
 }

@@ -1,7 +1,6 @@
 /** The lab's hand, behind the queue of requests. */
 import { parseList } from '../case/cpulist.ts';
-import { InfrastructureError } from '../errors.ts';
-import type { Hand } from '../hand/hand.ts';
+import { type Hand, HandRefusal } from '../hand/hand.ts';
 import type { Channel } from './channel.ts';
 
 export class LabHand implements Hand {
@@ -22,20 +21,19 @@ export class LabHand implements Hand {
 
 /** The text of a file in the lab, or null. */
 export async function readFile(channel: Channel, path: string): Promise<string | null> {
-  try {
-    return (await channel.request('readFile', Buffer.from(path))).toString('latin1');
-  } catch (error) {
-    if (error instanceof InfrastructureError && error.message.startsWith('the hand: ')) return null;
-    throw error;
-  }
+  return (await readBytes(channel, path))?.toString('latin1') ?? null;
 }
 
 /** A piece of a file in the lab; empty where it cannot be read. */
 export async function readPiece(channel: Channel, path: string, offset: bigint, bytes: number): Promise<Buffer> {
+  return (await readBytes(channel, `${path}\0${offset} ${bytes}`)) ?? Buffer.alloc(0);
+}
+
+async function readBytes(channel: Channel, what: string): Promise<Buffer | null> {
   try {
-    return await channel.request('readFile', Buffer.from(`${path}\0${offset} ${bytes}`));
+    return await channel.request('readFile', Buffer.from(what));
   } catch (error) {
-    if (error instanceof InfrastructureError && error.message.startsWith('the hand: ')) return Buffer.alloc(0);
+    if (error instanceof HandRefusal) return null;
     throw error;
   }
 }
