@@ -8,6 +8,7 @@
  *   npm run bench -- memory           memory over an hour; only when it is asked for
  *   npm run bench -- memory MINUTES=5 over less
  *   npm run bench -- OUT=DIR          where bench.json and bench.html go (default: reports)
+ *   npm run bench -- lab KVM=npt=0    the labs with module options, as --kvm-options takes them
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
@@ -28,12 +29,13 @@ type Section = (typeof sections)[number];
 const ordered = (Object.keys(workloads) as Workload[]).filter((workload) => workload !== 'concurrent');
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
-const open = () => openLab({ kernel, install: 'auto', say });
+const open = (kvmOptions: string, cpus: 1 | 2 = 1) => openLab({ kernel, install: 'auto', say, kvmOptions, cpus });
 
 interface Options {
   readonly has: (section: Section) => boolean;
   readonly out: string;
   readonly minutes: number;
+  readonly kvmOptions: string;
 }
 
 /** What is asked for, or what is wrong with it. */
@@ -45,7 +47,7 @@ function readOptions(args: readonly string[]): Options | string {
   const minutes = Number(given('MINUTES') ?? 60);
   if (!(minutes > 0)) return `MINUTES=${given('MINUTES')}: not a number above 0`;
   const has = (section: Section) => wanted.includes(section) || (wanted.length === 0 && section !== 'memory');
-  return { has, out: given('OUT') ?? 'reports', minutes };
+  return { has, out: given('OUT') ?? 'reports', minutes, kvmOptions: given('KVM') ?? '' };
 }
 
 async function main(): Promise<void> {
@@ -55,7 +57,7 @@ async function main(): Promise<void> {
     process.exitCode = 2;
     return;
   }
-  const { has, out, minutes } = options;
+  const { has, out, minutes, kvmOptions } = options;
   const before = loadavg()[0]!;
   const figures: Figure[] = [];
   const series: Series[] = [];
@@ -65,7 +67,7 @@ async function main(): Promise<void> {
   };
   let release = kernel;
   if (has('lab') || has('series')) {
-    await using lab = await open();
+    await using lab = await open(kvmOptions);
     const clock = (): number => lab.cpuSeconds;
     release = lab.facts.kernelRelease;
     note(await rawLoop(lab, clock));
@@ -74,14 +76,14 @@ async function main(): Promise<void> {
     if (has('series')) series.push(...(await seriesOf(lab, clock, caseLimits.vcpus)));
   }
   if (has('lab')) {
-    await using lab = await openLab({ kernel, install: 'auto', say, cpus: 2 });
+    await using lab = await open(kvmOptions, 2);
     const clock = (): number => lab.cpuSeconds;
     note(await runAlone(lab, clock, 'concurrent'), await endToEnd(lab, clock, 'concurrent'));
   }
   for (const jobs of has('jobs') ? [1, 2] : []) {
     const labs: Lab[] = [];
     await using pool = await ExecutorPool.open(jobs, async () => {
-      const lab = await open();
+      const lab = await open(kvmOptions);
       labs.push(lab);
       return lab;
     });
@@ -95,7 +97,7 @@ async function main(): Promise<void> {
     );
   }
   if (has('memory')) {
-    await using lab = await open();
+    await using lab = await open(kvmOptions);
     release = lab.facts.kernelRelease;
     note(await memoryOver(lab, 60 * minutes));
   }
