@@ -11,20 +11,16 @@
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <linux/kvm.h>
 #include "hand.h"
 #include "operations.h"
+#include "vcpu-run.h"
 
 #define GENERAL_BYTES sizeof(struct kvm_regs)
 #define SPECIAL_BYTES sizeof(struct kvm_sregs)
@@ -38,9 +34,6 @@
 #define SCRATCH_BYTES 65536
 #define ANSWERS_MAX 255
 #define DROPPED_MAX 8u
-/* A KVM_RUN is given up at the third look of the watchdog: after 0.8 to 1.2 s. 64 calls take a few milliseconds. */
-#define WATCHDOG_MS 400
-#define WATCHDOG_LOOKS 2
 /* How long a vCPU that is asked something may still run. */
 #define RUNNING_MS 5000
 
@@ -55,33 +48,9 @@ struct vm {
 	struct vm *next; /* of those that are taken down */
 };
 
-struct vcpu {
-	int fd;
-	uint32_t vm;
-	struct thread *thread; /* the one that runs it or ran it last */
-	struct kvm_run *run;
-	uint32_t same_as; /* number + 1 of the slot that its structure was last seen to be equal to */
-	uint32_t same_runs; /* and how often the VM's vCPUs had been run then */
-};
-
 struct slot {
 	uint8_t *at;
 	uint32_t length;
-};
-
-enum thread_state { THREAD_IDLE, THREAD_RUNNING, THREAD_DONE };
-
-struct thread {
-	pthread_t pthread;
-	int tid;
-	pthread_mutex_t lock;
-	pthread_cond_t changed;
-	enum thread_state state;
-	atomic_bool asked; /* to come out of KVM_RUN */
-	struct vcpu *vcpu;
-	int result; /* 0: an exit; -EINTR: asked to come out; else minus errno */
-	int stat_fd;
-	int syscall_fd;
 };
 
 /* What a KVM_RUN came to. */
@@ -113,12 +82,6 @@ static struct {
 	bool anything_failed;
 	const char *complaint;
 	jmp_buf on_case_end, on_malformed;
-
-	pthread_t runner;
-	bool has_watchdog;
-	atomic_uint run_serial; /* odd while the main thread is in KVM_RUN */
-	atomic_uint endless_serial;
-	_Atomic(struct kvm_run *) run_page;
 } hand;
 
 static int kvm = -1; /* /dev/kvm */
@@ -202,7 +165,6 @@ static struct vm *vm_of(uint32_t number)
 	return vm;
 }
 
-static bool wait_until_done(struct thread *thread, long microseconds);
 static _Noreturn void lose(struct thread *thread);
 
 static struct vcpu *vcpu_of(uint32_t number)
@@ -262,8 +224,6 @@ static int descriptor_of(uint8_t kind, uint32_t object)
 	}
 	malformed("no such kind of object");
 }
-
-static bool is_running(struct thread *thread);
 
 static void free_vm(struct vm *vm)
 {
@@ -787,142 +747,6 @@ static void do_take_log(const struct op_take_log *op)
 
 /* ---- running vCPUs ---- */
 
-static void interrupted(int signal)
-{
-	(void)signal;
-}
-
-/* Only there to make a system call return: without SA_RESTART. */
-static void accept_signals(void)
-{
-	struct sigaction action = { .sa_handler = interrupted };
-
-	sigaction(SIGUSR1, &action, NULL);
-}
-
-static void sleep_us(long microseconds)
-{
-	struct timespec time = { microseconds / 1000000, microseconds % 1000000 * 1000 };
-
-	nanosleep(&time, NULL);
-}
-
-static uint64_t now_ms(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec * 1000ull + time.tv_nsec / 1000000;
-}
-
-/*
- * Ends a KVM_RUN of the main thread that makes no exit. No signal is sent before that: some kernels give up making a VM for
- * one (KVM_CREATE_VM, mm_take_all_locks), and a signal in a VM's first KVM_RUN keeps a thread from starting (before 916b7f42b3b3).
- */
-static void *watch(void *unused)
-{
-	unsigned int last = 0, looks = 0;
-
-	for (;;) {
-		unsigned int serial = atomic_load(&hand.run_serial);
-
-		sleep_us(WATCHDOG_MS * 1000L);
-		if (!(serial & 1) || serial != atomic_load(&hand.run_serial)) {
-			looks = 0;
-			continue;
-		}
-		looks = serial == last ? looks + 1 : 1;
-		last = serial;
-		if (looks >= WATCHDOG_LOOKS) {
-			struct kvm_run *run = atomic_load(&hand.run_page);
-
-			atomic_store(&hand.endless_serial, serial);
-			if (serial == atomic_load(&hand.run_serial) && run)
-				run->immediate_exit = 1;
-			pthread_kill(hand.runner, SIGUSR1);
-		}
-	}
-	return unused;
-}
-
-/* Scripts come from one and the same thread (hand.h). */
-static void start_watchdog(void)
-{
-	pthread_t thread;
-
-	if (hand.has_watchdog)
-		return;
-	accept_signals();
-	hand.runner = pthread_self();
-	hand.has_watchdog = !pthread_create(&thread, NULL, watch, NULL);
-}
-
-/* KVM_RUN on this thread: 0 for an exit, or minus errno; ends the case when there is none. */
-static int run_here(struct vcpu *vcpu)
-{
-	unsigned int serial = atomic_load(&hand.run_serial) + 1;
-	int result;
-
-	start_watchdog();
-	atomic_store(&hand.run_page, vcpu->run);
-	atomic_store(&hand.run_serial, serial);
-	for (;;) {
-		result = ioctl(vcpu->fd, KVM_RUN, 0) < 0 ? -errno : 0;
-		if (result != -EINTR && result != -EAGAIN)
-			break;
-		vcpu->run->immediate_exit = 0;
-		if (atomic_load(&hand.endless_serial) == serial)
-			break;
-	}
-	atomic_store(&hand.run_serial, serial + 1);
-	vcpu->run->immediate_exit = 0;
-	return result;
-}
-
-static void *thread_main(void *argument)
-{
-	struct thread *thread = argument;
-
-	pthread_mutex_lock(&thread->lock);
-	thread->tid = syscall(SYS_gettid);
-	pthread_cond_broadcast(&thread->changed);
-	for (;;) {
-		struct vcpu *vcpu;
-		int result;
-
-		while (thread->state != THREAD_RUNNING)
-			pthread_cond_wait(&thread->changed, &thread->lock);
-		vcpu = thread->vcpu;
-		pthread_mutex_unlock(&thread->lock);
-		for (;;) {
-			result = ioctl(vcpu->fd, KVM_RUN, 0) < 0 ? -errno : 0;
-			if (result != -EINTR && result != -EAGAIN)
-				break;
-			vcpu->run->immediate_exit = 0;
-			if (atomic_load(&thread->asked)) {
-				result = -EINTR;
-				break;
-			}
-		}
-		vcpu->run->immediate_exit = 0;
-		pthread_mutex_lock(&thread->lock);
-		thread->result = result;
-		thread->state = THREAD_DONE;
-		pthread_cond_broadcast(&thread->changed);
-	}
-	return NULL;
-}
-
-static bool is_running(struct thread *thread)
-{
-	bool is;
-
-	pthread_mutex_lock(&thread->lock);
-	is = thread->state == THREAD_RUNNING;
-	pthread_mutex_unlock(&thread->lock);
-	return is;
-}
-
 /* A thread that has been started and not been waited for. */
 static struct thread *started_thread(uint8_t number)
 {
@@ -933,126 +757,18 @@ static struct thread *started_thread(uint8_t number)
 	return thread;
 }
 
-static int open_task_file(int tid, const char *name)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/%s", tid, name);
-	return open(path, O_RDONLY | O_CLOEXEC);
-}
-
-static struct thread *create_thread(void)
-{
-	struct thread *thread = calloc(1, sizeof(*thread));
-	pthread_condattr_t attributes;
-
-	if (!thread)
-		malformed("no memory for a thread");
-	pthread_mutex_init(&thread->lock, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&thread->changed, &attributes);
-	accept_signals();
-	if (pthread_create(&thread->pthread, NULL, thread_main, thread)) {
-		free(thread);
-		malformed("no thread can be made");
-	}
-	pthread_mutex_lock(&thread->lock);
-	while (!thread->tid)
-		pthread_cond_wait(&thread->changed, &thread->lock);
-	pthread_mutex_unlock(&thread->lock);
-	thread->stat_fd = open_task_file(thread->tid, "stat");
-	thread->syscall_fd = open_task_file(thread->tid, "syscall");
-	return thread;
-}
-
 /* The thread of that number, made where there is none, runs a vCPU. */
 static struct thread *start_thread(uint8_t number, struct vcpu *vcpu)
 {
-	struct thread *thread;
-
 	if (number == 0 || number > HAND_THREADS)
 		malformed("no such thread");
 	if (!hand.threads[number])
 		hand.threads[number] = create_thread();
-	thread = hand.threads[number];
-	pthread_mutex_lock(&thread->lock);
-	if (thread->state == THREAD_RUNNING) {
-		pthread_mutex_unlock(&thread->lock);
+	if (!hand.threads[number])
+		malformed("no thread can be made");
+	if (!begin_run(hand.threads[number], vcpu))
 		missing("a thread that runs already");
-	}
-	atomic_store(&thread->asked, false);
-	thread->vcpu = vcpu;
-	vcpu->thread = thread;
-	thread->state = THREAD_RUNNING;
-	pthread_cond_broadcast(&thread->changed);
-	pthread_mutex_unlock(&thread->lock);
-	return thread;
-}
-
-/* Waits at most so long until a thread is done; whether it is. */
-static bool wait_until_done(struct thread *thread, long microseconds)
-{
-	struct timespec until;
-	bool is_done;
-
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += microseconds % 1000000 * 1000;
-	until.tv_sec += microseconds / 1000000 + until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
-	pthread_mutex_lock(&thread->lock);
-	while (thread->state == THREAD_RUNNING)
-		if (pthread_cond_timedwait(&thread->changed, &thread->lock, &until))
-			break;
-	is_done = thread->state != THREAD_RUNNING;
-	pthread_mutex_unlock(&thread->lock);
-	return is_done;
-}
-
-static ssize_t read_task_file(int fd, char *text, size_t room)
-{
-	ssize_t length = pread(fd, text, room - 1, 0);
-
-	text[length < 0 ? 0 : length] = 0;
-	return length;
-}
-
-/*
- * Whether a thread sleeps in KVM_RUN and nothing has woken it. A thread that sleeps shows the system call in which it does; one
- * that runs, or was woken and has yet to run, shows none (proc(5): syscall, stat; task_current_syscall). So this is a fact about
- * what has woken it, and no matter of time. Only the state S is kvm_vcpu_block: one that waits for the kernel's own work has D.
- */
-static bool is_asleep(struct thread *thread)
-{
-	unsigned long number, first, second;
-	char text[512], *behind_name;
-
-	if (read_task_file(thread->syscall_fd, text, sizeof(text)) <= 0)
-		return false;
-	if (sscanf(text, "%lu %lx %lx", &number, &first, &second) != 3)
-		return false;
-	if (number != SYS_ioctl || first != (unsigned long)thread->vcpu->fd || second != KVM_RUN)
-		return false;
-	if (read_task_file(thread->stat_fd, text, sizeof(text)) <= 0)
-		return false;
-	behind_name = strrchr(text, ')');
-	return behind_name && behind_name[1] == ' ' && behind_name[2] == 'S';
-}
-
-/* Gets a thread out of KVM_RUN without waking its guest; false when it does not come. */
-static bool stop_thread(struct thread *thread, uint32_t milliseconds)
-{
-	uint64_t end = now_ms() + milliseconds;
-
-	atomic_store(&thread->asked, true);
-	while (!wait_until_done(thread, 0)) {
-		if (now_ms() > end)
-			return false;
-		thread->vcpu->run->immediate_exit = 1;
-		pthread_kill(thread->pthread, SIGUSR1);
-		wait_until_done(thread, 1000);
-	}
-	return true;
+	return hand.threads[number];
 }
 
 /* A vCPU that does not come back keeps its thread and its VM; the next one of this number is a new thread. */
@@ -1168,8 +884,7 @@ static void do_settle(const struct op_settle *op)
 {
 	(void)op;
 	if (hand.unexpected)
-		end_case(atomic_load(&hand.endless_serial) + 1 == atomic_load(&hand.run_serial) ? ENDING_ENDLESS :
-												 ENDING_UNEXPECTED);
+		end_case(was_endless() ? ENDING_ENDLESS : ENDING_UNEXPECTED);
 }
 
 static void do_enter(const struct op_enter *op)

@@ -106,7 +106,7 @@ export const exitReasonNames: Readonly<Record<number, string>> = {
   6: 'KVM_EXIT_MMIO',
   8: 'KVM_EXIT_SHUTDOWN',
   9: 'KVM_EXIT_FAIL_ENTRY',
-  // What a signal leaves behind; those are only given up on where a guest makes no other exit (hand.c, watch).
+  // What a signal leaves behind; those are only given up on where a guest makes no other exit (vcpu-run.c, watch).
   10: 'no exit from KVM_RUN',
   17: 'KVM_EXIT_INTERNAL_ERROR',
   27: 'KVM_EXIT_HYPERV',
