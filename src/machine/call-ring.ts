@@ -2,7 +2,6 @@
  * The ring of one vCPU in guest memory: calls go in with all their registers, and what they changed comes out. The hand
  * compares what comes out with what a call leaves that returns status 0 and changes nothing; only what differs is reported.
  */
-import { hypercallPagePatterns } from '../guest/entry-image.ts';
 import { registerPattern } from '../guest/image.ts';
 import * as map from '../guest/memory-map.ts';
 import { area, frameEntry, resultEntry, ringEntry, ringEntryBytes } from '../guest/memory-map.ts';
@@ -10,7 +9,6 @@ import type { GuestCode } from '../guest/program.ts';
 import { memoryParts } from '../hand/operations.ts';
 import type { ExitRecord, WordDifference } from '../hand/record.ts';
 import type { Script } from '../hand/script.ts';
-import { KVM_EXIT_XEN } from '../hand/uapi.ts';
 import type { CallExit, RegisterChange } from '../program/observation.ts';
 import {
   type CallEnvironment,
@@ -19,7 +17,8 @@ import {
   type ProgramCall,
   registerOffset,
 } from '../program/program.ts';
-import type { CallResult } from './stop.ts';
+import { addForPage } from './hypercall-page.ts';
+import { type CallResult, exitOf } from './stop.ts';
 import type { Slots } from './slots.ts';
 import type { Read } from './writer.ts';
 
@@ -232,14 +231,12 @@ export class CallRing {
     if (page === null) return this.#plain;
     const popBytes = mode === 'long' ? 8 : 4;
     let place: Place = { instruction: null, popBytes: 0 };
-    const reads = hypercallPagePatterns(this.#code.instruction).map(({ bytes, offset }) => {
-      script.branch('ifBytes', { vm: this.#vm, offset: map.hostOffset(page), bytes }, () => {
-        script.add('put', { vm: this.#vm, offset: this.#frameAt(index) + frameEntry.rip, value: page });
-      });
-      return { instruction: Number(page) + offset, popBytes };
+    const readPlace = addForPage(script, this.#vm, page, this.#code.instruction, (instruction) => {
+      script.add('put', { vm: this.#vm, offset: this.#frameAt(index) + frameEntry.rip, value: page });
+      return () => ({ instruction, popBytes });
     });
     this.#placeReads.push((record) => {
-      for (const found of reads) if (record.u8() === 1) place = found;
+      place = readPlace(record) ?? place;
     });
     return () => place;
   }
@@ -327,5 +324,5 @@ function byIndex(words: readonly WordDifference[], start: number, stride: number
 /** Calls that left the guest, by their place in the ring. */
 function exitsOf(exit: ExitRecord | null, indexOf: (word: bigint) => number): ReadonlyMap<number, CallExit> {
   const answers = exit?.answers ?? [];
-  return new Map(answers.map(({ reason, word }) => [indexOf(word), reason === KVM_EXIT_XEN ? 'xen' : 'hyperv']));
+  return new Map(answers.map(({ reason, word }) => [indexOf(word), exitOf(reason)]));
 }

@@ -9,7 +9,7 @@ import type { VcpuSetup } from '../case/case.ts';
 import { idRegister, vcpuIdOf } from '../case/vcpu-id.ts';
 import { setSpecialRegisters } from '../guest/image.ts';
 import { area, gpaOf, vcpuArea } from '../guest/memory-map.ts';
-import { Overlay } from '../guest/overlay.ts';
+import { constantBytes } from '../guest/constant-bytes.ts';
 import { objectKinds } from '../hand/operations.ts';
 import { encodePatches, noPatches, type Script } from '../hand/script.ts';
 import * as uapi from '../hand/uapi.ts';
@@ -239,7 +239,7 @@ export class Vcpu {
   #homeSlot(script: Script): number {
     const { position } = this;
     return this.#parts.slots.of(script, `home ${position}`, () =>
-      encodePatches(new Overlay(uapi.sizes.kvm_sregs, (buffer) => setSpecialRegisters(buffer, position)).patches),
+      encodePatches(constantBytes(uapi.sizes.kvm_sregs, (buffer) => setSpecialRegisters(buffer, position))),
     );
   }
 
