@@ -17,6 +17,8 @@ export interface Contract {
   readonly interceptsXen: boolean;
   /** Bytes of the CPU vendor's hypercall instruction. */
   readonly nativeOpcode: readonly number[];
+  /** Whether a guest writes TPR without an exit, so that PPR in KVM's page may be of a while ago. */
+  readonly hasLazyPpr: boolean;
 }
 
 /** One point in which KVMs differ, with the value for the KVM under test. */
@@ -64,6 +66,15 @@ export const contractPoints: { readonly [Name in keyof Contract]: ContractPoint<
     source: 'svm_patch_hypercall and vmx_patch_hypercall',
     valueFor: ({ cpu }) => (cpu === 'GenuineIntel' ? VMCALL : VMMCALL),
   },
+  hasLazyPpr: {
+    name: 'hasLazyPpr',
+    source:
+      'TPR shadow: vmx_update_msr_bitmap_x2apic lets a guest write TPR by MSR, and CR8 does not exit (vmx.c). Without virtual-interrupt ' +
+      'delivery the CPU leaves PPR alone (SDM volume 3, "PPR Virtualization"); KVM computes it when it looks for an interrupt ' +
+      '(kvm_apic_has_interrupt) and when it is read (kvm_lapic_reg_read). On SVM such a write exits, or TPR is written ' +
+      'back after the next exit (sync_cr8_to_lapic), and apic_set_tpr computes PPR',
+    valueFor: ({ cpu }) => cpu === 'GenuineIntel',
+  },
 };
 
 /** The contract of the KVM that the facts describe. */
@@ -76,6 +87,7 @@ export function contractFor(facts: TargetFacts): Contract {
       hasExtendedCalls: contractPoints.hasExtendedCalls.valueFor(facts),
       interceptsXen: contractPoints.interceptsXen.valueFor(facts),
       nativeOpcode: contractPoints.nativeOpcode.valueFor(facts),
+      hasLazyPpr: contractPoints.hasLazyPpr.valueFor(facts),
     };
     contracts.set(facts, contract);
   }

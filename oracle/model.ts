@@ -94,7 +94,8 @@ export function predictUnder(program: Program, contract: Contract, model: Model 
   const walk = new Walk(program, contract, model);
   const { vpIndexes, lapics } = walk;
   const steps = program.steps.map((step, index) => walk.step(step, index));
-  return { vpIndexes, lapics, steps, memory: walk.memory.changes() };
+  const { hasLazyPpr } = contract;
+  return { vpIndexes, lapics, steps, hasLazyPpr, memory: walk.memory.changes() };
 }
 
 const noEffects: Effects = { result: null, exception: null, exit: null, registers: [] };

@@ -58,6 +58,8 @@ export interface Outcome {
   readonly lapics: readonly LapicChanges[];
   readonly vpIndexes: readonly number[];
   readonly steps: readonly StepOutcome[];
+  /** See `Contract.hasLazyPpr`. */
+  readonly hasLazyPpr: boolean;
   /** Guest memory at the end that is not what the host put there: what KVM wrote, in whole words. */
   readonly memory: readonly MemoryChange[];
 }

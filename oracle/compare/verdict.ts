@@ -13,13 +13,15 @@ import type {
 import type { Program } from '../../src/program/program.ts';
 import { type Blame, collectDifferences, differenceKinds } from './differences.ts';
 import type { Outcome, StepOutcome, Verdict } from '../outcome.ts';
+import { withPprAsRead } from './ppr.ts';
 
 const match: Verdict = { kind: 'match' };
 
 /** Whether an observation is what the model predicts for the program, and if not, in what it differs. */
 export function judge(program: Program, outcome: Outcome, observation: Observation): Verdict {
   if (isQuietMatch(outcome, observation)) return match;
-  const { differences, blames } = collectDifferences(program, outcome, observation);
+  const compared = outcome.hasLazyPpr ? withPprAsRead(observation) : observation;
+  const { differences, blames } = collectDifferences(program, outcome, compared);
   if (differences.length === 0) return match;
   return { kind: 'divergence', signature: signatureOf(outcome, blames), differences };
 }

@@ -90,7 +90,7 @@ async function saveBooted(options: BootOptions, files: StateFiles): Promise<void
 async function bootFrom(options: BootOptions, origin: Origin): Promise<Booted> {
   const { machine, channel, result, warning } = await start(options, origin, async (started) => {
     if (origin.kind === 'boot') refuseOther(await started.channel.hello, options.handVersion);
-    else await started.machine.load(origin.files).catch(throwStateError);
+    else await started.machine.load().catch(throwStateError);
     return loadModules(started, options);
   });
   if (warning !== null) options.say(`${options.kernel.spec} warned while it booted: ${warning.fingerprint}`);

@@ -74,7 +74,9 @@ export class SshConnection implements AsyncDisposable {
     this.#process.stdin!.on('error', () => undefined);
     this.#process.stdout!.on('data', (bytes: Buffer) => this.channel.received(bytes));
     const machine: ChannelMachine = {
+      title: destination,
       console,
+      expect: () => undefined,
       send: (bytes) => void this.#process.stdin!.write(bytes),
       // Nobody here can send one.
       sendNmi: () => undefined,

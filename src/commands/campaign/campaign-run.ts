@@ -32,6 +32,8 @@ export interface StartOptions extends RunOptions, RawTargetOptions {
 }
 
 export async function startCampaign(folder: string, options: StartOptions, context: CommandContext): Promise<number> {
+  if (options.bochs !== undefined)
+    throw new UsageError('campaign start --bochs: a campaign takes the Bochs that is built');
   const target = targetOf(options, () => undefined);
   const contract = contractOf(options.contract);
   const corpus = options.corpus && contract === 'kvm' ? await loadCorpus(ownCorpusFolder()) : [];
@@ -40,6 +42,7 @@ export async function startCampaign(folder: string, options: StartOptions, conte
     seed,
     contract,
     target: target.name,
+    cpu: target.name === 'lab' ? options.cpu : 'amd',
     kernel: target.name === 'lab' ? options.kernel : null,
     kvmModules,
     kvmModulesHash: modulesHashOf(kvmModules),
@@ -124,11 +127,12 @@ interface Run {
 
 async function run({ store, tornBytes, options, limits, known, corpus, context, screen }: Run): Promise<number> {
   const { folder, state } = store;
-  const { seed, target: where, kernel, kvmModules, kvmOptions, contract, shard } = state.campaign;
+  const { seed, target: where, cpu, kernel, kvmModules, kvmOptions, contract, shard } = state.campaign;
   const say = (line: string): void => screen.line(`hvipi: ${line}`);
   const target = targetOf(
     {
       target: where,
+      cpu,
       kernel: kernel ?? '',
       contract,
       install: options.install,

@@ -13,7 +13,7 @@ import type { StateFiles } from './machine.ts';
 
 /** What a state depends on. */
 export interface StateParts {
-  readonly emulator: Pick<Emulator, 'path' | 'arguments'>;
+  readonly emulator: Pick<Emulator, 'path' | 'shape'>;
   readonly bzImage: string;
   readonly cpus: 1 | 2;
   /** Of the initramfs. */
@@ -21,20 +21,19 @@ export interface StateParts {
 }
 
 /** Raise it when the form of a saved state changes. */
-const stateFormat = 1;
+const stateFormat = 2;
 /** Each has less than 100 MB on disk; one is used by every lab of a kernel and a number of CPUs. */
 const statesMax = 4;
 
 /** Where the state is that this lab would start from. */
 export function stateFolder({ emulator, bzImage, cpus, initramfsKey }: StateParts): string {
-  const sockets = { agent: '', control: '' };
-  const memory = { path: '', isWritten: false };
-  const args = emulator.arguments({ bzImage, initrd: null, memory, sockets, accel: 'tcg', cpus });
   const stamps = [emulator.path, bzImage].map((path) => {
     const { size, mtimeMs } = statSync(path);
     return [path, size, mtimeMs];
   });
-  const key = createHash('sha256').update(JSON.stringify([stateFormat, args, stamps, initramfsKey]));
+  const key = createHash('sha256').update(
+    JSON.stringify([stateFormat, emulator.shape({ bzImage, cpus }), stamps, initramfsKey]),
+  );
   return join(cacheRoot(), 'states', key.digest('hex').slice(0, 16));
 }
 

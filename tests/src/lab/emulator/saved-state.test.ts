@@ -2,7 +2,6 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { qemuArguments } from '../../../../src/lab/emulator/qemu.ts';
 import { makeState, stateFolder, useState } from '../../../../src/lab/emulator/saved-state.ts';
 
 let cache: string;
@@ -16,10 +15,10 @@ afterEach(() => {
 });
 
 describe('stateFolder', () => {
-  it('should change with QEMU, the kernel, the number of CPUs and the initramfs', () => {
+  it('should change with the emulator, the kernel, the number of CPUs and the initramfs', () => {
     const [qemu, bzImage] = [join(cache, 'qemu'), join(cache, 'bzImage')];
     for (const path of [qemu, bzImage]) writeFileSync(path, 'x');
-    const emulator = { path: qemu, arguments: qemuArguments };
+    const emulator = { path: qemu, shape: ({ cpus }: { cpus: number }) => `${cpus} CPUs` };
     const parts = { emulator, bzImage, cpus: 1, initramfsKey: 'a' } as const;
     const folders = [stateFolder(parts), stateFolder(parts), stateFolder({ ...parts, initramfsKey: 'b' })];
     folders.push(stateFolder({ ...parts, cpus: 2 }));
