@@ -25,30 +25,37 @@ function folderOf(system: System): string {
 }
 
 /**
- * Runs a command in this checkout's copy in a system, which is made first when it is not there.
+ * Runs a command in a system, in the copy of this checkout that is there: one copy serves all cells of a run, whatever is
+ * edited here meanwhile.
  *
  * @returns its stdout, and the last line of stderr.
  */
-export async function runIn(
-  system: System,
-  command: readonly string[],
-): Promise<{ readonly stdout: string; readonly complaint: string; readonly exitCode: number }> {
-  const args = [system, folderOf(system), ...command];
+export async function runIn(system: System, command: readonly string[]): Promise<Ended> {
+  return runScript(['--keep', system, folderOf(system), ...command]);
+}
+
+interface Ended {
+  readonly stdout: string;
+  readonly complaint: string;
+  readonly exitCode: number;
+}
+
+async function runScript(args: readonly string[]): Promise<Ended> {
   const result = await execa(script, args, { stdin: 'ignore', reject: false });
   const complaint = result.stderr.trim().split('\n').at(-1) || result.shortMessage || 'it said nothing';
   return { stdout: result.stdout, complaint, exitCode: result.exitCode ?? 1 };
 }
 
 /**
- * Makes a system ready: packages of this checkout, and the kernels as they are in this computer's cache, so that all
- * systems run the very same ones.
+ * Makes a system ready: the system itself when it is not there, a copy of this checkout with its packages, and the kernels
+ * as they are in this computer's cache, so that all systems run the very same ones.
  *
  * @returns the version of its Node.
  * @throws Error with the last words of what failed.
  */
 export async function prepare(system: System, kernels: readonly DebianKernel[]): Promise<string> {
   await ensureFolder(join(cacheRoot(), 'systems'));
-  const installed = await runIn(system, ['npm', 'ci']);
+  const installed = await runScript([system, folderOf(system), 'npm', 'ci']);
   if (installed.exitCode !== 0) throw new Error(installed.complaint);
   const cache = join(folderOf(system), 'root/.cache/hvipi/kernels');
   await ensureFolder(cache);
