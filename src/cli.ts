@@ -1,8 +1,9 @@
 #!/usr/bin/env node
 /** The program: connects `main` to this process. Nothing else touches its arguments, its streams or its exit. */
 import { oldNodeComplaint } from './system/node-version.ts';
+import { hvipiCommand } from './system/own-command.ts';
 
-const complaint = oldNodeComplaint(process.versions.node);
+const complaint = oldNodeComplaint(process.versions.node, hvipiCommand());
 if (complaint !== null) {
   process.stderr.write(`hvipi: ${complaint}\n`);
   process.exit(3);

@@ -1,6 +1,4 @@
 /** A row: what one method made of one mutant with one seed. Rows stand one a line in `results/*.ndjson`. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { z } from 'zod';
 import { vpsPerBank } from '../../src/abi/hypercall.ts';
 import { type Case, parseCase } from '../../src/case/case.ts';
@@ -12,7 +10,7 @@ export const methods = ['hvipi', 'words', 'selftests'] as const;
 export type Method = (typeof methods)[number];
 
 const count = z.number().int().min(0);
-const rowSchema = z.strictObject({
+export const rowSchema = z.strictObject({
   method: z.enum(methods),
   mutant: z.string(),
   /** See `editId`. */
@@ -79,25 +77,6 @@ export function answers(row: Row, { method, mutant, seed, budgetSeconds }: Trial
   const isSame =
     row.method === method && row.mutant === mutant.name && row.edit === editId(mutant) && row.seed === seed;
   return isSame && (row.found || row.budgetSeconds >= budgetSeconds);
-}
-
-/** Rows of all files in a folder. @throws Error that names the line. */
-export function readRows(folder: string): Row[] {
-  if (!existsSync(folder)) return [];
-  const files = readdirSync(folder).filter((name) => name.endsWith('.ndjson'));
-  return files.sort().flatMap((name) => parseRows(readFileSync(join(folder, name), 'utf8'), name));
-}
-
-/** Rows of a text; a last line that was cut off by a kill is left out. */
-export function parseRows(text: string, name: string): Row[] {
-  const lines = text.split('\n');
-  // What stands behind the last line end is a line that was not written whole.
-  lines.pop();
-  return lines.map((line, index) => {
-    const row = rowSchema.safeParse(JSON.parse(line));
-    if (!row.success) throw new Error(`${name}:${index + 1}: ${row.error.issues[0]!.path.join('.')} is wrong`);
-    return row.data;
-  });
 }
 
 /** Sizes of a minimal case. */

@@ -1,16 +1,16 @@
 /** `npm run bench:mutants`: which mutants of KVM are found, by which method, and how fast. */
-import { writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command, Option } from 'commander';
-import { format, resolveConfig } from 'prettier';
 import { debianSourceKernel, givenSource, prepareSource } from '../../src/build/source.ts';
 import { ensureFolder } from '../../src/system/cache.ts';
 import { Builder } from './build.ts';
 import { catalogue } from './catalogue/catalogue.ts';
 import { formatDocument } from './document.ts';
 import { type Grade, grades } from './mutant.ts';
-import { type Method, methods, readRows, type Trial } from './row.ts';
+import { readRows } from '../rows.ts';
+import { writePage } from '../write-page.ts';
+import { type Method, methods, rowSchema, type Trial } from './row.ts';
 import { buildSelftests } from './selftests.ts';
 import { chooseTrials, runTrials } from './trials.ts';
 
@@ -61,7 +61,10 @@ async function run(options: Options): Promise<number> {
   const choice = { method, grade, only, seeds: options.seed, third: options.third === true };
   const { kernel } = options;
   const folder = kernel === debianSourceKernel ? results : join(results, kernel.replace('debian:', ''));
-  const trials = chooseTrials(catalogue, readRows(folder), { ...choice, budgetSeconds: positive(options.budget) });
+  const trials = chooseTrials(catalogue, readRows(rowSchema, folder), {
+    ...choice,
+    budgetSeconds: positive(options.budget),
+  });
   say(`${trials.length} to run`);
   if (trials.length === 0) return 0;
   const stop = new AbortController();
@@ -98,10 +101,7 @@ async function buildAll(trials: readonly Trial[], builder: Builder): Promise<num
 }
 
 async function report(): Promise<number> {
-  const text = formatDocument(readRows(results), catalogue);
-  await ensureFolder(dirname(document));
-  const style = await resolveConfig(join(dirname(document), 'x.md'));
-  await writeFile(document, await format(text, { ...style, parser: 'markdown' }));
+  await writePage(document, formatDocument(readRows(rowSchema, results), catalogue));
   say(`wrote ${document}`);
   return 0;
 }

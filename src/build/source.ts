@@ -11,6 +11,7 @@ import { runTool, type Say } from '../system/apt.ts';
 import { cacheRoot, ensureFolder } from '../system/cache.ts';
 import { withFileErrors } from '../system/file-errors.ts';
 import type { InstallOptions } from '../system/install-packages.ts';
+import { hvipiCommand } from '../system/own-command.ts';
 import { type DebianKernel, debianKernel, downloadPackages, specOf } from '../lab/kernel/debian-kernel.ts';
 import { ensureLists } from '../lab/kernel/debian-lists.ts';
 import { seriesOf } from '../lab/kernel/debian-release.ts';
@@ -119,7 +120,7 @@ async function unpack(root: string, source: Source, kernel: DebianKernel, option
   const headers = `linux-headers-${source.release}`;
   const name = packageOf(source.release);
   const packages = [name, headers].map((one) => ({ name: one, version }));
-  await requirePackages(packages, options);
+  await requirePackages(packages, specOf(kernel), options);
   say(`downloading and unpacking ${name} ${version}`);
   const work = await mkdtemp(join(root, 'packages-'));
   await downloadPackages(packages, work, signal);
@@ -136,6 +137,7 @@ async function unpack(root: string, source: Source, kernel: DebianKernel, option
 
 async function requirePackages(
   packages: readonly { readonly name: string; readonly version: string }[],
+  spec: string,
   { say, signal }: { readonly say: Say; readonly signal?: AbortSignal | undefined },
 ): Promise<void> {
   await ensureLists('fresh', { say, signal });
@@ -151,6 +153,6 @@ async function requirePackages(
   if (missing === undefined) return;
   throw new InfrastructureError(
     `the mirror has no ${missing.name} ${missing.version}, which the kernel in the cache needs; ` +
-      'the newest kernel may have one: hvipi lab install',
+      `the newest kernel may have one: ${hvipiCommand('lab', 'install', spec)}`,
   );
 }

@@ -45,7 +45,7 @@ export async function doctor(): Promise<Check[]> {
 }
 
 function nodeCheck(): Check {
-  const complaint = oldNodeComplaint(process.versions.node);
+  const complaint = oldNodeComplaint(process.versions.node, hvipiCommand());
   return { name: 'node', ok: complaint === null, detail: process.version, remedy: complaint ?? '' };
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { makeCase, makeStep, toJson } from '../../../src/case/case.ts';
-import { answers, measurementOf, parseRows, sizeOf } from '../../../bench/mutants/row.ts';
+import { answers, measurementOf, sizeOf } from '../../../bench/mutants/row.ts';
 import { aFind, aMutant, aRow } from './support.ts';
 
 const trial = { method: 'hvipi', mutant: aMutant(), seed: '1', budgetSeconds: 60 } as const;
@@ -20,23 +20,6 @@ describe('answers', () => {
     expect(answers(aRow(aMutant(), { budgetSeconds: 20 }), trial)).toBe(false);
     expect(answers(aFind(aMutant(), { budgetSeconds: 20 }), trial)).toBe(true);
     expect(answers(aRow(aMutant(), { budgetSeconds: 120 }), trial)).toBe(true);
-  });
-});
-
-describe('parseRows', () => {
-  const row = aRow(aMutant());
-
-  it('should read what was written', () => {
-    expect(parseRows(`${JSON.stringify(row)}\n${JSON.stringify(row)}\n`, 'x')).toEqual([row, row]);
-    expect(parseRows('', 'x')).toEqual([]);
-  });
-
-  it('should leave out a last line that was not written whole', () => {
-    expect(parseRows(`${JSON.stringify(row)}\n{"method":"hv`, 'x')).toEqual([row]);
-  });
-
-  it('should name the line and the field that are wrong', () => {
-    expect(() => parseRows(`${JSON.stringify({ ...row, seconds: 'x' })}\n`, 'x')).toThrow('x:1: seconds is wrong');
   });
 });
 
