@@ -3,7 +3,7 @@
  * what would register them there is taken out again; they are read from its memory (`count-reader.ts`).
  */
 import { existsSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { builtModules, keepModules } from '../../build/kept-modules.ts';
 import { makeGoals, type Source } from '../../build/make.ts';
@@ -16,8 +16,10 @@ export interface CountedModules {
   readonly modules: readonly CountedModule[];
   /** gcc's notes on each object that counts. */
   readonly notes: readonly ObjectNote[];
-  /** The tree in which they were built, which gcc's paths begin with. */
+  /** The tree in which they were built. */
   readonly tree: string;
+  /** The same without symbolic links: how gcc's paths begin is up to the kernel's Makefiles. */
+  readonly realTree: string;
 }
 
 export interface CountedModule {
@@ -67,7 +69,7 @@ export async function buildCounted(
     suffix: '-counted',
     readme: `counts ${objects.join(' ')}; for measuring, not for keeping\n`,
   });
-  return { folder, modules, notes, tree };
+  return { folder, modules, notes, tree, realTree: await realpath(tree) };
 }
 
 /** Objects of KVM that are made from the files: their own, and of a header those that it is included in. */

@@ -1,7 +1,7 @@
 /** Which of the places that a patch touches ran while two kernels were compared. */
 import { formatCount } from '../../campaign/text/table.ts';
 import { describePlaces, type TouchedPlace } from '../touched.ts';
-import type { LineCounts } from './line-counts.ts';
+import type { FileCounts, LineCounts } from './line-counts.ts';
 
 /** How often a place ran on each kernel; null where it has no code there: nothing was taken away, or a declaration. */
 export interface Exercise {
@@ -48,7 +48,18 @@ export function exercised(exercises: readonly Exercise[]): Exercised {
  */
 const transfer = /^\s*(?:return|goto|break|continue)\b/m;
 
-/** How often the lines ran at most; those without code of their own count with the statement before them. */
+/** Those of the lines that have code of their own; else the statement before them. */
+export function countedLines({ lines, functions }: FileCounts, [first, last]: readonly [number, number]): number[] {
+  const own: number[] = [];
+  for (let line = first; line <= last; line++) if (lines.has(line)) own.push(line);
+  if (own.length > 0) return own;
+  const around = functions.find(({ start, end }) => start <= first && first <= end);
+  if (around === undefined) return [];
+  for (let line = first - 1; line >= around.start; line--) if (lines.has(line)) return [line];
+  return [];
+}
+
+/** How often the lines ran at most. */
 function countOf(
   counts: LineCounts,
   { file, text }: TouchedPlace,
@@ -56,21 +67,11 @@ function countOf(
 ): number | null {
   const known = counts.get(file);
   if (known === undefined || lines === null) return null;
-  const [first, last] = lines;
-  const own: number[] = [];
-  for (let line = first; line <= last; line++) {
-    const found = known.lines.get(line);
-    if (found !== undefined) own.push(found.count);
-  }
-  if (own.length > 0) return Math.max(...own);
-  const around = known.functions.find(({ start, end }) => start <= first && first <= end);
-  if (around === undefined) return null;
-  for (let line = first - 1; line >= around.start; line--) {
-    const found = known.lines.get(line);
-    // Which of the branches leads there is not known: what all of them have done is certain.
-    if (found !== undefined) return transfer.test(text) ? found.least : found.count;
-  }
-  return null;
+  const counted = countedLines(known, lines);
+  if (counted.length === 0) return null;
+  // Which of the branches of a statement before them leads there is not known: what all of them have done is certain.
+  const isCertain = counted[0]! >= lines[0] || !transfer.test(text);
+  return Math.max(...counted.map((line) => known.lines.get(line)![isCertain ? 'count' : 'least']));
 }
 
 /** `kvm_hv_flush_tlb (arch/x86/kvm/hyperv.c:2041,2055)`, with how often it ran; one text a function. */

@@ -1,7 +1,7 @@
 /** Counters as counts of source lines, by gcov, which knows the blocks of each function from gcc's notes. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, normalize } from 'node:path';
+import { join, resolve } from 'node:path';
 import { execa } from 'execa';
 import { InfrastructureError } from '../../errors.ts';
 import type { Counted } from './count-reader.ts';
@@ -19,6 +19,8 @@ export interface LineCount {
   readonly count: number;
   /** How often its least taken branch was taken; `count` where it has none. */
   readonly least: number;
+  /** How often each was taken, of all functions that the line is in. */
+  readonly branches: readonly number[];
 }
 
 /** Of one source file, in all objects together. */
@@ -33,6 +35,8 @@ export type LineCounts = ReadonlyMap<string, FileCounts>;
 
 /** What of gcov's JSON is used. */
 interface GcovJson {
+  /** Where the compiler ran: kbuild of 6.13 and later goes into the folder of the modules. */
+  readonly current_working_directory: string;
   readonly files: readonly {
     readonly file: string;
     readonly lines: readonly {
@@ -74,7 +78,15 @@ export async function lineCounts(modules: CountedModules, counted: readonly Coun
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-  return mergeCounts(found, modules.tree);
+  const counts = mergeCounts(found, [modules.tree, modules.realTree]);
+  const missing = modules.notes.find(({ object }) => !counts.has(`${object}.c`));
+  // Otherwise a file of which nothing is known looks like one without code.
+  if (missing !== undefined) {
+    throw new InfrastructureError(
+      `gcov names no line of ${missing.object}.c, but of ${[...counts.keys()][0] ?? 'nothing'}`,
+    );
+  }
+  return counts;
 }
 
 /** How gcc's notes begin a function: identifier and both checksums. */
@@ -84,19 +96,29 @@ function nameInNote({ ident, lineChecksum, cfgChecksum }: Counted['counters']): 
   return bytes;
 }
 
-/** A header that several objects include has its counts added up. */
-export function mergeCounts(found: readonly GcovJson[], tree: string): LineCounts {
+/**
+ * A header that several objects include has its counts added up.
+ *
+ * @param trees what the paths of files in the tree may begin with.
+ */
+export function mergeCounts(found: readonly GcovJson[], trees: readonly string[]): LineCounts {
   const files = new Map<string, { lines: Map<number, LineCount>; functions: Map<string, FunctionLines> }>();
-  for (const { file, lines, functions } of found.flatMap((one) => one.files)) {
-    // kbuild names what is outside of the folder that it builds by a way through it.
-    const path = normalize(file.startsWith(`${tree}/`) ? file.slice(tree.length + 1) : file);
+  const all = found.flatMap(({ current_working_directory: folder, files: own }) =>
+    own.map((one) => ({ folder, ...one })),
+  );
+  for (const { folder, file, lines, functions } of all) {
+    const whole = resolve(folder, file);
+    const tree = trees.find((one) => whole.startsWith(`${one}/`));
+    const path = tree === undefined ? whole : whole.slice(tree.length + 1);
     const into = files.get(path) ?? { lines: new Map(), functions: new Map() };
     files.set(path, into);
     // A line of an inline function stands there once for each function that it is in.
     for (const { line_number: line, count, branches } of lines) {
-      const before = into.lines.get(line) ?? { count: 0, least: 0 };
-      const least = Math.min(count, ...branches.map((branch) => branch.count));
-      into.lines.set(line, { count: before.count + count, least: before.least + least });
+      const before = into.lines.get(line) ?? { count: 0, least: 0, branches: [] };
+      const taken = branches.map((branch) => branch.count);
+      const least = Math.min(count, ...taken);
+      const together = [...before.branches, ...taken];
+      into.lines.set(line, { count: before.count + count, least: before.least + least, branches: together });
     }
     for (const one of functions) {
       const { demangled_name: name, start_line: start, end_line: end, execution_count: count } = one;

@@ -7,8 +7,8 @@ const counts: LineCounts = new Map([
     'virt/kvm/x.c',
     {
       lines: new Map([
-        [12, { count: 0, least: 0 }],
-        [3, { count: 7, least: 7 }],
+        [12, { count: 0, least: 0, branches: [] }],
+        [3, { count: 7, least: 7, branches: [] }],
       ]),
       functions: [
         { name: 'f', start: 2, end: 5, count: 7 },

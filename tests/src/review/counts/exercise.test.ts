@@ -12,7 +12,9 @@ import { parsePlaces } from '../../../../src/review/touched.ts';
 const file = 'arch/x86/kvm/hyperv.c';
 const countsOf = (lines: Readonly<Record<number, number>>): LineCounts => {
   const functions = [{ name: 'f', start: 10, end: 20, count: 1 }];
-  const entries = Object.entries(lines).map(([line, count]) => [Number(line), { count, least: count }] as const);
+  const entries = Object.entries(lines).map(
+    ([line, count]) => [Number(line), { count, least: count, branches: [] }] as const,
+  );
   return new Map([[file, { lines: new Map(entries), functions }]]);
 };
 const exerciseOf = (diff: string, base: LineCounts, kernel = base): Exercise[] =>
@@ -35,7 +37,7 @@ describe('exercisesOf', () => {
     const diff = '@@ -12 +12 @@ int f(void)\n-\t\treturn 3;\n+\t\treturn 5;\n';
     const functions = [{ name: 'f', start: 10, end: 20, count: 9 }];
     const counts = (least: number): LineCounts => {
-      return new Map([[file, { lines: new Map([[11, { count: 9, least }]]), functions }]]);
+      return new Map([[file, { lines: new Map([[11, { count: 9, least, branches: [least] }]]), functions }]]);
     };
 
     expect(exerciseOf(diff, counts(0))[0]).toMatchObject({ before: 0, after: 0 });
@@ -80,12 +82,16 @@ describe('exercised', () => {
 
 describe('mergeCounts', () => {
   it('should add up what several objects say of one header, below the tree', () => {
-    const object = (path: string, count: number) => ({
+    const object = (folder: string, path: string, count: number) => ({
+      current_working_directory: folder,
       files: [{ file: path, lines: [{ line_number: 4, count, branches: [{ count: 1 }] }], functions: [] }],
     });
 
-    const merged = mergeCounts([object('/tree/virt/x.h', 2), object('arch/x86/kvm/../../../virt/x.h', 3)], '/tree');
+    const merged = mergeCounts(
+      [object('/work', '/tree/virt/x.h', 2), object('/real/tree/arch/x86/kvm', '../../../virt/x.h', 3)],
+      ['/tree', '/real/tree'],
+    );
 
-    expect(merged.get('virt/x.h')!.lines.get(4)).toEqual({ count: 5, least: 2 });
+    expect(merged.get('virt/x.h')!.lines.get(4)).toEqual({ count: 5, least: 2, branches: [1, 1] });
   });
 });
