@@ -97,7 +97,7 @@ export class KvmExecutor implements Executor {
     return (end === -1 ? observations : observations.slice(0, end)) as Observation[];
   }
 
-  /** Drops the spare VMs too: the next one to open this hand makes its own. */
+  /** Drops the spare VMs too, where there are any: the next one to open this hand makes its own. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#runReset(0).catch(() => undefined);
   }

@@ -106,6 +106,8 @@ export async function openLab(options: LabOptions): Promise<Lab> {
       parameters,
       emulator: emulatorFacts(emulator, accel, { 'sti-before-vmrun': entersInStiShadow(modules.kvm) }),
       readsOffer: options.readsOffer,
+      // QEMU's emulation does not get it right where two CPUs run code that is patched.
+      holdsSpareVms: accel === 'tcg' && (options.cpus ?? 1) > 1,
     });
     await bringCpusOnline(channel);
     return new Lab(machine, channel, executor, (performance.now() - startedAt) / 1000);
