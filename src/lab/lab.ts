@@ -94,6 +94,7 @@ export async function openLab(options: LabOptions): Promise<Lab> {
       modules: modules.channel,
     }),
     modules: modules.kvm.filter(({ name }) => accel === 'kvm' || name !== otherModule[cpu]),
+    isOwnKvm: (options.kvmModules ?? null) === null && (options.kvmOptions ?? '') === '',
     parameters: parametersOf(parseKvmOptions(options.kvmOptions ?? ''), modules.kvm),
     handVersion: hand.version,
     silenceMs: (options.silenceSeconds ?? silenceSecondsDefault) * 1000,
