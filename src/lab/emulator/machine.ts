@@ -56,8 +56,6 @@ export interface MachineListener extends ConsoleListener {
 
 export class Machine implements AsyncDisposable {
   readonly console: ConsoleWatch;
-  /** When the emulator was started, on `performance.now()`'s clock. */
-  readonly startedAt: number;
   readonly #folder: string;
   readonly #process: ChildProcess;
   readonly #wiring: Wiring;
@@ -106,7 +104,6 @@ export class Machine implements AsyncDisposable {
       this.console.finish();
     }
     wiring.expect(true);
-    this.startedAt = performance.now();
     this.#process = spawnEmulator(options.emulator, computer, folder);
     this.#forget = atExit(() => {
       this.#process.kill('SIGKILL');
