@@ -11,6 +11,18 @@ export interface Contract {
   readonly vpIndexLimit: number;
   /** Banks of a slow call that are read at most; more cannot hold a legal VP index. */
   readonly bankReadMax: number;
+  /** Whether a vCPU needs Hyper-V in its CPUID for its calls to be Hyper-V's; else GUEST_OS_ID alone decides. */
+  readonly asksCpuid: boolean;
+  /** Whether the VMM can have KVM keep a guest to the features in its CPUID. */
+  readonly enforcesCpuid: boolean;
+  /** Whether reserved bits of the control word are refused. */
+  readonly refusesReservedBits: boolean;
+  /** Whether the variable header says how many banks there are, and is refused on calls that have none; else the mask says so. */
+  readonly readsVariableHeader: boolean;
+  /** Whether 0x0015 can be made fast. */
+  readonly takesFastEx: boolean;
+  /** Whether calls are refused in a VM without LAPICs in the kernel; else KVM goes on without them. */
+  readonly refusesWithoutLapic: boolean;
   /** Whether call codes 0x8001 to 0x8041 are extended hypercalls, which the VMM answers. */
   readonly hasExtendedCalls: boolean;
   /** Whether a VM can have Xen hypercalls intercepted at all. */
@@ -44,8 +56,41 @@ export const contractPoints: { readonly [Name in keyof Contract]: ContractPoint<
   },
   bankReadMax: {
     name: 'bankReadMax',
-    source: 'KVM_HV_MAX_SPARSE_VCPU_SET_BITS: 16 in 6.1, 64 with 4096 vCPUs; kvm_get_sparse_vp_set, 79661c3766f8',
-    valueFor: (facts) => Math.min(bankCountMax, Math.ceil(facts.kvmMaxVcpus / vpsPerBank)),
+    source:
+      'KVM_HV_MAX_SPARSE_VCPU_SET_BITS: 16 in 6.1, 64 with 4096 vCPUs; kvm_get_sparse_vp_set, since 5.17 (79661c3766f8), before that all',
+    valueFor: ({ kvmMaxVcpus, kernelRelease }) =>
+      isAtLeast(kernelRelease, 5, 17) ? Math.min(bankCountMax, Math.ceil(kvmMaxVcpus / vpsPerBank)) : bankCountMax,
+  },
+  asksCpuid: {
+    name: 'asksCpuid',
+    source: 'kvm_hv_hypercall_enabled, hyperv_enabled, since 5.12 (8f014550dfb1)',
+    valueFor: ({ kernelRelease }) => isAtLeast(kernelRelease, 5, 12),
+  },
+  enforcesCpuid: {
+    name: 'enforcesCpuid',
+    source: 'KVM_CAP_HYPERV_ENFORCE_CPUID, kvm_hv_set_enforce_cpuid, since 5.14 (644f706719f0)',
+    valueFor: ({ enforcesCpuid, kernelRelease }) => enforcesCpuid ?? isAtLeast(kernelRelease, 5, 14),
+  },
+  refusesReservedBits: {
+    name: 'refusesReservedBits',
+    source: 'kvm_hv_hypercall, HV_HYPERCALL_RSVD_MASK, since 5.17 (413af6601f76)',
+    valueFor: ({ kernelRelease }) => isAtLeast(kernelRelease, 5, 17),
+  },
+  readsVariableHeader: {
+    name: 'readsVariableHeader',
+    source: 'kvm_hv_hypercall and kvm_hv_send_ipi, hc->var_cnt, since 5.17 (bd1ba5732bb9, 40421f38f637)',
+    valueFor: ({ kernelRelease }) => isAtLeast(kernelRelease, 5, 17),
+  },
+  takesFastEx: {
+    name: 'takesFastEx',
+    source: 'kvm_hv_hypercall, is_xmm_fast_hypercall, since 5.18 (47d3e5cdfe60)',
+    valueFor: ({ kernelRelease }) => isAtLeast(kernelRelease, 5, 18),
+  },
+  refusesWithoutLapic: {
+    name: 'refusesWithoutLapic',
+    source:
+      'kvm_hv_send_ipi, !lapic_in_kernel, since 6.14 (a8de7f100bb5) and by stable in 6.1.129 and 6.12.16; not in 5.10 of Debian',
+    valueFor: ({ kernelRelease }) => isAtLeast(kernelRelease, 5, 11),
   },
   hasExtendedCalls: {
     name: 'hasExtendedCalls',
@@ -84,6 +129,12 @@ export function contractFor(facts: TargetFacts): Contract {
     contract = {
       vpIndexLimit: contractPoints.vpIndexLimit.valueFor(facts),
       bankReadMax: contractPoints.bankReadMax.valueFor(facts),
+      asksCpuid: contractPoints.asksCpuid.valueFor(facts),
+      enforcesCpuid: contractPoints.enforcesCpuid.valueFor(facts),
+      refusesReservedBits: contractPoints.refusesReservedBits.valueFor(facts),
+      readsVariableHeader: contractPoints.readsVariableHeader.valueFor(facts),
+      takesFastEx: contractPoints.takesFastEx.valueFor(facts),
+      refusesWithoutLapic: contractPoints.refusesWithoutLapic.valueFor(facts),
       hasExtendedCalls: contractPoints.hasExtendedCalls.valueFor(facts),
       interceptsXen: contractPoints.interceptsXen.valueFor(facts),
       nativeOpcode: contractPoints.nativeOpcode.valueFor(facts),

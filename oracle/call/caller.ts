@@ -21,7 +21,7 @@ export interface Caller {
   readonly isOtherOpcode: boolean;
   /** Address of the hypercall page through which the call goes; null for a bare instruction. */
   readonly page: bigint | null;
-  /** Hyper-V in the caller's CPUID. */
+  /** Hyper-V in the caller's CPUID, or a KVM that does not ask for it. */
   readonly hasHypervCpuid: boolean;
   /** HV_X64_MSR_GUEST_OS_ID is not 0. */
   readonly hasGuestOsId: boolean;
@@ -66,11 +66,11 @@ export function callerOf(
     cpl,
     isOtherOpcode: opcode === 'other',
     page,
-    hasHypervCpuid: !lacks.includes('hyperv'),
+    hasHypervCpuid: !contract.asksCpuid || !lacks.includes('hyperv'),
     hasGuestOsId: guestOsId !== 0n,
     isXen: xen && contract.interceptsXen,
     hasLapic: irqchip !== 'none',
-    isEnforced: enforced,
+    isEnforced: enforced && contract.enforcesCpuid,
     lacks,
   };
 }

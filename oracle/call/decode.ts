@@ -147,7 +147,8 @@ function decodeSendIpiEx(call: Draft, registers: Buffer, memory: ModelMemory, co
     putBanks(call, registers, registerOffset.xmm + 8, Math.min(call.variableHeader, xmmBankCount));
     return;
   }
-  const count = Math.min(call.variableHeader, contract.bankReadMax);
+  const said = contract.readsVariableHeader ? call.variableHeader : maskCountAt(call.gpa, memory);
+  const count = Math.min(said, contract.bankReadMax);
   const whole = memory.read(call.gpa, headBytesEx + 8 * count);
   const view = whole ?? memory.read(call.gpa, headBytesEx);
   call.banksAreReadable = whole !== null;
@@ -160,6 +161,12 @@ function decodeSendIpiEx(call: Draft, registers: Buffer, memory: ModelMemory, co
   call.format = readHalves(bytes, offset + inputOffset.format);
   putMask(call, readHalves(bytes, offset + inputOffset.validBankMask));
   if (whole !== null) putBanks(call, bytes, offset + headBytesEx, count);
+}
+
+/** Banks that a KVM expects which does not read the variable header. */
+function maskCountAt(gpa: bigint, memory: ModelMemory): number {
+  const head = memory.read(gpa, headBytesEx);
+  return head === null ? 0 : popcount(readHalves(head.bytes, head.offset + inputOffset.validBankMask));
 }
 
 function putHead(call: Draft, bytes: Buffer, offset: number): void {

@@ -108,6 +108,7 @@ const dispatchRules: readonly Rule[] = [
     source: 'TLFS "Common Hypercall Status Codes"; hv_check_hypercall_access, d264eb3c14d0, 445caed0213a',
     ...status(hvStatus.HV_STATUS_ACCESS_DENIED),
     reach: 'nobody',
+    isReachable: ({ enforcesCpuid }) => enforcesCpuid,
     applies: (call) =>
       ((isIpi(call) || isIpiEx(call)) && isDenied(call, 'cluster-ipi')) ||
       (isIpiEx(call) && isDenied(call, 'ex-masks')),
@@ -116,12 +117,14 @@ const dispatchRules: readonly Rule[] = [
     name: 'reserved-control-bits',
     source: 'TLFS "Hypercall Inputs"; kvm_hv_hypercall, HV_HYPERCALL_RSVD_MASK',
     ...invalidInput,
-    applies: ({ reserved }) => (reserved.low | reserved.high) !== 0,
+    isReachable: ({ refusesReservedBits }) => refusesReservedBits,
+    applies: ({ reserved }, { refusesReservedBits }) => refusesReservedBits && (reserved.low | reserved.high) !== 0,
   },
   {
     name: 'xmm-input-denied',
     source: 'TLFS "XMM Fast Hypercall Input"; kvm_hv_hypercall, HV_X64_HYPERCALL_XMM_INPUT_AVAILABLE, 4e62aa96d6e5',
     ...fault(UD_VECTOR),
+    isReachable: ({ enforcesCpuid }) => enforcesCpuid,
     applies: (call) => isIpiEx(call) && call.isFast && isDenied(call, 'xmm-input'),
   },
   {
@@ -150,7 +153,16 @@ const dispatchRules: readonly Rule[] = [
     name: 'variable-header-on-fixed-call',
     source: 'TLFS "Variable Sized Hypercall Input Headers"; kvm_hv_hypercall, case HVCALL_SEND_IPI, 40421f38f637',
     ...invalidInput,
-    applies: (call) => isIpi(call) && call.variableHeader !== 0,
+    isReachable: ({ readsVariableHeader }) => readsVariableHeader,
+    applies: (call, { readsVariableHeader }) => readsVariableHeader && isIpi(call) && call.variableHeader !== 0,
+  },
+  {
+    name: 'fast-ex-unknown',
+    source:
+      'TLFS "XMM Fast Hypercall Input"; kvm_hv_hypercall, case HVCALL_SEND_IPI_EX, fast || rep until 47d3e5cdfe60',
+    ...invalidInput,
+    isReachable: ({ takesFastEx }) => !takesFastEx,
+    applies: (call, { takesFastEx }) => !takesFastEx && isIpiEx(call) && call.isFast,
   },
   {
     name: 'rep-on-simple-call',
@@ -162,7 +174,8 @@ const dispatchRules: readonly Rule[] = [
     name: 'no-lapic',
     source: 'TLFS says nothing of it; kvm_hv_send_ipi, !lapic_in_kernel, a8de7f100bb5',
     ...invalidInput,
-    applies: ({ caller }) => !caller.hasLapic,
+    isReachable: ({ refusesWithoutLapic }) => refusesWithoutLapic,
+    applies: ({ caller }, { refusesWithoutLapic }) => refusesWithoutLapic && !caller.hasLapic,
   },
 ];
 
@@ -184,19 +197,23 @@ const sendRules: readonly Rule[] = [
     name: 'bank-count-mismatch',
     source: 'TLFS HV_VP_SET; kvm_hv_send_ipi, hc->var_cnt != hweight64(valid_bank_mask), bd1ba5732bb9',
     ...invalidInput,
-    applies: (call) => isIpiEx(call) && call.variableHeader !== call.maskCount,
+    isReachable: ({ readsVariableHeader }) => readsVariableHeader,
+    applies: (call, { readsVariableHeader }) =>
+      readsVariableHeader && isIpiEx(call) && call.variableHeader !== call.maskCount,
   },
   {
     name: 'empty-sparse-set',
     source: 'TLFS HV_VP_SET; kvm_hv_send_ipi, !hc->var_cnt before the vector is looked at',
     ...success,
     reach: 'nobody',
-    applies: (call) => isIpiEx(call) && !namesAll(call) && call.variableHeader === 0,
+    applies: (call, { readsVariableHeader }) =>
+      isIpiEx(call) && !namesAll(call) && (readsVariableHeader ? call.variableHeader : call.maskCount) === 0,
   },
   {
     name: 'too-many-fast-banks',
     source: 'TLFS "XMM Fast Hypercall Input", 112 bytes; kvm_hv_get_hc_data, 7321f47eada5',
     ...invalidInput,
+    isReachable: ({ takesFastEx }) => takesFastEx,
     applies: (call) => isIpiEx(call) && !namesAll(call) && call.isFast && call.variableHeader > xmmBankCount,
   },
   {

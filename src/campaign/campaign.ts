@@ -10,6 +10,7 @@ import type { Observation } from '../program/observation.ts';
 import { InfrastructureError, KernelFailure } from '../errors.ts';
 import { type Batch, batchesOf, type Place } from './stream/batches.ts';
 import type { CampaignHooks, CampaignOptions, CampaignResult, Ending } from './campaign-terms.ts';
+import { withinCapacity } from './capacity.ts';
 import { aroundFaults, describeFault } from './emulator-faults.ts';
 import { breathe, Interrupted, interruptible } from './interrupt.ts';
 import { type DeviationGroup, DeviationLog } from './deviation-log.ts';
@@ -124,7 +125,8 @@ class Campaign {
       if (this.#session.signal.aborted) throw new Interrupted('interrupted');
       const next = this.#batches.next();
       if (next.done === true) return;
-      const batch = this.#around(next.value);
+      const batch = this.#around(withinCapacity(next.value, this.#session.facts));
+      if (batch.cases.length === 0) continue;
       const cases = batch.cases.map((value) => this.#session.prepare(value));
       this.#flights.push(await this.#launch({ batch, cases, first: 0, isRepeat: false }));
     }

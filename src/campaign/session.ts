@@ -8,6 +8,7 @@ import { InfrastructureError, KernelFailure, SkippedError } from '../errors.ts';
 import type { Case } from '../case/case.ts';
 import { encodeCase } from '../program/encode.ts';
 import type { Observation } from '../program/observation.ts';
+import { beyondCapacity } from './capacity.ts';
 import { faultMet } from './emulator-faults.ts';
 import { interruptible } from './interrupt.ts';
 import {
@@ -117,9 +118,9 @@ export class Session implements AsyncDisposable {
     return prepare(value, this.facts, this.#contract);
   }
 
-  /** Why a case cannot be run here: the emulator would make something of it that no CPU does. Null for most. */
+  /** Why a case cannot be run here: KVM has no room for its machine, or the emulator would make of it what no CPU does. */
   refusal(value: Case): string | null {
-    return faultMet(value, this.facts);
+    return beyondCapacity(value, this.facts) ?? faultMet(value, this.facts);
   }
 
   /** Runs one case alone in exact mode. A hand that dies is tried once more; the second death is the case's own. */
@@ -201,7 +202,7 @@ export class Session implements AsyncDisposable {
     }
   }
 
-  /** @throws SkippedError for a case that meets a fault of the emulator. */
+  /** @throws SkippedError for a case that cannot be run here. */
   #refuse(value: Case): void {
     const reason = this.refusal(value);
     if (reason !== null) throw new SkippedError(reason);

@@ -10,6 +10,8 @@ export interface TargetFacts {
   readonly cpu: string;
   /** KVM_CAP_MAX_VCPUS: KVM_MAX_VCPUS of the kernel's configuration; VP indexes are below it. */
   readonly kvmMaxVcpus: number;
+  /** KVM_CAP_MAX_VCPU_ID: ids of vCPUs are below it. Absent where no KVM was asked: then every id will do. */
+  readonly vcpuIdLimit?: number;
   readonly irqchips: readonly string[];
   /** Whether Xen hypercalls can be intercepted (KVM_CAP_XEN_HVM with KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL). */
   readonly xen: boolean;
@@ -18,6 +20,8 @@ export interface TargetFacts {
    * no KVM was asked; then the release has to tell.
    */
   readonly hypervPrivileges?: number;
+  /** KVM_CAP_HYPERV_ENFORCE_CPUID; absent where no KVM was asked, as above. */
+  readonly enforcesCpuid?: boolean;
   /** Parameters that KVM's modules were asked to have, as the kernel has them now: `halt_poll_ns=0 npt=N`. */
   readonly kvmOptions: string;
   /** What emulates the computer that the kernel under test runs on; null where it is a real one, or none at all. */

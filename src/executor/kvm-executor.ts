@@ -79,6 +79,7 @@ export class KvmExecutor implements Executor {
       vectors: new VectorRegisters(cpuid.hasAvx),
       kvmMaxVcpus: facts.kvmMaxVcpus,
       canInterceptXen: facts.xen,
+      canEnforceCpuid: facts.enforcesCpuid === true,
     };
     this.#freeNumbers();
   }

@@ -44,6 +44,7 @@ export interface VcpuParts {
   readonly hasWideIds: boolean;
   /** VP indexes are below it. */
   readonly kvmMaxVcpus: number;
+  readonly canEnforceCpuid: boolean;
   /** Where the guest program begins. */
   readonly home: number;
 }
@@ -92,7 +93,8 @@ export class Vcpu {
     const { slots, cpuid, vectors } = this.#parts;
     script.add('createVcpu', { vcpu: object, vm, id: this.id, regs: uapi.KVM_SYNC_X86_REGS });
     // Whether KVM enforces CPUID is set before CPUID is.
-    if (setup.enforced) addEnableCap(script, 'vcpu', object, uapi.KVM_CAP.HYPERV_ENFORCE_CPUID, 1);
+    if (setup.enforced && this.#parts.canEnforceCpuid)
+      addEnableCap(script, 'vcpu', object, uapi.KVM_CAP.HYPERV_ENFORCE_CPUID, 1);
     const table = slots.of(script, `cpuid ${setup.lacks.join(' ')}`, () => cpuid.tableWithout(setup.lacks));
     const request = uapi.KVM_SET_CPUID2;
     script.add('ioctlKept', { vcpu: object, request, slot: table, times: 1, unlessSame: 0, patches: noPatches });

@@ -39,6 +39,7 @@ export interface VmParts {
   readonly vectors: VectorRegisters;
   readonly kvmMaxVcpus: number;
   readonly canInterceptXen: boolean;
+  readonly canEnforceCpuid: boolean;
 }
 
 /** What the handlers of a vCPU logged: vectors in their order, and PPR when each began where that is logged. */

@@ -3,6 +3,7 @@
  * grouped, and shrunk to the smallest case that shows the same difference.
  */
 import type { Batch, Place } from '../campaign/stream/batches.ts';
+import { withinCapacity } from '../campaign/capacity.ts';
 import { aroundFaults } from '../campaign/emulator-faults.ts';
 import { breathe, Interrupted, interruptible } from '../campaign/interrupt.ts';
 import { hypercallsOf, judgeObservation, type Prepared } from '../campaign/judgement.ts';
@@ -151,9 +152,12 @@ class Comparer {
     }
   }
 
-  /** What the emulator under one of the kernels does otherwise than a CPU is no difference between them. */
+  /** What one KVM has no room for, or the emulator under it does otherwise than a CPU, is no difference between them. */
   #around(batch: Batch): Batch {
-    return [this.#base, this.#kernel].reduce((around, { facts }) => aroundFaults(around, facts).batch, batch);
+    return [this.#base, this.#kernel].reduce(
+      (around, { facts }) => aroundFaults(withinCapacity(around, facts), facts).batch,
+      batch,
+    );
   }
 
   /** Saved cases and a few generated ones run however slow the computer is: "no change seen" is to rest on them. */

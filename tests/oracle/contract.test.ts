@@ -2,11 +2,54 @@ import { describe, expect, it } from 'vitest';
 import { contractFor, contractPoints } from '../../oracle/contract.ts';
 import { facts, oldFacts } from './programs.ts';
 
+const ofToday = {
+  asksCpuid: true,
+  enforcesCpuid: true,
+  refusesReservedBits: true,
+  readsVariableHeader: true,
+  takesFastEx: true,
+  refusesWithoutLapic: true,
+} as const;
+
 describe('contractFor', () => {
+  it("should describe Debian's 5.10 on AMD", () => {
+    const old = { ...oldFacts, kernelRelease: '5.10.0-32-amd64', kvmMaxVcpus: 288, enforcesCpuid: false };
+    expect(contractFor(old)).toEqual({
+      vpIndexLimit: 288,
+      bankReadMax: 64,
+      asksCpuid: false,
+      enforcesCpuid: false,
+      refusesReservedBits: false,
+      readsVariableHeader: false,
+      takesFastEx: false,
+      refusesWithoutLapic: false,
+      hasExtendedCalls: false,
+      interceptsXen: false,
+      nativeOpcode: [0x0f, 0x01, 0xd9],
+    });
+  });
+
+  it.each([
+    ['asksCpuid', '5.11.22', '5.12.0'],
+    ['enforcesCpuid', '5.13.19', '5.14.0'],
+    ['refusesReservedBits', '5.16.20', '5.17.0'],
+    ['readsVariableHeader', '5.16.20', '5.17.0'],
+    ['takesFastEx', '5.17.15', '5.18.0'],
+  ] as const)('should know since when %s: not %s, but %s', (name, before, since) => {
+    expect(contractFor({ ...facts, kernelRelease: before })[name]).toBe(false);
+    expect(contractFor({ ...facts, kernelRelease: since })[name]).toBe(true);
+  });
+
+  it('should believe KVM about enforcing CPUID, and not the release', () => {
+    expect(contractFor({ ...facts, enforcesCpuid: false }).enforcesCpuid).toBe(false);
+    expect(contractFor({ ...facts, kernelRelease: '5.10.0', enforcesCpuid: true }).enforcesCpuid).toBe(true);
+  });
+
   it("should describe Debian's 6.12 on AMD", () => {
     expect(contractFor(facts)).toEqual({
       vpIndexLimit: 4096,
       bankReadMax: 64,
+      ...ofToday,
       hasExtendedCalls: true,
       interceptsXen: true,
       nativeOpcode: [0x0f, 0x01, 0xd9],
@@ -17,6 +60,7 @@ describe('contractFor', () => {
     expect(contractFor({ ...oldFacts, cpu: 'GenuineIntel' })).toEqual({
       vpIndexLimit: 1024,
       bankReadMax: 16,
+      ...ofToday,
       hasExtendedCalls: false,
       interceptsXen: false,
       nativeOpcode: [0x0f, 0x01, 0xc1],

@@ -1,7 +1,7 @@
 /** Calls at the borders between rules of KVM. */
 import { arenaStart, ramEnd } from '../../src/case/memory.ts';
 import { oldFacts } from './programs.ts';
-import { type Arriving, fine, fineEx, inHole, intel, isHypervForXen, twelveBanks } from './rule-rows.ts';
+import { type Arriving, fine, fineEx, inHole, intel, isHypervForXen, on510, twelveBanks } from './rule-rows.ts';
 
 /** Which rule decides, and what the call has. */
 interface Border extends Arriving {
@@ -144,6 +144,48 @@ export const passing: readonly Border[] = [
     rule: 'deliver-to-all',
     call: { rcx: 0x0002_0015n, rdx: ramEnd - 24n },
     memory: [0xfen, 1n, 1n],
+  },
+  { title: 'reserved bits on 5.10', rule: 'deliver', call: { ...fine, rcx: 0xf000_f000_f801_000bn }, on: on510 },
+  {
+    title: 'a variable header on a fixed call on 5.10',
+    rule: 'deliver',
+    call: { ...fine, rcx: 0x0003_000bn },
+    on: on510,
+  },
+  {
+    title: 'a missing feature on 5.10, whatever is enforced elsewhere',
+    rule: 'fast-ex-unknown',
+    call: fineEx,
+    caller: { lacks: ['xmm-input'] },
+    on: on510,
+  },
+  {
+    title: 'more banks than the variable header says on 5.10',
+    rule: 'deliver',
+    call: { rcx: 0x0015n, rdx: arenaStart },
+    memory: [0xfen, 0n, 3n, 1n, 1n],
+    on: on510,
+  },
+  {
+    title: 'banks of the mask beyond the readable ones on 5.10, whatever the variable header says',
+    rule: 'banks-unreadable',
+    call: { rcx: 0x0002_0015n, rdx: ramEnd - 32n },
+    memory: [0xfen, 0n, 3n, 1n],
+    on: on510,
+  },
+  {
+    title: 'an empty mask and a variable header on 5.10',
+    rule: 'empty-sparse-set',
+    call: { rcx: 0x0002_0015n, rdx: arenaStart },
+    memory: [0x5n, 0n, 0n],
+    on: on510,
+  },
+  {
+    title: 'no LAPIC in the kernel and nobody named on 5.10',
+    rule: 'deliver',
+    call: { ...fine, r8: 0n },
+    caller: { hasLapic: false },
+    on: on510,
   },
   { title: 'RAX 11 of a Hyper-V call', rule: 'deliver', call: { ...fine, rax: 11n } },
   { title: '32-bit code', rule: 'deliver', call: fine, caller: { is64Bit: false } },

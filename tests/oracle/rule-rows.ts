@@ -30,6 +30,8 @@ const exit = (name: 'xen' | 'hyperv'): Answer => ({ kind: 'exit', exit: name });
 export const inHole = ramEnd;
 export const twelveBanks = 0xfffn;
 export const intel = { cpu: 'GenuineIntel' };
+/** Debian 11's. */
+export const on510 = { kernelRelease: '5.10.0-32-amd64', kvmMaxVcpus: 288, xen: false };
 /** 0x000b fast, vector 0xfe, VP 0; RAX is the number of no hypercall of KVM or Xen. */
 export const fine = { rcx: 0x0001_000bn, rdx: 0xfen, r8: 1n, rax: 0x40n };
 /** 0x0015 fast, vector 0xfe, VP 0. */
@@ -177,6 +179,7 @@ const callRows: readonly Row[] = [
     otherwise: 'deliver',
     call: { rcx: 0x0003_000bn, rdx: 0xfen, r8: 1n },
   },
+  { rule: 'fast-ex-unknown', answer: status(3), otherwise: 'deliver', call: fineEx, on: on510 },
   {
     rule: 'rep-on-simple-call',
     answer: status(3),

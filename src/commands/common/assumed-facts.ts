@@ -7,6 +7,7 @@ const kernels: Readonly<Record<string, Pick<TargetFacts, 'kernelRelease' | 'kvmM
   'debian:7.2': { kernelRelease: '7.2', kvmMaxVcpus: 4096, xen: true },
   'debian:6.12': { kernelRelease: '6.12', kvmMaxVcpus: 4096, xen: true },
   'debian:6.1': { kernelRelease: '6.1', kvmMaxVcpus: 1024, xen: false },
+  'debian:5.10': { kernelRelease: '5.10', kvmMaxVcpus: 288, xen: false },
 };
 
 export const assumedKernels = Object.keys(kernels);

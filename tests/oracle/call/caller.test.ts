@@ -82,6 +82,12 @@ describe('callerOf', () => {
     expect(callerIn(onMachine({ irqchip }))).toEqual({ ...plainCaller, hasLapic });
   });
 
+  it('should need a KVM that asks for CPUID, and one that enforces it', () => {
+    const on510 = contractFor({ ...oldFacts, kernelRelease: '5.10.0', enforcesCpuid: false });
+    const lacking = withVcpu1({ lacks: ['hyperv'], enforced: true });
+    expect(callerOf(lacking, 1, plainEnvironment, 1n, on510)).toEqual({ ...plainCaller, lacks: ['hyperv'] });
+  });
+
   it('should need a KVM that can intercept Xen hypercalls', () => {
     expect(callerIn(onMachine({ xen: true })).isXen).toBe(true);
     expect(callerIn(onMachine({ xen: true }), {}, 1n, contractFor(oldFacts)).isXen).toBe(false);

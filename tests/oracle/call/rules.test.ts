@@ -64,6 +64,14 @@ describe('kvmRules', () => {
     ['other-opcode-privileged', { cpu: 'AuthenticAMD' }, { cpu: 'GenuineIntel' }],
     ['other-opcode-real-mode', { cpu: 'GenuineIntel' }, { cpu: 'AuthenticAMD' }],
     ['xen-hypercall', { xen: true }, { xen: false }],
+    ['access-denied', { kernelRelease: '5.14' }, { kernelRelease: '5.13' }],
+    ['reserved-control-bits', { kernelRelease: '5.17' }, { kernelRelease: '5.16' }],
+    ['xmm-input-denied', { kernelRelease: '5.14' }, { kernelRelease: '5.13' }],
+    ['variable-header-on-fixed-call', { kernelRelease: '5.17' }, { kernelRelease: '5.16' }],
+    ['fast-ex-unknown', { kernelRelease: '5.17' }, { kernelRelease: '5.18' }],
+    ['no-lapic', { kernelRelease: '5.15' }, { kernelRelease: '5.10' }],
+    ['bank-count-mismatch', { kernelRelease: '5.17' }, { kernelRelease: '5.16' }],
+    ['too-many-fast-banks', { kernelRelease: '5.18' }, { kernelRelease: '5.17' }],
     ['extended-call-fast', { kernelRelease: '6.12' }, { kernelRelease: '6.1' }],
     ['extended-call', { kernelRelease: '6.12' }, { kernelRelease: '6.1' }],
   ])('should reach %s on %o and not on %o', (name, there, elsewhere) => {
@@ -74,7 +82,7 @@ describe('kvmRules', () => {
 
   it('should reach every other rule on every KVM', () => {
     const limited = kvmRules.filter((rule) => 'isReachable' in rule);
-    expect(limited.length).toBe(5);
+    expect(limited.length).toBe(13);
   });
 
   it('should deliver by the last two rules alone', () => {
