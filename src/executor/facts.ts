@@ -18,6 +18,8 @@ export interface TargetFacts {
    * no KVM was asked; then the release has to tell.
    */
   readonly hypervPrivileges?: number;
+  /** Whether KVM_SET_LAPIC gives a fresh vCPU the PPR that its ISR asks for. Absent where no KVM was asked. */
+  readonly restoresPpr?: boolean;
   /** Parameters that KVM's modules were asked to have, as the kernel has them now: `halt_poll_ns=0 npt=N`. */
   readonly kvmOptions: string;
   /** What emulates the computer that the kernel under test runs on; null where it is a real one, or none at all. */

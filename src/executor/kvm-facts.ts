@@ -1,10 +1,10 @@
 /** What a KVM says of itself, read by a script. */
 import { release as hostRelease } from 'node:os';
-import { MSR_IA32_APICBASE } from '../abi/lapic.ts';
+import { APIC_ISR, APIC_PROCPRI, MSR_IA32_APICBASE, vectorBit } from '../abi/lapic.ts';
 import { InfrastructureError, SkippedError } from '../errors.ts';
 import type { Hand } from '../hand/hand.ts';
 import { objectKinds } from '../hand/operations.ts';
-import { Script } from '../hand/script.ts';
+import { encodePatches, Script, wordPatch } from '../hand/script.ts';
 import * as uapi from '../hand/uapi.ts';
 import { addPlatform, HypervCpuid, msrsArgument } from '../machine/platform.ts';
 import type { Read } from '../machine/writer.ts';
@@ -81,10 +81,11 @@ export async function readKvmFacts(
     kvmOptions: await currentParameters(hand, parameters),
     emulator,
   };
-  await holdSpareVms(hand, xen);
-  if (!readsOffer) return { facts, cpuid };
+  const restoresPpr = await holdSpareVms(hand, xen);
+  const all = { ...facts, restoresPpr };
+  if (!readsOffer) return { facts: all, cpuid };
   const offer = await readOffer(hand, facts, cpuid, supported, { vm: spareVms, vcpu: spareVcpus });
-  return { facts: { ...facts, offer }, cpuid };
+  return { facts: { ...all, offer }, cpuid };
 }
 
 type Capabilities = Readonly<Record<keyof typeof uapi.KVM_CAP, number>>;
@@ -129,9 +130,10 @@ async function currentParameters(hand: Hand, text: string): Promise<string> {
  * VMs that are held open for as long as the hand lives. With the first and last VM the kernel patches code (static keys of
  * preempt notifiers), and with the first and last vCPU whose APIC is software- or hardware-disabled too; holding one of each
  * keeps that out of the runs (apic_sw_disabled, apic_hw_disabled in lapic.c), and so it is with Xen (kvm_xen_enabled in xen.c)
- * and with a vCPU without a LAPIC in the kernel (kvm_has_noapic_vcpu).
+ * and with a vCPU without a LAPIC in the kernel (kvm_has_noapic_vcpu). The result is whether a fresh vCPU gets the PPR that
+ * its ISR asks for.
  */
-async function holdSpareVms(hand: Hand, xen: boolean): Promise<void> {
+async function holdSpareVms(hand: Hand, xen: boolean): Promise<boolean> {
   const script = new Script();
   script.case(0);
   script.add('createVm', { vm: 0, memoryBytes: 4096 });
@@ -143,5 +145,27 @@ async function holdSpareVms(hand: Hand, xen: boolean): Promise<void> {
   script.add('ioctl', { kind: objectKinds.vcpu, object: 1, request: uapi.KVM_SET_MSRS, record: 0, argument });
   script.add('createVm', { vm: 1, memoryBytes: 4096 });
   script.add('createVcpu', { vcpu: 2, vm: 1, id: 0, regs: 0 });
-  firstCase(await hand.run(script.finish(), 0));
+  const readPpr = addRestoredPpr(script, 0);
+  return readPpr(firstCase(await hand.run(script.finish(), 0))) === probedVector;
+}
+
+/** A vector that is alone in its word of ISR, and the lowest of its class. */
+const probedVector = 0x80;
+
+/** PPR of a fresh vCPU to which KVM_SET_LAPIC gives a vector in service, which is then taken back. */
+function addRestoredPpr(script: Script, vcpu: number): Read<number> {
+  const setIsr = (bits: number): void =>
+    script.add('ioctlPatch', {
+      vcpu,
+      get: uapi.KVM_GET_LAPIC,
+      set: uapi.KVM_SET_LAPIC,
+      size: uapi.sizes.kvm_lapic_state,
+      patches: encodePatches([wordPatch(vectorBit(APIC_ISR, probedVector).offset, bits)]),
+    });
+  setIsr(1);
+  const argument = Buffer.alloc(uapi.sizes.kvm_lapic_state);
+  const request = uapi.KVM_GET_LAPIC;
+  script.add('ioctl', { kind: objectKinds.vcpu, object: vcpu, request, record: 2, argument });
+  setIsr(0);
+  return (record) => record.ioctl().argument.readUInt32LE(APIC_PROCPRI);
 }

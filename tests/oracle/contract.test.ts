@@ -9,6 +9,7 @@ describe('contractFor', () => {
       bankReadMax: 64,
       hasExtendedCalls: true,
       interceptsXen: true,
+      restoresPprEarly: true,
       nativeOpcode: [0x0f, 0x01, 0xd9],
     });
   });
@@ -19,6 +20,7 @@ describe('contractFor', () => {
       bankReadMax: 16,
       hasExtendedCalls: false,
       interceptsXen: false,
+      restoresPprEarly: true,
       nativeOpcode: [0x0f, 0x01, 0xc1],
     });
   });
