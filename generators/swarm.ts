@@ -48,6 +48,7 @@ export const featureWeights = {
   'change.vpIndex': 4,
   'change.apic': 4,
   'change.init': 1,
+  'change.migrate': 4,
   'act.take': 4,
   'act.enter': 5,
   'act.leave': 4,

@@ -27,6 +27,8 @@ export interface Contract {
   readonly hasExtendedCalls: boolean;
   /** Whether a VM can have Xen hypercalls intercepted at all. */
   readonly interceptsXen: boolean;
+  /** Whether KVM_SET_LAPIC computes PPR before it has counted what is in service. */
+  readonly restoresPprEarly: boolean;
   /** Bytes of the CPU vendor's hypercall instruction. */
   readonly nativeOpcode: readonly number[];
   /** Whether a guest writes TPR without an exit, so that PPR in KVM's page may be of a while ago. */
@@ -106,6 +108,12 @@ export const contractPoints: { readonly [Name in keyof Contract]: ContractPoint<
     source: 'CONFIG_KVM_XEN: off in Debian 6.1, on in 6.12; kvm_xen_hypercall_enabled is false without it',
     valueFor: ({ xen }) => xen,
   },
+  restoresPprEarly: {
+    name: 'restoresPprEarly',
+    source:
+      'kvm_apic_set_state: apic_update_ppr stands before kvm_apic_update_apicv, which sets isr_count; 7.3 at least',
+    valueFor: ({ restoresPpr }) => restoresPpr !== true,
+  },
   nativeOpcode: {
     name: 'nativeOpcode',
     source: 'svm_patch_hypercall and vmx_patch_hypercall',
@@ -137,6 +145,7 @@ export function contractFor(facts: TargetFacts): Contract {
       refusesWithoutLapic: contractPoints.refusesWithoutLapic.valueFor(facts),
       hasExtendedCalls: contractPoints.hasExtendedCalls.valueFor(facts),
       interceptsXen: contractPoints.interceptsXen.valueFor(facts),
+      restoresPprEarly: contractPoints.restoresPprEarly.valueFor(facts),
       nativeOpcode: contractPoints.nativeOpcode.valueFor(facts),
       hasLazyPpr: contractPoints.hasLazyPpr.valueFor(facts),
     };

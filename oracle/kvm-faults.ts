@@ -4,6 +4,8 @@
  * `explain` and `replay` name it, and `fuzz` counts it as known. Each has its page in `docs/findings/`.
  */
 import { xenHypervBit } from '../src/abi/hypercall.ts';
+import { APIC_PROCPRI } from '../src/abi/lapic.ts';
+import { priorityClass } from './machine.ts';
 import type { Outcome, StepOutcome } from './outcome.ts';
 
 export interface KvmFault {
@@ -16,7 +18,7 @@ export interface KvmFault {
   readonly source: string;
   /** The first release that has it, with its commit, and the one that no longer does. */
   readonly releases: string;
-  /** Whether a call shows it, by the model's word; null for a fault that no case can come to. */
+  /** Whether a step shows it, by the model's word; null for a fault that no case can come to. */
   readonly shows: ((done: StepOutcome) => boolean) | null;
 }
 
@@ -51,9 +53,18 @@ export const kvmFaults: readonly KvmFault[] = [
     releases: 'until 7.2 (bb365a506b1e), 6.12.115; 6.1.192 has it',
     shows: null,
   },
+  {
+    name: 'restored-ppr',
+    does: 'gives a fresh vCPU the PPR of TPR alone, whatever KVM_SET_LAPIC puts in service, until the vCPU runs',
+    means: 'compute PPR of what is in service, as apic_update_ppr does for every other change',
+    source: 'kvm_apic_set_state, apic_update_ppr, kvm_apic_update_apicv',
+    releases: 'since isr_count came (8680b94b0e60, 3.6) to 7.3 at least',
+    shows: ({ rule, lapics }) =>
+      rule === 'migrate' && lapics.some((lapic) => (lapic.get(APIC_PROCPRI) ?? 0) >>> 4 < priorityClass(lapic)),
+  },
 ];
 
-/** One call of a program that shows a fault. */
+/** One step of a program that shows a fault. */
 export interface ShownFault {
   /** Position of the step. */
   readonly step: number;

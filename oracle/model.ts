@@ -1,11 +1,9 @@
-/**
- * The model: decode, first rule that applies, targets, what each vCPU does. `predict` walks a program with it. The
- * parts stand in one value so that a mutant replaces one part and the flow stays free of special cases.
- */
+/** The model: decode, first rule that applies, targets, what each vCPU does. `predict` walks a program with it. */
 import { APIC_IRR } from '../src/abi/lapic.ts';
 import { runsMeanwhile } from '../src/case/limits.ts';
 import type { LapicChanges } from '../src/program/observation.ts';
 import {
+  isRingEnvironment,
   plainEnvironment,
   type Program,
   type ProgramAct,
@@ -19,70 +17,27 @@ import { hasWideIds, vcpuIdOf } from '../src/case/vcpu-id.ts';
 import type { TargetFacts } from '../src/executor/facts.ts';
 import { atInstruction, type Caller, callerOf, pageCode } from './call/caller.ts';
 import { type Contract, contractFor } from './contract.ts';
-import { type Call, decodeCall } from './call/decode.ts';
+import type { Call } from './call/decode.ts';
 import { type Effects, effectsOf, notMade } from './call/effects.ts';
 import {
-  acceptsInterrupts,
-  acceptVector,
   type Apic,
   apicOf,
   canTake,
   changedApic,
   initializedLapic,
   presetLapic,
-  takeableVectors,
   untouchedLapic,
   vectorsOf,
   withApic,
 } from './machine.ts';
 import { ModelMemory } from './memory.ts';
-import { decideMsr, pageAddress, vpIndexOf } from './msr.ts';
+import { RestoredVcpus } from './migration.ts';
+import { Msrs } from './msr-state.ts';
 import type { Outcome, StepOutcome } from './outcome.ts';
 import { Phase } from './receivers/phase.ts';
-import {
-  acknowledge,
-  idlePosture,
-  isAutoEoi,
-  perform,
-  type Posture,
-  type ReceiverParts,
-  takeAll,
-  type Taken,
-} from './receivers/receiver.ts';
-import { decide, kvmRules, type Reach, type Rule } from './call/rules.ts';
-import { effectiveVpIndexes, selectTargets } from './call/targets.ts';
-
-/** The parts of the model. A part is pure unless its owner says otherwise. */
-export interface Model extends ReceiverParts {
-  readonly rules: readonly Rule[];
-  readonly vpIndexes: typeof effectiveVpIndexes;
-  readonly decode: typeof decodeCall;
-  /** Positions of the vCPUs that a call reaches, ascending. */
-  select(call: Call, reach: Reach, vpIndexes: readonly number[], sender: number): readonly number[];
-  readonly accepts: typeof acceptsInterrupts;
-  readonly accept: typeof acceptVector;
-  /** Handlers that run when these vectors (highest first) are taken. */
-  handlersFor(vectors: readonly number[]): readonly number[];
-  /** The 64-bit result register of a status. */
-  result(status: number): bigint;
-}
-
-const resultOfStatus: readonly bigint[] = Array.from({ length: 256 }, (_, status) => BigInt(status));
-
-/** KVM as it is meant to be. */
-export const kvmModel: Model = {
-  rules: kvmRules,
-  vpIndexes: effectiveVpIndexes,
-  decode: decodeCall,
-  select: selectTargets,
-  accepts: acceptsInterrupts,
-  accept: acceptVector,
-  handlersFor: (vectors) => vectors,
-  takeable: takeableVectors,
-  acknowledge,
-  isAutoEoi,
-  result: (status) => resultOfStatus[status]!,
-};
+import { idlePosture, perform, type Posture, takeAll, type Taken } from './receivers/receiver.ts';
+import { decide, type Reach } from './call/rules.ts';
+import { kvmModel, type Model } from './parts.ts';
 
 /** What KVM does with a program, according to the model. */
 export function predict(program: Program, facts: TargetFacts, model: Model = kvmModel): Outcome {
@@ -108,7 +63,6 @@ type Arriving = Pick<StepOutcome, 'arrivals' | 'priorities'>;
 /** The machine between two steps. Arrays that did not change are shared between outcomes. */
 class Walk {
   readonly memory = new ModelMemory();
-  vpIndexes: readonly number[];
   lapics: readonly LapicChanges[];
   readonly #program: Program;
   readonly #contract: Contract;
@@ -126,23 +80,28 @@ class Walk {
   readonly #plainCallers: (Caller | undefined)[] = [];
   #apics: readonly Apic[];
   #postures: readonly Posture[];
-  #guestOsId: bigint;
+  readonly #msrs: Msrs;
+  readonly #restored = new RestoredVcpus();
 
   constructor(program: Program, contract: Contract, model: Model) {
     this.#program = program;
     this.#contract = contract;
     this.#model = model;
-    this.vpIndexes = model.vpIndexes(program.vcpus, contract);
+    const { guestOsId } = program.machine;
+    this.#msrs = new Msrs(model.vpIndexes(program.vcpus, contract), { guestOsId, contract });
     this.lapics = program.vcpus.map(presetLapic);
     this.#apics = program.vcpus.map(apicOf);
     this.#postures = program.vcpus.map(() => idlePosture);
     const nothing = program.vcpus.map(() => []);
     this.#nothingArrives = { arrivals: nothing, priorities: nothing };
-    this.#guestOsId = program.machine.guestOsId;
     this.#hasWideIds = hasWideIds(program.vcpus);
     this.#isConcurrent = program.machine.schedule !== null;
     this.#isHalting = program.vcpus.some(({ idle }) => idle === 'halted');
     this.#isXen = program.machine.xen && contract.interceptsXen;
+  }
+
+  get vpIndexes(): readonly number[] {
+    return this.#msrs.vpIndexes;
   }
 
   step(step: ProgramStep, index: number): StepOutcome {
@@ -162,13 +121,19 @@ class Walk {
       case 'init':
         this.#init(step);
         return this.#after('init');
+      case 'migrate':
+        return this.#migrate();
     }
   }
 
   #call(step: ProgramCall): StepOutcome {
     for (let place = 0; place < step.writes.length; place++) this.memory.write(step.writes[place]!);
     const made = atInstruction(step, this.memory, this.#contract);
-    if (made === null) return this.#outcome('no-hypercall-in-page', notMade, null, nobody, this.#nothingArrives);
+    if (made === null) {
+      // Through the ring, the guest program runs all the same.
+      if (isRingEnvironment(step.environment)) this.#enter(step.sender);
+      return this.#outcome('no-hypercall-in-page', notMade, null, nobody, this.#nothingArrives);
+    }
     const call = this.#model.decode(made.registers, this.memory, this.#contract, this.#callerOf(step));
     const rule = decide(this.#model.rules, call, this.#contract);
     const { reach } = rule;
@@ -177,6 +142,7 @@ class Walk {
         ? this.#reached(call, reach, this.vpIndexes, step.sender)
         : this.#phase.send(call.vector & 0xff, (vpIndexes) => this.#reached(call, reach, vpIndexes, step.sender));
     this.#forget(step.sender);
+    this.#enter(step.sender);
     const arriving = this.#deliver(receivers, call.vector);
     const effects = effectsOf(rule, step, made, this.#contract, this.#model);
     return this.#outcome(rule.name, effects, call, receivers, arriving);
@@ -192,21 +158,21 @@ class Walk {
   #callerOf({ environment, sender }: ProgramCall): Caller {
     const known = environment === plainEnvironment ? this.#plainCallers[sender] : undefined;
     if (known !== undefined) return known;
-    const caller = callerOf(this.#program, sender, environment, this.#guestOsId, this.#contract);
+    const caller = callerOf(this.#program, sender, environment, this.#msrs.state.guestOsId, this.#contract);
     if (environment === plainEnvironment) this.#plainCallers[sender] = caller;
     return caller;
   }
 
   #beginPhase(first: number): void {
-    const state = { guestOsId: this.#guestOsId, contract: this.#contract };
     const pending = this.lapics.map((lapic) => vectorsOf(lapic, APIC_IRR));
-    this.#phase = new Phase(this.#program, first, this.vpIndexes, state, pending);
+    this.#phase = new Phase(this.#program, first, this.vpIndexes, this.#msrs.state, pending);
   }
 
   /** A `run` step, which in a concurrent program is the fence of its phase. */
   #runAll(): StepOutcome {
     const before = this.lapics;
     const takers = this.#takers();
+    for (const position of takers) this.#enter(position);
     for (const position of this.#postures.keys()) this.#forget(position);
     const outcome = this.#after('run', this.#take(takers));
     const leeway = this.#phase?.leeway((position, vector) => {
@@ -226,6 +192,7 @@ class Walk {
 
   #act(step: ProgramAct): Arriving {
     const { vcpu } = step;
+    if (step.act !== 'wait' || step.at === 'open') this.#enter(vcpu);
     const state = { lapic: this.lapics[vcpu]!, posture: this.#postures[vcpu]!, setup: this.#program.vcpus[vcpu]! };
     const { posture, ...taken } = perform(step, state, this.#model);
     this.#postures = this.#postures.with(vcpu, posture);
@@ -239,22 +206,36 @@ class Walk {
   }
 
   #writeMsr(step: ProgramWriteMsr): StepOutcome {
-    const rule = decideMsr(step, { guestOsId: this.#guestOsId, contract: this.#contract });
-    const writes: StepOutcome['writes'] =
-      rule.effect === 'page'
-        ? [{ gpa: pageAddress(step.value), bytes: pageCode(this.#contract, this.#isXen) }]
-        : noWrites;
-    for (const write of writes) this.memory.writeAsKvm(write);
-    if (rule.effect === 'vp-index') this.vpIndexes = this.vpIndexes.with(step.vcpu, vpIndexOf(step.value));
-    if (rule.effect === 'guest-os-id') {
-      this.#guestOsId = step.value;
-      this.#plainCallers.length = 0;
-    }
+    const rule = this.#msrs.write(step);
+    if (rule.effect === 'guest-os-id') this.#plainCallers.length = 0;
+    const writes = rule.effect === 'page' ? this.#writePage() : noWrites;
     return { ...this.#after(rule.name), result: rule.taken ? 1n : 0n, writes };
+  }
+
+  /** KVM writes its instruction into the page that is enabled (kvm_hv_set_msr_pw). */
+  #writePage(): StepOutcome['writes'] {
+    const { page } = this.#msrs;
+    if (page === null) return noWrites;
+    const write = { gpa: page, bytes: pageCode(this.#contract, this.#isXen) };
+    this.memory.writeAsKvm(write);
+    return [write];
+  }
+
+  /** Restoring HYPERCALL writes the page anew. What has halted is in its guest again at once. */
+  #migrate(): StepOutcome {
+    if (this.#contract.restoresPprEarly) this.lapics = this.#restored.restore(this.lapics, this.#apics);
+    for (const [position, { idle }] of this.#program.vcpus.entries()) if (idle === 'halted') this.#enter(position);
+    return { ...this.#after('migrate'), writes: this.#writePage() };
+  }
+
+  #enter(position: number): void {
+    this.lapics = this.#restored.enter(position, this.lapics);
   }
 
   #changeApic({ vcpu, apic: change }: ProgramSetApic): void {
     const setup = this.#program.vcpus[vcpu]!;
+    // Its LAPIC is set once more, and what is in service has been counted by now.
+    this.#enter(vcpu);
     const apic = changedApic(this.#apics[vcpu]!, change);
     this.#apics = this.#apics.with(vcpu, apic);
     this.lapics = this.lapics.with(

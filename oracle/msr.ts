@@ -15,7 +15,7 @@ export interface MsrState {
 }
 
 /** What a write does: nothing (`none`), and otherwise what the name says. */
-export type MsrEffect = 'none' | 'guest-os-id' | 'page' | 'vp-index';
+export type MsrEffect = 'none' | 'guest-os-id' | 'page' | 'no-page' | 'vp-index';
 
 export interface MsrRule {
   readonly name: string;
@@ -53,7 +53,7 @@ export const msrRules: readonly MsrRule[] = [
     name: 'page-disabled',
     source: 'TLFS "Establishing the Hypercall Interface"; kvm_hv_set_msr_pw: the code stays in memory',
     taken: true,
-    effect: 'none',
+    effect: 'no-page',
     applies: ({ msr, value }) => msr === 'hypercall' && !isEnable(value),
   },
   {

@@ -11,6 +11,7 @@ const rulesByKind = {
   run: ['run'],
   'set-apic': ['set-apic'],
   init: ['init'],
+  migrate: ['migrate'],
   act: actKinds,
   'write-msr': [],
 } as const satisfies Readonly<Record<ProgramStep['kind'], readonly string[]>>;

@@ -4,7 +4,7 @@
  * quote ratios.
  *
  *   npm run bench                     everything, some ten minutes
- *   npm run bench -- host lab         some sections: host, lab, series, jobs, start
+ *   npm run bench -- host lab         some sections: host, lab, migration, series, jobs, start
  *   npm run bench -- memory           memory over an hour; only when it is asked for
  *   npm run bench -- memory MINUTES=5 over less
  *   npm run bench -- OUT=DIR          where bench.json and bench.html go (default: reports)
@@ -18,15 +18,16 @@ import { ExecutorPool } from '../../src/executor/executor-pool.ts';
 import { type Lab, openLab } from '../../src/lab/lab.ts';
 import type { Figure, Series } from './figure.ts';
 import { hostFigures, shrinkFigures } from './host-figures.ts';
-import { callsOfJobs, endToEnd, memoryOver, rawLoop, runAlone, seriesOf } from './lab-figures.ts';
+import { callsOfJobs, endToEnd, memoryOver, migrations, rawLoop, runAlone, seriesOf } from './lab-figures.ts';
 import { formatFigure, formatMeasured, pageOf } from './page.ts';
 import { startFigures } from './start-figures.ts';
 import { type Workload, workloads } from './workload.ts';
 
 const kernel = 'debian:6.12';
-const sections = ['host', 'lab', 'series', 'jobs', 'start', 'memory'] as const;
+const sections = ['host', 'lab', 'migration', 'series', 'jobs', 'start', 'memory'] as const;
 type Section = (typeof sections)[number];
 const ordered = (Object.keys(workloads) as Workload[]).filter((workload) => workload !== 'concurrent');
+const migrated: readonly Workload[] = ['pending', 'counted, none halts'];
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 const open = (kvmOptions: string, cpus: 1 | 2 = 1) => openLab({ kernel, install: 'auto', say, kvmOptions, cpus });
@@ -66,13 +67,14 @@ async function main(): Promise<void> {
     for (const figure of more.flat()) say(formatFigure(figure));
   };
   let release = kernel;
-  if (has('lab') || has('series')) {
+  if (has('lab') || has('migration') || has('series')) {
     await using lab = await open(kvmOptions);
     const clock = (): number => lab.cpuSeconds;
     release = lab.facts.kernelRelease;
     note(await rawLoop(lab, clock));
     for (const workload of has('lab') ? ordered : [])
       note(await runAlone(lab, clock, workload), await endToEnd(lab, clock, workload));
+    if (has('migration')) for (const workload of migrated) note(await migrations(lab, clock, workload));
     if (has('series')) series.push(...(await seriesOf(lab, clock, caseLimits.vcpus)));
   }
   if (has('lab')) {

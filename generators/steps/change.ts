@@ -1,16 +1,16 @@
-/** Steps that change the machine: MSRs, APICs, INIT. */
+/** Steps that change the machine: MSRs, APICs, INIT, migration. */
 import type fc from 'fast-check';
 import { HV_X64_MSR_HYPERCALL_ENABLE } from '../../src/abi/hyperv.ts';
-import type { Step } from '../../src/case/case.ts';
+import { makeStep, type Step } from '../../src/case/case.ts';
 import { apicChanges } from '../../src/case/limits.ts';
 import { arenaStart, ramEnd, romStart } from '../../src/case/memory.ts';
 import { anyWord, refusedVpIndex, vcpuNumber, vpNumber, vpNumberEdge } from '../integers.ts';
-import { among, choice, evenly, planOf } from '../plan.ts';
+import { among, choice, evenly, just, planOf } from '../plan.ts';
 import { oneofFeatures, type Swarm } from '../swarm.ts';
 import { defaultGuestOsId } from '../../src/case/machine.ts';
 
 /** A step that is no call; its vCPU is as `vcpuAt` has it. */
-export type ChangePlan = Extract<Step, { do: 'write-msr' | 'set-apic' | 'init' }>;
+export type ChangePlan = Extract<Step, { do: 'write-msr' | 'set-apic' | 'init' | 'migrate' }>;
 
 const pageBytes = 0x1000n;
 /** Pages of the arena behind the input blocks that calls have by default, and the last page of RAM. */
@@ -69,6 +69,7 @@ export function changePlan(swarm: Swarm): fc.Arbitrary<ChangePlan> {
       apic: source.draw(setApic),
       note: '',
     })),
+    'change.migrate': just(makeStep({ do: 'migrate' })),
     'change.init': planOf((source) => ({ do: 'init', vcpu: source.draw(vcpuNumber), note: '' })),
   });
 }

@@ -80,6 +80,7 @@ const settlers: { readonly [Kind in ChangeStep['do']]: Settle<StepOf<Kind>> } = 
     state.acts[vcpu] = false;
     return { ...plan, vcpu };
   },
+  migrate: (plan) => plan,
 };
 
 export function settle(plan: ChangeStep, state: MachineState): ChangeStep | null {

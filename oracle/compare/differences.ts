@@ -278,7 +278,8 @@ class Collector implements Differences {
 
   #sender(step: number): number | null {
     const at = this.#program.steps[step]!;
-    return at.kind === 'call' ? at.sender : at.kind === 'run' ? null : at.vcpu;
+    if (at.kind === 'call') return at.sender;
+    return 'vcpu' in at ? at.vcpu : null;
   }
 }
 

@@ -66,10 +66,11 @@ function callLines(call: ExplainedCall, index: number): string[] {
   ];
 }
 
-function changeLines({ what, rule, effects }: ExplainedChange, index: number): string[] {
+function changeLines({ what, rule, faults, effects }: ExplainedChange, index: number): string[] {
   const decision =
     rule === null ? [] : [`    > ${rule.name}: ${rule.taken ? 'taken' : 'refused'}`, `        ${rule.source}`];
-  return [`step ${index + 1}: ${what}`, ...decision, ...(effects.length === 0 ? [] : effectLines(effects, ''))];
+  const told = effects.length === 0 ? [] : effectLines(effects, '');
+  return [`step ${index + 1}: ${what}`, ...decision, ...faults.flatMap(faultLines), ...told];
 }
 
 /** What is special about a vCPU's CPUID. */

@@ -110,6 +110,8 @@ export interface ExplainedChange {
   readonly what: string;
   /** The rule that decides an MSR write, with whether KVM takes the value; null where nothing is to be decided. */
   readonly rule: { readonly name: string; readonly source: string; readonly taken: boolean } | null;
+  /** Faults of KVM itself that the step shows. */
+  readonly faults: readonly KvmFault[];
   readonly effects: readonly ExplainedEffect[];
 }
 
@@ -197,7 +199,7 @@ function formatAnswer({ result, exception, exit }: StepOutcome, { caller }: Call
 
 function explainChange(step: ProgramStep, program: Program, outcome: Outcome, index: number): ExplainedChange {
   const { rule: name } = outcome.steps[index]!;
-  const bare = { kind: 'change', rule: null, effects: [] } as const;
+  const bare = { kind: 'change', rule: null, faults: faultsShownBy(outcome.steps[index]!), effects: [] } as const;
   switch (step.kind) {
     case 'run':
       return { ...bare, what: 'the parked vCPUs run', effects: effectsOfRun(program, outcome, index) };
@@ -209,6 +211,8 @@ function explainChange(step: ProgramStep, program: Program, outcome: Outcome, in
       return { ...bare, what: `the APIC of vCPU ${step.vcpu} is ${step.apic} from now on` };
     case 'init':
       return { ...bare, what: `vCPU ${step.vcpu} gets INIT` };
+    case 'migrate':
+      return { ...bare, what: 'the VM migrates' };
     case 'write-msr': {
       const { source, taken } = msrRules.find((rule) => rule.name === name)!;
       const what = `the host writes ${formatHex(step.value)} to the ${step.msr} MSR of vCPU ${step.vcpu}`;

@@ -17,6 +17,8 @@ import { type Tier, tierOf, tiers } from '../program/tier.ts';
 interface Circumstances {
   readonly program: Program;
   readonly tier: Tier;
+  /** Position of the call. */
+  readonly index: number;
   readonly step: ProgramCall;
   readonly call: Call;
   readonly outcome: StepOutcome;
@@ -132,8 +134,15 @@ export const dimensions: readonly Dimension[] = [
       return first.autoEoi.includes(call.vector) ? 'auto' : first.eoi;
     },
   },
+  { name: 'migrated', values: yesNo, valueOf: ({ program, index }) => isYes(isBehindMigration(program, index)) },
   { name: 'receiver', values: receiverStates, valueOf: ({ program, outcome }) => stateOfReceivers(program, outcome) },
 ];
+
+/** Whether the VM of a step is another one than that in which the program began. */
+function isBehindMigration({ steps }: Program, index: number): boolean {
+  for (let at = 0; at < index; at++) if (steps[at]!.kind === 'migrate') return true;
+  return false;
+}
 
 function stateOfReceivers({ vcpus }: Program, { receivers, apics }: StepOutcome): (typeof receiverStates)[number] {
   if (receivers.length === 0) {
@@ -169,7 +178,7 @@ export function circumstancesOf(
   const outcome = steps[index]!;
   const { call } = outcome;
   if (step.kind !== 'call' || call === null) return [];
-  const circumstances = { program, tier, step, call, outcome };
+  const circumstances = { program, tier, index, step, call, outcome };
   return dimensions.map((dimension) => dimension.valueOf(circumstances));
 }
 

@@ -6,11 +6,11 @@ import { arenaStart, ramEnd } from '../case/memory.ts';
 import { InfrastructureError } from '../errors.ts';
 import { assembleGuest } from '../guest/program.ts';
 import type { Hand } from '../hand/hand.ts';
-import { handLimits } from '../hand/operations.ts';
 import { type CaseRecord, casesOfRecord, RecordEnd } from '../hand/record.ts';
 import { keptCase, Script } from '../hand/script.ts';
 import { requestName } from '../hand/uapi.ts';
 import { addConcurrent } from '../machine/concurrent.ts';
+import { ObjectNumbers } from '../machine/object-numbers.ts';
 import { addOrdered } from '../machine/ordered.ts';
 import { platformKey } from '../machine/platform.ts';
 import { Slots } from '../machine/slots.ts';
@@ -56,8 +56,6 @@ export class KvmExecutor implements Executor {
   readonly #parts: VmParts;
   /** By platform, the one that was used last at the end. */
   readonly #pool = new Map<string, Vm>();
-  readonly #freeVms: number[] = [];
-  readonly #usedVcpus = new Uint8Array(handLimits.vcpus);
   /** Machines that ran something since memory was last compared. */
   readonly #used = new Set<Vm>();
   /** Whether something ended otherwise than its script says: what is there in the hand is not known any more. */
@@ -74,6 +72,7 @@ export class KvmExecutor implements Executor {
     const isAmd = facts.cpu === 'AuthenticAMD' || facts.cpu === 'HygonGenuine';
     this.#parts = {
       slots: new Slots(),
+      numbers: new ObjectNumbers({ vms: spareVms, vcpus: spareVcpus }),
       code: assembleGuest(isAmd ? 'vmmcall' : 'vmcall'),
       cpuid,
       vectors: new VectorRegisters(cpuid.hasAvx),
@@ -81,7 +80,6 @@ export class KvmExecutor implements Executor {
       canInterceptXen: facts.xen,
       canEnforceCpuid: facts.enforcesCpuid === true,
     };
-    this.#freeNumbers();
   }
 
   async run(programs: readonly Program[], { exact }: RunOptions): Promise<Observation[]> {
@@ -162,7 +160,7 @@ export class KvmExecutor implements Executor {
     this.#pool.clear();
     this.#used.clear();
     this.#parts.slots.clear();
-    this.#freeNumbers();
+    this.#parts.numbers.clear();
   }
 
   #runReset(firstVm: number): Promise<Buffer> {
@@ -172,14 +170,8 @@ export class KvmExecutor implements Executor {
     return this.#hand.run(script.finish(), 0);
   }
 
-  #freeNumbers(): void {
-    this.#usedVcpus.fill(1, 0, spareVcpus).fill(0, spareVcpus);
-    this.#freeVms.length = 0;
-    for (let vm = handLimits.vms - 1; vm >= spareVms; vm--) this.#freeVms.push(vm);
-  }
-
   #addExact(draft: Draft, program: Program, index: number): void {
-    const vm = this.#take(program);
+    const vm = new Vm(this.#parts, program);
     const { script, observations } = draft;
     this.#case(draft, index, () => {
       const readCreated = vm.create(script, program);
@@ -203,7 +195,7 @@ export class KvmExecutor implements Executor {
     const known = this.#pool.get(key);
     this.#pool.delete(key);
     if (known === undefined) this.#makeRoom(draft, program.vcpus.length);
-    const vm = known ?? this.#take(program);
+    const vm = known ?? new Vm(this.#parts, program);
     this.#pool.set(key, vm);
     this.#used.add(vm);
     const pages = hypercallPages(program);
@@ -258,23 +250,11 @@ export class KvmExecutor implements Executor {
     return total;
   }
 
-  /** Numbers for a VM with the platform of a program. */
-  #take(program: Program): Vm {
-    const number = this.#freeVms.pop();
-    if (number === undefined) throw new Error(`a hand has ${handLimits.vms} VMs`);
-    const count = program.vcpus.length;
-    const firstVcpu = firstFree(this.#usedVcpus, count);
-    this.#usedVcpus.fill(1, firstVcpu, firstVcpu + count);
-    return new Vm(number, firstVcpu, this.#parts, program);
-  }
-
   #drop(draft: Draft, vm: Vm, later: boolean): void {
     this.#case(draft, null, () => {
       vm.drop(draft.script, later);
       return () => undefined;
     });
-    this.#freeVms.push(vm.number);
-    this.#usedVcpus.fill(0, vm.firstVcpu, vm.firstVcpu + vm.vcpuCount);
   }
 }
 
@@ -297,16 +277,6 @@ function addMemory(observations: (Observation | undefined)[], index: number, mem
   const observation = observations[index];
   if (observation === undefined || memory.length === 0) return;
   observations[index] = { ...observation, memory: [...observation.memory, ...memory] };
-}
-
-/** The first place where so many numbers that follow each other are free. */
-function firstFree(used: Uint8Array, count: number): number {
-  for (let start = 0, length = 0; start + length < used.length;) {
-    if (used[start + length] === 0) length++;
-    else [start, length] = [start + length + 1, 0];
-    if (length === count) return start;
-  }
-  throw new Error(`a hand has ${used.length} vCPUs`);
 }
 
 /** Pages of RAM that KVM may be asked to write: hypercall pages, ascending. Nothing else is for KVM to write. */

@@ -1,10 +1,10 @@
 /** What a KVM says of itself, read by a script. */
 import { release as hostRelease } from 'node:os';
-import { MSR_IA32_APICBASE } from '../abi/lapic.ts';
+import { APIC_ISR, APIC_PROCPRI, MSR_IA32_APICBASE, vectorBit } from '../abi/lapic.ts';
 import { InfrastructureError, SkippedError } from '../errors.ts';
 import type { Hand } from '../hand/hand.ts';
 import { objectKinds } from '../hand/operations.ts';
-import { Script } from '../hand/script.ts';
+import { encodePatches, Script, wordPatch } from '../hand/script.ts';
 import * as uapi from '../hand/uapi.ts';
 import { addPlatform, HypervCpuid, msrsArgument } from '../machine/platform.ts';
 import type { Read } from '../machine/writer.ts';
@@ -80,10 +80,11 @@ export async function readKvmFacts(
     kvmOptions: await currentParameters(hand, parameters),
     emulator,
   };
+  const all = { ...facts, restoresPpr: await restoresPpr(hand) };
   if (holdsSpareVms) await addSpareVms(hand, xen);
-  if (!readsOffer) return { facts, cpuid };
+  if (!readsOffer) return { facts: all, cpuid };
   const offer = await readOffer(hand, facts, cpuid, supported, { vm: spareVms, vcpu: spareVcpus });
-  return { facts: { ...facts, offer }, cpuid };
+  return { facts: { ...all, offer }, cpuid };
 }
 
 type Capabilities = Readonly<Record<keyof typeof uapi.KVM_CAP, number>>;
@@ -157,4 +158,23 @@ async function addSpareVms(hand: Hand, xen: boolean): Promise<void> {
   script.add('createVm', { vm: 1, memoryBytes: 4096 });
   script.add('createVcpu', { vcpu: 2, vm: 1, id: 0, regs: 0 });
   firstCase(await hand.run(script.finish(), 0));
+}
+
+/** A vector that is alone in its word of ISR, and the lowest of its class. */
+const probedVector = 0x80;
+
+/** Whether a fresh vCPU to which KVM_SET_LAPIC gives a vector in service has the PPR that this asks for. */
+async function restoresPpr(hand: Hand): Promise<boolean> {
+  const script = new Script();
+  script.case(0);
+  script.add('createVm', { vm: 0, memoryBytes: 4096 });
+  addPlatform(script, 0, { irqchip: 'kernel', xen: false }, []);
+  script.add('createVcpu', { vcpu: 0, vm: 0, id: 0, regs: 0 });
+  const [get, set, size] = [uapi.KVM_GET_LAPIC, uapi.KVM_SET_LAPIC, uapi.sizes.kvm_lapic_state];
+  const patches = encodePatches([wordPatch(vectorBit(APIC_ISR, probedVector).offset, 1)]);
+  script.add('ioctlPatch', { vcpu: 0, get, set, size, patches });
+  script.add('ioctl', { kind: objectKinds.vcpu, object: 0, request: get, record: 2, argument: Buffer.alloc(size) });
+  script.add('dropVm', { vm: 0, later: 0 });
+  const record = firstCase(await hand.run(script.finish(), 0));
+  return record.ioctl().argument.readUInt32LE(APIC_PROCPRI) === probedVector;
 }

@@ -66,7 +66,8 @@ function changeLines(step: Exclude<Step, CallStep>, value: Case, outcome: StepOu
       return `\tchange_apic(${step.vcpu}, ${apicName(step.apic === 'enabled' ? enabled : step.apic)});\n`;
     }
     case 'act':
-      throw new RangeError('no C program shows an act');
+    case 'migrate':
+      throw new RangeError(`no C program shows a step of kind ${step.do}`);
     case 'init':
       return `\tsend_init(${step.vcpu});\n`;
   }

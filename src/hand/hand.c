@@ -26,7 +26,8 @@
 #define SPECIAL_BYTES sizeof(struct kvm_sregs)
 #define GENERAL_COUNT (GENERAL_BYTES / 8)
 #define LAPIC_BYTES 1024
-#define LAPIC_PPR 0xa0
+#define LAPIC_TPR 0x80
+#define LAPIC_ISR 0x100
 #define LAPIC_IRR 0x200
 #define MSR_APICBASE 0x1b
 #define MSR_APICBASE_ENABLE (1u << 11)
@@ -43,6 +44,7 @@ struct vm {
 	uint8_t *expected;
 	uint32_t bytes;
 	bool spoiled;
+	uint32_t *sharers; /* how many VMs have the memory */
 	bool lost; /* a thread is still inside of one of its vCPUs: nothing of it is ever given back */
 	uint32_t runs; /* how often any of its vCPUs was run */
 	struct vm *next; /* of those that are taken down */
@@ -232,7 +234,18 @@ static void free_vm(struct vm *vm)
 		munmap(vm->memory, vm->bytes);
 	if (vm->expected)
 		munmap(vm->expected, vm->bytes);
+	free(vm->sharers);
 	free(vm);
+}
+
+/* The memory stays with the other VMs that have it; false where there is none. */
+static bool leave_memory(struct vm *vm)
+{
+	if (--*vm->sharers == 0)
+		return false;
+	vm->memory = vm->expected = NULL;
+	vm->sharers = NULL;
+	return true;
 }
 
 /*
@@ -314,7 +327,8 @@ static void close_vm(uint32_t number, bool later)
 	hand.vms[number] = NULL;
 	if (vm->lost)
 		return;
-	hand.memory_bytes -= vm->bytes;
+	if (!leave_memory(vm))
+		hand.memory_bytes -= vm->bytes;
 	if (later)
 		free_vm_later(vm);
 	else
@@ -333,17 +347,14 @@ static uint8_t *map_memory(uint32_t length)
 	return at == MAP_FAILED ? NULL : at;
 }
 
-static void do_create_vm(const struct op_create_vm *op)
+/* A VM without memory, whose number is free. */
+static struct vm *create_vm(uint32_t number)
 {
 	struct vm *vm;
 	int fd;
 
-	if (op->vm >= HAND_VMS || hand.vms[op->vm])
+	if (number >= HAND_VMS || hand.vms[number])
 		malformed("the VM's number is in use or too large");
-	if (op->memory_bytes == 0 || op->memory_bytes > HAND_MEMORY_BYTES || op->memory_bytes % 4096)
-		malformed("no such size of memory");
-	if (hand.memory_bytes + op->memory_bytes > HAND_MEMORY_BYTES_TOTAL)
-		malformed("the VMs' memory becomes too large together");
 	fd = ioctl(kvm, KVM_CREATE_VM, 0);
 	if (fd < 0)
 		failed(KVM_CREATE_VM, errno);
@@ -352,16 +363,48 @@ static void do_create_vm(const struct op_create_vm *op)
 		close(fd);
 		malformed("no memory for a VM");
 	}
-	*vm = (struct vm){ .fd = fd, .bytes = op->memory_bytes };
+	vm->fd = fd;
+	return vm;
+}
+
+static void add_vm(uint32_t number, struct vm *vm)
+{
+	hand.vms[number] = vm;
+	hand.current_vm = number + 1;
+}
+
+static void do_create_vm(const struct op_create_vm *op)
+{
+	struct vm *vm;
+
+	if (op->memory_bytes == 0 || op->memory_bytes > HAND_MEMORY_BYTES || op->memory_bytes % 4096)
+		malformed("no such size of memory");
+	if (hand.memory_bytes + op->memory_bytes > HAND_MEMORY_BYTES_TOTAL)
+		malformed("the VMs' memory becomes too large together");
+	vm = create_vm(op->vm);
+	vm->bytes = op->memory_bytes;
+	vm->sharers = malloc(sizeof(*vm->sharers));
 	vm->memory = map_memory(vm->bytes);
 	vm->expected = map_memory(vm->bytes);
-	if (!vm->memory || !vm->expected) {
+	if (!vm->sharers || !vm->memory || !vm->expected) {
 		free_vm(vm);
 		malformed("no memory for a VM");
 	}
+	*vm->sharers = 1;
 	hand.memory_bytes += vm->bytes;
-	hand.vms[op->vm] = vm;
-	hand.current_vm = op->vm + 1;
+	add_vm(op->vm, vm);
+}
+
+static void do_create_twin(const struct op_create_twin *op)
+{
+	struct vm *of = vm_of(op->of), *vm = create_vm(op->vm);
+
+	vm->bytes = of->bytes;
+	vm->memory = of->memory;
+	vm->expected = of->expected;
+	vm->sharers = of->sharers;
+	++*vm->sharers;
+	add_vm(op->vm, vm);
 }
 
 static void do_memslot(const struct op_memslot *op)
@@ -429,6 +472,48 @@ static void do_reset(const struct op_reset *op)
 	}
 	hand.slot_bytes = 0;
 	hand.anything_failed = false;
+}
+
+static bool runs(struct vcpu *vcpu)
+{
+	return vcpu->thread && vcpu->thread->vcpu == vcpu && is_running(vcpu->thread);
+}
+
+static void do_swap_vms(const struct op_swap_vms *op)
+{
+	struct vm *vm = vm_of(op->vm), *other = vm_of(op->other_vm);
+
+	if (op->vm == op->other_vm)
+		malformed("a VM is swapped with itself");
+	if (op->count > HAND_VCPUS || op->vcpu > HAND_VCPUS - op->count || op->other_vcpu > HAND_VCPUS - op->count)
+		malformed("no such vCPUs to swap");
+	for (uint32_t i = 0; i < op->count; i++) {
+		struct vcpu *one = hand.vcpus[op->vcpu + i], *another = hand.vcpus[op->other_vcpu + i];
+
+		if (!one || !another || one->vm != op->vm || another->vm != op->other_vm)
+			missing("a vCPU that is swapped is not in its VM");
+		if (runs(one) || runs(another))
+			malformed("a VM that runs is swapped");
+	}
+	/* Each vCPU knows its VM by number: none may be left behind. */
+	for (uint32_t i = 0; i < HAND_VCPUS; i++) {
+		struct vcpu *vcpu = hand.vcpus[i];
+
+		if (vcpu && ((vcpu->vm == op->vm && i - op->vcpu >= op->count) ||
+			     (vcpu->vm == op->other_vm && i - op->other_vcpu >= op->count)))
+			malformed("a VM is swapped without all of its vCPUs");
+	}
+	for (uint32_t i = 0; i < op->count; i++) {
+		struct vcpu *one = hand.vcpus[op->vcpu + i], *another = hand.vcpus[op->other_vcpu + i];
+
+		one->vm = op->other_vm;
+		another->vm = op->vm;
+		hand.vcpus[op->vcpu + i] = another;
+		hand.vcpus[op->other_vcpu + i] = one;
+	}
+	hand.vms[op->vm] = other;
+	hand.vms[op->other_vm] = vm;
+	hand.current_vm = op->vm + 1;
 }
 
 /* ---- ioctls ---- */
@@ -577,6 +662,26 @@ static void do_ioctl_patch(const struct op_ioctl_patch *op)
 	result = ioctl_scratch(vcpu->fd, op->set);
 	if (result < 0)
 		failed(op->set, -result);
+}
+
+/* A list of MSRs that is done in part has failed, although it is no error of the ioctl. */
+static void refuse_partial(uint32_t request, int result)
+{
+	bool is_list = request == KVM_GET_MSRS || request == KVM_SET_MSRS;
+
+	if (result < 0 || (is_list && result < *(int *)scratch))
+		failed(request, result < 0 ? -result : EINVAL);
+}
+
+static void do_ioctl_move(const struct op_ioctl_move *op)
+{
+	struct vcpu *from = vcpu_of(op->from), *to = vcpu_of(op->to);
+
+	set_scratch(op->argument.at, op->argument.length, op->get);
+	refuse_partial(op->get, ioctl_scratch(from->fd, op->get));
+	patch(scratch, SCRATCH_BYTES, op->patches);
+	to->same_as = 0;
+	refuse_partial(op->set, ioctl_scratch(to->fd, op->set));
 }
 
 /* A structure of the vCPU is what a slot holds. */
@@ -887,6 +992,18 @@ static void do_settle(const struct op_settle *op)
 		end_case(was_endless() ? ENDING_ENDLESS : ENDING_UNEXPECTED);
 }
 
+static void do_complete_exit(const struct op_complete_exit *op)
+{
+	struct vcpu *vcpu = vcpu_of(op->vcpu);
+	int result;
+
+	vcpu->run->immediate_exit = 1;
+	result = ioctl(vcpu->fd, KVM_RUN, 0);
+	vcpu->run->immediate_exit = 0;
+	if (result >= 0 || errno != EINTR)
+		failed(KVM_RUN, result < 0 ? errno : 0);
+}
+
 static void do_enter(const struct op_enter *op)
 {
 	struct vcpu *vcpu = vcpu_of(op->vcpu);
@@ -1122,11 +1239,11 @@ static uint32_t lapic_word(uint32_t offset)
 	return word;
 }
 
-/* The highest vector in IRR of the LAPIC page in the scratch buffer, or -1. */
-static int highest_pending(void)
+/* The highest vector in a register of 256 bits of the LAPIC page in the scratch buffer, or -1. */
+static int highest_in(uint32_t first)
 {
 	for (int word = 7; word >= 0; word--) {
-		uint32_t bits = lapic_word(LAPIC_IRR + 0x10 * word);
+		uint32_t bits = lapic_word(first + 0x10 * word);
 
 		if (bits)
 			return 32 * word + 31 - __builtin_clz(bits);
@@ -1148,7 +1265,9 @@ static void do_note_deliverable(const struct op_note_deliverable *op)
 	if (!(base.entry.data & MSR_APICBASE_ENABLE))
 		return;
 	get_structure(vcpu, KVM_GET_LAPIC, LAPIC_BYTES);
-	hand.noted = highest_pending() >> 4 > (int)(lapic_word(LAPIC_PPR) >> 4);
+	/* By what PPR is made of: KVM may give an old one until the vCPU runs. */
+	hand.noted = highest_in(LAPIC_IRR) >> 4 > (int)(lapic_word(LAPIC_TPR) >> 4) &&
+		     highest_in(LAPIC_IRR) >> 4 > highest_in(LAPIC_ISR) >> 4;
 }
 
 static void do_if_noted(const struct op_if_noted *op)
@@ -1159,7 +1278,7 @@ static void do_if_noted(const struct op_if_noted *op)
 static void do_if_pending(const struct op_if_pending *op)
 {
 	get_structure(vcpu_of(op->vcpu), KVM_GET_LAPIC, LAPIC_BYTES);
-	skip_unless(highest_pending() >= 0, op->skip);
+	skip_unless(highest_in(LAPIC_IRR) >= 0, op->skip);
 }
 
 static void do_if_port(const struct op_if_port *op)

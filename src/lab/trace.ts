@@ -87,6 +87,7 @@ export function eventsByStep(program: Program, { observation, events }: Traced):
         return takeUntilEntry(runs[0]);
       case 'write-msr':
       case 'set-apic':
+      case 'migrate':
         return takeUntilEntry(runs[0]);
     }
   });

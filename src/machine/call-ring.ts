@@ -62,11 +62,6 @@ function xmmPlace(xmm: number): number {
   return ringEntry.registers + map.outputHighXmmOffset + 16 * (xmm - lastInOutputXmm - 1);
 }
 
-/** Whether the ring can make a call: in the modes to which `iretq` leads, with an instruction that KVM leaves alone. */
-export function fitsRing({ mode, opcode }: CallEnvironment): boolean {
-  return (mode === 'long' || mode === 'compat') && opcode === 'native';
-}
-
 /** Where a call of the ring is made. */
 interface Place {
   /** Address of the hypercall instruction; null where there is none, and the call is not made. */

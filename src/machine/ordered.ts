@@ -5,8 +5,14 @@
 import type { RecordReader } from '../hand/record.ts';
 import type { Script } from '../hand/script.ts';
 import type { LapicChanges, Observation, StepObservation } from '../program/observation.ts';
-import type { Program, ProgramAct, ProgramCall, ProgramRun, ProgramStep } from '../program/program.ts';
-import { fitsRing } from './call-ring.ts';
+import {
+  isRingEnvironment,
+  type Program,
+  type ProgramAct,
+  type ProgramCall,
+  type ProgramRun,
+  type ProgramStep,
+} from '../program/program.ts';
 import { type CallResult, noCall, UnexpectedExit } from './stop.ts';
 import { giveThreads } from './threads.ts';
 import type { Vm } from './vm.ts';
@@ -116,25 +122,27 @@ class OrderedProgram {
         this.#vm.init(this.#script, step.vcpu);
         this.#initialized.add(step.vcpu);
         return () => [noCall];
+      case 'migrate':
+        this.#vm.migrate(this.#script, this.#program, this.#isExact);
+        return () => [noCall];
     }
   }
 
   /** Makes calls of one sender. */
   #make(calls: readonly ProgramCall[]): Read<CallResult[]> {
     const { environment, sender } = calls[0]!;
-    if (fitsRing(environment)) this.#lastCalls.set(sender, this.#stepCount + calls.length - 1);
+    if (isRingEnvironment(environment)) this.#lastCalls.set(sender, this.#stepCount + calls.length - 1);
     return this.#vm.call(this.#script, sender, calls);
   }
 
-  /** One step while others halt: its vCPU comes out of its own halt, and everybody is fenced behind it. */
+  /** One step while others halt: its vCPUs come out of their own halt, and everybody is fenced behind it. */
   #stepFenced(step: ProgramCall | Change): void {
-    const actor = step.kind === 'call' ? step.sender : step.vcpu;
-    const actorHalts = this.#halted.includes(actor);
-    if (actorHalts) this.#stop([actor]);
+    const actors = this.#halted.filter((position) => isAbout(step, position));
+    this.#stop(actors);
     const read = step.kind === 'call' ? this.#make([step]) : this.#change(step);
     let results: CallResult[] = [];
     this.#reads.push((record) => void (results = read(record)));
-    if (actorHalts) this.#start([actor]);
+    this.#start(actors);
     this.#stop(this.#halted);
     this.#record(() => results, this.#takeLogs());
     this.#start(this.#halted);
@@ -206,6 +214,11 @@ function stepOf(
   return { result, exception, exit, registers, arrivals, priorities, leftovers: [], lapics };
 }
 
+function isAbout(step: ProgramCall | Change, position: number): boolean {
+  if (step.kind === 'migrate') return true;
+  return position === (step.kind === 'call' ? step.sender : step.vcpu);
+}
+
 /** The calls from `index` on that can go into one KVM_RUN and still do what they do one by one; at most `callsMax`. */
 export function groupFrom(steps: Program['steps'], index: number, callsMax = Infinity): ProgramCall[] {
   const group: ProgramCall[] = [];
@@ -214,7 +227,7 @@ export function groupFrom(steps: Program['steps'], index: number, callsMax = Inf
   for (let at = index; at < steps.length && group.length < callsMax; at++) {
     const step = steps[at]!;
     if (step.kind !== 'call') break;
-    if (group.length > 0 && (!fitsRing(step.environment) || step.sender !== group[0]!.sender)) break;
+    if (group.length > 0 && (!isRingEnvironment(step.environment) || step.sender !== group[0]!.sender)) break;
     // Without a write the call is fast or its block lies outside of RAM; what is written lies in RAM.
     const [write] = step.writes;
     if (write !== undefined) {
@@ -226,7 +239,7 @@ export function groupFrom(steps: Program['steps'], index: number, callsMax = Inf
     const { page } = step.environment;
     if (page !== null) used.push({ start: Number(page), end: Number(page) + pageBytes });
     group.push(step);
-    if (!fitsRing(step.environment)) break;
+    if (!isRingEnvironment(step.environment)) break;
   }
   return group;
 }

@@ -15,7 +15,8 @@ import { encodePatches, noPatches, type Script } from '../hand/script.ts';
 import * as uapi from '../hand/uapi.ts';
 import type { LapicChanges, VcpuState } from '../program/observation.ts';
 import type { ProgramSetApic } from '../program/program.ts';
-import { addBasePage, addLapic, addSpurious, apicBase } from './lapic.ts';
+import { addBasePage, addLapic, addSameLapic, addSpurious, apicBase } from './lapic.ts';
+import { moveVcpu } from './migration.ts';
 import { addEnableCap, firstMsr, type HypervCpuid, type MsrEntry, msrsArgument } from './platform.ts';
 import type { Slots } from './slots.ts';
 import type { VectorRegisters } from './vector-registers.ts';
@@ -66,6 +67,8 @@ export class Vcpu {
   #page: number | null = null;
   /** Null when a step has changed it: it must be set anew. */
   #apic: VcpuSetup['apic'] | null = null;
+  /** Whether its LAPIC is hardware-disabled. */
+  #isOff = false;
   /** Last value written to HV_X64_MSR_VP_INDEX, null when a step has changed it. */
   #vpIndexWritten: number | null;
   /** Whether no value that KVM takes was written so far: the VP index is still the one that KVM gave it. */
@@ -90,7 +93,17 @@ export class Vcpu {
   /** Makes it, with what cannot change later. */
   create(script: Script, vm: number, setup: VcpuSetup): Read<void> {
     const { object } = this;
-    const { slots, cpuid, vectors } = this.#parts;
+    const { slots, vectors } = this.#parts;
+    this.createAs(script, vm, object, setup);
+    vectors.give(script, slots, object, null);
+    // A vCPU without Hyper-V gets a Hyper-V context when the host asks for its VP index (kvm_hv_get_msr_common), so it
+    // is not asked.
+    return setup.lacks.includes('hyperv') ? () => undefined : this.#readVpIndex(script);
+  }
+
+  /** Makes a vCPU like it, as that object of that VM: to such a one its state can be moved. */
+  createAs(script: Script, vm: number, object: number, setup: VcpuSetup): void {
+    const { slots, cpuid } = this.#parts;
     script.add('createVcpu', { vcpu: object, vm, id: this.id, regs: uapi.KVM_SYNC_X86_REGS });
     // Whether KVM enforces CPUID is set before CPUID is.
     if (setup.enforced && this.#parts.canEnforceCpuid)
@@ -99,10 +112,17 @@ export class Vcpu {
     const request = uapi.KVM_SET_CPUID2;
     script.add('ioctlKept', { vcpu: object, request, slot: table, times: 1, unlessSame: 0, patches: noPatches });
     if (setup.autoEoi.length > 0) addEnableCap(script, 'vcpu', object, uapi.KVM_CAP.HYPERV_SYNIC2, 0);
-    vectors.give(script, slots, object, null);
-    // A vCPU without Hyper-V gets a Hyper-V context when the host asks for its VP index (kvm_hv_get_msr_common), so it
-    // is not asked.
-    return setup.lacks.includes('hyperv') ? () => undefined : this.#readVpIndex(script);
+  }
+
+  /** Moves its state to a vCPU that `createAs` made, or that was left so before. */
+  moveTo(script: Script, object: number, setup: VcpuSetup, mayBeInServiceThere: boolean): void {
+    moveVcpu(script, this.object, object, {
+      hasLapic: this.#parts.hasLapic,
+      hasHyperv: !setup.lacks.includes('hyperv') || !this.#hasOwnVpIndex,
+      hasSynic: setup.autoEoi.length > 0,
+      isOff: this.#isOff,
+      mayBeInServiceThere,
+    });
   }
 
   /** The state in which a program starts, memory excepted; the result is the VP index. */
@@ -177,6 +197,9 @@ export class Vcpu {
   changeApic(script: Script, change: ProgramSetApic['apic'], { apic: setUpAs }: VcpuSetup): void {
     const whenEnabled = setUpAs === 'x2apic' ? 'x2apic' : 'xapic';
     this.#apic = null;
+    this.#isOff = change === 'hardware-disabled';
+    // What is in service counts from now on, if it was restored (kvm_apic_set_state).
+    if (this.#isOff) addSameLapic(script, this.object);
     const base = apicBase(this.id, change === 'hardware-disabled' ? change : whenEnabled);
     this.setMsr(script, lapic.MSR_IA32_APICBASE, base);
     if (change === 'hardware-disabled') return;
@@ -247,6 +270,8 @@ export class Vcpu {
 
   #setMpState(script: Script, mpState: number): void {
     this.#mpState = mpState;
+    // One that waits for INIT completes nothing any more (kvm_arch_vcpu_ioctl_run).
+    if (mpState === uapi.KVM_MP_STATE_UNINITIALIZED) script.add('completeExit', { vcpu: this.object });
     const argument = Buffer.alloc(uapi.sizes.kvm_mp_state);
     argument.writeUInt32LE(mpState, 0);
     const request = uapi.KVM_SET_MP_STATE;
@@ -306,6 +331,7 @@ export class Vcpu {
 
   #setApic(script: Script, setup: VcpuSetup): void {
     const { apic } = setup;
+    this.#isOff = apic === 'hardware-disabled';
     const { slots, hasWideIds } = this.#parts;
     let slot = this.#pages.get(apic);
     if (this.#apic !== apic) {

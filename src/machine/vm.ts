@@ -14,18 +14,21 @@ import type { Script } from '../hand/script.ts';
 import * as uapi from '../hand/uapi.ts';
 import type { RegisterChange } from '../program/observation.ts';
 import {
+  isRingEnvironment,
   type Program,
   type ProgramCall,
   type ProgramSetApic,
   type ProgramWriteMsr,
   vmmResult,
 } from '../program/program.ts';
-import { CallRing, fitsRing } from './call-ring.ts';
+import { CallRing } from './call-ring.ts';
 import { GuestMemory } from './guest-memory.ts';
 import { HostEnteredCalls } from './host-entered-call.ts';
+import type { ObjectNumbers, VmNumbers } from './object-numbers.ts';
 import { addPlatform, type HypervCpuid } from './platform.ts';
 import { Receiver } from './receiver.ts';
 import type { Slots } from './slots.ts';
+import { forgetPage, msrOwnerOf, SpareVm } from './spare-vm.ts';
 import { type CallResult, describeExit, expectExit, orLost, UnexpectedExit } from './stop.ts';
 import { Vcpu } from './vcpu.ts';
 import type { VectorRegisters } from './vector-registers.ts';
@@ -34,6 +37,7 @@ import type { Read } from './writer.ts';
 /** What all VMs of a hand have in common. */
 export interface VmParts {
   readonly slots: Slots;
+  readonly numbers: ObjectNumbers;
   readonly code: GuestCode;
   readonly cpuid: HypervCpuid;
   readonly vectors: VectorRegisters;
@@ -60,22 +64,24 @@ const noLog: Log = { vectors: [], priorities: [] };
 
 export class Vm {
   readonly number: number;
-  /** Number of its first vCPU's object; the others follow. */
-  readonly firstVcpu: number;
   readonly memory: GuestMemory;
+  readonly #numbers: VmNumbers;
   readonly #parts: VmParts;
   readonly #members: readonly Member[];
   readonly #calls: HostEnteredCalls;
   /** Last value of HV_X64_MSR_GUEST_OS_ID; null when a step has changed it. */
   #guestOsId: bigint | null = 0n;
+  /** Whether a step may have given HV_X64_MSR_HYPERCALL a value since the VM was set up, and since it was made. */
+  #hasHypercallMsr = false;
+  #everHadHypercallMsr = false;
+  /** What its state is moved to next. */
+  #spare: SpareVm | null = null;
 
-  /**
-   * @param number of the hand's object.
-   * @param program whose platform it has (`platformKey`).
-   */
-  constructor(number: number, firstVcpu: number, parts: VmParts, { machine, vcpus }: Program) {
+  /** @param program whose platform it has (`platformKey`). */
+  constructor(parts: VmParts, { machine, vcpus }: Program) {
+    this.#numbers = parts.numbers.take(vcpus.length);
+    const { vm: number, firstVcpu } = this.#numbers;
     this.number = number;
-    this.firstVcpu = firstVcpu;
     this.#parts = parts;
     this.memory = new GuestMemory(number);
     this.#calls = new HostEnteredCalls(number, parts.code, parts.slots, parts.vectors);
@@ -91,15 +97,17 @@ export class Vm {
     });
   }
 
+  /** vCPUs that the hand has for it. */
   get vcpuCount(): number {
-    return this.#members.length;
+    return this.#members.length * (this.#spare === null ? 1 : 2);
   }
 
   /** Makes it with its vCPUs, in the state in which a program starts. */
-  create(script: Script, { machine, vcpus }: Program): Read<void> {
+  create(script: Script, program: Program): Read<void> {
     const vm = this.number;
+    const { vcpus } = program;
     script.add('createVm', { vm, memoryBytes: map.memoryBytesOf(vcpus.length) });
-    addPlatform(script, vm, { ...machine, xen: machine.xen && this.#parts.canInterceptXen }, vcpus);
+    addPlatform(script, vm, this.#onThisKvm(program).machine, vcpus);
     this.memory.create(script, this.#parts.slots, this.#parts.code, vcpus.length);
     const reads = vcpus.flatMap((setup, position) => {
       const { vcpu } = this.#members[position]!;
@@ -113,17 +121,48 @@ export class Vm {
 
   /** @param later whether what comes next need not wait for it. */
   drop(script: Script, later: boolean): void {
+    this.#dropSpare(script, later);
     script.add('dropVm', { vm: this.number, later: Number(later) });
     for (const { vcpu } of this.#members) vcpu.releaseSlots();
+    this.#parts.numbers.giveBack(this.#numbers);
+  }
+
+  /**
+   * Moves the state of the VM into another one, as a VMM does for a live migration; that one has its numbers from then on. The
+   * memory is the same, as where a VMM hands it over to its successor.
+   *
+   * @param isFresh whether the other one is made for this; else it may be the one that the state was moved from before.
+   */
+  migrate(script: Script, program: Program, isFresh: boolean): void {
+    const vcpus = this.#members.map(({ vcpu }) => vcpu);
+    const onThisKvm = this.#onThisKvm(program);
+    this.#spare ??= new SpareVm(script, this.#parts.numbers, this.#numbers, vcpus, onThisKvm);
+    this.#spare.takeOver(script, this.#numbers, vcpus, onThisKvm, this.#everHadHypercallMsr);
+    if (isFresh) this.#dropSpare(script, false);
+  }
+
+  #dropSpare(script: Script, later: boolean): void {
+    this.#spare?.drop(script, later);
+    this.#spare = null;
+  }
+
+  /** The program with a platform that this KVM has. */
+  #onThisKvm(program: Program): Program {
+    const { machine } = program;
+    return { ...program, machine: { ...machine, xen: machine.xen && this.#parts.canInterceptXen } };
   }
 
   /** Brings the VM and every vCPU into the state in which a program starts; the result is the VP indexes. */
   setUp(script: Script, { machine, vcpus }: Program): Read<number[]> {
     this.memory.undoWrites(script);
+    const owner = this.vcpuAt(msrOwnerOf(vcpus));
+    if (this.#hasHypercallMsr) {
+      forgetPage(script, owner.object);
+      this.#guestOsId = null;
+      this.#hasHypercallMsr = false;
+    }
     if (this.#guestOsId !== machine.guestOsId) {
-      // A vCPU gets its Hyper-V context by this write (kvm_hv_vcpu_init): one that is to have none is left alone.
-      const owner = vcpus.findIndex(({ lacks }) => !lacks.includes('hyperv'));
-      this.#members[Math.max(0, owner)]!.vcpu.setMsr(script, HV_X64_MSR_GUEST_OS_ID, machine.guestOsId);
+      owner.setMsr(script, HV_X64_MSR_GUEST_OS_ID, machine.guestOsId);
       this.#guestOsId = machine.guestOsId;
     }
     const reads = vcpus.map((setup, position) => {
@@ -147,6 +186,7 @@ export class Vm {
     const { vcpu } = this.#members[position]!;
     if (msr === 'vp-index') return vcpu.writeVpIndex(script, value);
     if (msr === 'guest-os-id') this.#guestOsId = null;
+    else this.#hasHypercallMsr = this.#everHadHypercallMsr = true;
     return vcpu.tryMsr(script, msr === 'guest-os-id' ? HV_X64_MSR_GUEST_OS_ID : HV_X64_MSR_HYPERCALL, value);
   }
 
@@ -168,7 +208,7 @@ export class Vm {
     const { vcpu, receiver } = this.#members[sender]!;
     for (const { writes } of calls) this.memory.write(script, writes);
     receiver.forget();
-    if (!fitsRing(calls[0]!.environment)) {
+    if (!isRingEnvironment(calls[0]!.environment)) {
       const read = this.#calls.call(script, vcpu, calls[0]!);
       return (record) => [read(record)];
     }

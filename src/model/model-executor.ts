@@ -4,7 +4,8 @@
  */
 import type { Observation, StepObservation } from '../program/observation.ts';
 import type { Program } from '../program/program.ts';
-import { kvmModel, predict } from '../../oracle/model.ts';
+import { predict } from '../../oracle/model.ts';
+import { kvmModel } from '../../oracle/parts.ts';
 import type { Outcome } from '../../oracle/outcome.ts';
 import type { Executor, RunOptions } from '../executor/executor.ts';
 import type { TargetFacts } from '../executor/facts.ts';

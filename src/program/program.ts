@@ -45,6 +45,14 @@ export const plainEnvironment: CallEnvironment = Object.freeze({
  */
 export const environmentRflags = 0x38c7n;
 
+/**
+ * Whether the guest program makes such a call itself, from its ring: in the modes to which `iretq` leads, with an instruction
+ * that KVM leaves alone. It runs then even where the page through which the call is to go holds no instruction.
+ */
+export function isRingEnvironment({ mode, opcode }: CallEnvironment): boolean {
+  return (mode === 'long' || mode === 'compat') && opcode === 'native';
+}
+
 /** One hypercall by one vCPU. */
 export interface ProgramCall {
   readonly kind: 'call';

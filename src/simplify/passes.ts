@@ -15,6 +15,7 @@ const stepPasses = {
   'write-msr': writeMsrPasses,
   'set-apic': setApicPasses,
   init: [],
+  migrate: [],
   run: runPasses,
   'send-ipi': fieldPasses,
   'send-ipi-ex': [],

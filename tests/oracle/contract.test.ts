@@ -52,6 +52,7 @@ describe('contractFor', () => {
       ...ofToday,
       hasExtendedCalls: true,
       interceptsXen: true,
+      restoresPprEarly: true,
       nativeOpcode: [0x0f, 0x01, 0xd9],
     });
   });
@@ -63,6 +64,7 @@ describe('contractFor', () => {
       ...ofToday,
       hasExtendedCalls: false,
       interceptsXen: false,
+      restoresPprEarly: true,
       nativeOpcode: [0x0f, 0x01, 0xc1],
     });
   });

@@ -54,7 +54,7 @@ const rows: readonly Row[] = [
   {
     rule: 'page-disabled',
     taken: true,
-    effect: 'none',
+    effect: 'no-page',
     msr: 'hypercall',
     value: arenaStart,
     otherwise: 'page-written',
@@ -62,7 +62,7 @@ const rows: readonly Row[] = [
   {
     rule: 'page-disabled',
     taken: true,
-    effect: 'none',
+    effect: 'no-page',
     msr: 'hypercall',
     value: 0xffff_ffff_ffff_fffen,
     otherwise: 'page-not-writable',

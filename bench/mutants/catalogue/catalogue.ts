@@ -10,6 +10,7 @@ import { dispatchMutants } from './dispatch.ts';
 import { equivalentMutants } from './equivalent.ts';
 import { failureMutants } from './failures.ts';
 import { lapicMutants } from './lapic.ts';
+import { migrationMutants } from './migration.ts';
 import { receiverMutants } from './receivers.ts';
 import { runningMutants } from './running.ts';
 import { sendIpiExMutants } from './send-ipi-ex.ts';
@@ -28,6 +29,7 @@ export const catalogue: readonly Mutant[] = [
   ...deliveryMutants,
   ...vpIndexMutants,
   ...lapicMutants,
+  ...migrationMutants,
   ...callerMutants,
   ...receiverMutants,
   ...runningDeliveryMutants,

@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { act } from './act.ts';
 import { init } from './init.ts';
+import { migrate } from './migrate.ts';
 import { run } from './run.ts';
 import { sendIpi } from './send-ipi.ts';
 import { sendIpiEx } from './send-ipi-ex.ts';
@@ -20,6 +21,7 @@ const kinds = {
   'write-msr': writeMsr,
   'set-apic': setApic,
   init,
+  migrate,
 } as const;
 
 type Kinds = typeof kinds;

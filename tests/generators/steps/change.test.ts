@@ -39,10 +39,13 @@ describe('changePlan', () => {
     expect(kinds('change.vpIndex')).toBe('vp-index');
     expect(kinds('change.apic')).toBe('set-apic');
     expect(kinds('change.init')).toBe('init');
+    expect(kinds('change.migrate')).toBe('migrate');
   });
 
   it('should change every vCPU', () => {
-    expect(new Set(only('change.apic').map(({ vcpu }) => vcpu))).toEqual(new Set([0, 1, 2, 3, 4, 5, 6, 7]));
+    expect(new Set(only('change.apic').map((plan) => ('vcpu' in plan ? plan.vcpu : null)))).toEqual(
+      new Set([0, 1, 2, 3, 4, 5, 6, 7]),
+    );
   });
 
   it.each<[string, Feature, (value: bigint) => boolean, number]>([
