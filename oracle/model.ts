@@ -36,6 +36,7 @@ import {
   withApic,
 } from './machine.ts';
 import { ModelMemory } from './memory.ts';
+import { neighbourLapics } from './neighbour.ts';
 import { decideMsr, pageAddress, vpIndexOf } from './msr.ts';
 import type { Outcome, StepOutcome } from './outcome.ts';
 import { Phase } from './receivers/phase.ts';
@@ -95,7 +96,8 @@ export function predictUnder(program: Program, contract: Contract, model: Model 
   const { vpIndexes, lapics } = walk;
   const steps = program.steps.map((step, index) => walk.step(step, index));
   const { hasLazyPpr } = contract;
-  return { vpIndexes, lapics, steps, hasLazyPpr, memory: walk.memory.changes() };
+  const neighbour = neighbourLapics(program.machine.neighbour, (one) => predictUnder(one, contract, model));
+  return { vpIndexes, lapics, steps, hasLazyPpr, neighbour, memory: walk.memory.changes() };
 }
 
 const noEffects: Effects = { result: null, exception: null, exit: null, registers: [] };
@@ -142,7 +144,7 @@ class Walk {
     this.#hasWideIds = hasWideIds(program.vcpus);
     this.#isConcurrent = program.machine.schedule !== null;
     this.#isHalting = program.vcpus.some(({ idle }) => idle === 'halted');
-    this.#isXen = program.machine.xen && contract.interceptsXen;
+    this.#isXen = program.machine.xen !== false && contract.interceptsXen;
   }
 
   step(step: ProgramStep, index: number): StepOutcome {

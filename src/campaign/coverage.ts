@@ -93,7 +93,21 @@ export const dimensions: readonly Dimension[] = [
   },
   { name: 'irqchip', values: irqchips, valueOf: ({ program }) => program.machine.irqchip },
   { name: 'tier', values: tiers, valueOf: ({ tier }) => tier },
-  { name: 'xen', values: yesNo, valueOf: ({ program }) => isYes(program.machine.xen) },
+  { name: 'xen', values: yesNo, valueOf: ({ program }) => isYes(program.machine.xen !== false) },
+  {
+    name: 'neighbour',
+    values: ['none', 'quiet', 'busy', 'gone', 'long-gone'],
+    valueOf: ({ program: { machine } }) => {
+      const { neighbour } = machine;
+      if (neighbour === null) return 'none';
+      return neighbour.life !== 'beside' ? neighbour.life : neighbour.busy ? 'busy' : 'quiet';
+    },
+  },
+  {
+    name: 'neighbour-kind',
+    values: ['none', 'plain', 'no-lapic', 'no-hyperv', 'apic-off', 'xen', 'xen-flag'],
+    valueOf: ({ program: { machine } }) => kindOfNeighbour(machine.neighbour),
+  },
   { name: 'guest-os-id', values: yesNo, valueOf: ({ call }) => isYes(call.caller.hasGuestOsId) },
   { name: 'enforced', values: yesNo, valueOf: ({ call }) => isYes(call.caller.isEnforced) },
   {
@@ -134,6 +148,15 @@ export const dimensions: readonly Dimension[] = [
   },
   { name: 'receiver', values: receiverStates, valueOf: ({ program, outcome }) => stateOfReceivers(program, outcome) },
 ];
+
+/** What may show of a neighbour, the first of these that it has. */
+function kindOfNeighbour(neighbour: Program['machine']['neighbour']): string {
+  if (neighbour === null) return 'none';
+  if (neighbour.xen !== 'none') return neighbour.xen === 'msr' ? 'xen' : 'xen-flag';
+  if (neighbour.irqchip === 'none') return 'no-lapic';
+  if (!neighbour.hyperv) return 'no-hyperv';
+  return neighbour.apic === 'software-disabled' || neighbour.apic === 'hardware-disabled' ? 'apic-off' : 'plain';
+}
 
 function stateOfReceivers({ vcpus }: Program, { receivers, apics }: StepOutcome): (typeof receiverStates)[number] {
   if (receivers.length === 0) {

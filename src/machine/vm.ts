@@ -98,7 +98,7 @@ export class Vm {
   create(script: Script, { machine, vcpus }: Program): Read<void> {
     const vm = this.number;
     script.add('createVm', { vm, memoryBytes: map.memoryBytesOf(vcpus.length) });
-    addPlatform(script, vm, { ...machine, xen: machine.xen && this.#parts.canInterceptXen }, vcpus);
+    addPlatform(script, vm, { ...machine, xen: this.#parts.canInterceptXen && machine.xen }, vcpus);
     this.memory.create(script, this.#parts.slots, this.#parts.code, vcpus.length);
     const reads = vcpus.flatMap((setup, position) => {
       const { vcpu } = this.#members[position]!;

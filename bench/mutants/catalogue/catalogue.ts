@@ -10,6 +10,7 @@ import { dispatchMutants } from './dispatch.ts';
 import { equivalentMutants } from './equivalent.ts';
 import { failureMutants } from './failures.ts';
 import { lapicMutants } from './lapic.ts';
+import { neighbourMutants } from './neighbours.ts';
 import { receiverMutants } from './receivers.ts';
 import { runningMutants } from './running.ts';
 import { sendIpiExMutants } from './send-ipi-ex.ts';
@@ -32,6 +33,7 @@ export const catalogue: readonly Mutant[] = [
   ...receiverMutants,
   ...runningDeliveryMutants,
   ...runningMutants,
+  ...neighbourMutants,
   ...failureMutants,
   ...equivalentMutants,
 ];
