@@ -5,6 +5,7 @@
 import fc from 'fast-check';
 import { vcpuNumbers } from './integers.ts';
 import { among, choice, just, planOf, sometimes } from './plan.ts';
+import { type NeighbourPlan, neighbourPlan } from './machine/neighbour.ts';
 import { type PlatformPlan, platformPlan } from './machine/platform.ts';
 
 /** Features and their usual weights, in groups that compete with each other: `group.feature`. */
@@ -119,6 +120,8 @@ export interface Swarm {
   readonly noGuestOsIdPercent: number;
   /** What all machines of the round are made with; null is an in-kernel irqchip and everything in CPUID. */
   readonly platform: PlatformPlan | null;
+  /** A second VM of the host; null is none. */
+  readonly neighbour: NeighbourPlan | null;
   /**
    * Percentage of calls by another sender than the case's usual one. Every change of sender is a KVM_RUN of its own, so
    * most rounds have few of them.
@@ -152,6 +155,7 @@ export const usualSwarm: Swarm = {
   changePercent: 5,
   noGuestOsIdPercent: 2,
   platform: null,
+  neighbour: null,
   otherSenderPercent: 10,
   breakCounts: [5, 4, 1],
   weights: featureWeights,
@@ -172,6 +176,7 @@ const parts = {
   changePercent: among(0, 0, 8, 30),
   noGuestOsIdPercent: among(0, 0, 0, 25),
   platform: sometimes<PlatformPlan | null>(4, 10, platformPlan, null),
+  neighbour: sometimes<NeighbourPlan | null>(1, 4, neighbourPlan, null),
   otherSenderPercent: among(0, 5, 5, 50),
   breakCounts: among<Swarm['breakCounts']>([1, 0, 0], [5, 4, 1], [5, 4, 1], [5, 4, 1], [3, 5, 2]),
   weights: planOf((source) => {

@@ -46,6 +46,15 @@ export const kvmFaults: readonly KvmFault[] = [
       call.reserved.high === 0,
   },
   {
+    name: 'xen-flag-alone',
+    does: 'takes a VM that set KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL with MSR 0 for one of Xen only while some VM of the host has an MSR',
+    means: 'intercept the hypercalls of a VM whose flags say so, whatever other VMs say (kvm_xen_hypercall_enabled)',
+    source: 'kvm_xen_hvm_config, kvm_xen_hypercall_enabled',
+    releases: '5.12 (7d6bbebb7bb0) to 7.3 at least',
+    // With another VM beside it, as cases have it, KVM does what it means to do.
+    shows: null,
+  },
+  {
     name: 'cr8-software-disabled',
     does: 'does not see that a guest lowers CR8 while its APIC is software-disabled, so a pending vector waits',
     means: 'let a software-disabled APIC deliver what it accepted before (kvm_apic_has_interrupt)',

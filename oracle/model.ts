@@ -33,6 +33,7 @@ import {
 import { ModelMemory } from './memory.ts';
 import { RestoredVcpus } from './migration.ts';
 import { Msrs } from './msr-state.ts';
+import { neighbourLapics } from './neighbour.ts';
 import type { Outcome, StepOutcome } from './outcome.ts';
 import { Phase } from './receivers/phase.ts';
 import { idlePosture, perform, type Posture, takeAll, type Taken } from './receivers/receiver.ts';
@@ -50,7 +51,8 @@ export function predictUnder(program: Program, contract: Contract, model: Model 
   const { vpIndexes, lapics } = walk;
   const steps = program.steps.map((step, index) => walk.step(step, index));
   const { hasLazyPpr } = contract;
-  return { vpIndexes, lapics, steps, hasLazyPpr, memory: walk.memory.changes() };
+  const neighbour = neighbourLapics(program.machine.neighbour, (one) => predictUnder(one, contract, model));
+  return { vpIndexes, lapics, steps, hasLazyPpr, neighbour, memory: walk.memory.changes() };
 }
 
 const noEffects: Effects = { result: null, exception: null, exit: null, registers: [] };
@@ -97,7 +99,7 @@ class Walk {
     this.#hasWideIds = hasWideIds(program.vcpus);
     this.#isConcurrent = program.machine.schedule !== null;
     this.#isHalting = program.vcpus.some(({ idle }) => idle === 'halted');
-    this.#isXen = program.machine.xen && contract.interceptsXen;
+    this.#isXen = program.machine.xen !== false && contract.interceptsXen;
   }
 
   get vpIndexes(): readonly number[] {

@@ -60,6 +60,8 @@ export interface Outcome {
   readonly steps: readonly StepOutcome[];
   /** See `Contract.hasLazyPpr`. */
   readonly hasLazyPpr: boolean;
+  /** LAPICs at the end of a second VM that lives beside; null where none does. */
+  readonly neighbour: readonly LapicChanges[] | null;
   /** Guest memory at the end that is not what the host put there: what KVM wrote, in whole words. */
   readonly memory: readonly MemoryChange[];
 }

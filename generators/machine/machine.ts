@@ -14,6 +14,8 @@ import {
   vpNumberEdge,
 } from '../integers.ts';
 import { among, choice, evenly, integer, just, list, planOf, sometimes } from '../plan.ts';
+import { neighbourLifePlan } from './neighbour.ts';
+import type { Neighbour } from '../../src/case/neighbour.ts';
 import { plainVcpuPlatform, type PlatformPlan } from './platform.ts';
 
 import { largeVcpus, oneofFeatures, type Swarm } from '../swarm.ts';
@@ -44,6 +46,7 @@ export interface MachinePlan {
   /** Bit n: vCPU n, one of the first eight, is halted when it is no sender. */
   readonly halted: number;
   readonly hasGuestOsId: boolean;
+  readonly neighbour: Neighbour | null;
 }
 
 /** First VP index that every kernel refuses. */
@@ -103,11 +106,13 @@ export function machinePlan(swarm: Swarm, vcpuCountMin = 1): fc.Arbitrary<Machin
     ),
   });
   const halted = sometimes(swarm.haltedPerMille, 1000, integer(1, 0xff), 0);
+  const neighbour = neighbourLifePlan(swarm.neighbour);
   const hasGuestOsId = sometimes(swarm.noGuestOsIdPercent, 100, just(false), true);
   return planOf((source) => ({
     vcpus: source.draw(layout),
     halted: source.draw(halted),
     hasGuestOsId: source.draw(hasGuestOsId),
+    neighbour: source.draw(neighbour),
   }));
 }
 
@@ -142,7 +147,16 @@ export function buildMachine(plan: MachinePlan, platform: PlatformPlan | null, s
     else if (position === runner) vcpu.idle = 'parked';
     return vcpu;
   });
-  return { irqchip, xen, guestOsId: plan.hasGuestOsId ? defaultGuestOsId : 0n, schedule: null, vcpus };
+  const { neighbour } = plan;
+  return {
+    irqchip,
+    // Beside a VM with the MSR the flag alone does.
+    xen: xen && neighbour?.life === 'beside' && neighbour.xen === 'msr' ? 'flag' : xen,
+    guestOsId: plan.hasGuestOsId ? defaultGuestOsId : 0n,
+    schedule: null,
+    neighbour,
+    vcpus,
+  };
 }
 
 /** What a vCPU is given that keeps its VP index; see `keepsVpIndex`. */

@@ -7,6 +7,7 @@ import type { Program } from '../../src/program/program.ts';
 import { Attribution, isPending } from './attribution.ts';
 import { type LapicPair, lapicDifferences } from './lapic-differences.ts';
 import { leftoverDifferences } from './leftover-differences.ts';
+import { neighbourDifferences } from './neighbour-differences.ts';
 import { untouchedLapic } from '../machine.ts';
 import { formatException, formatHex, formatResult, formatVectors } from '../names.ts';
 import type { Difference, Outcome, StepOutcome } from '../outcome.ts';
@@ -29,6 +30,7 @@ export const differenceKinds = [
   'lapic',
   'stopped',
   'memory',
+  'neighbour',
 ] as const;
 type DifferenceKind = (typeof differenceKinds)[number];
 
@@ -58,6 +60,7 @@ export function collectDifferences(program: Program, outcome: Outcome, observati
   collector.stop();
   collector.lapicsAtEnd();
   collector.memory();
+  collector.neighbour();
   return collector;
 }
 
@@ -204,6 +207,15 @@ class Collector implements Differences {
       const texts = { expected: expected.toString('hex'), observed: after.toString('hex') };
       this.differences.push({ step: null, vcpu: null, what: `memory ${formatHex(gpa)}`, ...texts });
       this.blames.push({ step: null, kind: 'memory' });
+    }
+  }
+
+  neighbour(): void {
+    // A program that was stopped was not looked at to its end.
+    if (this.#observation.stopped !== null) return;
+    for (const difference of neighbourDifferences(this.#outcome.neighbour, this.#observation.neighbour)) {
+      this.differences.push(difference);
+      this.blames.push({ step: null, kind: 'neighbour' });
     }
   }
 

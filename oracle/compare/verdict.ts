@@ -48,6 +48,7 @@ function isQuietMatch(outcome: Outcome, observation: Observation): boolean {
   for (let index = 0; index < steps.length; index++) {
     if (!isQuietStep(steps[index]!, observation.steps[index]!)) return false;
   }
+  if (!areSameNeighbours(outcome.neighbour, observation.neighbour)) return false;
   const last = steps.at(-1);
   return last !== undefined && areSameLapics(last.lapics, observation.lapics);
 }
@@ -97,6 +98,11 @@ function areSameLapics(expected: readonly LapicChanges[], observed: readonly Lap
     if (!isSameLapic(expected[vcpu]!, observed[vcpu]!)) return false;
   }
   return true;
+}
+
+function areSameNeighbours(expected: Outcome['neighbour'], observed: Observation['neighbour']): boolean {
+  if (expected === null || observed === null) return expected === observed;
+  return areSameLapics(expected, observed);
 }
 
 function isSameLapic(expected: LapicChanges, observed: LapicChanges): boolean {

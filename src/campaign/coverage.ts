@@ -95,7 +95,21 @@ export const dimensions: readonly Dimension[] = [
   },
   { name: 'irqchip', values: irqchips, valueOf: ({ program }) => program.machine.irqchip },
   { name: 'tier', values: tiers, valueOf: ({ tier }) => tier },
-  { name: 'xen', values: yesNo, valueOf: ({ program }) => isYes(program.machine.xen) },
+  { name: 'xen', values: yesNo, valueOf: ({ program }) => isYes(program.machine.xen !== false) },
+  {
+    name: 'neighbour',
+    values: ['none', 'quiet', 'busy', 'gone', 'long-gone'],
+    valueOf: ({ program: { machine } }) => {
+      const { neighbour } = machine;
+      if (neighbour === null) return 'none';
+      return neighbour.life !== 'beside' ? neighbour.life : neighbour.busy ? 'busy' : 'quiet';
+    },
+  },
+  {
+    name: 'neighbour-kind',
+    values: ['none', 'plain', 'no-lapic', 'no-hyperv', 'apic-off', 'xen', 'xen-flag'],
+    valueOf: ({ program: { machine } }) => kindOfNeighbour(machine.neighbour),
+  },
   { name: 'guest-os-id', values: yesNo, valueOf: ({ call }) => isYes(call.caller.hasGuestOsId) },
   { name: 'enforced', values: yesNo, valueOf: ({ call }) => isYes(call.caller.isEnforced) },
   {
@@ -142,6 +156,15 @@ export const dimensions: readonly Dimension[] = [
 function isBehindMigration({ steps }: Program, index: number): boolean {
   for (let at = 0; at < index; at++) if (steps[at]!.kind === 'migrate') return true;
   return false;
+}
+
+/** What may show of a neighbour, the first of these that it has. */
+function kindOfNeighbour(neighbour: Program['machine']['neighbour']): string {
+  if (neighbour === null) return 'none';
+  if (neighbour.xen !== 'none') return neighbour.xen === 'msr' ? 'xen' : 'xen-flag';
+  if (neighbour.irqchip === 'none') return 'no-lapic';
+  if (!neighbour.hyperv) return 'no-hyperv';
+  return neighbour.apic === 'software-disabled' || neighbour.apic === 'hardware-disabled' ? 'apic-off' : 'plain';
 }
 
 function stateOfReceivers({ vcpus }: Program, { receivers, apics }: StepOutcome): (typeof receiverStates)[number] {

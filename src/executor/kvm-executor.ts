@@ -3,6 +3,7 @@
  * an exact run gets a VM of its own.
  */
 import { arenaStart, ramEnd } from '../case/memory.ts';
+import type { Neighbour } from '../case/neighbour.ts';
 import { InfrastructureError } from '../errors.ts';
 import { assembleGuest } from '../guest/program.ts';
 import type { Hand } from '../hand/hand.ts';
@@ -12,12 +13,14 @@ import { requestName } from '../hand/uapi.ts';
 import { addConcurrent } from '../machine/concurrent.ts';
 import { ObjectNumbers } from '../machine/object-numbers.ts';
 import { addOrdered } from '../machine/ordered.ts';
+import { NeighbourVm, pauseMs } from '../machine/neighbour.ts';
 import { platformKey } from '../machine/platform.ts';
 import { Slots } from '../machine/slots.ts';
 import { VectorRegisters } from '../machine/vector-registers.ts';
 import { Vm, type VmParts } from '../machine/vm.ts';
 import type { Read } from '../machine/writer.ts';
 import type { MemoryChange, Observation } from '../program/observation.ts';
+import { neighbourProgram } from '../program/neighbour.ts';
 import type { Program } from '../program/program.ts';
 import type { Executor, RunOptions } from './executor.ts';
 import type { TargetFacts } from './facts.ts';
@@ -48,6 +51,8 @@ interface Draft {
   readonly observations: (Observation | undefined)[];
   /** Changes of memory that no program is known to have made. */
   readonly stray: MemoryChange[];
+  /** Second VMs that live beside programs of the batch; they go with its end, so that what KVM does for them is undone. */
+  readonly neighbours: Map<Program, NeighbourVm>;
 }
 
 export class KvmExecutor implements Executor {
@@ -108,17 +113,15 @@ export class KvmExecutor implements Executor {
     exact: boolean,
     observations: (Observation | undefined)[],
   ): Promise<boolean> {
-    const draft: Draft = { script: new Script(), cases: [], observations, stray: [] };
+    const draft: Draft = { script: new Script(), cases: [], observations, stray: [], neighbours: new Map() };
     if (this.#isLost) this.#reset();
     for (const index of indexes) {
       if (exact) this.#addExact(draft, programs[index]!, index);
       else this.#addPooled(draft, programs[index]!, index);
     }
     if (!exact) this.#addMemory(draft);
-    const patienceMs = indexes.reduce(
-      (total, index) => total + patienceMsPerPair * programs[index]!.vcpus.length ** 2,
-      0,
-    );
+    for (const { vm } of draft.neighbours.values()) this.#drop(draft, vm, false);
+    const patienceMs = indexes.reduce((total, index) => total + patienceFor(programs[index]!), 0);
     const record = await this.#hand.run(draft.script.finish(), patienceMs).catch((error: unknown) => {
       // How much of it was done is not known.
       this.#isLost = true;
@@ -175,7 +178,7 @@ export class KvmExecutor implements Executor {
     const { script, observations } = draft;
     this.#case(draft, index, () => {
       const readCreated = vm.create(script, program);
-      const read = this.#addProgram(script, vm, program, true);
+      const read = this.#addProgram(draft, vm, program, true);
       return (record) => {
         readCreated(record);
         observations[index] = read(record);
@@ -202,7 +205,7 @@ export class KvmExecutor implements Executor {
     this.#case(draft, index, () => {
       const readCreated = known === undefined ? vm.create(script, program) : null;
       const readStray = vm.memory.takeChangesOf(script, pages);
-      const read = this.#addProgram(script, vm, program, false);
+      const read = this.#addProgram(draft, vm, program, false);
       const readMemory = vm.memory.takeChangesOf(script, pages);
       return (record) => {
         readCreated?.(record);
@@ -214,11 +217,21 @@ export class KvmExecutor implements Executor {
     });
   }
 
-  #addProgram(script: Script, vm: Vm, program: Program, isExact: boolean): Read<Observation> {
-    const { schedule } = program.machine;
+  #addProgram({ script, neighbours }: Draft, vm: Vm, program: Program, isExact: boolean): Read<Observation> {
+    const { schedule, neighbour } = program.machine;
+    const other = neighbour === null ? null : this.#neighbourOf(neighbours, neighbour);
     return schedule === null
-      ? addOrdered(script, vm, program, isExact)
-      : addConcurrent(script, vm, program, schedule, this.#parts.code);
+      ? addOrdered(script, vm, program, isExact, other)
+      : addConcurrent(script, vm, program, schedule, this.#parts.code, other);
+  }
+
+  #neighbourOf(known: Draft['neighbours'], neighbour: Neighbour): NeighbourVm {
+    const program = neighbourProgram(neighbour);
+    const isBeside = neighbour.life === 'beside';
+    const one =
+      (isBeside ? known.get(program) : undefined) ?? new NeighbourVm(new Vm(this.#parts, program), program, neighbour);
+    if (isBeside) known.set(program, one);
+    return one;
   }
 
   /** Compares the memory of all machines that ran something. */
@@ -256,6 +269,11 @@ export class KvmExecutor implements Executor {
       return () => undefined;
     });
   }
+}
+
+/** How long a program may take beyond what all may: milliseconds. */
+function patienceFor({ machine: { neighbour }, vcpus }: Program): number {
+  return patienceMsPerPair * vcpus.length ** 2 + (neighbour?.life === 'long-gone' ? pauseMs : 0);
 }
 
 /** What a case recorded. One that ended early is a program's; what is between programs has nothing to tell then. */

@@ -78,7 +78,7 @@ static struct {
 	size_t record_length, record_room;
 
 	/* Of the current case. */
-	uint32_t current_vm; /* number + 1 */
+	uint64_t used_vms; /* a bit each */
 	bool unexpected, missed, noted;
 	/* After a case that did not end well objects may be missing without the script's fault, until `reset`. */
 	bool anything_failed;
@@ -102,13 +102,14 @@ static _Noreturn void end_case(int ending)
 {
 	if (ending != ENDING_DONE) {
 		hand.anything_failed = true;
-		if (hand.current_vm && hand.vms[hand.current_vm - 1])
-			hand.vms[hand.current_vm - 1]->spoiled = true;
+		for (uint32_t i = 0; i < HAND_VMS; i++)
+			if (hand.used_vms >> i & 1 && hand.vms[i])
+				hand.vms[i]->spoiled = true;
 	}
 	longjmp(hand.on_case_end, ending + 1);
 }
 
-/* An object that is not there. */
+/* An object that is not there, or one that still is. */
 static _Noreturn void missing(const char *complaint)
 {
 	if (hand.anything_failed)
@@ -161,7 +162,7 @@ static struct vm *vm_of(uint32_t number)
 
 	if (!vm)
 		missing("no such VM");
-	hand.current_vm = number + 1;
+	hand.used_vms |= 1ull << number;
 	if (vm->spoiled)
 		end_case(ENDING_SKIPPED);
 	return vm;
@@ -307,7 +308,8 @@ static void close_vm(uint32_t number, bool later)
 
 		if (!thread || !thread->vcpu || thread->vcpu->vm != number)
 			continue;
-		if (is_running(thread))
+		/* A case that ended early may have left one running. */
+		if (is_running(thread) && !(hand.anything_failed && stop_thread(thread, RUNNING_MS)))
 			malformed("a VM that runs is dropped");
 		thread->vcpu = NULL;
 		thread->state = THREAD_IDLE;
@@ -354,7 +356,7 @@ static struct vm *create_vm(uint32_t number)
 	int fd;
 
 	if (number >= HAND_VMS || hand.vms[number])
-		malformed("the VM's number is in use or too large");
+		missing("the VM's number is in use or too large");
 	fd = ioctl(kvm, KVM_CREATE_VM, 0);
 	if (fd < 0)
 		failed(KVM_CREATE_VM, errno);
@@ -370,7 +372,7 @@ static struct vm *create_vm(uint32_t number)
 static void add_vm(uint32_t number, struct vm *vm)
 {
 	hand.vms[number] = vm;
-	hand.current_vm = number + 1;
+	hand.used_vms |= 1ull << number;
 }
 
 static void do_create_vm(const struct op_create_vm *op)
@@ -513,7 +515,6 @@ static void do_swap_vms(const struct op_swap_vms *op)
 	}
 	hand.vms[op->vm] = other;
 	hand.vms[op->other_vm] = vm;
-	hand.current_vm = op->vm + 1;
 }
 
 /* ---- ioctls ---- */
@@ -1087,6 +1088,14 @@ static uint64_t end_of_wait(uint32_t milliseconds)
 	return now_ms() + milliseconds;
 }
 
+static void do_pause(const struct op_pause *op)
+{
+	uint64_t end = end_of_wait(op->milliseconds);
+
+	while (now_ms() < end)
+		sleep_us(10000);
+}
+
 static void do_wait_for_word(const struct op_wait_for_word *op)
 {
 	struct vm *vm = vm_of(op->vm);
@@ -1309,7 +1318,7 @@ static int run_case(uint32_t end)
 {
 	int ending;
 
-	hand.current_vm = 0;
+	hand.used_vms = 0;
 	hand.unexpected = hand.missed = hand.noted = false;
 	ending = setjmp(hand.on_case_end);
 	if (ending)

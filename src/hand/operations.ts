@@ -128,8 +128,10 @@ export const operations = {
   ifPort: { vcpu: 'u32', port: 'u16', skip: 'skip' },
   /** A `wait` that is required did not come to what it waits for. */
   ifMissed: { skip: 'skip' },
-  /** Ends the case; its VM is not used again. */
+  /** Ends the case; its VMs are not used again. */
   giveUp: {},
+  /** Does nothing for so long. */
+  pause: { milliseconds: 'u32' },
 } as const satisfies Readonly<Record<string, Fields>>;
 
 export type OperationName = keyof typeof operations;

@@ -14,6 +14,7 @@ import {
   type ProgramStep,
 } from '../program/program.ts';
 import { type CallResult, noCall, UnexpectedExit } from './stop.ts';
+import type { NeighbourVm } from './neighbour.ts';
 import { giveThreads } from './threads.ts';
 import type { Vm } from './vm.ts';
 import type { Read } from './writer.ts';
@@ -27,8 +28,14 @@ type Change = Exclude<ProgramStep, ProgramCall | ProgramRun | ProgramAct>;
 type Logs = Pick<StepObservation, 'arrivals' | 'priorities'>;
 
 /** Adds a program; the observation is without changes of memory. */
-export function addOrdered(script: Script, vm: Vm, program: Program, isExact: boolean): Read<Observation> {
-  return new OrderedProgram(script, vm, program, isExact).add();
+export function addOrdered(
+  script: Script,
+  vm: Vm,
+  program: Program,
+  isExact: boolean,
+  neighbour: NeighbourVm | null,
+): Read<Observation> {
+  return new OrderedProgram(script, vm, program, isExact, neighbour).add();
 }
 
 class OrderedProgram {
@@ -36,6 +43,7 @@ class OrderedProgram {
   readonly #vm: Vm;
   readonly #program: Program;
   readonly #isExact: boolean;
+  readonly #neighbour: NeighbourVm | null;
   readonly #halted: readonly number[];
   /** vCPUs that got INIT: they run no more. */
   readonly #initialized = new Set<number>();
@@ -48,11 +56,12 @@ class OrderedProgram {
   /** Filled while the record is read. */
   #steps: StepObservation[] = [];
 
-  constructor(script: Script, vm: Vm, program: Program, isExact: boolean) {
+  constructor(script: Script, vm: Vm, program: Program, isExact: boolean, neighbour: NeighbourVm | null) {
     this.#script = script;
     this.#vm = vm;
     this.#program = program;
     this.#isExact = isExact;
+    this.#neighbour = neighbour;
     // A vCPU without an APIC takes nothing, and the fence would not reach it: it may as well stay outside.
     this.#halted = program.vcpus.flatMap(({ idle, apic }, position) =>
       idle === 'halted' && apic !== 'hardware-disabled' ? [position] : [],
@@ -64,28 +73,37 @@ class OrderedProgram {
 
   add(): Read<Observation> {
     const readSetUp = this.#vm.setUp(this.#script, this.#program);
+    if (this.#neighbour !== null) this.#reads.push(this.#neighbour.arrive(this.#script, false));
     this.#start(this.#halted);
     const { steps } = this.#program;
     for (let at = 0; at < steps.length;) {
+      if (at > 0 && this.#neighbour !== null) this.#reads.push(this.#neighbour.between(this.#script));
       if (steps[at]!.kind === 'call' && this.#halted.length === 0) at += this.#callFrom(at);
       else this.#step(steps[at++]!);
     }
     this.#stop(this.#halted);
     this.#lookAtUpperHalves();
     const readLapics = this.#lapics();
-    return (record) => this.#observe(record, readSetUp, readLapics);
+    const readNeighbour = this.#neighbour?.look(this.#script, false) ?? (() => null);
+    return (record) => this.#observe(record, readSetUp, readLapics, readNeighbour);
   }
 
-  #observe(record: RecordReader, readSetUp: Read<number[]>, readLapics: Read<LapicChanges[]>): Observation {
+  #observe(
+    record: RecordReader,
+    readSetUp: Read<number[]>,
+    readLapics: Read<LapicChanges[]>,
+    readNeighbour: Read<Observation['neighbour']>,
+  ): Observation {
     this.#steps = [];
     const vpIndexes = readSetUp(record);
     try {
       for (const read of this.#reads) read(record);
-      return { vpIndexes, steps: this.#steps, lapics: readLapics(record), memory: [], stopped: null };
+      const [steps, lapics, neighbour] = [this.#steps, readLapics(record), readNeighbour(record)];
+      return { vpIndexes, steps, lapics, neighbour, memory: [], stopped: null };
     } catch (error) {
       if (!(error instanceof UnexpectedExit)) throw error;
       for (const call of error.completed) this.#steps.push(stepOf(call, this.#noLogs, null));
-      return { vpIndexes, steps: this.#steps, lapics: [], memory: [], stopped: error.message };
+      return { vpIndexes, steps: this.#steps, lapics: [], neighbour: null, memory: [], stopped: error.message };
     }
   }
 

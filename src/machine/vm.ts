@@ -149,7 +149,7 @@ export class Vm {
   /** The program with a platform that this KVM has. */
   #onThisKvm(program: Program): Program {
     const { machine } = program;
-    return { ...program, machine: { ...machine, xen: machine.xen && this.#parts.canInterceptXen } };
+    return { ...program, machine: { ...machine, xen: this.#parts.canInterceptXen && machine.xen } };
   }
 
   /** Brings the VM and every vCPU into the state in which a program starts; the result is the VP indexes. */

@@ -59,7 +59,14 @@ export function observationOf(outcome: Outcome, { exact }: RunOptions): Observat
     }),
   );
   const lapics = outcome.steps.at(-1)?.lapics ?? [];
-  return { vpIndexes: outcome.vpIndexes, steps, lapics, memory: outcome.memory, stopped: null };
+  return {
+    vpIndexes: outcome.vpIndexes,
+    steps,
+    lapics,
+    neighbour: outcome.neighbour,
+    memory: outcome.memory,
+    stopped: null,
+  };
 }
 
 function runAll(programs: readonly Program[], options: RunOptions, mutant: Mutant | null): Observation[] {

@@ -71,7 +71,7 @@ const field = {
 const noWrites: readonly MemoryWrite[] = [];
 
 export function encodeCase({ machine: { vcpus, ...machine }, steps }: Case): Program {
-  return { machine, vcpus, steps: steps.map((step, index) => encodeStep(step, index, machine.xen)) };
+  return { machine, vcpus, steps: steps.map((step, index) => encodeStep(step, index, machine.xen !== false)) };
 }
 
 function encodeStep(step: Step, index: number, xen: boolean): ProgramStep {

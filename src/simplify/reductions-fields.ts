@@ -136,7 +136,7 @@ function* plainerPlaces(value: Case): Generator<Case> {
     if (step.targetVtl !== 0) yield withCall(value, index, (call) => ({ ...call, targetVtl: 0, padding: 1 }));
     // Where Xen hypercalls are intercepted, the page marks the call in bit 31 of EAX: to a 32-bit caller that is the control
     // word, where the bit is reserved (patch_hypercall in hyperv.c).
-    if (step.page !== null && value.machine.xen) {
+    if (step.page !== null && value.machine.xen !== false) {
       const bare = withCall(value, index, (call) => ({ ...call, page: null, mode: 'long', controlBits: [63] }));
       yield { ...bare, machine: { ...bare.machine, xen: false } };
     }

@@ -11,6 +11,7 @@ import { equivalentMutants } from './equivalent.ts';
 import { failureMutants } from './failures.ts';
 import { lapicMutants } from './lapic.ts';
 import { migrationMutants } from './migration.ts';
+import { neighbourMutants } from './neighbours.ts';
 import { receiverMutants } from './receivers.ts';
 import { runningMutants } from './running.ts';
 import { sendIpiExMutants } from './send-ipi-ex.ts';
@@ -34,6 +35,7 @@ export const catalogue: readonly Mutant[] = [
   ...receiverMutants,
   ...runningDeliveryMutants,
   ...runningMutants,
+  ...neighbourMutants,
   ...failureMutants,
   ...equivalentMutants,
 ];

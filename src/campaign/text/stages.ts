@@ -7,6 +7,7 @@ import { groupVcpus, nameVcpus, shortList } from '../../case/vcpu-groups.ts';
 import { formatTable } from './table.ts';
 import { countArrivals, type RunView, type StepView, type VcpuView } from './view.ts';
 import { defaultGuestOsId } from '../../case/machine.ts';
+import { describeNeighbour } from '../../case/neighbour.ts';
 import { isCall, kindOf } from '../../case/steps/kinds.ts';
 
 /** Marks a row in which observed is not expected. */
@@ -38,12 +39,13 @@ export function formatMachine(value: Case): string {
 }
 
 /** What is special about the VM. */
-export function oddMachineWords({ machine: { irqchip, xen, guestOsId, schedule } }: Case): string[] {
+export function oddMachineWords({ machine: { irqchip, xen, guestOsId, schedule, neighbour } }: Case): string[] {
   return [
     ...(irqchip === 'kernel' ? [] : [`irqchip ${irqchip}`]),
-    ...(xen ? ['Xen hypercalls intercepted'] : []),
+    ...(xen === false ? [] : [`Xen hypercalls intercepted${xen === 'flag' ? ' by flag alone' : ''}`]),
     ...(schedule === null ? [] : [`concurrent, schedule ${schedule}`]),
     ...(guestOsId === defaultGuestOsId ? [] : [`GUEST_OS_ID 0x${guestOsId.toString(16)}`]),
+    ...(neighbour === null ? [] : [describeNeighbour(neighbour)]),
   ];
 }
 
