@@ -25,6 +25,8 @@ describe('contractFor', () => {
       refusesWithoutLapic: false,
       hasExtendedCalls: false,
       interceptsXen: false,
+      restoresPprEarly: true,
+      hasLazyPpr: false,
       nativeOpcode: [0x0f, 0x01, 0xd9],
     });
   });
@@ -53,6 +55,7 @@ describe('contractFor', () => {
       hasExtendedCalls: true,
       interceptsXen: true,
       restoresPprEarly: true,
+      hasLazyPpr: false,
       nativeOpcode: [0x0f, 0x01, 0xd9],
     });
   });
@@ -65,6 +68,7 @@ describe('contractFor', () => {
       hasExtendedCalls: false,
       interceptsXen: false,
       restoresPprEarly: true,
+      hasLazyPpr: true,
       nativeOpcode: [0x0f, 0x01, 0xc1],
     });
   });
