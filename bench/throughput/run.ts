@@ -7,6 +7,7 @@
  *   npm run bench -- host lab         some sections: host, lab, series, jobs, start
  *   npm run bench -- memory           memory over an hour; only when it is asked for
  *   npm run bench -- memory MINUTES=5 over less
+ *   npm run bench -- CPU=intel lab    a lab that Bochs emulates
  *   npm run bench -- OUT=DIR          where bench.json and bench.html go (default: reports)
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -14,6 +15,7 @@ import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { caseLimits } from '../../src/case/limits.ts';
 import { ExecutorPool } from '../../src/executor/executor-pool.ts';
+import { type LabCpu, parseLabCpu } from '../../src/lab/lab-cpu.ts';
 import { type Lab, openLab } from '../../src/lab/lab.ts';
 import type { Figure, Series } from './figure.ts';
 import { hostFigures, shrinkFigures } from './host-figures.ts';
@@ -28,12 +30,12 @@ type Section = (typeof sections)[number];
 const ordered = (Object.keys(workloads) as Workload[]).filter((workload) => workload !== 'concurrent');
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
-const open = () => openLab({ kernel, install: 'auto', say });
 
 interface Options {
   readonly has: (section: Section) => boolean;
   readonly out: string;
   readonly minutes: number;
+  readonly cpu: LabCpu;
 }
 
 /** What is asked for, or what is wrong with it. */
@@ -45,7 +47,7 @@ function readOptions(args: readonly string[]): Options | string {
   const minutes = Number(given('MINUTES') ?? 60);
   if (!(minutes > 0)) return `MINUTES=${given('MINUTES')}: not a number above 0`;
   const has = (section: Section) => wanted.includes(section) || (wanted.length === 0 && section !== 'memory');
-  return { has, out: given('OUT') ?? 'reports', minutes };
+  return { has, out: given('OUT') ?? 'reports', minutes, cpu: parseLabCpu(given('CPU') ?? 'amd') };
 }
 
 async function main(): Promise<void> {
@@ -55,7 +57,8 @@ async function main(): Promise<void> {
     process.exitCode = 2;
     return;
   }
-  const { has, out, minutes } = options;
+  const { has, out, minutes, cpu } = options;
+  const open = (cpus: 1 | 2 = 1) => openLab({ cpu, kernel, install: 'auto', say, cpus });
   const before = loadavg()[0]!;
   const figures: Figure[] = [];
   const series: Series[] = [];
@@ -74,7 +77,7 @@ async function main(): Promise<void> {
     if (has('series')) series.push(...(await seriesOf(lab, clock, caseLimits.vcpus)));
   }
   if (has('lab')) {
-    await using lab = await openLab({ kernel, install: 'auto', say, cpus: 2 });
+    await using lab = await open(2);
     const clock = (): number => lab.cpuSeconds;
     note(await runAlone(lab, clock, 'concurrent'), await endToEnd(lab, clock, 'concurrent'));
   }

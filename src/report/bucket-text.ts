@@ -22,7 +22,8 @@ export function bucketText({ campaign }: CampaignValue, bucket: ReportBucket): B
   const finding = parseFinding(bucket.finding);
   const { contract, cpu, kernel, kvmModules, kvmOptions, target } = campaign;
   // Written anew: the directory may have been copied or merged since the finding was saved.
-  const where = target === 'lab' ? [...(cpu === 'amd' ? [] : ['--cpu', cpu]), '--kernel', kernel ?? ''] : ['--target', target];
+  const where =
+    target === 'lab' ? [...(cpu === 'amd' ? [] : ['--cpu', cpu]), '--kernel', kernel ?? ''] : ['--target', target];
   const modules = kvmModules === null ? [] : ['--kvm-modules', kvmModules];
   const options = kvmOptions === null ? [] : ['--kvm-options', kvmOptions];
   const words = contract === 'kvm' ? [] : ['--contract', contract];

@@ -22,8 +22,8 @@ export interface StateParts {
 
 /** Raise it when the form of a saved state changes. */
 const stateFormat = 2;
-/** Each has less than 100 MB on disk; one is used by every lab of a kernel and a number of CPUs. */
-const statesMax = 4;
+/** Each has some 100 MB on disk; one is used by every lab of a CPU, a kernel and a number of CPUs. */
+const statesMax = 6;
 
 /** Where the state is that this lab would start from. */
 export function stateFolder({ emulator, bzImage, cpus, initramfsKey }: StateParts): string {

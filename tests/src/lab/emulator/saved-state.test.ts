@@ -32,15 +32,15 @@ describe('stateFolder', () => {
 });
 
 describe('makeState', () => {
-  it('should keep the four that were used last', async () => {
+  it('should keep the six that were used last', async () => {
     const folder = (name: number): string => join(cache, 'states', `${name}`);
-    for (let name = 0; name < 4; name++) {
+    for (let name = 0; name < 6; name++) {
       await makeState(folder(name), async ({ memory }) => writeFileSync(memory, ''));
       utimesSync(folder(name), name, name);
     }
     expect(await useState(folder(0))).toBe(true);
-    await makeState(folder(4), async () => undefined);
-    expect(readdirSync(join(cache, 'states')).sort()).toEqual(['0', '2', '3', '4']);
+    await makeState(folder(6), async () => undefined);
+    expect(readdirSync(join(cache, 'states')).sort()).toEqual(['0', '2', '3', '4', '5', '6']);
     expect(await useState(folder(1))).toBe(false);
   });
 
