@@ -25,7 +25,7 @@ export interface StateParts {
 
 /** Raise it when the form of a saved state changes. */
 const stateFormat = 2;
-/** Each has less than 100 MB on disk. A kernel has up to four: with one CPU and with two, of both kinds. */
+/** Each has less than 100 MB on disk. A kernel has up to four for each emulator: with one CPU and with two, of both kinds. */
 const statesMax = 8;
 
 /** Where the state is that this lab would start from. */
