@@ -64,18 +64,21 @@ function touchedFunctions(
     const { folder, graphs } = graphsOf(note);
     const pathOf = (file: string): string => belowTree(resolve(folder, file), [tree, realTree]);
     const touched = new Set<string>();
-    for (const place of places) {
-      const lines = linesOf(place);
-      const own = graphs.filter(({ file }) => pathOf(file) === place.file);
-      const withCode = own.flatMap(({ blocks }) => blocks.flat()).filter(({ file }) => pathOf(file) === place.file);
-      const known = { lines: new Set(withCode.map(({ line }) => line)), functions: own };
-      if (lines !== null) for (const line of countedLines(known, lines)) touched.add(`${place.file}:${line}`);
+    for (const file of new Set(places.map((place) => place.file))) {
+      const withCode = graphs.flatMap(({ blocks }) => blocks.flat()).filter((one) => pathOf(one.file) === file);
+      if (withCode.length === 0) continue;
+      const functions = graphs.filter((graph) => pathOf(graph.file) === file);
+      const known = { lines: new Set(withCode.map(({ line }) => line)), functions };
+      const ranges = places.flatMap((place) => (place.file === file ? [linesOf(place)] : []));
+      for (const lines of ranges) {
+        if (lines !== null) for (const line of countedLines(known, lines)) touched.add(`${file}:${line}`);
+      }
     }
     return graphs.flatMap((graph) => {
-      const isTouched = (index: number): boolean =>
-        graph.blocks[index]!.some(({ file, line }) => touched.has(`${pathOf(file)}:${line}`));
-      const blocks = [...graph.blocks.keys()].filter(isTouched);
-      return blocks.length === 0 ? [] : [{ graph, blocks }];
+      const blocks = [...graph.blocks.entries()].filter(([, lines]) =>
+        lines.some(({ file, line }) => touched.has(`${pathOf(file)}:${line}`)),
+      );
+      return blocks.length === 0 ? [] : [{ graph, blocks: blocks.map(([index]) => index) }];
     });
   });
 }

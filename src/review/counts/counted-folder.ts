@@ -57,9 +57,9 @@ const schema = z.strictObject({
   realTree: z.string(),
 });
 
-export function formatCounted({ notes, ...rest }: Omit<CountedModules, 'folder'>): string {
+export function formatCounted({ modules, notes, tree, realTree }: Omit<CountedModules, 'folder'>): string {
   const encoded = notes.map(({ object, note }) => ({ object, note: note.toString('base64') }));
-  return JSON.stringify({ ...rest, notes: encoded });
+  return JSON.stringify({ modules, notes: encoded, tree, realTree });
 }
 
 /**
