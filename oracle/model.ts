@@ -246,7 +246,10 @@ class Walk {
     );
   }
 
-  /** A hardware-disabled LAPIC does not get the message (kvm_apic_present). */
+  /**
+   * A hardware-disabled LAPIC does not get the message (kvm_apic_present). Others are software-disabled by it, so that nothing
+   * is accepted that a halted vCPU would have to take.
+   */
   #init({ vcpu }: ProgramInit): void {
     this.#initialized.add(vcpu);
     const apic = this.#apics[vcpu]!;

@@ -72,7 +72,7 @@ const settlers: { readonly [Kind in ChangeStep['do']]: Settle<StepOf<Kind>> } = 
     return { ...plan, vcpu };
   },
   init(plan, state) {
-    if (!state.canChangeApics) return null;
+    if (state.machine.irqchip === 'none') return null;
     const vcpu = state.at(plan.vcpu);
     // Somebody must be left to send.
     if (state.runs.filter(Boolean).length - Number(state.runs[vcpu]) === 0) return null;

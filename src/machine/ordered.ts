@@ -44,7 +44,8 @@ class OrderedProgram {
   readonly #program: Program;
   readonly #isExact: boolean;
   readonly #neighbour: NeighbourVm | null;
-  readonly #halted: readonly number[];
+  /** Whoever sleeps between steps; a vCPU that gets INIT leaves them. */
+  #halted: readonly number[];
   /** vCPUs that got INIT: they run no more. */
   readonly #initialized = new Set<number>();
   /** The last step of each vCPU that called through its ring. */
@@ -139,6 +140,7 @@ class OrderedProgram {
       case 'init':
         this.#vm.init(this.#script, step.vcpu);
         this.#initialized.add(step.vcpu);
+        this.#halted = this.#halted.filter((position) => position !== step.vcpu);
         return () => [noCall];
       case 'migrate':
         this.#vm.migrate(this.#script, this.#program, this.#isExact);
@@ -153,14 +155,17 @@ class OrderedProgram {
     return this.#vm.call(this.#script, sender, calls);
   }
 
-  /** One step while others halt: its vCPUs come out of their own halt, and everybody is fenced behind it. */
+  /**
+   * One step while others halt: its vCPUs come out of their own halt, and everybody is fenced behind it. Who gets INIT would
+   * wait for SIPI in KVM_RUN, where no NMI fetches it (kvm_apic_accept_events): it stays outside.
+   */
   #stepFenced(step: ProgramCall | Change): void {
     const actors = this.#halted.filter((position) => isAbout(step, position));
     this.#stop(actors);
     const read = step.kind === 'call' ? this.#make([step]) : this.#change(step);
     let results: CallResult[] = [];
     this.#reads.push((record) => void (results = read(record)));
-    this.#start(actors);
+    this.#start(actors.filter((position) => !this.#initialized.has(position)));
     this.#stop(this.#halted);
     this.#record(() => results, this.#takeLogs());
     this.#start(this.#halted);

@@ -104,8 +104,8 @@ function touchedLines({ touched, exercises, isAimed, whitespaceOnly }: ReviewFac
     (text) => `touches    ${text}`,
   );
   const aim = isAimed
-    ? 'every other batch at these places'
-    : 'as usual: it touches nothing that these calls are known for';
+    ? 'every other batch, by which of these lines ran'
+    : 'as usual: of what it touches no line is counted';
   return [...first, ...places, `aimed      ${aim}`];
 }
 

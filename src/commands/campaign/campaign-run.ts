@@ -19,8 +19,10 @@ import type { KnownFinding } from '../../durable/known.ts';
 import { UsageError } from '../../errors.ts';
 import { type CommandContext, exitCodes, formatJson } from '../common/command.ts';
 import { knownOf, limitsOf, type RunOptions } from './campaign-options.ts';
+import { buildForCoverage, Coverage, requireOneLab } from '../coverage.ts';
 import { contractOf, formatKvmOptions, type RawTargetOptions, targetOf } from '../common/options.ts';
 import { campaignValue } from '../../report/value.ts';
+import { readCounted } from '../../review/counts/counted-folder.ts';
 import { hvipiCommand } from '../../system/own-command.ts';
 
 export interface StartOptions extends RunOptions, RawTargetOptions {
@@ -28,12 +30,14 @@ export interface StartOptions extends RunOptions, RawTargetOptions {
   readonly runs?: number;
   readonly shard?: string;
   readonly corpus: boolean;
+  readonly coverage?: true;
   readonly orResume?: true;
 }
 
-export async function startCampaign(folder: string, options: StartOptions, context: CommandContext): Promise<number> {
-  if (options.bochs !== undefined)
+export async function startCampaign(folder: string, given: StartOptions, context: CommandContext): Promise<number> {
+  if (given.bochs !== undefined)
     throw new UsageError('campaign start --bochs: a campaign takes the Bochs that is built');
+  const options = given.coverage ? await withCounters(given, context) : given;
   const target = targetOf(options, () => undefined);
   const contract = contractOf(options.contract);
   const corpus = options.corpus && contract === 'kvm' ? await loadCorpus(ownCorpusFolder()) : [];
@@ -70,6 +74,15 @@ export async function startCampaign(folder: string, options: StartOptions, conte
     using store = await Store.create({ folder, say }, randomBytes(6).toString('hex'), campaign, limits);
     return await run({ store, tornBytes: 0, options, limits, known, corpus, context, screen });
   });
+}
+
+/** With modules that count instead of the kernel's own. */
+async function withCounters(options: StartOptions, { stderr, signal }: CommandContext): Promise<StartOptions> {
+  const say = (line: string): void => {
+    stderr.write(`hvipi: ${line}\n`);
+  };
+  const { folder } = await buildForCoverage(options, say, signal);
+  return { ...options, kvmModules: folder };
 }
 
 export async function resumeCampaign(
@@ -143,6 +156,8 @@ async function run({ store, tornBytes, options, limits, known, corpus, context, 
     say,
   );
   say(`${folder}: seed ${seed}, target ${where}, shard ${shard.index}/${shard.count}, from batch ${state.nextBatch}`);
+  const counted = where === 'lab' && kvmModules !== null ? await readCounted(kvmModules) : null;
+  if (counted !== null) requireOneLab(options);
   let ending: EndingName;
   try {
     ending = await runDurable(
@@ -155,6 +170,7 @@ async function run({ store, tornBytes, options, limits, known, corpus, context, 
         known,
         say,
         shrink: defaultShrinkLimits,
+        lines: counted === null ? null : new Coverage(counted),
         onProgress: (live) => screen.update(live),
         onFinding: (finding) => say(`FINDING ${finding.class} ${finding.signature}; ${finding.replay}`),
       },

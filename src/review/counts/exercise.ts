@@ -1,7 +1,7 @@
 /** Which of the places that a patch touches ran while two kernels were compared. */
 import { formatCount } from '../../campaign/text/table.ts';
 import { describePlaces, type TouchedPlace } from '../touched.ts';
-import type { FileCounts, LineCounts } from './line-counts.ts';
+import type { LineCounts } from './line-counts.ts';
 
 /** How often a place ran on each kernel; null where it has no code there: nothing was taken away, or a declaration. */
 export interface Exercise {
@@ -48,8 +48,14 @@ export function exercised(exercises: readonly Exercise[]): Exercised {
  */
 const transfer = /^\s*(?:return|goto|break|continue)\b/m;
 
+/** What of a file has code. */
+export interface LinesWithCode {
+  readonly lines: Pick<ReadonlyMap<number, unknown>, 'has'>;
+  readonly functions: readonly { readonly start: number; readonly end: number }[];
+}
+
 /** Those of the lines that have code of their own; else the statement before them. */
-export function countedLines({ lines, functions }: FileCounts, [first, last]: readonly [number, number]): number[] {
+export function countedLines({ lines, functions }: LinesWithCode, [first, last]: readonly [number, number]): number[] {
   const own: number[] = [];
   for (let line = first; line <= last; line++) if (lines.has(line)) own.push(line);
   if (own.length > 0) return own;

@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { execa } from 'execa';
 import { InfrastructureError } from '../../errors.ts';
 import type { Counted } from './count-reader.ts';
-import type { CountedModules } from './counted-build.ts';
+import type { CountedModules } from './counted-folder.ts';
 import { dataFile } from './counters.ts';
 
 export interface FunctionLines {
@@ -19,8 +19,6 @@ export interface LineCount {
   readonly count: number;
   /** How often its least taken branch was taken; `count` where it has none. */
   readonly least: number;
-  /** How often each was taken, of all functions that the line is in. */
-  readonly branches: readonly number[];
 }
 
 /** Of one source file, in all objects together. */
@@ -107,18 +105,14 @@ export function mergeCounts(found: readonly GcovJson[], trees: readonly string[]
     own.map((one) => ({ folder, ...one })),
   );
   for (const { folder, file, lines, functions } of all) {
-    const whole = resolve(folder, file);
-    const tree = trees.find((one) => whole.startsWith(`${one}/`));
-    const path = tree === undefined ? whole : whole.slice(tree.length + 1);
+    const path = belowTree(resolve(folder, file), trees);
     const into = files.get(path) ?? { lines: new Map(), functions: new Map() };
     files.set(path, into);
     // A line of an inline function stands there once for each function that it is in.
     for (const { line_number: line, count, branches } of lines) {
-      const before = into.lines.get(line) ?? { count: 0, least: 0, branches: [] };
-      const taken = branches.map((branch) => branch.count);
-      const least = Math.min(count, ...taken);
-      const together = [...before.branches, ...taken];
-      into.lines.set(line, { count: before.count + count, least: before.least + least, branches: together });
+      const before = into.lines.get(line) ?? { count: 0, least: 0 };
+      const least = Math.min(count, ...branches.map((branch) => branch.count));
+      into.lines.set(line, { count: before.count + count, least: before.least + least });
     }
     for (const one of functions) {
       const { demangled_name: name, start_line: start, end_line: end, execution_count: count } = one;
@@ -129,4 +123,10 @@ export function mergeCounts(found: readonly GcovJson[], trees: readonly string[]
   return new Map(
     [...files].map(([path, { lines, functions }]) => [path, { lines, functions: [...functions.values()] }]),
   );
+}
+
+/** The path below one of the trees; as it is where it is in none. */
+export function belowTree(path: string, trees: readonly string[]): string {
+  const tree = trees.find((one) => path.startsWith(`${one}/`));
+  return tree === undefined ? path : path.slice(tree.length + 1);
 }

@@ -136,7 +136,6 @@ const refusals: [name: string, value: Case, field: string, message: RegExp][] = 
   ],
   ['init without a LAPIC', makeCase([{}], [init], { irqchip: 'none' }), 'steps[0].do', /^init needs a LAPIC/],
   ['set-apic and halted vCPUs', makeCase([{}, { idle: 'halted' }], [setApic]), 'steps[0].do', /^set-apic and halted/],
-  ['init and halted vCPUs', makeCase([{}, { idle: 'halted' }], [init]), 'steps[0].do', /^init and halted/],
   [
     'a page in the guest program',
     oneVcpu(makeStep({ do: 'write-msr', msr: 'hypercall', value: 0x7001n })),

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { aimAt, aimedBatches } from '../../../src/review/aim.ts';
+import { aimAt, aimedBatches } from '../../../src/review/aim/words.ts';
 import { describePlaces, isWhitespaceOnly, parsePlaces, touchedPlaces } from '../../../src/review/touched.ts';
 
 const file = 'arch/x86/kvm/hyperv.c';

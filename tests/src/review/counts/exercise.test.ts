@@ -12,9 +12,7 @@ import { parsePlaces } from '../../../../src/review/touched.ts';
 const file = 'arch/x86/kvm/hyperv.c';
 const countsOf = (lines: Readonly<Record<number, number>>): LineCounts => {
   const functions = [{ name: 'f', start: 10, end: 20, count: 1 }];
-  const entries = Object.entries(lines).map(
-    ([line, count]) => [Number(line), { count, least: count, branches: [] }] as const,
-  );
+  const entries = Object.entries(lines).map(([line, count]) => [Number(line), { count, least: count }] as const);
   return new Map([[file, { lines: new Map(entries), functions }]]);
 };
 const exerciseOf = (diff: string, base: LineCounts, kernel = base): Exercise[] =>
@@ -37,7 +35,7 @@ describe('exercisesOf', () => {
     const diff = '@@ -12 +12 @@ int f(void)\n-\t\treturn 3;\n+\t\treturn 5;\n';
     const functions = [{ name: 'f', start: 10, end: 20, count: 9 }];
     const counts = (least: number): LineCounts => {
-      return new Map([[file, { lines: new Map([[11, { count: 9, least, branches: [least] }]]), functions }]]);
+      return new Map([[file, { lines: new Map([[11, { count: 9, least }]]), functions }]]);
     };
 
     expect(exerciseOf(diff, counts(0))[0]).toMatchObject({ before: 0, after: 0 });
@@ -92,6 +90,6 @@ describe('mergeCounts', () => {
       ['/tree', '/real/tree'],
     );
 
-    expect(merged.get('virt/x.h')!.lines.get(4)).toEqual({ count: 5, least: 2, branches: [1, 1] });
+    expect(merged.get('virt/x.h')!.lines.get(4)).toEqual({ count: 5, least: 2 });
   });
 });

@@ -5,12 +5,12 @@
  */
 import { basename } from 'node:path';
 import fc from 'fast-check';
-import { batchSeed } from '../../generators/batch.ts';
-import { caseArbitrary } from '../../generators/case.ts';
-import { type PlatformPlan, platformPlan } from '../../generators/machine/platform.ts';
-import { drawSwarm, type Feature, featureWeights, type Swarm } from '../../generators/swarm.ts';
-import { type Batch, batchesOf, sizeOfBatch, type StreamOptions } from '../campaign/stream/batches.ts';
-import type { TouchedPlace } from './touched.ts';
+import { batchSeed } from '../../../generators/batch.ts';
+import { caseArbitrary } from '../../../generators/case.ts';
+import { type PlatformPlan, platformPlan } from '../../../generators/machine/platform.ts';
+import { drawSwarm, type Feature, featureWeights, type Swarm } from '../../../generators/swarm.ts';
+import { type Batch, batchesOf, sizeOfBatch, type StreamOptions } from '../../campaign/stream/batches.ts';
+import type { TouchedPlace } from '../touched.ts';
 
 /** What a swarm has besides the weights of its features: how many of its cases get to see something at all. */
 const dials = {
