@@ -28,14 +28,17 @@ export const neighbourPlan = planOf<NeighbourPlan>((source) => {
   };
 });
 
-/** When the second VM of a round is there. One that comes and goes takes as long as hundreds of calls, the last kind a second. */
+/**
+ * When the second VM of a round is there. One that comes and goes takes as long as hundreds of calls. The last kind takes a
+ * second, in which thousands of cases would run: it is one case in 10,000.
+ */
 export function neighbourLifePlan(plan: NeighbourPlan | null): fc.Arbitrary<Neighbour | null> {
   if (plan === null) return just(null);
   const neighbour = (life: Neighbour['life']): fc.Arbitrary<Neighbour> => just({ ...plan, life });
   return choice<Neighbour | null>(
-    { weight: 80, arbitrary: neighbour('beside') },
-    { weight: 42, arbitrary: just(null) },
-    { weight: 5, arbitrary: neighbour('gone') },
+    { weight: 1600, arbitrary: neighbour('beside') },
+    { weight: 840, arbitrary: just(null) },
+    { weight: 100, arbitrary: neighbour('gone') },
     { weight: 1, arbitrary: neighbour('long-gone') },
   );
 }

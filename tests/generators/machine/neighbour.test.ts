@@ -26,7 +26,7 @@ describe('neighbourPlan', () => {
 });
 
 describe('neighbourLifePlan', () => {
-  const lives = fc.sample(neighbourLifePlan(plainNeighbour), { seed: 5, numRuns: 2000 });
+  const lives = fc.sample(neighbourLifePlan(plainNeighbour), { seed: 5, numRuns: 40_000 });
 
   it('should draw every life and none, and seldom the one that takes a second', () => {
     expect(new Set(lives.map((neighbour) => neighbour?.life))).toEqual(new Set([...neighbourLives, undefined]));
