@@ -7,6 +7,7 @@ import { xenHypervBit } from '../src/abi/hypercall.ts';
 import { APIC_PROCPRI } from '../src/abi/lapic.ts';
 import { priorityClass } from './machine.ts';
 import type { Outcome, StepOutcome } from './outcome.ts';
+import { migrationRules } from './step-rules.ts';
 
 export interface KvmFault {
   /** Name of its page in `docs/findings/`, without the ending. */
@@ -69,9 +70,21 @@ export const kvmFaults: readonly KvmFault[] = [
     source: 'kvm_apic_set_state, apic_update_ppr, kvm_apic_update_apicv',
     releases: 'since isr_count came (8680b94b0e60, 3.6) to 7.3 at least',
     shows: ({ rule, lapics }) =>
-      rule === 'migrate' && lapics.some((lapic) => (lapic.get(APIC_PROCPRI) ?? 0) >>> 4 < priorityClass(lapic)),
+      isMigration(rule) && lapics.some((lapic) => (lapic.get(APIC_PROCPRI) ?? 0) >>> 4 < priorityClass(lapic)),
+  },
+  {
+    name: 'restored-hypercall-msr',
+    does: 'drops a value of HV_X64_MSR_HYPERCALL that the host restores while GUEST_OS_ID is 0, and reads as 0 then',
+    means: 'keep the page off without a GUEST_OS_ID; the value of a page that is off stays when GUEST_OS_ID becomes 0',
+    source: 'kvm_hv_set_msr_pw',
+    releases: '2.6.34 (55cd8e5a4edb) to 7.3 at least',
+    shows: ({ rule }) => rule === 'migrate-without-hypercall',
   },
 ];
+
+function isMigration(rule: string): boolean {
+  return migrationRules.some((name) => name === rule);
+}
 
 /** One step of a program that shows a fault. */
 export interface ShownFault {

@@ -83,14 +83,16 @@ class Walk {
   #apics: readonly Apic[];
   #postures: readonly Posture[];
   readonly #msrs: Msrs;
+  /** As vCPUs were set up, with the auto-EOI vectors that their SINTs have by now. */
+  #setups: Program['vcpus'];
   readonly #restored = new RestoredVcpus();
 
   constructor(program: Program, contract: Contract, model: Model) {
     this.#program = program;
     this.#contract = contract;
     this.#model = model;
-    const { guestOsId } = program.machine;
-    this.#msrs = new Msrs(model.vpIndexes(program.vcpus, contract), { guestOsId, contract });
+    this.#msrs = new Msrs(program, model.vpIndexes(program.vcpus, contract), contract);
+    this.#setups = program.vcpus;
     this.lapics = program.vcpus.map(presetLapic);
     this.#apics = program.vcpus.map(apicOf);
     this.#postures = program.vcpus.map(() => idlePosture);
@@ -123,6 +125,9 @@ class Walk {
       case 'init':
         this.#init(step);
         return this.#after('init');
+      case 'read-msr':
+        if (step.by === 'guest') this.#enter(step.vcpu);
+        return { ...this.#after('read-msr'), result: this.#msrs.read(step, this.#apics[step.vcpu]!) };
       case 'migrate':
         return this.#migrate();
     }
@@ -195,7 +200,7 @@ class Walk {
   #act(step: ProgramAct): Arriving {
     const { vcpu } = step;
     if (step.act !== 'wait' || step.at === 'open') this.#enter(vcpu);
-    const state = { lapic: this.lapics[vcpu]!, posture: this.#postures[vcpu]!, setup: this.#program.vcpus[vcpu]! };
+    const state = { lapic: this.lapics[vcpu]!, posture: this.#postures[vcpu]!, setup: this.#setups[vcpu]! };
     const { posture, ...taken } = perform(step, state, this.#model);
     this.#postures = this.#postures.with(vcpu, posture);
     return this.#arriving([[vcpu, taken]]);
@@ -209,7 +214,11 @@ class Walk {
 
   #writeMsr(step: ProgramWriteMsr): StepOutcome {
     const rule = this.#msrs.write(step);
+    const { vcpu } = step;
     if (rule.effect === 'guest-os-id') this.#plainCallers.length = 0;
+    if (rule.effect === 'sint') {
+      this.#setups = this.#setups.with(vcpu, { ...this.#setups[vcpu]!, autoEoi: this.#msrs.autoEoi(vcpu) });
+    }
     const writes = rule.effect === 'page' ? this.#writePage() : noWrites;
     return { ...this.#after(rule.name), result: rule.taken ? 1n : 0n, writes };
   }
@@ -227,7 +236,8 @@ class Walk {
   #migrate(): StepOutcome {
     if (this.#contract.restoresPprEarly) this.lapics = this.#restored.restore(this.lapics, this.#apics);
     for (const [position, { idle }] of this.#program.vcpus.entries()) if (idle === 'halted') this.#enter(position);
-    return { ...this.#after('migrate'), writes: this.#writePage() };
+    const rule = this.#msrs.migrate() ? 'migrate-without-hypercall' : 'migrate';
+    return { ...this.#after(rule), writes: this.#writePage() };
   }
 
   #enter(position: number): void {
@@ -312,9 +322,7 @@ class Walk {
 
   #take(takers: readonly number[]): Arriving {
     if (takers.length === 0) return this.#nothingArrives;
-    return this.#arriving(
-      takers.map((at) => [at, takeAll(this.lapics[at]!, this.#program.vcpus[at]!, this.#model)] as const),
-    );
+    return this.#arriving(takers.map((at) => [at, takeAll(this.lapics[at]!, this.#setups[at]!, this.#model)] as const));
   }
 
   /** Notes what vCPUs took. */

@@ -2,6 +2,9 @@
 import { actKinds } from '../src/case/limits.ts';
 import type { ProgramStep } from '../src/program/program.ts';
 
+/** Whether HYPERCALL goes along. */
+export const migrationRules = ['migrate', 'migrate-without-hypercall'] as const;
+
 /**
  * By kind of step: KVM has no choice about these. A call that is not made is
  * one; which MSR writes it takes is decided in `msr.ts`.
@@ -11,8 +14,9 @@ const rulesByKind = {
   run: ['run'],
   'set-apic': ['set-apic'],
   init: ['init'],
-  migrate: ['migrate'],
+  migrate: migrationRules,
   act: actKinds,
   'write-msr': [],
+  'read-msr': ['read-msr'],
 } as const satisfies Readonly<Record<ProgramStep['kind'], readonly string[]>>;
 export const stepRules: readonly string[] = Object.values(rulesByKind).flat();

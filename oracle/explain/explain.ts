@@ -213,6 +213,11 @@ function explainChange(step: ProgramStep, program: Program, outcome: Outcome, in
       return { ...bare, what: `vCPU ${step.vcpu} gets INIT` };
     case 'migrate':
       return { ...bare, what: 'the VM migrates' };
+    case 'read-msr':
+      return {
+        ...bare,
+        what: `${step.by} reads ${step.msr} of vCPU ${step.vcpu}: ${formatHex(outcome.steps[index]!.result!)}`,
+      };
     case 'write-msr': {
       const { source, taken } = msrRules.find((rule) => rule.name === name)!;
       const what = `the host writes ${formatHex(step.value)} to the ${step.msr} MSR of vCPU ${step.vcpu}`;

@@ -833,6 +833,11 @@ static uint64_t word_at(struct vm *vm, uint32_t offset)
 	return word;
 }
 
+static void do_read_word(const struct op_read_word *op)
+{
+	put64(word_at(vm_of(op->vm), op->offset));
+}
+
 static void do_take_log(const struct op_take_log *op)
 {
 	struct vm *vm = vm_of(op->vm);

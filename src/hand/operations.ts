@@ -62,6 +62,8 @@ export const operations = {
   writeAndExpect: { vm: 'u32', offset: 'u32', expectedAt: 'u32', bytes: 'bytes' },
   /** A word of 64 bits in memory. */
   put: { vm: 'u32', offset: 'u32', value: 'u64' },
+  /** Records a word of 64 bits of memory. */
+  readWord: { vm: 'u32', offset: 'u32' },
   zero: { vm: 'u32', offset: 'u32', length: 'u32' },
   /** Records 64-bit words that differ from the copy, at most `most`; memory becomes the copy again where `restore` is set. */
   diff: { vm: 'u32', offset: 'u32', length: 'u32', stride: 'u32', count: 'u32', restore: 'u8', most: 'u32' },

@@ -134,6 +134,10 @@ class OrderedProgram {
         const read = this.#vm.writeMsr(this.#script, step);
         return (record) => [{ ...noCall, result: read(record) ? 1n : 0n }];
       }
+      case 'read-msr': {
+        const read = this.#vm.readMsr(this.#script, step);
+        return (record) => [{ ...noCall, result: read(record) }];
+      }
       case 'set-apic':
         this.#vm.changeApic(this.#script, step, this.#program.vcpus[step.vcpu]!);
         return () => [noCall];

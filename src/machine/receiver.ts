@@ -152,6 +152,18 @@ export class Receiver {
     return this.#run(script);
   }
 
+  /** Has it read one of its MSRs, which it may. */
+  readMsr(script: Script, msr: number): Read<bigint> {
+    this.forget();
+    this.#put(script, area.registerAt, msr);
+    const read = this.#command(script, map.commands.readMsr);
+    script.add('readWord', { vm: this.#vm, offset: this.#base + area.registerValue });
+    return (record) => {
+      read(record);
+      return record.u64();
+    };
+  }
+
   #write(script: Script, { act, by, tpr, open }: ProgramAct): Read<void> {
     const { apic, lacks } = this.#setup!;
     const isEoi = act === 'eoi';

@@ -81,7 +81,8 @@ export class Vcpu {
   #isAtHome = false;
   #wasUsed = false;
   #hasAssistPage = false;
-  /** SINTs that are unmasked. */
+  readonly #hasSynic: boolean;
+  /** So many SINTs, from the first on, may be other than masked. */
   #sints = 0;
 
   constructor(object: number, position: number, setup: VcpuSetup, parts: VcpuParts) {
@@ -89,6 +90,7 @@ export class Vcpu {
     this.position = position;
     this.id = vcpuIdOf(setup, position);
     this.#parts = parts;
+    this.#hasSynic = setup.autoEoi.length > 0;
     this.#vpIndexWritten = position;
     this.#vpIndex = position;
   }
@@ -114,7 +116,7 @@ export class Vcpu {
     const table = slots.of(script, `cpuid ${setup.lacks.join(' ')}`, () => cpuid.tableWithout(setup.lacks));
     const request = uapi.KVM_SET_CPUID2;
     script.add('ioctlKept', { vcpu: object, request, slot: table, times: 1, unlessSame: 0, patches: noPatches });
-    if (setup.autoEoi.length > 0) addEnableCap(script, 'vcpu', object, uapi.KVM_CAP.HYPERV_SYNIC2, 0);
+    if (this.#hasSynic) addEnableCap(script, 'vcpu', object, uapi.KVM_CAP.HYPERV_SYNIC2, 0);
   }
 
   /** Moves its state to a vCPU that `createAs` made, or that was left so before. */
@@ -122,7 +124,7 @@ export class Vcpu {
     moveVcpu(script, this.object, object, {
       hasLapic: this.#parts.hasLapic,
       hasHyperv: !setup.lacks.includes('hyperv') || !this.#hasOwnVpIndex,
-      hasSynic: setup.autoEoi.length > 0,
+      hasSynic: this.#hasSynic,
       isOff: this.#isOff,
       mayBeInServiceThere,
     });
@@ -206,6 +208,18 @@ export class Vcpu {
     // Whether KVM takes it shows later than the next program's script is written.
     this.#hasOwnVpIndex = false;
     return this.tryMsr(script, hyperv.HV_X64_MSR_VP_INDEX, value);
+  }
+
+  /** Writes the MSR of a SINT as a step of a program; whether KVM took the value. */
+  writeSint(script: Script, sint: number, value: bigint): Read<boolean> {
+    if (this.#hasSynic) this.#sints = Math.max(this.#sints, sint + 1);
+    return this.tryMsr(script, hyperv.HV_X64_MSR_SINT0 + sint, value);
+  }
+
+  /** Reads an MSR as the host; null where KVM does not give it. */
+  readMsr(script: Script, index: number): Read<bigint | null> {
+    this.#ioctlMsrs(script, uapi.KVM_GET_MSRS, [{ index, value: 0n }], 2);
+    return (record) => firstMsr(record.ioctl());
   }
 
   /** Enables or disables the local APIC; what is pending and in service stays. */
@@ -300,9 +314,9 @@ export class Vcpu {
   }
 
   #readVpIndex(script: Script): Read<void> {
-    this.#ioctlMsrs(script, uapi.KVM_GET_MSRS, [{ index: hyperv.HV_X64_MSR_VP_INDEX, value: 0n }], 2);
+    const read = this.readMsr(script, hyperv.HV_X64_MSR_VP_INDEX);
     return (record) => {
-      const index = firstMsr(record.ioctl());
+      const index = read(record);
       if (index === null) throw new Error('KVM does not give HV_X64_MSR_VP_INDEX');
       this.#vpIndex = Number(index);
     };

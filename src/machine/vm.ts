@@ -2,9 +2,10 @@
  * A VM that runs the guest program: made once for a platform, set up anew for every program. It knows how calls are issued,
  * how the machine is changed between them, and how handlers' logs are read; what programs make of that is told elsewhere.
  */
-import { HV_X64_MSR_GUEST_OS_ID, HV_X64_MSR_HYPERCALL } from '../abi/hyperv.ts';
-import { APIC_DEFAULT_PHYS_BASE, APIC_DM_INIT, APIC_DM_NMI } from '../abi/lapic.ts';
+import { HV_X64_MSR_GUEST_OS_ID, HV_X64_MSR_HYPERCALL, HV_X64_MSR_SINT0, HV_X64_MSR_VP_INDEX } from '../abi/hyperv.ts';
+import { APIC_DEFAULT_PHYS_BASE, APIC_DM_INIT, APIC_DM_NMI, MSR_IA32_APICBASE } from '../abi/lapic.ts';
 import type { VcpuSetup } from '../case/case.ts';
+import { isSint, sintOf } from '../case/limits.ts';
 import { hasWideIds } from '../case/vcpu-id.ts';
 import * as map from '../guest/memory-map.ts';
 import { area } from '../guest/memory-map.ts';
@@ -18,6 +19,7 @@ import {
   isRingEnvironment,
   type Program,
   type ProgramCall,
+  type ProgramReadMsr,
   type ProgramSetApic,
   type ProgramWriteMsr,
   vmmResult,
@@ -205,9 +207,17 @@ export class Vm {
   writeMsr(script: Script, { vcpu: position, msr, value }: ProgramWriteMsr): Read<boolean> {
     const { vcpu } = this.#members[position]!;
     if (msr === 'vp-index') return vcpu.writeVpIndex(script, value);
+    if (isSint(msr)) return vcpu.writeSint(script, sintOf(msr), value);
     if (msr === 'guest-os-id') this.#guestOsId = null;
     else this.#hasHypercallMsr = this.#everHadHypercallMsr = true;
     return vcpu.tryMsr(script, msr === 'guest-os-id' ? HV_X64_MSR_GUEST_OS_ID : HV_X64_MSR_HYPERCALL, value);
+  }
+
+  /** Reads an MSR as the host or in the guest; null where KVM does not give it. */
+  readMsr(script: Script, { vcpu: position, msr, by }: ProgramReadMsr): Read<bigint | null> {
+    const { vcpu, receiver } = this.#members[position]!;
+    const index = msrIndexOf(msr);
+    return by === 'host' ? vcpu.readMsr(script, index) : receiver.readMsr(script, index);
   }
 
   changeApic(script: Script, { vcpu, apic }: ProgramSetApic, setup: VcpuSetup): void {
@@ -325,6 +335,13 @@ export class Vm {
       return { vectors, priorities: logsPpr ? [...record.bytes(length)] : [] };
     };
   }
+}
+
+function msrIndexOf(msr: ProgramReadMsr['msr']): number {
+  if (isSint(msr)) return HV_X64_MSR_SINT0 + sintOf(msr);
+  if (msr === 'guest-os-id') return HV_X64_MSR_GUEST_OS_ID;
+  if (msr === 'hypercall') return HV_X64_MSR_HYPERCALL;
+  return msr === 'vp-index' ? HV_X64_MSR_VP_INDEX : MSR_IA32_APICBASE;
 }
 
 /** How long a vCPU may take to come where it is waited for: milliseconds. */

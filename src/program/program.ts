@@ -71,6 +71,7 @@ type ProgramChanges = {
 export type ProgramRun = ProgramChanges['run'];
 export type ProgramAct = ProgramChanges['act'];
 export type ProgramWriteMsr = ProgramChanges['write-msr'];
+export type ProgramReadMsr = ProgramChanges['read-msr'];
 export type ProgramSetApic = ProgramChanges['set-apic'];
 export type ProgramInit = ProgramChanges['init'];
 

@@ -13,6 +13,7 @@ import { presetPasses, runPasses } from './reductions-vectors.ts';
 const stepPasses = {
   act: actPasses,
   'write-msr': writeMsrPasses,
+  'read-msr': [],
   'set-apic': setApicPasses,
   init: [],
   migrate: [],

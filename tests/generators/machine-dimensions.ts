@@ -1,6 +1,6 @@
 /** What machines and their changes must occur among a campaign's cases: name, predicate, and how often in 5000 cases. */
 import type { CallStep, Case, Step, VcpuSetup } from '../../src/case/case.ts';
-import { actKinds, apicChanges, caseMsrs, cpuidFeatures } from '../../src/case/limits.ts';
+import { actKinds, apicChanges, caseMsrs, cpuidFeatures, isSint } from '../../src/case/limits.ts';
 import { hasBit31 } from './call-dimensions.ts';
 import { isCall } from '../../src/case/steps/kinds.ts';
 
@@ -85,7 +85,7 @@ export const machineDimensions: [name: string, is: (value: Case) => boolean, lea
   ...caseMsrs.map((msr): [string, (value: Case) => boolean, number] => [
     `a write to ${msr} before a call`,
     (value) => isBeforeCall(value, (step) => step.do === 'write-msr' && step.msr === msr),
-    150,
+    isSint(msr) ? 50 : 150,
   ]),
   [
     'GUEST_OS_ID that becomes 0',
@@ -131,6 +131,12 @@ export const machineDimensions: [name: string, is: (value: Case) => boolean, lea
             .some((later) => later.do === 'set-apic' && later.apic === 'enabled' && later.vcpu === step.vcpu),
       ),
     15,
+  ],
+  ['a migration before a call', (value) => isBeforeCall(value, (step) => step.do === 'migrate'), 300],
+  [
+    'an MSR that the guest reads',
+    (value) => value.steps.some((step) => step.do === 'read-msr' && step.by === 'guest'),
+    150,
   ],
   ['INIT before a call', (value) => isBeforeCall(value, (step) => step.do === 'init'), 30],
   ['Xen and a call with bit 31 of RAX', (value) => value.machine.xen !== false && value.steps.some(hasBit31), 5],

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { act } from './act.ts';
 import { init } from './init.ts';
 import { migrate } from './migrate.ts';
+import { readMsr } from './read-msr.ts';
 import { run } from './run.ts';
 import { sendIpi } from './send-ipi.ts';
 import { sendIpiEx } from './send-ipi-ex.ts';
@@ -19,6 +20,7 @@ const kinds = {
   run,
   act,
   'write-msr': writeMsr,
+  'read-msr': readMsr,
   'set-apic': setApic,
   init,
   migrate,

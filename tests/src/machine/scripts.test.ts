@@ -121,6 +121,12 @@ describe('a program as a script', () => {
     ]);
   });
 
+  it('should read an MSR as the host, and in the guest by a run and a word of memory', async () => {
+    const read = (by: 'host' | 'guest') => makeStep({ do: 'read-msr', vcpu: 1, msr: 'vp-index', by });
+    const operations = await operationsOf(caseOf([call(), read('host'), read('guest')]));
+    expect(operations).toEqual(['run', ...results, 'settle', 'ioctl', 'run', 'readWord', ...lapics]);
+  });
+
   it('should fence a step among vCPUs that halt', async () => {
     const halts = ['start', 'waitForWord'];
     const fence = ['fetch', 'exit', 'run'];
