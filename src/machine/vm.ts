@@ -15,6 +15,7 @@ import * as uapi from '../hand/uapi.ts';
 import type { RegisterChange } from '../program/observation.ts';
 import {
   isRingEnvironment,
+  opensInterrupts,
   type Program,
   type ProgramCall,
   type ProgramSetApic,
@@ -212,6 +213,7 @@ export class Vm {
       const read = this.#calls.call(script, vcpu, calls[0]!);
       return (record) => [read(record)];
     }
+    if (opensInterrupts(calls[0]!)) receiver.noteHandlers();
     vcpu.goHome(script);
     const ring = this.ringOf(sender);
     const readPlaces = ring.put(script, calls, map.commands.calls);
