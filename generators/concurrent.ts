@@ -49,6 +49,7 @@ function calmed(swarm: Swarm): Swarm {
     isLarge: false,
     environmentPercent: 0,
     compatPercent: 0,
+    flagsPercent: 0,
     noGuestOsIdPercent: 0,
     haltedPerMille: 0,
     breakCounts: [12, 1, 0],
@@ -109,7 +110,7 @@ export function buildConcurrent(plan: ConcurrentPlan): Case {
     } else {
       const index = steps.length;
       const sender = senders[(step.sender ?? index) % senders.length]!;
-      const call = buildCall(step, { index, sender, vpIndexes, usedVectors, pages: [] });
+      const call = buildCall(step, { index, sender, vpIndexes, usedVectors, pages: [], canOpen: false });
       steps.push({ ...call, gpa: null, controlBits: call.controlBits.filter((bit) => bit !== extendedCallBit) });
     }
   }

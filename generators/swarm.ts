@@ -116,6 +116,8 @@ export interface Swarm {
    * KVM decodes those apart, and they cost no more than the plain ones.
    */
   readonly compatPercent: number;
+  /** Percentage of calls whose caller has IF or TF set; one with IF is a KVM_RUN of its own. */
+  readonly flagsPercent: number;
   /** Percentage of steps that change the machine. */
   readonly changePercent: number;
   /** Percentage of cases that start with GUEST_OS_ID 0. */
@@ -154,6 +156,7 @@ export const usualSwarm: Swarm = {
   haltedPerMille: 5,
   environmentPercent: 8,
   compatPercent: 10,
+  flagsPercent: 2,
   changePercent: 5,
   noGuestOsIdPercent: 2,
   platform: null,
@@ -175,6 +178,7 @@ const parts = {
   haltedPerMille: among(0, 0, 0, 24),
   environmentPercent: among(0, 0, 4, 4, 8, 8, 40),
   compatPercent: among(0, 0, 10, 10, 50),
+  flagsPercent: among(0, 0, 0, 4, 20),
   changePercent: among(0, 0, 8, 30),
   noGuestOsIdPercent: among(0, 0, 0, 25),
   platform: sometimes<PlatformPlan | null>(4, 10, platformPlan, null),

@@ -4,6 +4,7 @@ import { runsMeanwhile } from '../src/case/limits.ts';
 import type { LapicChanges } from '../src/program/observation.ts';
 import {
   isRingEnvironment,
+  opensInterrupts,
   plainEnvironment,
   type Program,
   type ProgramAct,
@@ -33,6 +34,7 @@ import {
 import { ModelMemory } from './memory.ts';
 import { RestoredVcpus } from './migration.ts';
 import { Msrs } from './msr-state.ts';
+import { joinedArrivals } from './receivers/joined-arrivals.ts';
 import { neighbourLapics } from './neighbour.ts';
 import type { Outcome, StepOutcome } from './outcome.ts';
 import { Phase } from './receivers/phase.ts';
@@ -133,7 +135,22 @@ class Walk {
     }
   }
 
+  /** A caller with interrupts on takes what is pending in front of the call, and behind one that raises no exception. */
   #call(step: ProgramCall): StepOutcome {
+    if (!opensInterrupts(step)) return this.#makeCall(step);
+    const { sender } = step;
+    const before = this.#takeOpen(sender);
+    const made = this.#makeCall(step);
+    const after = made.exception === null ? this.#takeOpen(sender) : this.#nothingArrives;
+    return { ...made, ...joinedArrivals(before, after), lapics: this.lapics };
+  }
+
+  #takeOpen(position: number): Arriving {
+    this.#enter(position);
+    return this.#apics[position]!.isHardwareEnabled ? this.#take([position]) : this.#nothingArrives;
+  }
+
+  #makeCall(step: ProgramCall): StepOutcome {
     for (let place = 0; place < step.writes.length; place++) this.memory.write(step.writes[place]!);
     const made = atInstruction(step, this.memory, this.#contract);
     if (made === null) {

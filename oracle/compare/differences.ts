@@ -10,7 +10,7 @@ import { leftoverDifferences } from './leftover-differences.ts';
 import { neighbourDifferences } from './neighbour-differences.ts';
 import { untouchedLapic } from '../machine.ts';
 import { formatException, formatHex, formatResult, formatVectors } from '../names.ts';
-import type { Difference, Outcome, StepOutcome } from '../outcome.ts';
+import { type Difference, type Outcome, ripOffsetOf, type StepOutcome } from '../outcome.ts';
 
 /** Kinds of differences; within a step an earlier one names the signature. */
 export const differenceKinds = [
@@ -101,7 +101,7 @@ class Collector implements Differences {
     };
     const vector = observed.exception?.vector ?? null;
     const offset = observed.exception?.ripOffset ?? 0;
-    if (expected.exception !== vector || offset !== 0) {
+    if (expected.exception !== vector || (vector !== null && offset !== ripOffsetOf(expected))) {
       const seen = offset === 0 ? '' : ` at the call ${offset > 0 ? '+' : '-'} ${Math.abs(offset)} bytes`;
       report('exception', 'exception', formatException(expected.exception), `${formatException(vector)}${seen}`);
     }

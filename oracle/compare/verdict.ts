@@ -12,7 +12,7 @@ import type {
 } from '../../src/program/observation.ts';
 import type { Program } from '../../src/program/program.ts';
 import { type Blame, collectDifferences, differenceKinds } from './differences.ts';
-import type { Outcome, StepOutcome, Verdict } from '../outcome.ts';
+import { type Outcome, ripOffsetOf, type StepOutcome, type Verdict } from '../outcome.ts';
 import { withPprAsRead } from './ppr.ts';
 
 const match: Verdict = { kind: 'match' };
@@ -57,7 +57,7 @@ function isQuietStep(expected: StepOutcome, observed: StepObservation): boolean 
   return (
     expected.result === observed.result &&
     expected.exception === (observed.exception?.vector ?? null) &&
-    (observed.exception === null || observed.exception.ripOffset === 0) &&
+    (observed.exception === null || observed.exception.ripOffset === ripOffsetOf(expected)) &&
     expected.exit === observed.exit &&
     areSameRegisters(expected.registers, observed.registers) &&
     areSameArrivals(expected.arrivals, observed.arrivals) &&

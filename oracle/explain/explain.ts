@@ -21,6 +21,8 @@ import {
   type ProgramCall,
   type ProgramStep,
   registerOffset,
+  RFLAGS_IF,
+  RFLAGS_TF,
 } from '../../src/program/program.ts';
 import type { TargetFacts } from '../../src/executor/facts.ts';
 import { isPending } from '../compare/attribution.ts';
@@ -186,13 +188,21 @@ function controlOf({ caller, rax }: Call, { registers }: ProgramCall): bigint {
 /** How the call is made where that is not the plain way; empty otherwise. */
 function describeEnvironment({ environment }: ProgramCall): string {
   if (environment === plainEnvironment) return '';
-  const { mode, cpl, page, opcode } = environment;
+  const { mode, cpl, page, opcode, rflags } = environment;
+  const flags = [...((rflags & RFLAGS_IF) === 0n ? [] : ['IF']), ...((rflags & RFLAGS_TF) === 0n ? [] : ['TF'])];
   const way = page === null ? 'a bare instruction' : `the hypercall page at ${formatHex(page)}`;
-  return `${mode} mode, CPL ${cpl}, ${way}${opcode === 'other' ? " of the other vendor's" : ''}`;
+  return `${mode} mode, CPL ${cpl}, ${way}${opcode === 'other' ? " of the other vendor's" : ''}${flags.length === 0 ? '' : `, ${flags.join(' and ')} set`}`;
 }
 
-function formatAnswer({ result, exception, exit }: StepOutcome, { caller }: Call): string {
-  if (exception !== null) return formatException(exception);
+function formatAnswer(done: StepOutcome, call: Call): string {
+  const { exception, result } = done;
+  if (exception === null) return formatResponse(done, call);
+  return result === null
+    ? formatException(exception)
+    : `${formatResponse(done, call)}, then ${formatException(exception)} right behind the call`;
+}
+
+function formatResponse({ result, exit }: StepOutcome, { caller }: Call): string {
   if (exit === null && !isHyperv(caller)) return `RAX ${formatHex(result!)}`;
   return exit === null ? formatResult(result) : `exit to the VMM (${exit}), which answers ${formatHex(result!)}`;
 }

@@ -9,8 +9,8 @@ import { stepRules } from '../../oracle/step-rules.ts';
 import { msrRules } from '../../oracle/msr.ts';
 import type { Outcome, StepOutcome } from '../../oracle/outcome.ts';
 import { kvmRules } from '../../oracle/call/rules.ts';
-import { callModes, cpuidFeatures, eoiKinds, irqchips, waitPoints } from '../case/limits.ts';
-import type { Program, ProgramCall } from '../program/program.ts';
+import { callerFlags, callModes, cpuidFeatures, eoiKinds, irqchips, waitPoints } from '../case/limits.ts';
+import { type Program, type ProgramCall, RFLAGS_IF, RFLAGS_TF } from '../program/program.ts';
 import { type Tier, tierOf, tiers } from '../program/tier.ts';
 
 /** A call with what the model says of it. */
@@ -93,6 +93,7 @@ export const dimensions: readonly Dimension[] = [
     values: ['bare', 'page', 'other-opcode'],
     valueOf: ({ call: { caller } }) => (caller.isOtherOpcode ? 'other-opcode' : caller.page === null ? 'bare' : 'page'),
   },
+  { name: 'rflags', values: callerFlags, valueOf: ({ step }) => flagsName(step) },
   { name: 'irqchip', values: irqchips, valueOf: ({ program }) => program.machine.irqchip },
   { name: 'tier', values: tiers, valueOf: ({ tier }) => tier },
   { name: 'xen', values: yesNo, valueOf: ({ program }) => isYes(program.machine.xen !== false) },
@@ -156,6 +157,11 @@ export const dimensions: readonly Dimension[] = [
 function isBehindMigration({ steps }: Program, index: number): boolean {
   for (let at = 0; at < index; at++) if (steps[at]!.kind === 'migrate') return true;
   return false;
+}
+
+function flagsName({ environment: { rflags } }: ProgramCall): string {
+  const [opens, traps] = [(rflags & RFLAGS_IF) !== 0n, (rflags & RFLAGS_TF) !== 0n];
+  return opens ? (traps ? 'if-tf' : 'if') : traps ? 'tf' : 'plain';
 }
 
 /** What may show of a neighbour, the first of these that it has. */

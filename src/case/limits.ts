@@ -49,6 +49,11 @@ export const callModes = ['long', 'compat', 'protected32', 'unpaged32', 'protect
 export function isRealMode(mode: (typeof callModes)[number]): boolean {
   return mode === 'real';
 }
+/**
+ * RFLAGS of a caller besides the arithmetic flags: nothing; IF, so that it takes interrupts before and behind the call; TF, so
+ * that it is stopped behind the call by #DB; both.
+ */
+export const callerFlags = ['plain', 'if', 'tf', 'if-tf'] as const;
 /** The hypercall instruction of the CPU's vendor, or the one of the other. */
 export const opcodes = ['native', 'other'] as const;
 /** MSRs that a `write-msr` step writes as the host. */

@@ -143,6 +143,11 @@ export const area = {
   /** PPR at the start of each handler of the log, one byte each. */
   priorities: 0x3000 + ringBytes,
   interruptStackTop: 0x7000 + ringBytes,
+  /**
+   * Stack of a caller with interrupts on, and of its handlers at other CPLs: the word there is where a call through the page
+   * returns to, and handlers push below it. A handler that is held open has the other stack.
+   */
+  callerStack: 0x7400 + ringBytes,
 } as const;
 export const logBytesMax = 0xf00;
 
@@ -288,5 +293,6 @@ refuseOverlap('vCPU area', [
   { start: area.log, end: area.log + page },
   { start: area.ring, end: area.assist },
   { start: area.assist, end: area.interruptStackTop },
+  { start: area.interruptStackTop, end: area.callerStack + 8 },
   { start: vcpuBytes, end: vcpuBytes },
 ]);

@@ -13,9 +13,11 @@ import type { CallExit, RegisterChange } from '../program/observation.ts';
 import {
   type CallEnvironment,
   callRegisterBytes,
+  hypercallBytes,
   plainEnvironment,
   type ProgramCall,
   registerOffset,
+  RFLAGS_IF,
 } from '../program/program.ts';
 import { addForPage } from './hypercall-page.ts';
 import { type CallResult, exitOf } from './stop.ts';
@@ -27,6 +29,8 @@ const returned = map.returnVector + 1;
 /** Outputs of an entry, which end it. */
 const outputBytes = ringEntryBytes - ringEntry.output;
 const wordsMax = 0xffff;
+/** The debug exception, of which single steps are one. */
+const DB = 1;
 const noChanges: readonly RegisterChange[] = [];
 const { memory: inMemory, copy: inCopy } = memoryParts;
 
@@ -68,6 +72,8 @@ interface Place {
   readonly instruction: number | null;
   /** What its return takes off the stack. */
   readonly popBytes: number;
+  /** RSP before; null is the place in the entry. */
+  readonly stack: number | null;
 }
 
 /** A call on its way through the ring. */
@@ -94,7 +100,7 @@ export class CallRing {
     this.#base = base;
     this.#code = code;
     this.#slots = slots;
-    const plain: Place = { instruction: code.hypercall, popBytes: 0 };
+    const plain: Place = { instruction: code.hypercall, popBytes: 0, stack: null };
     this.#plain = () => plain;
   }
 
@@ -221,14 +227,16 @@ export class CallRing {
     const cs = mode === 'compat' ? compat : long;
     // A call that is not made goes straight to where it would come back to.
     const rip = page === null ? this.#code.hypercall : this.#code.behind;
+    const rsp = (rflags & RFLAGS_IF) === 0n ? null : this.#base + area.callerStack;
     const frame = { rip, cs, ss: stack, rflags: Number(rflags), spins };
-    this.#putFrame(script, index, frame, registers, registerOffset.rbx);
-    if (page === null) return this.#plain;
+    this.#putFrame(script, index, frame, registers, registerOffset.rbx, rsp);
+    const bare: Place = { instruction: this.#code.hypercall, popBytes: 0, stack: rsp };
+    if (page === null) return () => bare;
     const popBytes = mode === 'long' ? 8 : 4;
-    let place: Place = { instruction: null, popBytes: 0 };
+    let place: Place = { instruction: null, popBytes: 0, stack: rsp };
     const readPlace = addForPage(script, this.#vm, page, this.#code.instruction, (instruction) => {
       script.add('put', { vm: this.#vm, offset: this.#frameAt(index) + frameEntry.rip, value: page });
-      return () => ({ instruction, popBytes });
+      return () => ({ instruction, popBytes, stack: rsp });
     });
     this.#placeReads.push((record) => {
       place = readPlace(record) ?? place;
@@ -243,13 +251,15 @@ export class CallRing {
     frame: { rip: number; cs: number; ss: number; rflags: number; spins: number },
     registers: Buffer,
     registersStart: number,
+    rsp: number | null = null,
   ): void {
     const at = this.#frameAt(index);
     const bytes = Buffer.alloc(frameEntry.spins + 8);
     bytes.writeUInt32LE(frame.rip, frameEntry.rip);
     bytes.writeUInt32LE(frame.cs, frameEntry.cs);
     bytes.writeUInt32LE(frame.rflags, frameEntry.rflags);
-    bytes.writeUInt32LE(at + frameEntry.stack, frameEntry.rsp);
+    bytes.writeUInt32LE(rsp ?? at + frameEntry.stack, frameEntry.rsp);
+    if (rsp !== null) script.add('put', { vm: this.#vm, offset: rsp, value: this.#code.behind });
     bytes.writeUInt32LE(frame.ss, frameEntry.ss);
     bytes.writeUInt32LE(this.#code.behind, frameEntry.stack);
     bytes.writeUInt32LE(frame.spins, frameEntry.spins);
@@ -265,7 +275,7 @@ export class CallRing {
   #resultOf(
     index: number,
     registers: Buffer,
-    { instruction, popBytes }: Place,
+    { instruction, popBytes, stack: rspBefore }: Place,
     seen: { outputs: readonly WordDifference[]; results: readonly WordDifference[]; exit: CallExit | null },
   ): CallResult {
     const { outputs, results } = seen;
@@ -278,17 +288,22 @@ export class CallRing {
     const ended = Number(word(resultEntry.exception, returned));
     const hasReturned = ended === returned;
     const rax = word(resultEntry.rax, 0);
-    const stack = this.#frameAt(index) + frameEntry.stack;
+    const entryStack = this.#frameAt(index) + frameEntry.stack;
+    const stack = rspBefore ?? entryStack;
     const changes = this.#changes(index, outputs);
     const givenRax = registers.readBigUInt64LE(registerOffset.rax);
-    if (!hasReturned && rax !== givenRax) changes.unshift({ register: 'rax', before: givenRax, after: rax });
+    const pushedRip = BigInt.asIntN(32, word(resultEntry.exceptionRip, this.#code.behind + 2));
+    const exception = { vector: ended - 1, ripOffset: Number(pushedRip) - (instruction ?? 0) };
+    // A trap behind the call: it was answered.
+    const hasTrapped = !hasReturned && exception.vector === DB && exception.ripOffset === hypercallBytes;
+    if (!hasReturned && !hasTrapped && rax !== givenRax)
+      changes.unshift({ register: 'rax', before: givenRax, after: rax });
     const wantedRsp = BigInt(stack + (hasReturned ? popBytes : 0));
-    const rsp = word(resultEntry.rsp, stack);
+    const rsp = word(resultEntry.rsp, entryStack);
     if (rsp !== wantedRsp) changes.push({ register: 'rsp', before: wantedRsp, after: rsp });
     if (instruction === null) return { result: null, exception: null, exit: 'no-code', registers: changes };
     if (hasReturned) return { result: rax, exception: null, exit: seen.exit, registers: changes };
-    const ripOffset = Number(BigInt.asIntN(32, word(resultEntry.exceptionRip, this.#code.behind + 2))) - instruction;
-    return { result: null, exception: { vector: ended - 1, ripOffset }, exit: seen.exit, registers: changes };
+    return { result: hasTrapped ? rax : null, exception, exit: seen.exit, registers: changes };
   }
 
   #changes(index: number, outputs: readonly WordDifference[]): RegisterChange[] {

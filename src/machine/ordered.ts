@@ -7,6 +7,7 @@ import type { Script } from '../hand/script.ts';
 import type { LapicChanges, Observation, StepObservation } from '../program/observation.ts';
 import {
   isRingEnvironment,
+  opensInterrupts,
   type Program,
   type ProgramAct,
   type ProgramCall,
@@ -111,7 +112,8 @@ class OrderedProgram {
   /** Makes the call at `index` and those that go with it; how many that were. */
   #callFrom(index: number): number {
     const calls = groupFrom(this.#program.steps, index, this.#isExact ? 1 : Infinity);
-    this.#record(this.#make(calls), () => this.#noLogs, calls.length);
+    const readCalls = this.#make(calls);
+    this.#record(readCalls, opensInterrupts(calls[0]!) ? this.#takeLogs() : () => this.#noLogs, calls.length);
     return calls.length;
   }
 
@@ -254,6 +256,7 @@ export function groupFrom(steps: Program['steps'], index: number, callsMax = Inf
   for (let at = index; at < steps.length && group.length < callsMax; at++) {
     const step = steps[at]!;
     if (step.kind !== 'call') break;
+    if (group.length > 0 && opensInterrupts(step)) break;
     if (group.length > 0 && (!isRingEnvironment(step.environment) || step.sender !== group[0]!.sender)) break;
     // Without a write the call is fast or its block lies outside of RAM; what is written lies in RAM.
     const [write] = step.writes;
@@ -266,7 +269,8 @@ export function groupFrom(steps: Program['steps'], index: number, callsMax = Inf
     const { page } = step.environment;
     if (page !== null) used.push({ start: Number(page), end: Number(page) + pageBytes });
     group.push(step);
-    if (!isRingEnvironment(step.environment)) break;
+    // What its handlers log is the call's.
+    if (!isRingEnvironment(step.environment) || opensInterrupts(step)) break;
   }
   return group;
 }

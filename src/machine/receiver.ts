@@ -65,6 +65,12 @@ export class Receiver {
     this.#waitsAt = null;
   }
 
+  /** Its handlers run, because it has interrupts on in a call. */
+  noteHandlers(): void {
+    this.#isUsed = true;
+    this.#mayHaveLogged = true;
+  }
+
   /** Whether its handlers may have logged something since this was last asked. */
   takeMayHaveLogged(): boolean {
     const may = this.#mayHaveLogged;

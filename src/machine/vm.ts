@@ -17,6 +17,7 @@ import * as uapi from '../hand/uapi.ts';
 import type { RegisterChange } from '../program/observation.ts';
 import {
   isRingEnvironment,
+  opensInterrupts,
   type Program,
   type ProgramCall,
   type ProgramReadMsr,
@@ -242,6 +243,7 @@ export class Vm {
       const read = this.#calls.call(script, vcpu, calls[0]!);
       return (record) => [read(record)];
     }
+    if (opensInterrupts(calls[0]!)) receiver.noteHandlers();
     vcpu.goHome(script);
     const ring = this.ringOf(sender);
     const readPlaces = ring.put(script, calls, map.commands.calls);

@@ -6,7 +6,7 @@ import type { Observation, StepObservation } from '../program/observation.ts';
 import type { Program } from '../program/program.ts';
 import { predict } from '../../oracle/model.ts';
 import { kvmModel } from '../../oracle/parts.ts';
-import type { Outcome } from '../../oracle/outcome.ts';
+import { type Outcome, ripOffsetOf } from '../../oracle/outcome.ts';
 import type { Executor, RunOptions } from '../executor/executor.ts';
 import type { TargetFacts } from '../executor/facts.ts';
 import { InfrastructureError } from '../errors.ts';
@@ -49,7 +49,7 @@ export function observationOf(outcome: Outcome, { exact }: RunOptions): Observat
   const steps = outcome.steps.map(
     ({ result, exception, exit, registers, arrivals, priorities, lapics }): StepObservation => ({
       result,
-      exception: exception === null ? null : { vector: exception, ripOffset: 0 },
+      exception: exception === null ? null : { vector: exception, ripOffset: ripOffsetOf({ result, exception }) },
       exit,
       registers,
       arrivals,

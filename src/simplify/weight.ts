@@ -1,7 +1,15 @@
 /** Which of two cases is simpler. The order is what a person would prefer to read. */
 import { HV_IPI_HIGH_VECTOR, HV_IPI_LOW_VECTOR } from '../abi/hypercall.ts';
 import { type CallStep, type Case, makeVcpu, type VcpuSetup } from '../case/case.ts';
-import { apicStates, callModes, cpuidFeatures, idleKinds, irqchips, runsMeanwhile } from '../case/limits.ts';
+import {
+  apicStates,
+  callerFlags,
+  callModes,
+  cpuidFeatures,
+  idleKinds,
+  irqchips,
+  runsMeanwhile,
+} from '../case/limits.ts';
 import { defaultGuestOsId } from '../case/machine.ts';
 import { type Neighbour, neighbourLives, plainNeighbour, xenKinds } from '../case/neighbour.ts';
 import { isCall, stepKinds } from '../case/steps/kinds.ts';
@@ -56,7 +64,7 @@ export function weigh({ machine: { vcpus, irqchip, xen, guestOsId, schedule, nei
     sum(vcpus, ({ irr, isr, autoEoi }) =>
       [...irr, ...isr, ...autoEoi].reduce((total, vector) => total + vectorWeight(vector), 0),
     ),
-    sum(calls, ({ mode, cpl }) => callModes.indexOf(mode) + cpl),
+    sum(calls, ({ mode, cpl, rflags }) => callModes.indexOf(mode) + cpl + callerFlags.indexOf(rflags)),
     sum(changes, ({ numbers }) => numbers),
     sum(changes, ({ vcpu }) => vcpu),
     sum(changes, ({ words }) => words),

@@ -1,6 +1,7 @@
 /** All mutants, in the order in which they are run. */
 import type { Mutant } from '../mutant.ts';
 import { bankReaderMutants } from './bank-reader.ts';
+import { callerFlagMutants } from './caller-flags.ts';
 import { callerMutants } from './callers.ts';
 import { checkMutants } from './checks.ts';
 import { decodeMutants } from './decode.ts';
@@ -32,6 +33,7 @@ export const catalogue: readonly Mutant[] = [
   ...lapicMutants,
   ...migrationMutants,
   ...callerMutants,
+  ...callerFlagMutants,
   ...receiverMutants,
   ...runningDeliveryMutants,
   ...runningMutants,

@@ -364,6 +364,7 @@ function defaults() {
     cpl: 0,
     page: null,
     opcode: 'native',
+    rflags: 'plain',
     fast: false,
     vector: 0xfe,
     targetVtl: 0,
