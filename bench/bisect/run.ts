@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
-import { applyEdit } from '../../src/build/edit.ts';
+import { applyEdit } from '../../src/system/edit.ts';
 import { prepareSource } from '../../src/build/source.ts';
 import { reviewSamples } from '../review/fixes.ts';
 

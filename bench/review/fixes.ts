@@ -2,7 +2,7 @@
  * Changes that `review` is measured with: real fixes taken back (by the commit that each one names), and changes
  * that no guest can see. Each is an edit of Debian's 6.12 source, from which a patch is made when it is measured.
  */
-import type { Edit } from '../../src/build/edit.ts';
+import type { Edit } from '../../src/system/edit.ts';
 
 export interface ReviewSample {
   readonly name: string;

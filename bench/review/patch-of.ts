@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
-import { applyEdit } from '../../src/build/edit.ts';
+import { applyEdit } from '../../src/system/edit.ts';
 import type { ReviewSample } from './fixes.ts';
 
 /** @throws EditError */

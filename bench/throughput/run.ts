@@ -7,6 +7,7 @@
  *   npm run bench -- host lab         some sections: host, lab, migration, series, jobs, start
  *   npm run bench -- memory           memory over an hour; only when it is asked for
  *   npm run bench -- memory MINUTES=5 over less
+ *   npm run bench -- CPU=intel lab    a lab that Bochs emulates
  *   npm run bench -- OUT=DIR          where bench.json and bench.html go (default: reports)
  *   npm run bench -- lab KVM=npt=0    the labs with module options, as --kvm-options takes them
  */
@@ -15,6 +16,7 @@ import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { caseLimits } from '../../src/case/limits.ts';
 import { ExecutorPool } from '../../src/executor/executor-pool.ts';
+import { type LabCpu, parseLabCpu } from '../../src/lab/lab-cpu.ts';
 import { type Lab, openLab } from '../../src/lab/lab.ts';
 import type { Figure, Series } from './figure.ts';
 import { hostFigures, shrinkFigures } from './host-figures.ts';
@@ -30,13 +32,13 @@ const ordered = (Object.keys(workloads) as Workload[]).filter((workload) => work
 const migrated: readonly Workload[] = ['pending', 'counted, none halts'];
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
-const open = (kvmOptions: string, cpus: 1 | 2 = 1) => openLab({ kernel, install: 'auto', say, kvmOptions, cpus });
 
 interface Options {
   readonly has: (section: Section) => boolean;
   readonly out: string;
   readonly minutes: number;
   readonly kvmOptions: string;
+  readonly cpu: LabCpu;
 }
 
 /** What is asked for, or what is wrong with it. */
@@ -48,7 +50,8 @@ function readOptions(args: readonly string[]): Options | string {
   const minutes = Number(given('MINUTES') ?? 60);
   if (!(minutes > 0)) return `MINUTES=${given('MINUTES')}: not a number above 0`;
   const has = (section: Section) => wanted.includes(section) || (wanted.length === 0 && section !== 'memory');
-  return { has, out: given('OUT') ?? 'reports', minutes, kvmOptions: given('KVM') ?? '' };
+  const cpu = parseLabCpu(given('CPU') ?? 'amd');
+  return { has, out: given('OUT') ?? 'reports', minutes, kvmOptions: given('KVM') ?? '', cpu };
 }
 
 async function main(): Promise<void> {
@@ -58,7 +61,8 @@ async function main(): Promise<void> {
     process.exitCode = 2;
     return;
   }
-  const { has, out, minutes, kvmOptions } = options;
+  const { has, out, minutes, kvmOptions, cpu } = options;
+  const open = (cpus: 1 | 2 = 1) => openLab({ cpu, kernel, install: 'auto', say, kvmOptions, cpus });
   const before = loadavg()[0]!;
   const figures: Figure[] = [];
   const series: Series[] = [];
@@ -68,7 +72,7 @@ async function main(): Promise<void> {
   };
   let release = kernel;
   if (has('lab') || has('migration') || has('series')) {
-    await using lab = await open(kvmOptions);
+    await using lab = await open();
     const clock = (): number => lab.cpuSeconds;
     release = lab.facts.kernelRelease;
     note(await rawLoop(lab, clock));
@@ -78,14 +82,14 @@ async function main(): Promise<void> {
     if (has('series')) series.push(...(await seriesOf(lab, clock, caseLimits.vcpus)));
   }
   if (has('lab')) {
-    await using lab = await open(kvmOptions, 2);
+    await using lab = await open(2);
     const clock = (): number => lab.cpuSeconds;
     note(await runAlone(lab, clock, 'concurrent'), await endToEnd(lab, clock, 'concurrent'));
   }
   for (const jobs of has('jobs') ? [1, 2] : []) {
     const labs: Lab[] = [];
     await using pool = await ExecutorPool.open(jobs, async () => {
-      const lab = await open(kvmOptions);
+      const lab = await open();
       labs.push(lab);
       return lab;
     });
@@ -99,7 +103,7 @@ async function main(): Promise<void> {
     );
   }
   if (has('memory')) {
-    await using lab = await open(kvmOptions);
+    await using lab = await open();
     release = lab.facts.kernelRelease;
     note(await memoryOver(lab, 60 * minutes));
   }

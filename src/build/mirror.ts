@@ -11,7 +11,7 @@ import { runTool } from '../system/apt.ts';
 import { cacheRoot, ensureFolder, makeFolderAtOnce } from '../system/cache.ts';
 import type { InstallOptions } from '../system/install-packages.ts';
 import { UsageError } from '../errors.ts';
-import { ensurePackages, kernelBuildPackages } from './packages.ts';
+import { ensurePackages, kernelBuildPackages } from '../system/packages.ts';
 import { cachedKernels, specOf } from '../lab/kernel/debian-kernel.ts';
 import { seriesOf, upstreamOf } from '../lab/kernel/debian-release.ts';
 import { buildSmallKernel } from './small-kernel.ts';

@@ -8,8 +8,8 @@ export type LabCpu = (typeof labCpus)[number];
 export const otherModule: Readonly<Record<LabCpu, string>> = { amd: 'kvm_intel', intel: 'kvm_amd' };
 
 /** @throws UsageError */
-export function parseLabCpu(text: string): LabCpu {
+export function parseLabCpu(text: string, option = '--cpu'): LabCpu {
   const cpu = labCpus.find((each) => each === text);
-  if (cpu === undefined) throw new UsageError(`--cpu ${text}: there are ${labCpus.join(' and ')}`);
+  if (cpu === undefined) throw new UsageError(`${option} ${text}: there are ${labCpus.join(' and ')}`);
   return cpu;
 }

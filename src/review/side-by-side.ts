@@ -4,6 +4,7 @@ import { Session } from '../campaign/session.ts';
 import { formatCount } from '../campaign/text/table.ts';
 import { parseTarget } from '../campaign/target.ts';
 import { resolveKernel } from '../lab/kernel/kernels.ts';
+import type { LabCpu } from '../lab/lab-cpu.ts';
 import type { CountedModules } from './counts/counted-build.ts';
 import type { LineCounts } from './counts/line-counts.ts';
 import { Meter } from './counts/meter.ts';
@@ -13,6 +14,8 @@ import { identify, type KernelIdentity } from './kernel-identity.ts';
 
 /** A kernel of the lab and, where given, the folder of its KVM modules. */
 export interface Side {
+  /** CPU of its lab; default `amd`. */
+  readonly cpu?: LabCpu;
   readonly kernel: string;
   readonly kvmModules: string | null;
   /** Those that run instead, the same with counters. */
@@ -79,14 +82,16 @@ function offersOf(base: Session, kernel: Session): OfferDifference[] | null {
 
 async function open(side: Side, options: SideBySideOptions, signal: AbortSignal): Promise<Session> {
   const { install, say } = options;
-  const { kernel } = side;
+  const { cpu = 'amd', kernel } = side;
   const kvmModules = side.counted?.folder ?? side.kvmModules;
   const session = await Session.open(
-    parseTarget({ target: 'lab', kernel, kvmModules, install, readsOffer: true, say }),
+    parseTarget({ target: 'lab', cpu, kernel, kvmModules, install, readsOffer: true, say }),
     signal,
   );
   const modules = kvmModules === null ? '' : ` with ${kvmModules}`;
-  say(`kernel ${session.facts.kernelRelease}${modules}, booted in ${session.bootSeconds.toFixed(1)} s`);
+  say(
+    `kernel ${session.facts.kernelRelease}${modules}, ${session.facts.cpu}, booted in ${session.bootSeconds.toFixed(1)} s`,
+  );
   return session;
 }
 

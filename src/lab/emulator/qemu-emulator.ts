@@ -37,7 +37,7 @@ export async function qemuAt(path: string): Promise<Emulator> {
     environment: {},
     arguments: qemuArguments,
     shape: (computer) => JSON.stringify(qemuArguments({ ...anyState, ...computer })),
-    prepare: (folder, { state }, { received }) => prepare(folder, state, received),
+    prepare: (folder, { state }, listener) => prepare(folder, state, (bytes) => listener.received(bytes)),
   };
 }
 

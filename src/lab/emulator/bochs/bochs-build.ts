@@ -7,8 +7,8 @@ import { existsSync } from 'node:fs';
 import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { applyEdit, EditError } from '../../../build/edit.ts';
-import { ensurePackages } from '../../../build/packages.ts';
+import { applyEdit, EditError } from '../../../system/edit.ts';
+import { ensurePackages } from '../../../system/packages.ts';
 import { InfrastructureError } from '../../../errors.ts';
 import { aptGet, runTool } from '../../../system/apt.ts';
 import { cacheRoot, ensureFolder, makeFolderAtOnce } from '../../../system/cache.ts';
@@ -47,6 +47,7 @@ const configureArguments = [
   '--enable-all-optimizations',
   '--enable-handlers-chaining',
   '--disable-show-ips',
+  '--disable-logging',
   '--disable-plugins',
   '--disable-docbook',
   '--with-nogui',

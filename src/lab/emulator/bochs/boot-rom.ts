@@ -36,7 +36,7 @@ export function bootRom({ entry, commandLine, initrd, memory }: Boot): Buffer {
   if (places.commandLine + text.length >= romBytes) throw new Error(`a command line of ${text.length} bytes`);
   text.copy(rom, places.commandLine);
   // struct hvm_start_info, version 1.
-  [startInfoMagic, 1, 0, 1].forEach((word, index) => rom.writeUInt32LE(word, places.startInfo + 4 * index));
+  [startInfoMagic, 1, 0, 1].forEach((value, index) => rom.writeUInt32LE(value, places.startInfo + 4 * index));
   // The kernel looks for the ACPI tables itself.
   [at(places.module), at(places.commandLine), 0, at(places.memory)].forEach((pointer, index) =>
     rom.writeBigUInt64LE(BigInt(pointer), places.startInfo + 16 + 8 * index),

@@ -2,7 +2,7 @@
  * What is edited in Bochs 3.0 before it is built. Each of the faults was found by a guest that did not behave as the SDM says,
  * and a fuzzer that trusts its emulator would tell it as KVM's. Sections are those of the SDM's volume 3C of December 2023 and later.
  */
-import type { Edit } from '../../../build/edit.ts';
+import type { Edit } from '../../../system/edit.ts';
 import { windowCode } from './window-code.ts';
 
 /** An edit, and what it mends. */
