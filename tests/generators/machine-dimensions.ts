@@ -168,7 +168,7 @@ export const machineDimensions: [name: string, is: (value: Case) => boolean, lea
   [
     'an XMM-fast call whose tenth or eleventh bank has a vCPU',
     (value) => value.steps.some((step) => isCall(step) && isInLastRegister(step, indexes(value))),
-    40,
+    30,
   ],
   ['auto-EOI SINTs', (value) => value.machine.vcpus.some((vcpu) => vcpu.autoEoi.length > 0), 300],
   ['PPR logged', (value) => value.machine.vcpus.some((vcpu) => vcpu.logsPpr), 300],
