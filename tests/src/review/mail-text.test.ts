@@ -102,15 +102,15 @@ describe('formatReview of what ran', () => {
       .match(/behaviour changed: .*/)![0];
 
   it('should know nothing where nothing ran', () => {
-    expect(verdictOf([{ place: place!, before: 0, after: 0 }])).toMatch(/: not exercised/);
-    expect(verdictOf([{ place: place!, before: 3, after: 3 }])).toMatch(/: no change seen$/);
-    expect(verdictOf([{ place: place!, before: null, after: null }])).toMatch(/no lines of which is known/);
+    expect(verdictOf([{ place: place!, before: 0, after: 0, idle: [] }])).toMatch(/: not exercised/);
+    expect(verdictOf([{ place: place!, before: 3, after: 3, idle: [] }])).toMatch(/: no change seen$/);
+    expect(verdictOf([{ place: place!, before: null, after: null, idle: [] }])).toMatch(/no lines of which is known/);
   });
 
   it('should name what did not run among others', () => {
-    const exercises = [
-      { place: place!, before: 3, after: 3 },
-      { place: other, before: 0, after: 0 },
+    const exercises: Exercise[] = [
+      { place: place!, before: 3, after: 3, idle: [] },
+      { place: other, before: 0, after: 0, idle: [] },
     ];
     const text = review([], { exercises }).join('\n').replaceAll(/\s+/g, ' ');
 
