@@ -121,6 +121,15 @@ describe('formatReview of what ran', () => {
 });
 
 describe('formatReview of what KVM offers', () => {
+  it('should say why a model expects another thing where the guest sees the same', () => {
+    const text = review([{ ...changed(small), kind: 'same' }])
+      .join('\n')
+      .replaceAll(/\s+/g, ' ');
+
+    expect(text).toContain('0 before, 1 after alike in one of them a guest sees the same before and after');
+    expect(review([changed(small)]).join('\n')).not.toContain('alike');
+  });
+
   it('should be a change of its own', () => {
     const offers = [{ what: 'LAPIC split xapic, version', base: '0x1050014', kernel: '0x50014', bits: 'bit 24 gone' }];
     const lines = review([], {}, { offers });
