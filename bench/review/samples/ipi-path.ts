@@ -104,8 +104,8 @@ export const ipiPathSamples: readonly ReviewSample[] = [
     area,
     origin: 'patch of 2026-06 taken back',
     subject: 'Revert "bound the bank index in hv_is_vp_in_sparse_set()"',
-    answer: 'unchanged',
-    truth: 'VP indexes are below 1024, so that no bank is above 15',
+    answer: 'partly',
+    truth: 'VP indexes are below 1024, so that no bank is above 15: the check never holds',
     edits: [edit('\tif (valid_bit_nr >= HV_MAX_SPARSE_VCPU_BANKS)\n\t\treturn false;\n\n', '')],
   },
   {

@@ -48,7 +48,7 @@ export const offerSamples: readonly ReviewSample[] = [
     origin: 'made for this',
     subject: 'Half as many vCPUs',
     answer: 'changed',
-    truth: 'KVM_CAP_MAX_VCPUS says 512',
+    truth: 'KVM_CAP_MAX_VCPUS says half as many',
     says: /offers .*KVM_CAP_MAX_VCPUS/,
     edits: [x86('\t\tr = KVM_MAX_VCPUS;\n', '\t\tr = KVM_MAX_VCPUS / 2;\n')],
   },

@@ -8,10 +8,12 @@ export interface Exercise {
   readonly place: TouchedPlace;
   readonly before: number | null;
   readonly after: number | null;
+  /** Of a place that ran, its lines that were not seen to. */
+  readonly idle: readonly number[];
 }
 
 /**
- * `all`: every place with code ran; `some`: not every one; `none`: not one; `unknown`: the patch touches no line with
+ * `all`: every line with code ran; `some`: not every one; `none`: not one; `unknown`: the patch touches no line with
  * code, such as a structure or a macro alone.
  */
 export type Exercised = 'all' | 'some' | 'none' | 'unknown';
@@ -20,11 +22,38 @@ export function exercisesOf(
   places: readonly TouchedPlace[],
   counts: { readonly base: LineCounts; readonly kernel: LineCounts },
 ): Exercise[] {
-  return places.map((place) => ({
-    place,
-    before: countOf(counts.base, place, place.removed),
-    after: countOf(counts.kernel, place, place.added),
-  }));
+  return places.map((place) => {
+    const before = countOf(counts.base, place, place.removed);
+    const after = countOf(counts.kernel, place, place.added);
+    const ran = (before ?? 0) + (after ?? 0) > 0;
+    // What a patch puts in is what is asked about; what it takes away where it puts in nothing.
+    const lines = after === null ? idleLines(counts.base, place, 'removed') : idleLines(counts.kernel, place, 'added');
+    return { place, before, after, idle: ran ? lines : [] };
+  });
+}
+
+/** Lines that have code and did not run, and those to which no branch of the statement before them was seen to lead. */
+function idleLines(counts: LineCounts, place: TouchedPlace, side: 'removed' | 'added'): number[] {
+  const known = counts.get(place.file);
+  const lines = place[side];
+  if (known === undefined || lines === null) return [];
+  const idle: number[] = [];
+  for (let line = lines[0]; line <= lines[1]; line++) {
+    const own = known.lines.get(line);
+    const [before] = own === undefined ? countedLines(known, [line, line]) : [];
+    const isLed =
+      before === undefined || known.lines.get(before)!.least > 0 || !transfer.test(textAt(place, side, line));
+    if (own === undefined ? !isLed : own.count === 0) idle.push(line);
+  }
+  return idle;
+}
+
+/** What is put in stands behind what is taken away. */
+function textAt({ text, removed, added }: TouchedPlace, side: 'removed' | 'added', line: number): string {
+  const texts = text.split('\n');
+  if (side === 'removed') return texts[line - removed![0]] ?? '';
+  const behind = removed === null ? 0 : removed[1] - removed[0] + 1;
+  return texts[behind + line - added![0]] ?? '';
 }
 
 export function isMeasured({ before, after }: Exercise): boolean {
@@ -38,7 +67,7 @@ export function hasRun({ before, after }: Exercise): boolean {
 export function exercised(exercises: readonly Exercise[]): Exercised {
   const measured = exercises.filter(isMeasured);
   if (measured.length === 0) return 'unknown';
-  if (measured.every(hasRun)) return 'all';
+  if (measured.every((one) => hasRun(one) && one.idle.length === 0)) return 'all';
   return measured.some(hasRun) ? 'some' : 'none';
 }
 
@@ -89,14 +118,23 @@ export function describeExercises(exercises: readonly Exercise[]): string[] {
     if (measured.length === 0) return `${name!}: no code of its own`;
     if (ran.length === 0) return `${name!}: not seen to run`;
     const part = ran.length === measured.length ? '' : `${ran.length} of ${measured.length} places `;
-    return `${name!}: ${part}ran ${times(ran, 'before')} before, ${times(ran, 'after')} after`;
+    const idle = ran.flatMap((one) => one.idle).length;
+    const but = idle === 0 ? '' : `, but for ${idle} ${idle === 1 ? 'line' : 'lines'}`;
+    return `${name!}: ${part}ran ${times(ran, 'before')} before, ${times(ran, 'after')} after${but}`;
   });
 }
 
-/** The places that have code and never ran, as `kvm_hv_flush_tlb (arch/x86/kvm/hyperv.c:2041)`. */
+/** What has code and never ran, as `kvm_hv_flush_tlb (arch/x86/kvm/hyperv.c:2041)`: places, and lines of others. */
 export function neverRan(exercises: readonly Exercise[]): string[] {
-  const idle = exercises.filter((one) => isMeasured(one) && !hasRun(one));
-  return groupByFunction(idle).flatMap((list) => describePlaces(list.map(({ place }) => place)));
+  const idle = exercises.filter((one) => isMeasured(one) && (!hasRun(one) || one.idle.length > 0));
+  return groupByFunction(idle).flatMap((list) => describePlaces(list.flatMap(idlePlaces)));
+}
+
+function idlePlaces({ place, idle, ...counts }: Exercise): TouchedPlace[] {
+  if (!hasRun({ place, idle, ...counts })) return [place];
+  const starts = idle.filter((line) => !idle.includes(line - 1));
+  const ends = idle.filter((line) => !idle.includes(line + 1));
+  return starts.map((start, index) => ({ ...place, lines: [start, ends[index]!] }));
 }
 
 function times(list: readonly Exercise[], side: 'before' | 'after'): string {
