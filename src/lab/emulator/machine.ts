@@ -181,6 +181,8 @@ export class Machine implements AsyncDisposable {
    * @throws InfrastructureError when the emulator cannot.
    */
   async save({ memory, devices, console }: StateFiles): Promise<void> {
+    // Nothing is asked of the hand any more, but the emulator must not be stopped now.
+    this.expect(true);
     await (await this.#wiring.control).save(devices);
     await this.#gone;
     if (this.#process.exitCode !== 0 || !existsSync(devices))

@@ -135,7 +135,9 @@ function controlOf(wire: WindowWire, folder: string, ended: Promise<void>): Emul
       await mkdir(path);
       await symlink(path, join(folder, stateFolderName));
       wire.ask('save');
-      await Promise.race([ended, sleep(saveMsMax, undefined, { ref: false })]);
+      const patience = new AbortController();
+      await Promise.race([ended, sleep(saveMsMax, undefined, patience).catch(() => undefined)]);
+      patience.abort();
       await dropImages(join(path, 'config'));
     },
     // It goes on by itself.
