@@ -41,7 +41,7 @@ import { type JudgedCall, judgeByTlfs } from '../tlfs/tlfs.ts';
 import { formatDone, formatPermitted, formatVerdict } from '../tlfs/tlfs-text.ts';
 import type { TlfsRule } from '../tlfs/tlfs-rules.ts';
 import { hasBit, popcountBelow, toBigInt } from '../words.ts';
-import { describeAct } from '../../src/case/steps/act.ts';
+import { describeChange } from '../../src/case/steps/kinds.ts';
 
 /** One field of a layout; `range` is `high:low` in bits. */
 export interface ExplainedField {
@@ -208,32 +208,26 @@ function formatResponse({ result, exit }: StepOutcome, { caller }: Call): string
 }
 
 function explainChange(step: ProgramStep, program: Program, outcome: Outcome, index: number): ExplainedChange {
-  const { rule: name } = outcome.steps[index]!;
-  const bare = { kind: 'change', rule: null, faults: faultsShownBy(outcome.steps[index]!), effects: [] } as const;
-  switch (step.kind) {
-    case 'run':
-      return { ...bare, what: 'the parked vCPUs run', effects: effectsOfRun(program, outcome, index) };
-    case 'call':
-      return { ...bare, what: `vCPU ${step.sender} makes no call: the page holds no hypercall instruction` };
-    case 'act':
-      return { ...bare, what: describeAct(step), effects: [effectOfAct(step, outcome, index)] };
-    case 'set-apic':
-      return { ...bare, what: `the APIC of vCPU ${step.vcpu} is ${step.apic} from now on` };
-    case 'init':
-      return { ...bare, what: `vCPU ${step.vcpu} gets INIT` };
-    case 'migrate':
-      return { ...bare, what: 'the VM migrates' };
-    case 'read-msr':
-      return {
-        ...bare,
-        what: `${step.by} reads ${step.msr} of vCPU ${step.vcpu}: ${formatHex(outcome.steps[index]!.result!)}`,
-      };
-    case 'write-msr': {
-      const { source, taken } = msrRules.find((rule) => rule.name === name)!;
-      const what = `the host writes ${formatHex(step.value)} to the ${step.msr} MSR of vCPU ${step.vcpu}`;
-      return { ...bare, what, rule: { name, source, taken } };
-    }
-  }
+  const done = outcome.steps[index]!;
+  const msrRule = msrRules.find(({ name }) => name === done.rule);
+  return {
+    kind: 'change',
+    what: whatOf(step, done),
+    rule: msrRule === undefined ? null : { name: msrRule.name, source: msrRule.source, taken: msrRule.taken },
+    faults: faultsShownBy(done),
+    effects:
+      step.kind === 'run'
+        ? effectsOfRun(program, outcome, index)
+        : step.kind === 'act'
+          ? [effectOfAct(step, outcome, index)]
+          : [],
+  };
+}
+
+function whatOf(step: ProgramStep, { result }: StepOutcome): string {
+  if (step.kind === 'call') return `vCPU ${step.sender} makes no call: the page holds no hypercall instruction`;
+  const what = describeChange(step);
+  return step.kind === 'read-msr' ? `${what}: ${formatHex(result!)}` : what;
 }
 
 function explainTlfs(judged: JudgedCall): ExplainedTlfs {

@@ -47,6 +47,14 @@ export function kindOf<S extends Step>(step: S): StepKind<S> {
   return stepKinds[step.do] as unknown as StepKind<S>;
 }
 
+/** What a step that is no call does, as a program has it, in words. */
+export function describeChange<Name extends ChangeStep['do']>(
+  step: { readonly kind: Name } & Omit<StepOf<Name>, 'do' | 'note'>,
+): string {
+  const { describe } = stepKinds[step.kind];
+  return (describe as (step: unknown) => string)(step);
+}
+
 /** Whether a step is a hypercall. */
 export function isCall(step: Step): step is CallStep {
   return step.do === 'send-ipi' || step.do === 'send-ipi-ex';

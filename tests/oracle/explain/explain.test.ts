@@ -226,7 +226,7 @@ describe('explain, steps that are no calls', () => {
       },
       {
         kind: 'change',
-        what: 'the APIC of vCPU 1 is hardware-disabled from now on',
+        what: 'the host makes the APIC of vCPU 1 hardware-disabled',
         rule: null,
         faults: [],
         effects: [],
@@ -253,7 +253,7 @@ describe('explain, steps that are no calls', () => {
     const [step] = explain(encodeCase(makeCase(vcpus, [makeStep({ do: 'run' })])), facts).steps;
     expect(step).toEqual({
       kind: 'change',
-      what: 'the parked vCPUs run',
+      what: 'the parked vCPUs run until nothing is pending that they can take',
       rule: null,
       faults: [],
       effects: [
