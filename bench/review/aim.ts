@@ -13,7 +13,6 @@ import { Session } from '../../src/campaign/session.ts';
 import { parseTarget } from '../../src/campaign/target.ts';
 import { Aim } from '../../src/review/aim/aim.ts';
 import { Targets } from '../../src/review/aim/targets.ts';
-import { aimAt, aimedBatches } from '../../src/review/aim/words.ts';
 import { compareKernels, defaultCompareLimits } from '../../src/review/compare.ts';
 import { Meter } from '../../src/review/counts/meter.ts';
 import { buildBoth, type PatchedModules } from '../../src/review/patched.ts';
@@ -24,7 +23,7 @@ import { patchOf } from './patch-of.ts';
 import { sampleKernel } from './sample.ts';
 import { reviewSamples } from './samples.ts';
 
-const strategies = ['plain', 'words', 'counts'] as const;
+const strategies = ['plain', 'counts'] as const;
 type Strategy = (typeof strategies)[number];
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
@@ -89,7 +88,6 @@ async function untilSeen(
   const aim = new Aim(seed, new Targets(modules.places, modules.counted!));
   const batches: Record<Strategy, () => Iterable<Batch>> = {
     plain: () => batchesOf(stream),
-    words: () => aimedBatches(stream, aimAt(modules.places)),
     counts: () => aim.batches(stream),
   };
   const { before, after } = modules.counted!;

@@ -10,6 +10,7 @@ import { findJournals, isMerged, lockFile, makeFolders, readJournals } from '../
 import { noLimits } from '../../durable/limits.ts';
 import { withLock } from '../../durable/journal/lock.ts';
 import type { CampaignIdentity, EndingName, Limits } from '../../durable/journal/record.ts';
+import { readTrace } from '../../durable/line-coverage.ts';
 import { runDurable } from '../../durable/run.ts';
 import { Screen } from '../../durable/view/screen.ts';
 import { shardOf } from '../../durable/shard.ts';
@@ -193,6 +194,7 @@ async function run({ store, tornBytes, options, limits, known, corpus, context, 
     cases: state.cases,
   };
   say(plainLine({ ...figures, rate: state.seconds > 0 ? state.hypercalls / state.seconds : 0 }));
+  if (counted !== null && readTrace(folder) === null) say('no line of KVM was counted yet');
   say(`ended: ${ending}; go on with: ${hvipiCommand('campaign', 'resume', folder)}`);
   if (options.json) context.stdout.write(formatJson({ ...campaignValue(folder, known), ending, exitCode }));
   return exitCode;
