@@ -34,7 +34,8 @@ const biosPackages = ['bochsbios', 'vgabios'];
 const biosFiles = { bios: 'bochs/BIOS-bochs-latest', vgaBios: 'vgabios/vgabios.bin' } as const;
 
 /**
- * Without debugger, instrumentation and plugins, which cost speed whether they are used or not. `show-ips` logs from a signal
+ * Without debugger, instrumentation and plugins, which cost speed whether they are used or not, and without logging,
+ * which says a line at each evaluation of virtual interrupts. `show-ips` logs from a signal
  * handler, where it can wait for its own lock for ever.
  */
 const configureArguments = [

@@ -86,17 +86,6 @@ export const bochsEdits: readonly BochsEdit[] = [
       '    unsigned long left = BX_MEM_THIS block_size - (offset & (BX_MEM_THIS block_size - 1));\n' +
       '    ret = read(fd, (bx_ptr_t) BX_MEM_THIS get_vector(offset), size < left ? size : left);',
   },
-  ...[
-    { name: 'quiet-pending', find: 'BX_INFO(("Pending Virtual Interrupt Vector' },
-    { name: 'quiet-cleared', find: 'BX_INFO(("Clear Virtual Interrupt Vector' },
-  ].map(({ name, find }) => ({
-    name,
-    file: 'cpu/vapic.cc',
-    wrong: 'logs a line for every evaluation of virtual interrupts',
-    source: null,
-    find,
-    replace: find.replace('BX_INFO', 'BX_DEBUG'),
-  })),
   {
     name: 'window-code',
     file: 'gui/nogui.cc',
