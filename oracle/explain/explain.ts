@@ -221,6 +221,8 @@ function explainChange(step: ProgramStep, program: Program, outcome: Outcome, in
       return { ...bare, what: `the APIC of vCPU ${step.vcpu} is ${step.apic} from now on` };
     case 'init':
       return { ...bare, what: `vCPU ${step.vcpu} gets INIT` };
+    case 'sipi':
+      return { ...bare, what: `vCPU ${step.vcpu} gets a start-up IPI for page ${formatHex(step.page)}: ${name}` };
     case 'migrate':
       return { ...bare, what: 'the VM migrates' };
     case 'read-msr':
