@@ -31,6 +31,7 @@ import {
   vectorsOf,
   withApic,
 } from './machine.ts';
+import { Lives } from './lives.ts';
 import { ModelMemory } from './memory.ts';
 import { RestoredVcpus } from './migration.ts';
 import { Msrs } from './msr-state.ts';
@@ -85,6 +86,7 @@ class Walk {
   #apics: readonly Apic[];
   #postures: readonly Posture[];
   readonly #msrs: Msrs;
+  readonly #lives: Lives;
   /** As vCPUs were set up, with the auto-EOI vectors that their SINTs have by now. */
   #setups: Program['vcpus'];
   readonly #restored = new RestoredVcpus();
@@ -95,6 +97,7 @@ class Walk {
     this.#model = model;
     this.#msrs = new Msrs(program, model.vpIndexes(program.vcpus, contract), contract);
     this.#setups = program.vcpus;
+    this.#lives = new Lives(program.vcpus);
     this.lapics = program.vcpus.map(presetLapic);
     this.#apics = program.vcpus.map(apicOf);
     this.#postures = program.vcpus.map(() => idlePosture);
@@ -127,6 +130,11 @@ class Walk {
       case 'init':
         this.#init(step);
         return this.#after('init');
+      case 'sipi': {
+        const { isHardwareEnabled } = this.#apics[step.vcpu]!;
+        const { rule, result } = this.#lives.sipi(step.vcpu, step.page, isHardwareEnabled);
+        return { ...this.#after(rule), result };
+      }
       case 'read-msr':
         if (step.by === 'guest') this.#enter(step.vcpu);
         return { ...this.#after('read-msr'), result: this.#msrs.read(step, this.#apics[step.vcpu]!) };
@@ -281,6 +289,7 @@ class Walk {
     this.#initialized.add(vcpu);
     const apic = this.#apics[vcpu]!;
     if (!apic.isHardwareEnabled) return;
+    this.#lives.init(vcpu);
     this.#apics = this.#apics.with(vcpu, { ...apic, isSoftwareEnabled: false });
     this.lapics = this.lapics.with(vcpu, initializedLapic(this.#program.vcpus[vcpu]!));
   }

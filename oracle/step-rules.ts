@@ -1,4 +1,5 @@
 /** Names of what decides a step where no list of rules does. */
+import { sipiRules } from './lives.ts';
 import { actKinds } from '../src/case/limits.ts';
 import type { ProgramStep } from '../src/program/program.ts';
 
@@ -14,6 +15,7 @@ const rulesByKind = {
   run: ['run'],
   'set-apic': ['set-apic'],
   init: ['init'],
+  sipi: sipiRules,
   migrate: migrationRules,
   act: actKinds,
   'write-msr': [],

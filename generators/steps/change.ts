@@ -36,7 +36,7 @@ export function sintValue(value: bigint, vectors: readonly number[]): bigint {
 }
 
 /** A step that is no call; its vCPU is as `vcpuAt` has it. */
-export type ChangePlan = Extract<Step, { do: 'write-msr' | 'set-apic' | 'read-msr' | 'init' | 'migrate' }>;
+export type ChangePlan = Extract<Step, { do: 'write-msr' | 'set-apic' | 'read-msr' | 'init' | 'sipi' | 'migrate' }>;
 
 const pageBytes = 0x1000n;
 /** Pages of the arena behind the input blocks that calls have by default, and the last page of RAM. */
@@ -81,6 +81,7 @@ const writeMsr = (msr: MoveVpPlan['msr'], value: fc.Arbitrary<bigint>) =>
 /** Draws changes of VP indexes. */
 export const moveVpPlan = writeMsr('vp-index', vpIndexValue);
 
+const sipiPage = among(0, 1, 0x7f, 0x80, 0xff);
 const setApic = among(...apicChanges);
 
 /** Draws changes. */
@@ -107,6 +108,12 @@ export function changePlan(swarm: Swarm): fc.Arbitrary<ChangePlan> {
       note: '',
     })),
     'change.migrate': just(makeStep({ do: 'migrate' })),
+    'change.sipi': planOf((source) => ({
+      do: 'sipi',
+      vcpu: source.draw(vcpuNumber),
+      page: source.draw(sipiPage),
+      note: '',
+    })),
     'change.init': planOf((source) => ({ do: 'init', vcpu: source.draw(vcpuNumber), note: '' })),
   });
 }

@@ -93,6 +93,13 @@ const settlers: { readonly [Kind in ChangeStep['do']]: Settle<StepOf<Kind>> } = 
     state.acts[vcpu] = false;
     return { ...plan, vcpu };
   },
+  sipi(plan, state) {
+    if (!state.canChangeApics) return null;
+    // Most often one that waits for it.
+    const waits = state.runs.map((runs) => !runs);
+    const vcpu = state.at(plan.vcpu);
+    return { ...plan, vcpu: waits.includes(true) && plan.page !== 0 ? firstFrom(vcpu, waits) : vcpu };
+  },
   migrate: (plan) => plan,
 };
 

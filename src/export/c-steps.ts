@@ -69,6 +69,7 @@ function changeLines(step: Exclude<Step, CallStep>, value: Case, outcome: StepOu
     case 'act':
     case 'migrate':
     case 'read-msr':
+    case 'sipi':
       throw new RangeError(`no C program shows a step of kind ${step.do}`);
     case 'init':
       return `\tsend_init(${step.vcpu});\n`;

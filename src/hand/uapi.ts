@@ -139,6 +139,9 @@ export const sregs = {
   apicBase: 272,
 } as const;
 
+/** kvm_segment: byte offset of the selector. */
+export const segmentSelector = 12;
+
 /** kvm_regs: byte offsets of all registers. */
 export const regs = {
   rax: 0,

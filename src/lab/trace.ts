@@ -89,6 +89,7 @@ export function eventsByStep(program: Program, { observation, events }: Traced):
         return step.by === 'guest' ? (runs.shift() ?? []) : takeUntilEntry(runs[0]);
       case 'write-msr':
       case 'set-apic':
+      case 'sipi':
       case 'migrate':
         return takeUntilEntry(runs[0]);
     }

@@ -143,11 +143,19 @@ class OrderedProgram {
       case 'set-apic':
         this.#vm.changeApic(this.#script, step, this.#program.vcpus[step.vcpu]!);
         return () => [noCall];
-      case 'init':
-        this.#vm.init(this.#script, step.vcpu);
+      case 'init': {
+        const read = this.#vm.init(this.#script, step.vcpu);
         this.#initialized.add(step.vcpu);
         this.#halted = this.#halted.filter((position) => position !== step.vcpu);
-        return () => [noCall];
+        return (record) => {
+          read(record);
+          return [noCall];
+        };
+      }
+      case 'sipi': {
+        const read = this.#vm.sipi(this.#script, step);
+        return (record) => [{ ...noCall, result: read(record) }];
+      }
       case 'migrate':
         this.#vm.migrate(this.#script, this.#program, this.#isExact);
         return () => [noCall];

@@ -18,6 +18,7 @@ import type { ProgramSetApic } from '../program/program.ts';
 import { addBasePage, addLapic, addSameLapic, addSpurious, apicBase } from './lapic.ts';
 import { moveVcpu } from './migration.ts';
 import { addEnableCap, firstMsr, type HypervCpuid, type MsrEntry, msrsArgument } from './platform.ts';
+import { readMpState, readStart } from './sipi.ts';
 import type { Slots } from './slots.ts';
 import type { VectorRegisters } from './vector-registers.ts';
 import type { Read } from './writer.ts';
@@ -69,6 +70,8 @@ export class Vcpu {
   #page: number | null = null;
   /** Null when a step has changed it: it must be set anew. */
   #apic: VcpuSetup['apic'] | null = null;
+  /** Whether it got INIT since the program began. */
+  #gotInit = false;
   /** Whether its LAPIC is hardware-disabled. */
   #isOff = false;
   /** Last value written to HV_X64_MSR_VP_INDEX, null when a step has changed it. */
@@ -132,6 +135,7 @@ export class Vcpu {
 
   /** The state in which a program starts, memory excepted; the result is the VP index. */
   setUp(script: Script, setup: VcpuSetup): Read<number> {
+    this.#gotInit = false;
     this.#wasUsed = true;
     if (this.#parts.hasLapic) this.#setApic(script, setup);
     const read = this.#setVpIndex(script, setup.vpIndex);
@@ -236,11 +240,20 @@ export class Vcpu {
   }
 
   /** Lets KVM act on an INIT that was sent: it does before it answers (kvm_arch_vcpu_ioctl_get_mpstate). */
-  takeInit(script: Script): void {
+  takeInit(script: Script): Read<number> {
     this.#apic = null;
+    // A LAPIC that is off does not get it.
+    this.#gotInit ||= !this.#isOff;
     this.leaveHome();
-    this.#readMpState(script, 0);
     this.#mpState = null;
+    return readMpState(script, this.object);
+  }
+
+  /** Lets KVM act on a start-up IPI; the MP state, and above 16 bits the selector of CS where it got INIT before. */
+  takeSipi(script: Script): Read<bigint> {
+    this.leaveHome();
+    this.#mpState = null;
+    return readStart(script, this.object, this.#gotInit);
   }
 
   /** Words of the LAPIC page that differ from the page that changes are counted from. */
@@ -256,12 +269,12 @@ export class Vcpu {
   /** Registers as of its last exit, activity and LAPIC; of a vCPU that runs this would wait. */
   state(script: Script): Read<VcpuState> {
     script.add('registersDiff', { vcpu: this.object, general: noRegisters });
-    this.#readMpState(script, 2);
+    const readState = readMpState(script, this.object);
     const readLapic = this.lapicChanges(script);
     return (record) => {
       const general = record.registers(noRegisters);
       const registers = Array.from({ length: general.length / 8 }, (_, index) => general.readBigUInt64LE(8 * index));
-      const mpState = record.ioctl().argument.readUInt32LE(0);
+      const mpState = readState(record);
       return { mpState, registers, lapic: readLapic(record) };
     };
   }
@@ -305,12 +318,6 @@ export class Vcpu {
     argument.writeUInt32LE(mpState, 0);
     const request = uapi.KVM_SET_MP_STATE;
     script.add('ioctl', { kind: objectKinds.vcpu, object: this.object, request, record: 0, argument });
-  }
-
-  #readMpState(script: Script, record: 0 | 2): void {
-    const argument = Buffer.alloc(uapi.sizes.kvm_mp_state);
-    const request = uapi.KVM_GET_MP_STATE;
-    script.add('ioctl', { kind: objectKinds.vcpu, object: this.object, request, record, argument });
   }
 
   #readVpIndex(script: Script): Read<void> {

@@ -3,7 +3,7 @@
  * how the machine is changed between them, and how handlers' logs are read; what programs make of that is told elsewhere.
  */
 import { HV_X64_MSR_GUEST_OS_ID, HV_X64_MSR_HYPERCALL, HV_X64_MSR_SINT0, HV_X64_MSR_VP_INDEX } from '../abi/hyperv.ts';
-import { APIC_DEFAULT_PHYS_BASE, APIC_DM_INIT, APIC_DM_NMI, MSR_IA32_APICBASE } from '../abi/lapic.ts';
+import { APIC_DEFAULT_PHYS_BASE, APIC_DM_INIT, APIC_DM_NMI, APIC_DM_STARTUP, MSR_IA32_APICBASE } from '../abi/lapic.ts';
 import type { VcpuSetup } from '../case/case.ts';
 import { isSint, sintOf } from '../case/limits.ts';
 import { hasWideIds } from '../case/vcpu-id.ts';
@@ -22,6 +22,7 @@ import {
   type ProgramCall,
   type ProgramReadMsr,
   type ProgramSetApic,
+  type ProgramSipi,
   type ProgramWriteMsr,
   vmmResult,
 } from '../program/program.ts';
@@ -226,12 +227,24 @@ export class Vm {
   }
 
   /** Sends INIT to a vCPU and lets KVM act on it. */
-  init(script: Script, position: number): void {
-    const { vcpu } = this.#members[position]!;
+  init(script: Script, position: number): Read<number> {
+    this.#signal(script, position, APIC_DM_INIT);
+    return this.vcpuAt(position).takeInit(script);
+  }
+
+  /** Sends a start-up IPI to a vCPU and lets KVM act on it; what `Vcpu.takeSipi` reads. */
+  sipi(script: Script, { vcpu, page }: ProgramSipi): Read<bigint> {
+    this.#signal(script, vcpu, APIC_DM_STARTUP | page);
+    return this.vcpuAt(vcpu).takeSipi(script);
+  }
+
+  #signal(script: Script, position: number, data: number): void {
+    const { object, id } = this.vcpuAt(position);
+    // What its last exit has left to do would be done where it starts.
+    script.add('completeExit', { vcpu: object });
     const request = uapi.KVM_SIGNAL_MSI;
-    const argument = msiTo(vcpu.id, APIC_DM_INIT);
+    const argument = msiTo(id, data);
     script.add('ioctl', { kind: objectKinds.vm, object: this.number, request, record: 0, argument });
-    vcpu.takeInit(script);
   }
 
   /** Makes calls of one sender: through its ring, or one call by the host's entering the guest. */
@@ -350,13 +363,13 @@ function msrIndexOf(msr: ProgramReadMsr['msr']): number {
 export const lostAfterMs = 5_000;
 
 /**
- * NMI or INIT to the vCPU with that APIC ID, as an MSI: unlike KVM_NMI that does not wait for a running KVM_RUN to end. A
+ * NMI, INIT or a start-up IPI to the vCPU with that APIC ID, as an MSI: unlike KVM_NMI that does not wait for a running KVM_RUN to end. A
  * hardware-disabled APIC does not get it. IDs above 255 need KVM_X2APIC_API_USE_32BIT_IDS.
  */
-function msiTo(apicId: number, deliveryMode: number): Buffer {
+function msiTo(apicId: number, data: number): Buffer {
   const msi = Buffer.alloc(uapi.sizes.kvm_msi);
   msi.writeUInt32LE(Number(APIC_DEFAULT_PHYS_BASE) + ((apicId & 0xff) << 12), 0);
   msi.writeUInt32LE(apicId & ~0xff, 4);
-  msi.writeUInt32LE(deliveryMode, 8);
+  msi.writeUInt32LE(data, 8);
   return msi;
 }

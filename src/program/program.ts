@@ -85,6 +85,7 @@ export type ProgramWriteMsr = ProgramChanges['write-msr'];
 export type ProgramReadMsr = ProgramChanges['read-msr'];
 export type ProgramSetApic = ProgramChanges['set-apic'];
 export type ProgramInit = ProgramChanges['init'];
+export type ProgramSipi = ProgramChanges['sipi'];
 
 export type ProgramStep = ProgramCall | ProgramChanges[keyof ProgramChanges];
 

@@ -16,6 +16,7 @@ const stepPasses = {
   'read-msr': [],
   'set-apic': setApicPasses,
   init: [],
+  sipi: [],
   migrate: [],
   run: runPasses,
   'send-ipi': fieldPasses,

@@ -138,6 +138,15 @@ export const machineDimensions: [name: string, is: (value: Case) => boolean, lea
     (value) => value.steps.some((step) => step.do === 'read-msr' && step.by === 'guest'),
     150,
   ],
+  [
+    'a start-up IPI behind INIT',
+    ({ steps }) =>
+      steps.some(
+        (step, at) =>
+          step.do === 'sipi' && steps.slice(0, at).some((other) => other.do === 'init' && other.vcpu === step.vcpu),
+      ),
+    10,
+  ],
   ['INIT before a call', (value) => isBeforeCall(value, (step) => step.do === 'init'), 30],
   ['Xen and a call with bit 31 of RAX', (value) => value.machine.xen !== false && value.steps.some(hasBit31), 5],
   [

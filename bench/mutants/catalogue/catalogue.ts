@@ -11,6 +11,7 @@ import { dispatchMutants } from './dispatch.ts';
 import { equivalentMutants } from './equivalent.ts';
 import { failureMutants } from './failures.ts';
 import { lapicMutants } from './lapic.ts';
+import { livesMutants } from './lives.ts';
 import { migrationMutants } from './migration.ts';
 import { neighbourMutants } from './neighbours.ts';
 import { receiverMutants } from './receivers.ts';
@@ -32,6 +33,7 @@ export const catalogue: readonly Mutant[] = [
   ...vpIndexMutants,
   ...lapicMutants,
   ...migrationMutants,
+  ...livesMutants,
   ...callerMutants,
   ...callerFlagMutants,
   ...receiverMutants,

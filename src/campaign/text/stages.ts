@@ -97,7 +97,13 @@ function stepRows(
   if (expected.result !== null || expected.exception !== null || expected.exit !== null || observed?.result != null) {
     // Only a call that KVM takes for a Hyper-V one has a status.
     const hasStatus = isHypercall && expected.rule?.startsWith('native-') !== true;
-    const what = hasStatus ? 'status' : isHypercall ? 'RAX' : expected.rule === 'read-msr' ? 'value' : 'taken';
+    const what = hasStatus
+      ? 'status'
+      : isHypercall
+        ? 'RAX'
+        : expected.rule === 'read-msr' || expected.rule?.startsWith('sipi-') === true
+          ? 'value'
+          : 'taken';
     const seen = observed === null ? 'not run' : formatResult(observed, hasStatus);
     rows.push(row(what, formatResult(expected, hasStatus), seen, rule));
   }

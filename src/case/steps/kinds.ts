@@ -11,6 +11,7 @@ import { run } from './run.ts';
 import { sendIpi } from './send-ipi.ts';
 import { sendIpiEx } from './send-ipi-ex.ts';
 import { setApic } from './set-apic.ts';
+import { sipi } from './sipi.ts';
 import type { StepKind } from './step-kind.ts';
 import { writeMsr } from './write-msr.ts';
 
@@ -23,6 +24,7 @@ const kinds = {
   'read-msr': readMsr,
   'set-apic': setApic,
   init,
+  sipi,
   migrate,
 } as const;
 

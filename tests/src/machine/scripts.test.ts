@@ -121,6 +121,15 @@ describe('a program as a script', () => {
     ]);
   });
 
+  it('should complete what an exit left to do before INIT and a start-up IPI, and read what came of those', async () => {
+    const steps = [call(), makeStep({ do: 'init', vcpu: 1 }), makeStep({ do: 'sipi', vcpu: 1, page: 3 })];
+    const operations = await operationsOf(caseOf(steps));
+    const sent = ['completeExit', 'ioctl', 'ioctl'];
+    // The last one reads the special registers.
+    const own = operations.slice(operations.indexOf('settle') + 1);
+    expect(own).toEqual([...sent, ...sent, 'ioctl', ...lapics]);
+  });
+
   it('should read an MSR as the host, and in the guest by a run and a word of memory', async () => {
     const read = (by: 'host' | 'guest') => makeStep({ do: 'read-msr', vcpu: 1, msr: 'vp-index', by });
     const operations = await operationsOf(caseOf([call(), read('host'), read('guest')]));
