@@ -17,6 +17,7 @@ import { receiverMutants } from './receivers.ts';
 import { runningMutants } from './running.ts';
 import { sendIpiExMutants } from './send-ipi-ex.ts';
 import { sendIpiMutants } from './send-ipi.ts';
+import { sizeMutants } from './sizes.ts';
 import { vpIndexMutants } from './vp-index.ts';
 import { vpSetMutants } from './vp-set.ts';
 
@@ -38,6 +39,7 @@ export const catalogue: readonly Mutant[] = [
   ...runningDeliveryMutants,
   ...runningMutants,
   ...neighbourMutants,
+  ...sizeMutants,
   ...failureMutants,
   ...equivalentMutants,
 ];
