@@ -47,6 +47,7 @@ function calmed(swarm: Swarm): Swarm {
     stepCountMax: Math.max(swarm.stepCountMax, 32),
     platform: null,
     isLarge: false,
+    huge: null,
     environmentPercent: 0,
     compatPercent: 0,
     flagsPercent: 0,

@@ -5,6 +5,7 @@
 import fc from 'fast-check';
 import { vcpuNumbers } from './integers.ts';
 import { among, choice, just, planOf, sometimes } from './plan.ts';
+import type { HugePlan } from './machine/huge.ts';
 import { type NeighbourPlan, neighbourPlan } from './machine/neighbour.ts';
 import { type PlatformPlan, platformPlan } from './machine/platform.ts';
 
@@ -139,6 +140,8 @@ export interface Swarm {
   readonly isConcurrent: boolean;
   /** Whether all machines of the round have `largeVcpus` vCPUs, unless a platform says otherwise. */
   readonly isLarge: boolean;
+  /** Of a round with some machines of hundreds of vCPUs, how they are; null for others. `batch.ts` says which rounds. */
+  readonly huge: HugePlan | null;
 }
 
 /**
@@ -167,6 +170,7 @@ export const usualSwarm: Swarm = {
   weights: featureWeights,
   isConcurrent: false,
   isLarge: false,
+  huge: null,
 };
 
 const multiplier = among(0, 1, 1, 1, 2, 4);
@@ -192,6 +196,7 @@ const parts = {
   }),
   isConcurrent: just(false),
   isLarge: sometimes(1, 40, just(true), false),
+  huge: just(null),
 } satisfies { [Name in keyof Swarm]: fc.Arbitrary<Swarm[Name]> };
 
 /**

@@ -14,6 +14,7 @@ import {
   vpNumberEdge,
 } from '../integers.ts';
 import { among, choice, evenly, integer, just, list, planOf, sometimes } from '../plan.ts';
+import { type HugePlan, othersOf } from './huge.ts';
 import { neighbourLifePlan } from './neighbour.ts';
 import type { Neighbour } from '../../src/case/neighbour.ts';
 import { plainVcpuPlatform, type PlatformPlan } from './platform.ts';
@@ -47,6 +48,7 @@ export interface MachinePlan {
   readonly halted: number;
   readonly hasGuestOsId: boolean;
   readonly neighbour: Neighbour | null;
+  readonly huge: HugePlan | null;
 }
 
 /** First VP index that every kernel refuses. */
@@ -107,12 +109,15 @@ export function machinePlan(swarm: Swarm, vcpuCountMin = 1): fc.Arbitrary<Machin
   });
   const halted = sometimes(swarm.haltedPerMille, 1000, integer(1, 0xff), 0);
   const neighbour = neighbourLifePlan(swarm.neighbour);
+  // Of a round's cases few are so slow.
+  const huge = swarm.huge === null ? just(null) : sometimes<HugePlan | null>(1, 12, just(swarm.huge), null);
   const hasGuestOsId = sometimes(swarm.noGuestOsIdPercent, 100, just(false), true);
   return planOf((source) => ({
     vcpus: source.draw(layout),
     halted: source.draw(halted),
     hasGuestOsId: source.draw(hasGuestOsId),
     neighbour: source.draw(neighbour),
+    huge: source.draw(huge),
   }));
 }
 
@@ -121,7 +126,7 @@ export function buildMachine(plan: MachinePlan, platform: PlatformPlan | null, s
   const { irqchip, xen } = platform ?? { irqchip: 'kernel', xen: false };
   const ranked = [...plan.vcpus.keys()].filter((position) => plan.vcpus[position]!.index < 0);
   const order = [...ranked].sort((a, b) => plan.vcpus[b]!.index - plan.vcpus[a]!.index || a - b);
-  const runner = vcpuAt(sender, plan.vcpus.length);
+  const runner = plan.huge === null ? vcpuAt(sender, plan.vcpus.length) : vcpuAt(sender, plan.huge.vcpuCount);
   const vcpus = plan.vcpus.map((drawn, position): VcpuSetup => {
     const { index, apic } = drawn;
     const { vcpuId, keepsVpIndex, lacks, enforced, hasSints } = platform?.vcpus[position] ?? plainVcpuPlatform;
@@ -143,11 +148,12 @@ export function buildMachine(plan: MachinePlan, platform: PlatformPlan | null, s
       irr,
       isr,
     };
-    if (position < vcpuNumbers && (plan.halted >> position) & 1 && canHalt(vcpu, irqchip)) vcpu.idle = 'halted';
+    const halts = plan.huge === null && position < vcpuNumbers && (plan.halted >> position) & 1;
+    if (halts && canHalt(vcpu, irqchip)) vcpu.idle = 'halted';
     else if (position === runner) vcpu.idle = 'parked';
     return vcpu;
   });
-  const { neighbour } = plan;
+  const { neighbour, huge } = plan;
   return {
     irqchip,
     // Beside a VM with the MSR the flag alone does.
@@ -155,7 +161,7 @@ export function buildMachine(plan: MachinePlan, platform: PlatformPlan | null, s
     guestOsId: plan.hasGuestOsId ? defaultGuestOsId : 0n,
     schedule: null,
     neighbour,
-    vcpus,
+    vcpus: huge === null ? vcpus : [...vcpus, ...othersOf(huge, vcpus.length)],
   };
 }
 

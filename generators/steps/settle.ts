@@ -3,7 +3,9 @@ import type { Machine } from '../../src/case/case.ts';
 import { isSint } from '../../src/case/limits.ts';
 import { canRun } from '../../src/case/machine.ts';
 import type { ChangeStep, StepOf } from '../../src/case/steps/kinds.ts';
+import { vcpuIdOf, xapicBroadcast } from '../../src/case/vcpu-id.ts';
 import { vcpuAt } from '../integers.ts';
+import { largeVcpus } from '../swarm.ts';
 import { effectiveVpIndexes } from '../machine/machine.ts';
 import { pageOf, sintValue } from './change.ts';
 
@@ -87,6 +89,8 @@ const settlers: { readonly [Kind in ChangeStep['do']]: Settle<StepOf<Kind>> } = 
   init(plan, state) {
     if (state.machine.irqchip === 'none') return null;
     const vcpu = state.at(plan.vcpu);
+    // A message to that ID reaches every xAPIC.
+    if (vcpuIdOf(state.machine.vcpus[vcpu]!, vcpu) === xapicBroadcast) return null;
     // Somebody must be left to send.
     if (state.runs.filter(Boolean).length - Number(state.runs[vcpu]) === 0) return null;
     state.runs[vcpu] = false;
@@ -100,7 +104,8 @@ const settlers: { readonly [Kind in ChangeStep['do']]: Settle<StepOf<Kind>> } = 
     const vcpu = state.at(plan.vcpu);
     return { ...plan, vcpu: waits.includes(true) && plan.page !== 0 ? firstFrom(vcpu, waits) : vcpu };
   },
-  migrate: (plan) => plan,
+  // A VM of hundreds of vCPUs takes seconds to make.
+  migrate: (plan, { machine }) => (machine.vcpus.length > largeVcpus ? null : plan),
 };
 
 export function settle(plan: ChangeStep, state: MachineState): ChangeStep | null {

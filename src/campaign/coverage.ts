@@ -9,7 +9,8 @@ import { stepRules } from '../../oracle/step-rules.ts';
 import { msrRules } from '../../oracle/msr.ts';
 import type { Outcome, StepOutcome } from '../../oracle/outcome.ts';
 import { kvmRules } from '../../oracle/call/rules.ts';
-import { callerFlags, callModes, cpuidFeatures, eoiKinds, irqchips, waitPoints } from '../case/limits.ts';
+import { callerFlags, callModes, caseLimits, cpuidFeatures, eoiKinds, irqchips, waitPoints } from '../case/limits.ts';
+import { vcpuIdOf, xapicIdMax } from '../case/vcpu-id.ts';
 import { type Program, type ProgramCall, RFLAGS_IF, RFLAGS_TF } from '../program/program.ts';
 import { type Tier, tierOf, tiers } from '../program/tier.ts';
 
@@ -92,6 +93,19 @@ export const dimensions: readonly Dimension[] = [
     name: 'way',
     values: ['bare', 'page', 'other-opcode'],
     valueOf: ({ call: { caller } }) => (caller.isOtherOpcode ? 'other-opcode' : caller.page === null ? 'bare' : 'page'),
+  },
+  {
+    name: 'vcpus',
+    values: ['1-8', '9-255', '256-1024'],
+    valueOf: ({ program: { vcpus } }) => (vcpus.length > 255 ? '256-1024' : vcpus.length > 8 ? '9-255' : '1-8'),
+  },
+  {
+    name: 'last-id',
+    values: ['0-254', '255-4094', '4095'],
+    valueOf: ({ program: { vcpus } }) => {
+      const last = vcpuIdOf(vcpus.at(-1)!, vcpus.length - 1);
+      return last > xapicIdMax ? (last === caseLimits.vcpuId ? '4095' : '255-4094') : '0-254';
+    },
   },
   { name: 'rflags', values: callerFlags, valueOf: ({ step }) => flagsName(step) },
   { name: 'irqchip', values: irqchips, valueOf: ({ program }) => program.machine.irqchip },

@@ -18,6 +18,7 @@ import { receiverMutants } from './receivers.ts';
 import { runningMutants } from './running.ts';
 import { sendIpiExMutants } from './send-ipi-ex.ts';
 import { sendIpiMutants } from './send-ipi.ts';
+import { sizeMutants } from './sizes.ts';
 import { vpIndexMutants } from './vp-index.ts';
 import { vpSetMutants } from './vp-set.ts';
 
@@ -40,6 +41,7 @@ export const catalogue: readonly Mutant[] = [
   ...runningDeliveryMutants,
   ...runningMutants,
   ...neighbourMutants,
+  ...sizeMutants,
   ...failureMutants,
   ...equivalentMutants,
 ];

@@ -24,6 +24,7 @@ const planOf = (...indexes: number[]) => ({
   halted: 0,
   hasGuestOsId: true,
   neighbour: null,
+  huge: null,
 });
 const indexesOf = (...indexes: number[]) => buildMachine(planOf(...indexes), null, 0).vcpus.map((vcpu) => vcpu.vpIndex);
 
@@ -63,6 +64,7 @@ describe('buildMachine, of a platform', () => {
     halted: 0,
     hasGuestOsId: false,
     neighbour: null,
+    huge: null,
   };
   const vcpus: PlatformPlan['vcpus'] = [
     { vcpuId: 2, keepsVpIndex: false, lacks: [], enforced: false, hasSints: false },
