@@ -118,7 +118,7 @@ describe('passes', () => {
       [{ vpIndex: 0 }],
       [5, 14].map((bit) => makeStep({ do: 'send-ipi-ex', controlBits: [bit, 16, 40] })),
     );
-    for (const value of [stray, ...samples.slice(0, 3)]) {
+    for (const value of [stray, ...samples.slice(0, 6)]) {
       for (const pass of passes) {
         for (const proposal of pass(value)) {
           if (isWellFormed(proposal)) {
