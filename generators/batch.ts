@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import seedrandom from 'seedrandom';
 import type { Case } from '../src/case/case.ts';
 import { caseArbitrary } from './case.ts';
+import { hugePlan } from './machine/huge.ts';
 import { drawSwarm, type Swarm } from './swarm.ts';
 
 export interface Batch {
@@ -33,6 +34,19 @@ export function isConcurrentBatch(batch: number): boolean {
   return batch % concurrentOf === (firstConcurrent + drawn) % concurrentOf;
 }
 
+/** Of so many batches, one has machines of hundreds of vCPUs. */
+const hugeOfBits = 6;
+const firstHuge = 21;
+
+/** Whether some cases of a batch have machines of hundreds of vCPUs. No batch is concurrent as well. */
+export function isHugeBatch(batch: number): boolean {
+  const hugeOf = 1 << hugeOfBits;
+  const group = Math.floor(batch / hugeOf);
+  const drawn = (firstHuge + (Math.imul(group, goldenRatio) >>> (32 - hugeOfBits))) % hugeOf;
+  const place = isConcurrentBatch(group * hugeOf + drawn) ? (drawn + 1) % hugeOf : drawn;
+  return batch % hugeOf === place;
+}
+
 /**
  * seedrandom takes the lower byte of each UTF-16 unit alone, so that "Łukasz" would draw what "Aukasz" draws. A text with others
  * stands for its hash; all others draw what they have always drawn.
@@ -56,8 +70,11 @@ export function batchArbitrary(
   const usual = drawSwarm(
     seedrandom(`${textForSeed(campaignSeed)}/${batch}/swarm${variant === 0 ? '' : variant}`).int32(),
   );
-  const swarm = { ...usual, isConcurrent: isConcurrentBatch(batch) };
-  return { arbitrary: caseArbitrary(swarm), seed: batchSeed(campaignSeed, batch), swarm };
+  const seed = batchSeed(campaignSeed, batch);
+  const swarm = isHugeBatch(batch)
+    ? { ...usual, platform: null, neighbour: null, isLarge: false, huge: fc.sample(hugePlan, { seed, numRuns: 1 })[0]! }
+    : { ...usual, isConcurrent: isConcurrentBatch(batch) };
+  return { arbitrary: caseArbitrary(swarm), seed, swarm };
 }
 
 /** The first `size` cases of a batch. */

@@ -135,6 +135,7 @@ class StepBuilder {
       vpIndexes,
       usedVectors: this.#usedVectors,
       pages,
+      canOpen: this.#state.canChangeApics,
     });
     this.steps.push(step);
   }

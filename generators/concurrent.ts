@@ -47,8 +47,10 @@ function calmed(swarm: Swarm): Swarm {
     stepCountMax: Math.max(swarm.stepCountMax, 32),
     platform: null,
     isLarge: false,
+    huge: null,
     environmentPercent: 0,
     compatPercent: 0,
+    flagsPercent: 0,
     noGuestOsIdPercent: 0,
     haltedPerMille: 0,
     breakCounts: [12, 1, 0],
@@ -109,7 +111,7 @@ export function buildConcurrent(plan: ConcurrentPlan): Case {
     } else {
       const index = steps.length;
       const sender = senders[(step.sender ?? index) % senders.length]!;
-      const call = buildCall(step, { index, sender, vpIndexes, usedVectors, pages: [] });
+      const call = buildCall(step, { index, sender, vpIndexes, usedVectors, pages: [], canOpen: false });
       steps.push({ ...call, gpa: null, controlBits: call.controlBits.filter((bit) => bit !== extendedCallBit) });
     }
   }

@@ -5,6 +5,8 @@
 import fc from 'fast-check';
 import { vcpuNumbers } from './integers.ts';
 import { among, choice, just, planOf, sometimes } from './plan.ts';
+import type { HugePlan } from './machine/huge.ts';
+import { type NeighbourPlan, neighbourPlan } from './machine/neighbour.ts';
 import { type PlatformPlan, platformPlan } from './machine/platform.ts';
 
 /** Features and their usual weights, in groups that compete with each other: `group.feature`. */
@@ -47,7 +49,11 @@ export const featureWeights = {
   'change.hypercall': 5,
   'change.vpIndex': 4,
   'change.apic': 4,
-  'change.init': 1,
+  'change.init': 2,
+  'change.sipi': 2,
+  'change.migrate': 6,
+  'change.sint': 3,
+  'change.readMsr': 5,
   'act.take': 4,
   'act.enter': 5,
   'act.leave': 4,
@@ -112,12 +118,16 @@ export interface Swarm {
    * KVM decodes those apart, and they cost no more than the plain ones.
    */
   readonly compatPercent: number;
+  /** Percentage of calls whose caller has IF or TF set; one with IF is a KVM_RUN of its own. */
+  readonly flagsPercent: number;
   /** Percentage of steps that change the machine. */
   readonly changePercent: number;
   /** Percentage of cases that start with GUEST_OS_ID 0. */
   readonly noGuestOsIdPercent: number;
   /** What all machines of the round are made with; null is an in-kernel irqchip and everything in CPUID. */
   readonly platform: PlatformPlan | null;
+  /** A second VM of the host; null is none. */
+  readonly neighbour: NeighbourPlan | null;
   /**
    * Percentage of calls by another sender than the case's usual one. Every change of sender is a KVM_RUN of its own, so
    * most rounds have few of them.
@@ -130,6 +140,8 @@ export interface Swarm {
   readonly isConcurrent: boolean;
   /** Whether all machines of the round have `largeVcpus` vCPUs, unless a platform says otherwise. */
   readonly isLarge: boolean;
+  /** Of a round with some machines of hundreds of vCPUs, how they are; null for others. `batch.ts` says which rounds. */
+  readonly huge: HugePlan | null;
 }
 
 /**
@@ -148,14 +160,17 @@ export const usualSwarm: Swarm = {
   haltedPerMille: 5,
   environmentPercent: 8,
   compatPercent: 10,
+  flagsPercent: 2,
   changePercent: 5,
   noGuestOsIdPercent: 2,
   platform: null,
+  neighbour: null,
   otherSenderPercent: 10,
   breakCounts: [5, 4, 1],
   weights: featureWeights,
   isConcurrent: false,
   isLarge: false,
+  huge: null,
 };
 
 const multiplier = among(0, 1, 1, 1, 2, 4);
@@ -168,9 +183,11 @@ const parts = {
   haltedPerMille: among(0, 0, 0, 24),
   environmentPercent: among(0, 0, 4, 4, 8, 8, 40),
   compatPercent: among(0, 0, 10, 10, 50),
-  changePercent: among(0, 0, 8, 30),
+  flagsPercent: among(0, 0, 0, 4, 20),
+  changePercent: among(0, 0, 12, 40),
   noGuestOsIdPercent: among(0, 0, 0, 25),
   platform: sometimes<PlatformPlan | null>(4, 10, platformPlan, null),
+  neighbour: sometimes<NeighbourPlan | null>(1, 4, neighbourPlan, null),
   otherSenderPercent: among(0, 5, 5, 50),
   breakCounts: among<Swarm['breakCounts']>([1, 0, 0], [5, 4, 1], [5, 4, 1], [5, 4, 1], [3, 5, 2]),
   weights: planOf((source) => {
@@ -179,6 +196,7 @@ const parts = {
   }),
   isConcurrent: just(false),
   isLarge: sometimes(1, 40, just(true), false),
+  huge: just(null),
 } satisfies { [Name in keyof Swarm]: fc.Arbitrary<Swarm[Name]> };
 
 /**

@@ -27,8 +27,12 @@ export interface Contract {
   readonly hasExtendedCalls: boolean;
   /** Whether a VM can have Xen hypercalls intercepted at all. */
   readonly interceptsXen: boolean;
+  /** Whether KVM_SET_LAPIC computes PPR before it has counted what is in service. */
+  readonly restoresPprEarly: boolean;
   /** Bytes of the CPU vendor's hypercall instruction. */
   readonly nativeOpcode: readonly number[];
+  /** Whether a guest writes TPR without an exit, so that PPR in KVM's page may be of a while ago. */
+  readonly hasLazyPpr: boolean;
 }
 
 /** One point in which KVMs differ, with the value for the KVM under test. */
@@ -104,10 +108,25 @@ export const contractPoints: { readonly [Name in keyof Contract]: ContractPoint<
     source: 'CONFIG_KVM_XEN: off in Debian 6.1, on in 6.12; kvm_xen_hypercall_enabled is false without it',
     valueFor: ({ xen }) => xen,
   },
+  restoresPprEarly: {
+    name: 'restoresPprEarly',
+    source:
+      'kvm_apic_set_state: apic_update_ppr stands before kvm_apic_update_apicv, which sets isr_count; 7.3 at least',
+    valueFor: ({ restoresPpr }) => restoresPpr !== true,
+  },
   nativeOpcode: {
     name: 'nativeOpcode',
     source: 'svm_patch_hypercall and vmx_patch_hypercall',
     valueFor: ({ cpu }) => (cpu === 'GenuineIntel' ? VMCALL : VMMCALL),
+  },
+  hasLazyPpr: {
+    name: 'hasLazyPpr',
+    source:
+      'TPR shadow: vmx_update_msr_bitmap_x2apic lets a guest write TPR by MSR, and CR8 does not exit (vmx.c). Without virtual-interrupt ' +
+      'delivery the CPU leaves PPR alone (SDM volume 3, "PPR Virtualization"); KVM computes it when it looks for an interrupt ' +
+      '(kvm_apic_has_interrupt) and when it is read (kvm_lapic_reg_read). On SVM such a write exits, or TPR is written ' +
+      'back after the next exit (sync_cr8_to_lapic), and apic_set_tpr computes PPR',
+    valueFor: ({ cpu }) => cpu === 'GenuineIntel',
   },
 };
 
@@ -126,7 +145,9 @@ export function contractFor(facts: TargetFacts): Contract {
       refusesWithoutLapic: contractPoints.refusesWithoutLapic.valueFor(facts),
       hasExtendedCalls: contractPoints.hasExtendedCalls.valueFor(facts),
       interceptsXen: contractPoints.interceptsXen.valueFor(facts),
+      restoresPprEarly: contractPoints.restoresPprEarly.valueFor(facts),
       nativeOpcode: contractPoints.nativeOpcode.valueFor(facts),
+      hasLazyPpr: contractPoints.hasLazyPpr.valueFor(facts),
     };
     contracts.set(facts, contract);
   }

@@ -4,7 +4,10 @@
  * `explain` and `replay` name it, and `fuzz` counts it as known. Each has its page in `docs/findings/`.
  */
 import { xenHypervBit } from '../src/abi/hypercall.ts';
+import { APIC_PROCPRI } from '../src/abi/lapic.ts';
+import { priorityClass } from './machine.ts';
 import type { Outcome, StepOutcome } from './outcome.ts';
+import { migrationRules } from './step-rules.ts';
 
 export interface KvmFault {
   /** Name of its page in `docs/findings/`, without the ending. */
@@ -16,7 +19,7 @@ export interface KvmFault {
   readonly source: string;
   /** The first release that has it, with its commit, and the one that no longer does. */
   readonly releases: string;
-  /** Whether a call shows it, by the model's word; null for a fault that no case can come to. */
+  /** Whether a step shows it, by the model's word; null for a fault that no case can come to. */
   readonly shows: ((done: StepOutcome) => boolean) | null;
 }
 
@@ -44,6 +47,15 @@ export const kvmFaults: readonly KvmFault[] = [
       call.reserved.high === 0,
   },
   {
+    name: 'xen-flag-alone',
+    does: 'takes a VM that set KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL with MSR 0 for one of Xen only while some VM of the host has an MSR',
+    means: 'intercept the hypercalls of a VM whose flags say so, whatever other VMs say (kvm_xen_hypercall_enabled)',
+    source: 'kvm_xen_hvm_config, kvm_xen_hypercall_enabled',
+    releases: '5.12 (7d6bbebb7bb0) to 7.3 at least',
+    // With another VM beside it, as cases have it, KVM does what it means to do.
+    shows: null,
+  },
+  {
     name: 'cr8-software-disabled',
     does: 'does not see that a guest lowers CR8 while its APIC is software-disabled, so a pending vector waits',
     means: 'let a software-disabled APIC deliver what it accepted before (kvm_apic_has_interrupt)',
@@ -51,9 +63,30 @@ export const kvmFaults: readonly KvmFault[] = [
     releases: 'until 7.2 (bb365a506b1e), 6.12.115; 6.1.192 has it',
     shows: null,
   },
+  {
+    name: 'restored-ppr',
+    does: 'gives a fresh vCPU the PPR of TPR alone, whatever KVM_SET_LAPIC puts in service, until the vCPU runs',
+    means: 'compute PPR of what is in service, as apic_update_ppr does for every other change',
+    source: 'kvm_apic_set_state, apic_update_ppr, kvm_apic_update_apicv',
+    releases: 'since isr_count came (8680b94b0e60, 3.6) to 7.3 at least',
+    shows: ({ rule, lapics }) =>
+      isMigration(rule) && lapics.some((lapic) => (lapic.get(APIC_PROCPRI) ?? 0) >>> 4 < priorityClass(lapic)),
+  },
+  {
+    name: 'restored-hypercall-msr',
+    does: 'drops a value of HV_X64_MSR_HYPERCALL that the host restores while GUEST_OS_ID is 0, and reads as 0 then',
+    means: 'keep the page off without a GUEST_OS_ID; the value of a page that is off stays when GUEST_OS_ID becomes 0',
+    source: 'kvm_hv_set_msr_pw',
+    releases: '2.6.34 (55cd8e5a4edb) to 7.3 at least',
+    shows: ({ rule }) => rule === 'migrate-without-hypercall',
+  },
 ];
 
-/** One call of a program that shows a fault. */
+function isMigration(rule: string): boolean {
+  return migrationRules.some((name) => name === rule);
+}
+
+/** One step of a program that shows a fault. */
 export interface ShownFault {
   /** Position of the step. */
   readonly step: number;

@@ -1,11 +1,10 @@
-/**
- * The model: decode, first rule that applies, targets, what each vCPU does. `predict` walks a program with it. The
- * parts stand in one value so that a mutant replaces one part and the flow stays free of special cases.
- */
+/** The model: decode, first rule that applies, targets, what each vCPU does. `predict` walks a program with it. */
 import { APIC_IRR } from '../src/abi/lapic.ts';
 import { runsMeanwhile } from '../src/case/limits.ts';
 import type { LapicChanges } from '../src/program/observation.ts';
 import {
+  isRingEnvironment,
+  opensInterrupts,
   plainEnvironment,
   type Program,
   type ProgramAct,
@@ -19,70 +18,30 @@ import { hasWideIds, vcpuIdOf } from '../src/case/vcpu-id.ts';
 import type { TargetFacts } from '../src/executor/facts.ts';
 import { atInstruction, type Caller, callerOf, pageCode } from './call/caller.ts';
 import { type Contract, contractFor } from './contract.ts';
-import { type Call, decodeCall } from './call/decode.ts';
+import type { Call } from './call/decode.ts';
 import { type Effects, effectsOf, notMade } from './call/effects.ts';
 import {
-  acceptsInterrupts,
-  acceptVector,
   type Apic,
   apicOf,
   canTake,
   changedApic,
   initializedLapic,
   presetLapic,
-  takeableVectors,
   untouchedLapic,
   vectorsOf,
   withApic,
 } from './machine.ts';
+import { Lives } from './lives.ts';
 import { ModelMemory } from './memory.ts';
-import { decideMsr, pageAddress, vpIndexOf } from './msr.ts';
+import { RestoredVcpus } from './migration.ts';
+import { Msrs } from './msr-state.ts';
+import { joinedArrivals } from './receivers/joined-arrivals.ts';
+import { neighbourLapics } from './neighbour.ts';
 import type { Outcome, StepOutcome } from './outcome.ts';
 import { Phase } from './receivers/phase.ts';
-import {
-  acknowledge,
-  idlePosture,
-  isAutoEoi,
-  perform,
-  type Posture,
-  type ReceiverParts,
-  takeAll,
-  type Taken,
-} from './receivers/receiver.ts';
-import { decide, kvmRules, type Reach, type Rule } from './call/rules.ts';
-import { effectiveVpIndexes, selectTargets } from './call/targets.ts';
-
-/** The parts of the model. A part is pure unless its owner says otherwise. */
-export interface Model extends ReceiverParts {
-  readonly rules: readonly Rule[];
-  readonly vpIndexes: typeof effectiveVpIndexes;
-  readonly decode: typeof decodeCall;
-  /** Positions of the vCPUs that a call reaches, ascending. */
-  select(call: Call, reach: Reach, vpIndexes: readonly number[], sender: number): readonly number[];
-  readonly accepts: typeof acceptsInterrupts;
-  readonly accept: typeof acceptVector;
-  /** Handlers that run when these vectors (highest first) are taken. */
-  handlersFor(vectors: readonly number[]): readonly number[];
-  /** The 64-bit result register of a status. */
-  result(status: number): bigint;
-}
-
-const resultOfStatus: readonly bigint[] = Array.from({ length: 256 }, (_, status) => BigInt(status));
-
-/** KVM as it is meant to be. */
-export const kvmModel: Model = {
-  rules: kvmRules,
-  vpIndexes: effectiveVpIndexes,
-  decode: decodeCall,
-  select: selectTargets,
-  accepts: acceptsInterrupts,
-  accept: acceptVector,
-  handlersFor: (vectors) => vectors,
-  takeable: takeableVectors,
-  acknowledge,
-  isAutoEoi,
-  result: (status) => resultOfStatus[status]!,
-};
+import { idlePosture, perform, type Posture, takeAll, type Taken } from './receivers/receiver.ts';
+import { decide, type Reach } from './call/rules.ts';
+import { kvmModel, type Model } from './parts.ts';
 
 /** What KVM does with a program, according to the model. */
 export function predict(program: Program, facts: TargetFacts, model: Model = kvmModel): Outcome {
@@ -94,7 +53,9 @@ export function predictUnder(program: Program, contract: Contract, model: Model 
   const walk = new Walk(program, contract, model);
   const { vpIndexes, lapics } = walk;
   const steps = program.steps.map((step, index) => walk.step(step, index));
-  return { vpIndexes, lapics, steps, memory: walk.memory.changes() };
+  const { hasLazyPpr } = contract;
+  const neighbour = neighbourLapics(program.machine.neighbour, (one) => predictUnder(one, contract, model));
+  return { vpIndexes, lapics, steps, hasLazyPpr, neighbour, memory: walk.memory.changes() };
 }
 
 const noEffects: Effects = { result: null, exception: null, exit: null, registers: [] };
@@ -107,7 +68,6 @@ type Arriving = Pick<StepOutcome, 'arrivals' | 'priorities'>;
 /** The machine between two steps. Arrays that did not change are shared between outcomes. */
 class Walk {
   readonly memory = new ModelMemory();
-  vpIndexes: readonly number[];
   lapics: readonly LapicChanges[];
   readonly #program: Program;
   readonly #contract: Contract;
@@ -125,23 +85,32 @@ class Walk {
   readonly #plainCallers: (Caller | undefined)[] = [];
   #apics: readonly Apic[];
   #postures: readonly Posture[];
-  #guestOsId: bigint;
+  readonly #msrs: Msrs;
+  readonly #lives: Lives;
+  /** As vCPUs were set up, with the auto-EOI vectors that their SINTs have by now. */
+  #setups: Program['vcpus'];
+  readonly #restored = new RestoredVcpus();
 
   constructor(program: Program, contract: Contract, model: Model) {
     this.#program = program;
     this.#contract = contract;
     this.#model = model;
-    this.vpIndexes = model.vpIndexes(program.vcpus, contract);
+    this.#msrs = new Msrs(program, model.vpIndexes(program.vcpus, contract), contract);
+    this.#setups = program.vcpus;
+    this.#lives = new Lives(program.vcpus);
     this.lapics = program.vcpus.map(presetLapic);
     this.#apics = program.vcpus.map(apicOf);
     this.#postures = program.vcpus.map(() => idlePosture);
     const nothing = program.vcpus.map(() => []);
     this.#nothingArrives = { arrivals: nothing, priorities: nothing };
-    this.#guestOsId = program.machine.guestOsId;
     this.#hasWideIds = hasWideIds(program.vcpus);
     this.#isConcurrent = program.machine.schedule !== null;
     this.#isHalting = program.vcpus.some(({ idle }) => idle === 'halted');
-    this.#isXen = program.machine.xen && contract.interceptsXen;
+    this.#isXen = program.machine.xen !== false && contract.interceptsXen;
+  }
+
+  get vpIndexes(): readonly number[] {
+    return this.#msrs.vpIndexes;
   }
 
   step(step: ProgramStep, index: number): StepOutcome {
@@ -161,13 +130,42 @@ class Walk {
       case 'init':
         this.#init(step);
         return this.#after('init');
+      case 'sipi': {
+        const { isHardwareEnabled } = this.#apics[step.vcpu]!;
+        const { rule, result } = this.#lives.sipi(step.vcpu, step.page, isHardwareEnabled);
+        return { ...this.#after(rule), result };
+      }
+      case 'read-msr':
+        if (step.by === 'guest') this.#enter(step.vcpu);
+        return { ...this.#after('read-msr'), result: this.#msrs.read(step, this.#apics[step.vcpu]!) };
+      case 'migrate':
+        return this.#migrate();
     }
   }
 
+  /** A caller with interrupts on takes what is pending in front of the call, and behind one that raises no exception. */
   #call(step: ProgramCall): StepOutcome {
+    if (!opensInterrupts(step)) return this.#makeCall(step);
+    const { sender } = step;
+    const before = this.#takeOpen(sender);
+    const made = this.#makeCall(step);
+    const after = made.exception === null ? this.#takeOpen(sender) : this.#nothingArrives;
+    return { ...made, ...joinedArrivals(before, after), lapics: this.lapics };
+  }
+
+  #takeOpen(position: number): Arriving {
+    this.#enter(position);
+    return this.#apics[position]!.isHardwareEnabled ? this.#take([position]) : this.#nothingArrives;
+  }
+
+  #makeCall(step: ProgramCall): StepOutcome {
     for (let place = 0; place < step.writes.length; place++) this.memory.write(step.writes[place]!);
     const made = atInstruction(step, this.memory, this.#contract);
-    if (made === null) return this.#outcome('no-hypercall-in-page', notMade, null, nobody, this.#nothingArrives);
+    if (made === null) {
+      // Through the ring, the guest program runs all the same.
+      if (isRingEnvironment(step.environment)) this.#enter(step.sender);
+      return this.#outcome('no-hypercall-in-page', notMade, null, nobody, this.#nothingArrives);
+    }
     const call = this.#model.decode(made.registers, this.memory, this.#contract, this.#callerOf(step));
     const rule = decide(this.#model.rules, call, this.#contract);
     const { reach } = rule;
@@ -176,6 +174,7 @@ class Walk {
         ? this.#reached(call, reach, this.vpIndexes, step.sender)
         : this.#phase.send(call.vector & 0xff, (vpIndexes) => this.#reached(call, reach, vpIndexes, step.sender));
     this.#forget(step.sender);
+    this.#enter(step.sender);
     const arriving = this.#deliver(receivers, call.vector);
     const effects = effectsOf(rule, step, made, this.#contract, this.#model);
     return this.#outcome(rule.name, effects, call, receivers, arriving);
@@ -191,21 +190,21 @@ class Walk {
   #callerOf({ environment, sender }: ProgramCall): Caller {
     const known = environment === plainEnvironment ? this.#plainCallers[sender] : undefined;
     if (known !== undefined) return known;
-    const caller = callerOf(this.#program, sender, environment, this.#guestOsId, this.#contract);
+    const caller = callerOf(this.#program, sender, environment, this.#msrs.state.guestOsId, this.#contract);
     if (environment === plainEnvironment) this.#plainCallers[sender] = caller;
     return caller;
   }
 
   #beginPhase(first: number): void {
-    const state = { guestOsId: this.#guestOsId, contract: this.#contract };
     const pending = this.lapics.map((lapic) => vectorsOf(lapic, APIC_IRR));
-    this.#phase = new Phase(this.#program, first, this.vpIndexes, state, pending);
+    this.#phase = new Phase(this.#program, first, this.vpIndexes, this.#msrs.state, pending);
   }
 
   /** A `run` step, which in a concurrent program is the fence of its phase. */
   #runAll(): StepOutcome {
     const before = this.lapics;
     const takers = this.#takers();
+    for (const position of takers) this.#enter(position);
     for (const position of this.#postures.keys()) this.#forget(position);
     const outcome = this.#after('run', this.#take(takers));
     const leeway = this.#phase?.leeway((position, vector) => {
@@ -225,7 +224,8 @@ class Walk {
 
   #act(step: ProgramAct): Arriving {
     const { vcpu } = step;
-    const state = { lapic: this.lapics[vcpu]!, posture: this.#postures[vcpu]!, setup: this.#program.vcpus[vcpu]! };
+    if (step.act !== 'wait' || step.at === 'open') this.#enter(vcpu);
+    const state = { lapic: this.lapics[vcpu]!, posture: this.#postures[vcpu]!, setup: this.#setups[vcpu]! };
     const { posture, ...taken } = perform(step, state, this.#model);
     this.#postures = this.#postures.with(vcpu, posture);
     return this.#arriving([[vcpu, taken]]);
@@ -238,22 +238,41 @@ class Walk {
   }
 
   #writeMsr(step: ProgramWriteMsr): StepOutcome {
-    const rule = decideMsr(step, { guestOsId: this.#guestOsId, contract: this.#contract });
-    const writes: StepOutcome['writes'] =
-      rule.effect === 'page'
-        ? [{ gpa: pageAddress(step.value), bytes: pageCode(this.#contract, this.#isXen) }]
-        : noWrites;
-    for (const write of writes) this.memory.writeAsKvm(write);
-    if (rule.effect === 'vp-index') this.vpIndexes = this.vpIndexes.with(step.vcpu, vpIndexOf(step.value));
-    if (rule.effect === 'guest-os-id') {
-      this.#guestOsId = step.value;
-      this.#plainCallers.length = 0;
+    const rule = this.#msrs.write(step);
+    const { vcpu } = step;
+    if (rule.effect === 'guest-os-id') this.#plainCallers.length = 0;
+    if (rule.effect === 'sint') {
+      this.#setups = this.#setups.with(vcpu, { ...this.#setups[vcpu]!, autoEoi: this.#msrs.autoEoi(vcpu) });
     }
+    const writes = rule.effect === 'page' ? this.#writePage() : noWrites;
     return { ...this.#after(rule.name), result: rule.taken ? 1n : 0n, writes };
+  }
+
+  /** KVM writes its instruction into the page that is enabled (kvm_hv_set_msr_pw). */
+  #writePage(): StepOutcome['writes'] {
+    const { page } = this.#msrs;
+    if (page === null) return noWrites;
+    const write = { gpa: page, bytes: pageCode(this.#contract, this.#isXen) };
+    this.memory.writeAsKvm(write);
+    return [write];
+  }
+
+  /** Restoring HYPERCALL writes the page anew. What has halted is in its guest again at once. */
+  #migrate(): StepOutcome {
+    if (this.#contract.restoresPprEarly) this.lapics = this.#restored.restore(this.lapics, this.#apics);
+    for (const [position, { idle }] of this.#program.vcpus.entries()) if (idle === 'halted') this.#enter(position);
+    const rule = this.#msrs.migrate() ? 'migrate-without-hypercall' : 'migrate';
+    return { ...this.#after(rule), writes: this.#writePage() };
+  }
+
+  #enter(position: number): void {
+    this.lapics = this.#restored.enter(position, this.lapics);
   }
 
   #changeApic({ vcpu, apic: change }: ProgramSetApic): void {
     const setup = this.#program.vcpus[vcpu]!;
+    // Its LAPIC is set once more, and what is in service has been counted by now.
+    this.#enter(vcpu);
     const apic = changedApic(this.#apics[vcpu]!, change);
     this.#apics = this.#apics.with(vcpu, apic);
     this.lapics = this.lapics.with(
@@ -262,11 +281,15 @@ class Walk {
     );
   }
 
-  /** A hardware-disabled LAPIC does not get the message (kvm_apic_present). */
+  /**
+   * A hardware-disabled LAPIC does not get the message (kvm_apic_present). Others are software-disabled by it, so that nothing
+   * is accepted that a halted vCPU would have to take.
+   */
   #init({ vcpu }: ProgramInit): void {
     this.#initialized.add(vcpu);
     const apic = this.#apics[vcpu]!;
     if (!apic.isHardwareEnabled) return;
+    this.#lives.init(vcpu);
     this.#apics = this.#apics.with(vcpu, { ...apic, isSoftwareEnabled: false });
     this.lapics = this.lapics.with(vcpu, initializedLapic(this.#program.vcpus[vcpu]!));
   }
@@ -325,9 +348,7 @@ class Walk {
 
   #take(takers: readonly number[]): Arriving {
     if (takers.length === 0) return this.#nothingArrives;
-    return this.#arriving(
-      takers.map((at) => [at, takeAll(this.lapics[at]!, this.#program.vcpus[at]!, this.#model)] as const),
-    );
+    return this.#arriving(takers.map((at) => [at, takeAll(this.lapics[at]!, this.#setups[at]!, this.#model)] as const));
   }
 
   /** Notes what vCPUs took. */

@@ -4,6 +4,7 @@
  * Processor Indices"; kvm_hv_set_msr_pw, kvm_hv_set_msr.
  */
 import { HV_X64_MSR_HYPERCALL_ENABLE } from '../src/abi/hyperv.ts';
+import { isSint } from '../src/case/limits.ts';
 import { ramEnd } from '../src/case/memory.ts';
 import type { ProgramWriteMsr } from '../src/program/program.ts';
 import type { Contract } from './contract.ts';
@@ -11,11 +12,13 @@ import type { Contract } from './contract.ts';
 /** What a write may depend on. */
 export interface MsrState {
   readonly guestOsId: bigint;
+  /** Of each vCPU, whether it has a SynIC. */
+  readonly synic: readonly boolean[];
   readonly contract: Contract;
 }
 
 /** What a write does: nothing (`none`), and otherwise what the name says. */
-export type MsrEffect = 'none' | 'guest-os-id' | 'page' | 'vp-index';
+export type MsrEffect = 'none' | 'guest-os-id' | 'page' | 'no-page' | 'vp-index' | 'sint';
 
 export interface MsrRule {
   readonly name: string;
@@ -53,7 +56,7 @@ export const msrRules: readonly MsrRule[] = [
     name: 'page-disabled',
     source: 'TLFS "Establishing the Hypercall Interface"; kvm_hv_set_msr_pw: the code stays in memory',
     taken: true,
-    effect: 'none',
+    effect: 'no-page',
     applies: ({ msr, value }) => msr === 'hypercall' && !isEnable(value),
   },
   {
@@ -70,6 +73,20 @@ export const msrRules: readonly MsrRule[] = [
     taken: true,
     effect: 'page',
     applies: ({ msr }) => msr === 'hypercall',
+  },
+  {
+    name: 'sint-refused',
+    source: 'TLFS "SINT Registers"; kvm_hv_set_msr, synic_set_msr: without a SynIC the host writes 0 alone',
+    taken: false,
+    effect: 'none',
+    applies: ({ msr, value, vcpu }, { synic }) => isSint(msr) && value !== 0n && !synic[vcpu]!,
+  },
+  {
+    name: 'sint-written',
+    source: 'TLFS "SINT Registers"; kvm_hv_set_msr, synic_set_sint: from the host any vector is taken',
+    taken: true,
+    effect: 'sint',
+    applies: ({ msr }) => isSint(msr),
   },
   {
     name: 'vp-index-refused',

@@ -24,7 +24,7 @@ export function formatResult(result: bigint | null): string {
   return `${formatHex(result, 16)}: ${formatStatus(result & 0xffffn)} and more bits`;
 }
 
-const exceptionNames: Record<number, string> = { 6: '#UD', 8: '#DF', 13: '#GP', 14: '#PF' };
+const exceptionNames: Record<number, string> = { 1: '#DB', 6: '#UD', 8: '#DF', 13: '#GP', 14: '#PF' };
 
 export function formatException(vector: number | null): string {
   if (vector === null) return 'none';

@@ -1,6 +1,6 @@
 /** What the model says of a program, and what comes of comparing that with an observation. */
 import type { Arrivals, CallExit, LapicChanges, MemoryChange, RegisterChange } from '../src/program/observation.ts';
-import type { MemoryWrite } from '../src/program/program.ts';
+import { hypercallBytes, type MemoryWrite } from '../src/program/program.ts';
 import type { Call } from './call/decode.ts';
 import type { Apic } from './machine.ts';
 import type { Posture } from './receivers/receiver.ts';
@@ -25,7 +25,10 @@ export interface StepOutcome {
   readonly rule: string;
   /** RAX after a call, null where it faults or is not made; 0 or 1 for an MSR write; null for other steps. */
   readonly result: bigint | null;
-  /** Vector of the exception that the call raises at the hypercall instruction (RIP not advanced), or null. */
+  /**
+   * Vector of the exception that the call raises, or null: at the hypercall instruction (RIP not advanced), or, beside a result,
+   * as a trap right behind it.
+   */
   readonly exception: number | null;
   readonly exit: CallExit | null;
   /** Registers besides the result register that change. */
@@ -52,12 +55,21 @@ export interface StepOutcome {
   readonly postures: readonly Posture[];
 }
 
+/** Where the exception of a step is raised, from the hypercall instruction on. */
+export function ripOffsetOf({ result, exception }: Pick<StepOutcome, 'result' | 'exception'>): number {
+  return exception !== null && result !== null ? hypercallBytes : 0;
+}
+
 /** What the model predicts for a program. */
 export interface Outcome {
   /** VP indexes and LAPICs with which the program starts. */
   readonly lapics: readonly LapicChanges[];
   readonly vpIndexes: readonly number[];
   readonly steps: readonly StepOutcome[];
+  /** See `Contract.hasLazyPpr`. */
+  readonly hasLazyPpr: boolean;
+  /** LAPICs at the end of a second VM that lives beside; null where none does. */
+  readonly neighbour: readonly LapicChanges[] | null;
   /** Guest memory at the end that is not what the host put there: what KVM wrote, in whole words. */
   readonly memory: readonly MemoryChange[];
 }

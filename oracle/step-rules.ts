@@ -1,6 +1,10 @@
 /** Names of what decides a step where no list of rules does. */
+import { sipiRules } from './lives.ts';
 import { actKinds } from '../src/case/limits.ts';
 import type { ProgramStep } from '../src/program/program.ts';
+
+/** Whether HYPERCALL goes along. */
+export const migrationRules = ['migrate', 'migrate-without-hypercall'] as const;
 
 /**
  * By kind of step: KVM has no choice about these. A call that is not made is
@@ -11,7 +15,10 @@ const rulesByKind = {
   run: ['run'],
   'set-apic': ['set-apic'],
   init: ['init'],
+  sipi: sipiRules,
+  migrate: migrationRules,
   act: actKinds,
   'write-msr': [],
+  'read-msr': ['read-msr'],
 } as const satisfies Readonly<Record<ProgramStep['kind'], readonly string[]>>;
 export const stepRules: readonly string[] = Object.values(rulesByKind).flat();

@@ -7,9 +7,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
-import { applyEdit } from '../../src/build/edit.ts';
+import { applyEdit } from '../../src/system/edit.ts';
 import { prepareSource } from '../../src/build/source.ts';
-import { reviewSamples } from '../review/fixes.ts';
+import { reviewSamples } from '../review/samples.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const say = (line: string): void => void process.stderr.write(`bisect: ${line}\n`);
@@ -17,7 +17,7 @@ const commits = 20;
 /** Numbers of commits, from 1. */
 const bad = 13;
 const broken = 10;
-const sampleName = '3244867af8c0-all-with-zero-banks';
+const sampleName = 'zero-banks-to-all';
 /** What of the source the history has: the rest is as in the prepared one. */
 const parts = ['Makefile', 'arch/x86/kvm', 'virt/kvm'];
 

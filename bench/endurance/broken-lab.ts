@@ -73,7 +73,14 @@ function troubleOf(value: Case, facts: TargetFacts): Trouble | null {
 
 async function run(): Promise<void> {
   const shard = { index: 0, count: 1 };
-  const identity = { kernel: debianSourceKernel, kvmModules, kvmModulesHash: null, kvmOptions: null, corpusHash: null };
+  const identity = {
+    kernel: debianSourceKernel,
+    kvmModules,
+    kvmModulesHash: null,
+    kvmOptions: null,
+    cpu: 'amd',
+    corpusHash: null,
+  };
   const runs = batches * batchSize;
   const campaign = { seed, contract: 'kvm', target: 'lab', ...identity, runs, shard } as const;
   const onDiskFull = (line: string): void => {

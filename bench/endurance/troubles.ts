@@ -47,7 +47,7 @@ process.exitCode = report(campaignFolder);
 
 async function runTroubled(folder: string): Promise<void> {
   const shard = { index: 0, count: 1 };
-  const none = { kernel: null, kvmModules: null, kvmModulesHash: null, kvmOptions: null, corpusHash: null };
+  const none = { kernel: null, kvmModules: null, kvmModulesHash: null, kvmOptions: null, cpu: 'amd', corpusHash: null };
   const campaign = { seed, contract: 'kvm', target: 'model', ...none, runs: batches * 64, shard } as const;
   using store = await Store.create({ folder, say: onDiskFull }, '0123456789ab', campaign, noLimits);
   let fills = 0;

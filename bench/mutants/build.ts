@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { applyEdit } from '../../src/build/edit.ts';
+import { applyEdit } from '../../src/system/edit.ts';
 import type { Source } from '../../src/build/make.ts';
 import { Workshop } from '../../src/build/workshop.ts';
 import type { Say } from '../../src/system/apt.ts';

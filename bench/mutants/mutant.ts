@@ -1,5 +1,5 @@
 /** What a mutant is: one edit of one file of KVM, with what it breaks and what a case needs to show it. */
-import type { Edit } from '../../src/build/edit.ts';
+import type { Edit } from '../../src/system/edit.ts';
 
 /** How far a case that shows the mutant is from an arbitrary call. */
 export type Grade = 'easy' | 'medium' | 'hard';

@@ -3,11 +3,14 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
-import { applyEdit } from '../../src/build/edit.ts';
-import type { ReviewSample } from './fixes.ts';
+import { applyEdit } from '../../src/system/edit.ts';
+import type { ReviewSample } from './sample.ts';
 
 /** @throws EditError */
-export async function patchOf({ name, subject, edits }: ReviewSample, tree: string): Promise<string> {
+export async function patchOf(
+  { name, subject, edits }: Pick<ReviewSample, 'name' | 'subject' | 'edits'>,
+  tree: string,
+): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'hvipi-sample-'));
   try {
     const texts = new Map<string, string>();

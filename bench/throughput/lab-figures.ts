@@ -10,6 +10,7 @@ import {
   busyMachines,
   callsOf,
   drawnBatches,
+  migrating,
   quietMachines,
   rawCase,
   repeated,
@@ -44,6 +45,25 @@ export function rawLoop(executor: Executor, clock: Clock, name = 'raw guest loop
 export function runAlone(executor: Executor, clock: Clock, workload: Workload): Promise<Figure[]> {
   const batches = [...drawnBatches(workload, callsPerRound[workload])].map(({ cases }) => cases.map(encodeCase));
   return labRate(`${workload}, run alone`, clock, () => runOnly(executor, batches));
+}
+
+/** What a migration in half of the cases costs. */
+export async function migrations(executor: Executor, clock: Clock, workload: Workload): Promise<Figure[]> {
+  const batches = [...drawnBatches(workload, callsPerRound[workload])].map(({ cases }) =>
+    migrating(cases.map(encodeCase)),
+  );
+  const run = (name: string, chosen: readonly (readonly Program[])[]): Promise<Figure[]> =>
+    labRate(`${workload}, ${name}`, clock, () => runOnly(executor, chosen));
+  return [
+    ...(await run(
+      'no migration',
+      batches.map(({ without }) => without),
+    )),
+    ...(await run(
+      'half migrate',
+      batches.map(({ half }) => half),
+    )),
+  ];
 }
 
 /** A campaign: draw, encode, predict, run, judge. */

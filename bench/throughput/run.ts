@@ -4,36 +4,41 @@
  * quote ratios.
  *
  *   npm run bench                     everything, some ten minutes
- *   npm run bench -- host lab         some sections: host, lab, series, jobs, start
+ *   npm run bench -- host lab         some sections: host, lab, migration, series, jobs, start
  *   npm run bench -- memory           memory over an hour; only when it is asked for
  *   npm run bench -- memory MINUTES=5 over less
+ *   npm run bench -- CPU=intel lab    a lab that Bochs emulates
  *   npm run bench -- OUT=DIR          where bench.json and bench.html go (default: reports)
+ *   npm run bench -- lab KVM=npt=0    the labs with module options, as --kvm-options takes them
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { caseLimits } from '../../src/case/limits.ts';
 import { ExecutorPool } from '../../src/executor/executor-pool.ts';
+import { type LabCpu, parseLabCpu } from '../../src/lab/lab-cpu.ts';
 import { type Lab, openLab } from '../../src/lab/lab.ts';
 import type { Figure, Series } from './figure.ts';
 import { hostFigures, shrinkFigures } from './host-figures.ts';
-import { callsOfJobs, endToEnd, memoryOver, rawLoop, runAlone, seriesOf } from './lab-figures.ts';
+import { callsOfJobs, endToEnd, memoryOver, migrations, rawLoop, runAlone, seriesOf } from './lab-figures.ts';
 import { formatFigure, formatMeasured, pageOf } from './page.ts';
 import { startFigures } from './start-figures.ts';
 import { type Workload, workloads } from './workload.ts';
 
 const kernel = 'debian:6.12';
-const sections = ['host', 'lab', 'series', 'jobs', 'start', 'memory'] as const;
+const sections = ['host', 'lab', 'migration', 'series', 'jobs', 'start', 'memory'] as const;
 type Section = (typeof sections)[number];
 const ordered = (Object.keys(workloads) as Workload[]).filter((workload) => workload !== 'concurrent');
+const migrated: readonly Workload[] = ['pending', 'counted, none halts'];
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
-const open = () => openLab({ kernel, install: 'auto', say });
 
 interface Options {
   readonly has: (section: Section) => boolean;
   readonly out: string;
   readonly minutes: number;
+  readonly kvmOptions: string;
+  readonly cpu: LabCpu;
 }
 
 /** What is asked for, or what is wrong with it. */
@@ -45,7 +50,8 @@ function readOptions(args: readonly string[]): Options | string {
   const minutes = Number(given('MINUTES') ?? 60);
   if (!(minutes > 0)) return `MINUTES=${given('MINUTES')}: not a number above 0`;
   const has = (section: Section) => wanted.includes(section) || (wanted.length === 0 && section !== 'memory');
-  return { has, out: given('OUT') ?? 'reports', minutes };
+  const cpu = parseLabCpu(given('CPU') ?? 'amd');
+  return { has, out: given('OUT') ?? 'reports', minutes, cpu, kvmOptions: given('KVM') ?? '' };
 }
 
 async function main(): Promise<void> {
@@ -55,7 +61,8 @@ async function main(): Promise<void> {
     process.exitCode = 2;
     return;
   }
-  const { has, out, minutes } = options;
+  const { has, out, minutes, cpu, kvmOptions } = options;
+  const open = (cpus: 1 | 2 = 1) => openLab({ cpu, kernel, install: 'auto', say, kvmOptions, cpus });
   const before = loadavg()[0]!;
   const figures: Figure[] = [];
   const series: Series[] = [];
@@ -64,17 +71,18 @@ async function main(): Promise<void> {
     for (const figure of more.flat()) say(formatFigure(figure));
   };
   let release = kernel;
-  if (has('lab') || has('series')) {
+  if (has('lab') || has('migration') || has('series')) {
     await using lab = await open();
     const clock = (): number => lab.cpuSeconds;
     release = lab.facts.kernelRelease;
     note(await rawLoop(lab, clock));
     for (const workload of has('lab') ? ordered : [])
       note(await runAlone(lab, clock, workload), await endToEnd(lab, clock, workload));
+    if (has('migration')) for (const workload of migrated) note(await migrations(lab, clock, workload));
     if (has('series')) series.push(...(await seriesOf(lab, clock, caseLimits.vcpus)));
   }
   if (has('lab')) {
-    await using lab = await openLab({ kernel, install: 'auto', say, cpus: 2 });
+    await using lab = await open(2);
     const clock = (): number => lab.cpuSeconds;
     note(await runAlone(lab, clock, 'concurrent'), await endToEnd(lab, clock, 'concurrent'));
   }

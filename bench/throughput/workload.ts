@@ -70,6 +70,18 @@ function hasEnvironment({ steps }: Program): boolean {
   return steps.some((step) => step.kind === 'call' && step.environment !== plainEnvironment);
 }
 
+/** Programs without a migration, and with one in every second of them: before a step that is not its first. */
+export function migrating(programs: readonly Program[]): { without: Program[]; half: Program[] } {
+  const migrate = { kind: 'migrate' } as const;
+  const without = programs.map((one) => ({ ...one, steps: one.steps.filter(({ kind }) => kind !== 'migrate') }));
+  const half = without.map((one, index) => {
+    if (index % 2 === 0) return one;
+    const at = 1 + (index % Math.max(1, one.steps.length - 1));
+    return { ...one, steps: one.steps.toSpliced(at, 0, migrate) };
+  });
+  return { without, half };
+}
+
 /** Batches of one workload's cases, drawn when they are asked for, until they have so many calls. */
 export function* drawnBatches(workload: Workload, callsMin: number): Generator<Batch> {
   let calls = 0;

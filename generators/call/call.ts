@@ -47,6 +47,8 @@ export interface CallSurroundings {
   readonly usedVectors: Set<number>;
   /** Hypercall pages that steps before have enabled. */
   readonly pages: readonly bigint[];
+  /** Whether a caller may have interrupts on. */
+  readonly canOpen: boolean;
 }
 
 const defaultTail = maxOf(64);
@@ -88,7 +90,8 @@ export function buildCall(plan: CallPlan, surroundings: CallSurroundings): CallS
   const { sender, vpIndexes, usedVectors } = surroundings;
   const isEx = plan.kind === 'send-ipi-ex';
   const vector = plan.vector.distinct ? unusedVector(plan.vector.value, usedVectors) : plan.vector.value;
-  const { mode, cpl, page, opcode } = buildEnvironment(plan.environment, surroundings.pages);
+  const { pages, canOpen } = surroundings;
+  const { mode, cpl, page, opcode, rflags } = buildEnvironment(plan.environment, pages, canOpen);
   // Every field by its name, here and below: spread ones take longer than all the rest of drawing a call.
   const step: SendIpiExStep = {
     do: 'send-ipi-ex',
@@ -97,6 +100,7 @@ export function buildCall(plan: CallPlan, surroundings: CallSurroundings): CallS
     cpl,
     page,
     opcode,
+    rflags,
     fast: plan.fast,
     vector,
     targetVtl: 0,
@@ -236,6 +240,7 @@ function withoutSet(step: SendIpiExStep): CallStep {
     cpl: step.cpl,
     page: step.page,
     opcode: step.opcode,
+    rflags: step.rflags,
     fast: step.fast,
     vector: step.vector,
     targetVtl: step.targetVtl,

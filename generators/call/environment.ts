@@ -3,21 +3,24 @@ import type fc from 'fast-check';
 import type { CallStep } from '../../src/case/case.ts';
 import { isRealMode } from '../../src/case/limits.ts';
 
-import { choice, integer, just, planOf } from '../plan.ts';
+import { among, choice, integer, just, planOf, sometimes } from '../plan.ts';
 import { oneofFeatures, type Swarm } from '../swarm.ts';
-import { modeHasPage } from '../../src/case/steps/call.ts';
+import { flagsOf, hasFlags, modeHasPage } from '../../src/case/steps/call.ts';
 
 /** An environment before it knows which hypercall pages there are. */
 export interface EnvironmentPlan {
   readonly mode: CallStep['mode'];
   readonly cpl: number;
   readonly way: 'bare' | 'page' | 'other';
+  readonly rflags: CallStep['rflags'];
   /** Which of the pages that the case has enabled, modulo their number. */
   readonly page: number;
 }
 
-const plainPlan: EnvironmentPlan = { mode: 'long', cpl: 0, way: 'bare', page: 0 };
+const plainPlan: EnvironmentPlan = { mode: 'long', cpl: 0, way: 'bare', rflags: 'plain', page: 0 };
 const compatPlan: EnvironmentPlan = { ...plainPlan, mode: 'compat' };
+
+const someFlags = among<CallStep['rflags']>('if', 'if', 'tf', 'if-tf');
 
 /** Draws environments, most of them the plain one. */
 export function environmentPlan(swarm: Swarm): fc.Arbitrary<EnvironmentPlan> {
@@ -41,17 +44,22 @@ export function environmentPlan(swarm: Swarm): fc.Arbitrary<EnvironmentPlan> {
     'way.otherOpcode': just('other'),
   });
   const page = integer(0, 7);
+  const flags = sometimes<CallStep['rflags']>(swarm.flagsPercent, 100, someFlags, 'plain');
   const other = planOf<EnvironmentPlan>((source) => ({
     mode: source.draw(mode),
     cpl: source.draw(cpl),
     way: source.draw(way),
+    rflags: source.draw(flags),
     page: source.draw(page),
   }));
+  const withFlags = planOf<EnvironmentPlan>((source) => ({ ...plainPlan, rflags: source.draw(someFlags) }));
   const dear = environmentPercent(swarm);
   const left = 100 * (100 - dear);
   const compat = swarm.compatPercent * (100 - dear);
+  const flagged = Math.round((swarm.flagsPercent * (left - compat)) / 100);
   return choice(
-    { weight: left - compat, arbitrary: just(plainPlan) },
+    { weight: left - compat - flagged, arbitrary: just(plainPlan) },
+    { weight: flagged, arbitrary: withFlags },
     { weight: compat, arbitrary: just(compatPlan) },
     { weight: 100 * dear, arbitrary: other },
   );
@@ -71,13 +79,27 @@ export function wantsPage({ way, mode }: EnvironmentPlan): boolean {
 export function buildEnvironment(
   plan: EnvironmentPlan,
   pages: readonly bigint[],
-): Pick<CallStep, 'mode' | 'cpl' | 'page' | 'opcode'> {
+  canOpen: boolean,
+): Pick<CallStep, 'mode' | 'cpl' | 'page' | 'opcode' | 'rflags'> {
   const { mode, cpl, way, page } = plan;
   const isThroughPage = pages.length > 0 && wantsPage(plan);
-  return {
+  const fields = {
     mode,
     cpl: isRealMode(mode) ? 0 : cpl,
     page: isThroughPage ? pages[page % pages.length]! : null,
     opcode: way === 'other' ? 'other' : 'native',
-  };
+  } as const;
+  return { ...fields, rflags: possibleFlags(plan.rflags, fields, canOpen) };
+}
+
+/** What of the flags a call can have. */
+function possibleFlags(
+  rflags: CallStep['rflags'],
+  call: Pick<CallStep, 'mode' | 'opcode' | 'page'>,
+  canOpen: boolean,
+): CallStep['rflags'] {
+  if (!hasFlags(call)) return 'plain';
+  const { opens, traps } = flagsOf({ rflags });
+  const [isOpen, isTrapping] = [opens && canOpen, traps && call.page === null];
+  return isOpen ? (isTrapping ? 'if-tf' : 'if') : isTrapping ? 'tf' : 'plain';
 }

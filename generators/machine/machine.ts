@@ -14,6 +14,9 @@ import {
   vpNumberEdge,
 } from '../integers.ts';
 import { among, choice, evenly, integer, just, list, planOf, sometimes } from '../plan.ts';
+import { type HugePlan, othersOf } from './huge.ts';
+import { neighbourLifePlan } from './neighbour.ts';
+import type { Neighbour } from '../../src/case/neighbour.ts';
 import { plainVcpuPlatform, type PlatformPlan } from './platform.ts';
 
 import { largeVcpus, oneofFeatures, type Swarm } from '../swarm.ts';
@@ -44,6 +47,8 @@ export interface MachinePlan {
   /** Bit n: vCPU n, one of the first eight, is halted when it is no sender. */
   readonly halted: number;
   readonly hasGuestOsId: boolean;
+  readonly neighbour: Neighbour | null;
+  readonly huge: HugePlan | null;
 }
 
 /** First VP index that every kernel refuses. */
@@ -103,11 +108,16 @@ export function machinePlan(swarm: Swarm, vcpuCountMin = 1): fc.Arbitrary<Machin
     ),
   });
   const halted = sometimes(swarm.haltedPerMille, 1000, integer(1, 0xff), 0);
+  const neighbour = neighbourLifePlan(swarm.neighbour);
+  // Of a round's cases few are so slow.
+  const huge = swarm.huge === null ? just(null) : sometimes<HugePlan | null>(1, 12, just(swarm.huge), null);
   const hasGuestOsId = sometimes(swarm.noGuestOsIdPercent, 100, just(false), true);
   return planOf((source) => ({
     vcpus: source.draw(layout),
     halted: source.draw(halted),
     hasGuestOsId: source.draw(hasGuestOsId),
+    neighbour: source.draw(neighbour),
+    huge: source.draw(huge),
   }));
 }
 
@@ -116,7 +126,7 @@ export function buildMachine(plan: MachinePlan, platform: PlatformPlan | null, s
   const { irqchip, xen } = platform ?? { irqchip: 'kernel', xen: false };
   const ranked = [...plan.vcpus.keys()].filter((position) => plan.vcpus[position]!.index < 0);
   const order = [...ranked].sort((a, b) => plan.vcpus[b]!.index - plan.vcpus[a]!.index || a - b);
-  const runner = vcpuAt(sender, plan.vcpus.length);
+  const runner = plan.huge === null ? vcpuAt(sender, plan.vcpus.length) : vcpuAt(sender, plan.huge.vcpuCount);
   const vcpus = plan.vcpus.map((drawn, position): VcpuSetup => {
     const { index, apic } = drawn;
     const { vcpuId, keepsVpIndex, lacks, enforced, hasSints } = platform?.vcpus[position] ?? plainVcpuPlatform;
@@ -138,11 +148,21 @@ export function buildMachine(plan: MachinePlan, platform: PlatformPlan | null, s
       irr,
       isr,
     };
-    if (position < vcpuNumbers && (plan.halted >> position) & 1 && canHalt(vcpu, irqchip)) vcpu.idle = 'halted';
+    const halts = plan.huge === null && position < vcpuNumbers && (plan.halted >> position) & 1;
+    if (halts && canHalt(vcpu, irqchip)) vcpu.idle = 'halted';
     else if (position === runner) vcpu.idle = 'parked';
     return vcpu;
   });
-  return { irqchip, xen, guestOsId: plan.hasGuestOsId ? defaultGuestOsId : 0n, schedule: null, vcpus };
+  const { neighbour, huge } = plan;
+  return {
+    irqchip,
+    // Beside a VM with the MSR the flag alone does.
+    xen: xen && neighbour?.life === 'beside' && neighbour.xen === 'msr' ? 'flag' : xen,
+    guestOsId: plan.hasGuestOsId ? defaultGuestOsId : 0n,
+    schedule: null,
+    neighbour,
+    vcpus: huge === null ? vcpus : [...vcpus, ...othersOf(huge, vcpus.length)],
+  };
 }
 
 /** What a vCPU is given that keeps its VP index; see `keepsVpIndex`. */

@@ -17,7 +17,8 @@ export interface VcpuPlatform extends Pick<VcpuSetup, 'vcpuId' | 'lacks' | 'enfo
   readonly hasSints: boolean;
 }
 
-export interface PlatformPlan extends Pick<Machine, 'irqchip' | 'xen'> {
+export interface PlatformPlan extends Pick<Machine, 'irqchip'> {
+  readonly xen: boolean;
   /** One for each vCPU of the machines. */
   readonly vcpus: readonly VcpuPlatform[];
 }

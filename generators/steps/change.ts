@@ -1,16 +1,42 @@
-/** Steps that change the machine: MSRs, APICs, INIT. */
+/** Steps that change the machine: MSRs, APICs, INIT, migration. */
 import type fc from 'fast-check';
-import { HV_X64_MSR_HYPERCALL_ENABLE } from '../../src/abi/hyperv.ts';
-import type { Step } from '../../src/case/case.ts';
-import { apicChanges } from '../../src/case/limits.ts';
+import { HV_SYNIC_SINT_AUTO_EOI, HV_SYNIC_SINT_MASKED, HV_X64_MSR_HYPERCALL_ENABLE } from '../../src/abi/hyperv.ts';
+import { makeStep, type Step } from '../../src/case/case.ts';
+import { apicChanges, msrReaders, readableMsrs } from '../../src/case/limits.ts';
 import { arenaStart, ramEnd, romStart } from '../../src/case/memory.ts';
 import { anyWord, refusedVpIndex, vcpuNumber, vpNumber, vpNumberEdge } from '../integers.ts';
-import { among, choice, evenly, planOf } from '../plan.ts';
+import { among, choice, evenly, just, planOf } from '../plan.ts';
 import { oneofFeatures, type Swarm } from '../swarm.ts';
 import { defaultGuestOsId } from '../../src/case/machine.ts';
 
+/** A small vector is one of the vCPU's own: SINTs share it. */
+const ownVectors = 16n;
+const sintFlags = [
+  HV_SYNIC_SINT_AUTO_EOI,
+  HV_SYNIC_SINT_AUTO_EOI,
+  0n,
+  HV_SYNIC_SINT_MASKED,
+  HV_SYNIC_SINT_MASKED | HV_SYNIC_SINT_AUTO_EOI,
+  HV_SYNIC_SINT_AUTO_EOI | (1n << 18n),
+] as const;
+const sintVector = choice(
+  { weight: 5, arbitrary: among(0n, 1n, 2n) },
+  { weight: 2, arbitrary: among(0x10n, 0x31n, 0x80n, 0xfen, 0xffn) },
+);
+const sintFlag = among(...sintFlags);
+const sintWrite = planOf((source) => source.draw(sintFlag) | source.draw(sintVector));
+
+/** The value that a drawn one means for a vCPU that has these vectors. */
+export function sintValue(value: bigint, vectors: readonly number[]): bigint {
+  const vector = value & 0xffn;
+  // Without a SynIC any value but 0 is refused.
+  if (vectors.length === 0) return value | HV_SYNIC_SINT_MASKED;
+  if (vector >= ownVectors) return value;
+  return value - vector + BigInt(vectors[Number(vector) % vectors.length]!);
+}
+
 /** A step that is no call; its vCPU is as `vcpuAt` has it. */
-export type ChangePlan = Extract<Step, { do: 'write-msr' | 'set-apic' | 'init' }>;
+export type ChangePlan = Extract<Step, { do: 'write-msr' | 'set-apic' | 'read-msr' | 'init' | 'sipi' | 'migrate' }>;
 
 const pageBytes = 0x1000n;
 /** Pages of the arena behind the input blocks that calls have by default, and the last page of RAM. */
@@ -55,6 +81,7 @@ const writeMsr = (msr: MoveVpPlan['msr'], value: fc.Arbitrary<bigint>) =>
 /** Draws changes of VP indexes. */
 export const moveVpPlan = writeMsr('vp-index', vpIndexValue);
 
+const sipiPage = among(0, 1, 0x7f, 0x80, 0xff);
 const setApic = among(...apicChanges);
 
 /** Draws changes. */
@@ -63,10 +90,28 @@ export function changePlan(swarm: Swarm): fc.Arbitrary<ChangePlan> {
     'change.guestOsId': writeMsr('guest-os-id', guestOsIdValue),
     'change.hypercall': writeMsr('hypercall', hypercallValue),
     'change.vpIndex': moveVpPlan,
+    'change.sint': planOf((source) => ({
+      ...source.draw(writeMsr('sint0', sintWrite)),
+      msr: source.draw(among('sint0', 'sint1', 'sint2', 'sint15')),
+    })),
+    'change.readMsr': planOf((source) => ({
+      do: 'read-msr',
+      vcpu: source.draw(vcpuNumber),
+      msr: source.draw(among(...readableMsrs)),
+      by: source.draw(among(...msrReaders)),
+      note: '',
+    })),
     'change.apic': planOf((source) => ({
       do: 'set-apic',
       vcpu: source.draw(vcpuNumber),
       apic: source.draw(setApic),
+      note: '',
+    })),
+    'change.migrate': just(makeStep({ do: 'migrate' })),
+    'change.sipi': planOf((source) => ({
+      do: 'sipi',
+      vcpu: source.draw(vcpuNumber),
+      page: source.draw(sipiPage),
       note: '',
     })),
     'change.init': planOf((source) => ({ do: 'init', vcpu: source.draw(vcpuNumber), note: '' })),

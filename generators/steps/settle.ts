@@ -1,10 +1,13 @@
 /** Planned steps that are no calls, in a machine as earlier steps left it: what it cannot do is left out. */
 import type { Machine } from '../../src/case/case.ts';
+import { isSint } from '../../src/case/limits.ts';
 import { canRun } from '../../src/case/machine.ts';
 import type { ChangeStep, StepOf } from '../../src/case/steps/kinds.ts';
+import { vcpuIdOf, xapicBroadcast } from '../../src/case/vcpu-id.ts';
 import { vcpuAt } from '../integers.ts';
+import { largeVcpus } from '../swarm.ts';
 import { effectiveVpIndexes } from '../machine/machine.ts';
-import { pageOf } from './change.ts';
+import { pageOf, sintValue } from './change.ts';
 
 /** What steps change of a machine, as far as later steps depend on it. */
 export class MachineState {
@@ -56,11 +59,23 @@ const settlers: { readonly [Kind in ChangeStep['do']]: Settle<StepOf<Kind>> } = 
     return { ...plan, by: plan.by === 'cr8' && !state.isEnabled[vcpu]! ? 'apic' : plan.by, vcpu };
   },
   'write-msr'(plan, state) {
-    const step = { ...plan, vcpu: state.at(plan.vcpu) };
+    const vcpu = state.at(plan.vcpu);
+    const { autoEoi } = state.machine.vcpus[vcpu]!;
+    const value = isSint(plan.msr) ? sintValue(plan.value, autoEoi) : plan.value;
+    const step = { ...plan, vcpu, value };
     const page = pageOf(step);
     if (page !== null) state.pages.push(page);
     if (step.msr === 'vp-index') state.vpIndexes[step.vcpu] = Number(step.value & 0xfffn);
     return step;
+  },
+  'read-msr'(plan, state) {
+    const { machine, runs } = state;
+    const vcpu = state.at(plan.vcpu);
+    if (plan.msr === 'apic-base' && machine.irqchip === 'none') return null;
+    const { lacks, autoEoi } = machine.vcpus[vcpu]!;
+    const isThere = plan.msr === 'apic-base' || !lacks.includes('hyperv');
+    const canRead = runs[vcpu]! && isThere && (!isSint(plan.msr) || autoEoi.length > 0);
+    return { ...plan, vcpu, by: canRead ? plan.by : 'host' };
   },
   'set-apic'(plan, state) {
     if (!state.canChangeApics) return null;
@@ -72,14 +87,25 @@ const settlers: { readonly [Kind in ChangeStep['do']]: Settle<StepOf<Kind>> } = 
     return { ...plan, vcpu };
   },
   init(plan, state) {
-    if (!state.canChangeApics) return null;
+    if (state.machine.irqchip === 'none') return null;
     const vcpu = state.at(plan.vcpu);
+    // A message to that ID reaches every xAPIC.
+    if (vcpuIdOf(state.machine.vcpus[vcpu]!, vcpu) === xapicBroadcast) return null;
     // Somebody must be left to send.
     if (state.runs.filter(Boolean).length - Number(state.runs[vcpu]) === 0) return null;
     state.runs[vcpu] = false;
     state.acts[vcpu] = false;
     return { ...plan, vcpu };
   },
+  sipi(plan, state) {
+    if (!state.canChangeApics) return null;
+    // Most often one that waits for it.
+    const waits = state.runs.map((runs) => !runs);
+    const vcpu = state.at(plan.vcpu);
+    return { ...plan, vcpu: waits.includes(true) && plan.page !== 0 ? firstFrom(vcpu, waits) : vcpu };
+  },
+  // A VM of hundreds of vCPUs takes seconds to make.
+  migrate: (plan, { machine }) => (machine.vcpus.length > largeVcpus ? null : plan),
 };
 
 export function settle(plan: ChangeStep, state: MachineState): ChangeStep | null {

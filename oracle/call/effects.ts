@@ -1,6 +1,6 @@
 /** What the answer to a call does to its caller's registers (kvm_hv_hypercall_set_result, kvm_rax_write, docs/semantics.md 1.2). */
 import type { CallExit, RegisterChange } from '../../src/program/observation.ts';
-import { plainEnvironment, type ProgramCall, registerOffset, vmmResult } from '../../src/program/program.ts';
+import { plainEnvironment, type ProgramCall, registerOffset, RFLAGS_TF, vmmResult } from '../../src/program/program.ts';
 import type { CallAtInstruction } from './caller.ts';
 import type { Contract } from '../contract.ts';
 import type { Rule } from './rules.ts';
@@ -18,6 +18,8 @@ export interface Effects {
 export const notMade: Effects = { result: null, exception: null, exit: 'no-code', registers: [] };
 
 const noRegisters: readonly RegisterChange[] = [];
+/** Vector of the debug exception. */
+const DB = 1;
 const mask64 = 0xffff_ffff_ffff_ffffn;
 const mask32 = 0xffff_ffffn;
 
@@ -31,16 +33,25 @@ export function effectsOf(
 ): Effects {
   const { answer } = rule;
   const registers = step.environment === plainEnvironment ? noRegisters : changedRegisters(rule, step, made, contract);
+  const exception = trapBehind(step);
   switch (answer.kind) {
     case 'status':
-      return { result: model.result(answer.status), exception: null, exit: null, registers };
+      return { result: model.result(answer.status), exception, exit: null, registers };
     case 'fault':
       return { result: null, exception: answer.vector, exit: null, registers };
     case 'native':
-      return { result: answer.value & (isLong(step) ? mask64 : mask32), exception: null, exit: null, registers };
+      return { result: answer.value & (isLong(step) ? mask64 : mask32), exception, exit: null, registers };
     case 'exit':
-      return { result: BigInt(vmmResult), exception: null, exit: answer.exit, registers };
+      return { result: BigInt(vmmResult), exception, exit: answer.exit, registers };
   }
+}
+
+/**
+ * With TF set, #DB comes behind each instruction, and so behind one that KVM has answered and skipped
+ * (kvm_skip_emulated_instruction, kvm_vcpu_do_singlestep), also where the VMM answered; not behind one that faults.
+ */
+function trapBehind({ environment }: ProgramCall): number | null {
+  return (environment.rflags & RFLAGS_TF) === 0n ? null : DB;
 }
 
 /** Registers besides the result register that change, in the order in which an observation has them. */

@@ -7,9 +7,10 @@ import type { Program } from '../../src/program/program.ts';
 import { Attribution, isPending } from './attribution.ts';
 import { type LapicPair, lapicDifferences } from './lapic-differences.ts';
 import { leftoverDifferences } from './leftover-differences.ts';
+import { neighbourDifferences } from './neighbour-differences.ts';
 import { untouchedLapic } from '../machine.ts';
 import { formatException, formatHex, formatResult, formatVectors } from '../names.ts';
-import type { Difference, Outcome, StepOutcome } from '../outcome.ts';
+import { type Difference, type Outcome, ripOffsetOf, type StepOutcome } from '../outcome.ts';
 
 /** Kinds of differences; within a step an earlier one names the signature. */
 export const differenceKinds = [
@@ -29,6 +30,7 @@ export const differenceKinds = [
   'lapic',
   'stopped',
   'memory',
+  'neighbour',
 ] as const;
 type DifferenceKind = (typeof differenceKinds)[number];
 
@@ -58,6 +60,7 @@ export function collectDifferences(program: Program, outcome: Outcome, observati
   collector.stop();
   collector.lapicsAtEnd();
   collector.memory();
+  collector.neighbour();
   return collector;
 }
 
@@ -98,7 +101,7 @@ class Collector implements Differences {
     };
     const vector = observed.exception?.vector ?? null;
     const offset = observed.exception?.ripOffset ?? 0;
-    if (expected.exception !== vector || offset !== 0) {
+    if (expected.exception !== vector || (vector !== null && offset !== ripOffsetOf(expected))) {
       const seen = offset === 0 ? '' : ` at the call ${offset > 0 ? '+' : '-'} ${Math.abs(offset)} bytes`;
       report('exception', 'exception', formatException(expected.exception), `${formatException(vector)}${seen}`);
     }
@@ -207,6 +210,15 @@ class Collector implements Differences {
     }
   }
 
+  neighbour(): void {
+    // A program that was stopped was not looked at to its end.
+    if (this.#observation.stopped !== null) return;
+    for (const difference of neighbourDifferences(this.#outcome.neighbour, this.#observation.neighbour)) {
+      this.differences.push(difference);
+      this.blames.push({ step: null, kind: 'neighbour' });
+    }
+  }
+
   /** `step` null is the end of the program. */
   #lapic(step: number | null, vcpu: number, now: LapicPair, before: LapicPair, isExact: boolean): void {
     const until = step ?? this.#outcome.steps.length - 1;
@@ -278,7 +290,8 @@ class Collector implements Differences {
 
   #sender(step: number): number | null {
     const at = this.#program.steps[step]!;
-    return at.kind === 'call' ? at.sender : at.kind === 'run' ? null : at.vcpu;
+    if (at.kind === 'call') return at.sender;
+    return 'vcpu' in at ? at.vcpu : null;
   }
 }
 

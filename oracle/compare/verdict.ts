@@ -12,14 +12,16 @@ import type {
 } from '../../src/program/observation.ts';
 import type { Program } from '../../src/program/program.ts';
 import { type Blame, collectDifferences, differenceKinds } from './differences.ts';
-import type { Outcome, StepOutcome, Verdict } from '../outcome.ts';
+import { type Outcome, ripOffsetOf, type StepOutcome, type Verdict } from '../outcome.ts';
+import { withPprAsRead } from './ppr.ts';
 
 const match: Verdict = { kind: 'match' };
 
 /** Whether an observation is what the model predicts for the program, and if not, in what it differs. */
 export function judge(program: Program, outcome: Outcome, observation: Observation): Verdict {
   if (isQuietMatch(outcome, observation)) return match;
-  const { differences, blames } = collectDifferences(program, outcome, observation);
+  const compared = outcome.hasLazyPpr ? withPprAsRead(observation) : observation;
+  const { differences, blames } = collectDifferences(program, outcome, compared);
   if (differences.length === 0) return match;
   return { kind: 'divergence', signature: signatureOf(outcome, blames), differences };
 }
@@ -46,6 +48,7 @@ function isQuietMatch(outcome: Outcome, observation: Observation): boolean {
   for (let index = 0; index < steps.length; index++) {
     if (!isQuietStep(steps[index]!, observation.steps[index]!)) return false;
   }
+  if (!areSameNeighbours(outcome.neighbour, observation.neighbour)) return false;
   const last = steps.at(-1);
   return last !== undefined && areSameLapics(last.lapics, observation.lapics);
 }
@@ -54,7 +57,7 @@ function isQuietStep(expected: StepOutcome, observed: StepObservation): boolean 
   return (
     expected.result === observed.result &&
     expected.exception === (observed.exception?.vector ?? null) &&
-    (observed.exception === null || observed.exception.ripOffset === 0) &&
+    (observed.exception === null || observed.exception.ripOffset === ripOffsetOf(expected)) &&
     expected.exit === observed.exit &&
     areSameRegisters(expected.registers, observed.registers) &&
     areSameArrivals(expected.arrivals, observed.arrivals) &&
@@ -95,6 +98,11 @@ function areSameLapics(expected: readonly LapicChanges[], observed: readonly Lap
     if (!isSameLapic(expected[vcpu]!, observed[vcpu]!)) return false;
   }
   return true;
+}
+
+function areSameNeighbours(expected: Outcome['neighbour'], observed: Observation['neighbour']): boolean {
+  if (expected === null || observed === null) return expected === observed;
+  return areSameLapics(expected, observed);
 }
 
 function isSameLapic(expected: LapicChanges, observed: LapicChanges): boolean {

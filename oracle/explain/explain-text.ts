@@ -1,6 +1,7 @@
 /** An explanation as text for a terminal of 100 columns. */
 import type { VcpuSetup } from '../../src/case/case.ts';
 import { formatList } from '../../src/case/cpulist.ts';
+import { describeNeighbour } from '../../src/case/neighbour.ts';
 import { groupVcpus, nameVcpus, shortList } from '../../src/case/vcpu-groups.ts';
 import type {
   ExplainedCall,
@@ -22,7 +23,8 @@ export function formatExplanation(explanation: Explanation): string {
   const limits = `VP indexes below ${contract.vpIndexLimit}, at most ${contract.bankReadMax} banks read`;
   const lines = [
     `contract kvm, kernel ${kernelRelease}: ${limits}`,
-    `  irqchip ${machine.irqchip}, GUEST_OS_ID ${formatHex(machine.guestOsId)}${machine.xen ? ', Xen hypercalls intercepted' : ''}`,
+    `  irqchip ${machine.irqchip}, GUEST_OS_ID ${formatHex(machine.guestOsId)}${xenText(machine.xen)}`,
+    ...(machine.neighbour === null ? [] : [`  ${describeNeighbour(machine.neighbour)}`]),
     ...vcpuLines(vcpus),
     ...steps.flatMap((step, index) => [
       '',
@@ -30,6 +32,11 @@ export function formatExplanation(explanation: Explanation): string {
     ]),
   ];
   return `${lines.flatMap(wrap).join('\n')}\n`;
+}
+
+function xenText(xen: Explanation['machine']['xen']): string {
+  if (xen === false) return '';
+  return `, Xen hypercalls intercepted${xen === 'flag' ? ' by flag alone' : ''}`;
 }
 
 /** Each vCPU, or all that are alike, in a line. */
@@ -66,10 +73,11 @@ function callLines(call: ExplainedCall, index: number): string[] {
   ];
 }
 
-function changeLines({ what, rule, effects }: ExplainedChange, index: number): string[] {
+function changeLines({ what, rule, faults, effects }: ExplainedChange, index: number): string[] {
   const decision =
     rule === null ? [] : [`    > ${rule.name}: ${rule.taken ? 'taken' : 'refused'}`, `        ${rule.source}`];
-  return [`step ${index + 1}: ${what}`, ...decision, ...(effects.length === 0 ? [] : effectLines(effects, ''))];
+  const told = effects.length === 0 ? [] : effectLines(effects, '');
+  return [`step ${index + 1}: ${what}`, ...decision, ...faults.flatMap(faultLines), ...told];
 }
 
 /** What is special about a vCPU's CPUID. */

@@ -21,6 +21,8 @@ import {
   type ProgramCall,
   type ProgramStep,
   registerOffset,
+  RFLAGS_IF,
+  RFLAGS_TF,
 } from '../../src/program/program.ts';
 import type { TargetFacts } from '../../src/executor/facts.ts';
 import { isPending } from '../compare/attribution.ts';
@@ -39,7 +41,7 @@ import { type JudgedCall, judgeByTlfs } from '../tlfs/tlfs.ts';
 import { formatDone, formatPermitted, formatVerdict } from '../tlfs/tlfs-text.ts';
 import type { TlfsRule } from '../tlfs/tlfs-rules.ts';
 import { hasBit, popcountBelow, toBigInt } from '../words.ts';
-import { describeAct } from '../../src/case/steps/act.ts';
+import { describeChange } from '../../src/case/steps/kinds.ts';
 
 /** One field of a layout; `range` is `high:low` in bits. */
 export interface ExplainedField {
@@ -110,6 +112,8 @@ export interface ExplainedChange {
   readonly what: string;
   /** The rule that decides an MSR write, with whether KVM takes the value; null where nothing is to be decided. */
   readonly rule: { readonly name: string; readonly source: string; readonly taken: boolean } | null;
+  /** Faults of KVM itself that the step shows. */
+  readonly faults: readonly KvmFault[];
   readonly effects: readonly ExplainedEffect[];
 }
 
@@ -184,37 +188,46 @@ function controlOf({ caller, rax }: Call, { registers }: ProgramCall): bigint {
 /** How the call is made where that is not the plain way; empty otherwise. */
 function describeEnvironment({ environment }: ProgramCall): string {
   if (environment === plainEnvironment) return '';
-  const { mode, cpl, page, opcode } = environment;
+  const { mode, cpl, page, opcode, rflags } = environment;
+  const flags = [...((rflags & RFLAGS_IF) === 0n ? [] : ['IF']), ...((rflags & RFLAGS_TF) === 0n ? [] : ['TF'])];
   const way = page === null ? 'a bare instruction' : `the hypercall page at ${formatHex(page)}`;
-  return `${mode} mode, CPL ${cpl}, ${way}${opcode === 'other' ? " of the other vendor's" : ''}`;
+  return `${mode} mode, CPL ${cpl}, ${way}${opcode === 'other' ? " of the other vendor's" : ''}${flags.length === 0 ? '' : `, ${flags.join(' and ')} set`}`;
 }
 
-function formatAnswer({ result, exception, exit }: StepOutcome, { caller }: Call): string {
-  if (exception !== null) return formatException(exception);
+function formatAnswer(done: StepOutcome, call: Call): string {
+  const { exception, result } = done;
+  if (exception === null) return formatResponse(done, call);
+  return result === null
+    ? formatException(exception)
+    : `${formatResponse(done, call)}, then ${formatException(exception)} right behind the call`;
+}
+
+function formatResponse({ result, exit }: StepOutcome, { caller }: Call): string {
   if (exit === null && !isHyperv(caller)) return `RAX ${formatHex(result!)}`;
   return exit === null ? formatResult(result) : `exit to the VMM (${exit}), which answers ${formatHex(result!)}`;
 }
 
 function explainChange(step: ProgramStep, program: Program, outcome: Outcome, index: number): ExplainedChange {
-  const { rule: name } = outcome.steps[index]!;
-  const bare = { kind: 'change', rule: null, effects: [] } as const;
-  switch (step.kind) {
-    case 'run':
-      return { ...bare, what: 'the parked vCPUs run', effects: effectsOfRun(program, outcome, index) };
-    case 'call':
-      return { ...bare, what: `vCPU ${step.sender} makes no call: the page holds no hypercall instruction` };
-    case 'act':
-      return { ...bare, what: describeAct(step), effects: [effectOfAct(step, outcome, index)] };
-    case 'set-apic':
-      return { ...bare, what: `the APIC of vCPU ${step.vcpu} is ${step.apic} from now on` };
-    case 'init':
-      return { ...bare, what: `vCPU ${step.vcpu} gets INIT` };
-    case 'write-msr': {
-      const { source, taken } = msrRules.find((rule) => rule.name === name)!;
-      const what = `the host writes ${formatHex(step.value)} to the ${step.msr} MSR of vCPU ${step.vcpu}`;
-      return { ...bare, what, rule: { name, source, taken } };
-    }
-  }
+  const done = outcome.steps[index]!;
+  const msrRule = msrRules.find(({ name }) => name === done.rule);
+  return {
+    kind: 'change',
+    what: whatOf(step, done),
+    rule: msrRule === undefined ? null : { name: msrRule.name, source: msrRule.source, taken: msrRule.taken },
+    faults: faultsShownBy(done),
+    effects:
+      step.kind === 'run'
+        ? effectsOfRun(program, outcome, index)
+        : step.kind === 'act'
+          ? [effectOfAct(step, outcome, index)]
+          : [],
+  };
+}
+
+function whatOf(step: ProgramStep, { result }: StepOutcome): string {
+  if (step.kind === 'call') return `vCPU ${step.sender} makes no call: the page holds no hypercall instruction`;
+  const what = describeChange(step);
+  return step.kind === 'read-msr' ? `${what}: ${formatHex(result!)}` : what;
 }
 
 function explainTlfs(judged: JudgedCall): ExplainedTlfs {

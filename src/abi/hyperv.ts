@@ -10,6 +10,10 @@ export const HV_X64_MSR_TPR = 0x4000_0072;
 /** Bit 0 turns the page on; bit 0 of its first word is the EOI assist field ("No EOI Required"). */
 export const HV_X64_MSR_VP_ASSIST_PAGE = 0x4000_0073;
 export const HV_X64_MSR_VP_ASSIST_PAGE_ENABLE = 1n;
+/** Of the SynIC: control, event flags page, message page. */
+export const HV_X64_MSR_SCONTROL = 0x4000_0080;
+export const HV_X64_MSR_SIEFP = 0x4000_0082;
+export const HV_X64_MSR_SIMP = 0x4000_0083;
 /** SINT0; the others follow. Bits 7:0 are the vector, bit 16 masks it, bit 17 is auto-EOI. */
 export const HV_X64_MSR_SINT0 = 0x4000_0090;
 export const HV_SYNIC_SINT_MASKED = 1n << 16n;

@@ -29,6 +29,7 @@ export const APIC_DEFAULT_PHYS_BASE = 0xfee0_0000n;
 /** Delivery modes in an MSI's data. */
 export const APIC_DM_NMI = 0x400;
 export const APIC_DM_INIT = 0x500;
+export const APIC_DM_STARTUP = 0x600;
 /** Offset of the EOI register. */
 export const APIC_EOI = 0xb0;
 /** x2APIC MSR of the register at a byte offset. */

@@ -21,11 +21,12 @@ export interface Keeping {
   readonly strip: (from: string, to: string) => Promise<unknown>;
   /** Behind the folder's name. */
   readonly suffix?: string;
-  readonly readme?: string;
+  /** Other files of the folder, by name. */
+  readonly files?: Readonly<Record<string, string>>;
 }
 
 /** The folder; who calls this holds the lock of the source. */
-export async function keepModules(source: Source, { strip, suffix = '', readme }: Keeping): Promise<string> {
+export async function keepModules(source: Source, { strip, suffix = '', files = {} }: Keeping): Promise<string> {
   const draft = `${source.tree}.modules-${process.pid}`;
   await rm(draft, { recursive: true, force: true });
   await mkdir(draft);
@@ -41,7 +42,7 @@ export async function keepModules(source: Source, { strip, suffix = '', readme }
     if (!existsSync(folder)) {
       await makeFolderAtOnce(folder, async (target) => {
         for (const { name } of modules) await copyFile(join(draft, name), join(target, name));
-        if (readme !== undefined) await writeFile(join(target, 'README'), readme);
+        for (const [name, text] of Object.entries(files)) await writeFile(join(target, name), text);
       });
     }
     return folder;

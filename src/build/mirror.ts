@@ -11,7 +11,7 @@ import { runTool } from '../system/apt.ts';
 import { cacheRoot, ensureFolder, makeFolderAtOnce } from '../system/cache.ts';
 import type { InstallOptions } from '../system/install-packages.ts';
 import { UsageError } from '../errors.ts';
-import { ensurePackages, kernelBuildPackages } from './packages.ts';
+import { ensurePackages, kernelBuildPackages } from '../system/packages.ts';
 import { cachedKernels, specOf } from '../lab/kernel/debian-kernel.ts';
 import { seriesOf, upstreamOf } from '../lab/kernel/debian-release.ts';
 import { buildSmallKernel } from './small-kernel.ts';
@@ -26,6 +26,8 @@ export interface BuildPlace {
   readonly kernel: string;
   /** What the source is, for a person: package and version, or folder and commit. */
   readonly description: string;
+  /** Whether the source stays what it is: Debian's, and not a copy of somebody's tree. */
+  readonly isReleased: boolean;
 }
 
 /** What a build makes, and history; neither copied nor deleted. */
@@ -57,7 +59,12 @@ export async function placeToBuild(
 ): Promise<BuildPlace> {
   if (tree === null) {
     const source = await prepareSource(options, spec);
-    return { source, kernel: source.kernel, description: `Debian's ${basename(source.tree)} for ${source.release}` };
+    return {
+      source,
+      kernel: source.kernel,
+      description: `Debian's ${basename(source.tree)} for ${source.release}`,
+      isReleased: true,
+    };
   }
   await ensurePackages(kernelBuildPackages, options);
   const root = checkedTree(tree);
@@ -75,7 +82,7 @@ async function builtTree(root: string, description: string, options: InstallOpti
   const mirror = mirrorPath(root);
   await ensureFolder(mirror);
   await copyChanges(root, mirror, options);
-  return { source: givenSource(mirror), kernel: root, description };
+  return { source: givenSource(mirror), kernel: root, description, isReleased: false };
 }
 
 /** The spec of a Debian kernel in the cache that has this version: its modules load there, so no kernel needs to be built. */
@@ -103,7 +110,7 @@ async function debianTree(
     });
   }
   await copyChanges(root, mirror, options);
-  return { source: { tree: mirror, release: debian.release }, kernel: spec, description };
+  return { source: { tree: mirror, release: debian.release }, kernel: spec, description, isReleased: false };
 }
 
 async function neverBuiltTree(root: string, description: string, options: InstallOptions): Promise<BuildPlace> {
@@ -111,7 +118,7 @@ async function neverBuiltTree(root: string, description: string, options: Instal
   await ensureFolder(copy);
   const changed = await copyChanges(root, copy, options, forKernel);
   const source = await buildSmallKernel(root, copy, changed, options);
-  return { source, kernel: copy, description };
+  return { source, kernel: copy, description, isReleased: false };
 }
 
 /**

@@ -18,7 +18,7 @@ import { seriesOf } from '../lab/kernel/debian-release.ts';
 import { versionsOf } from '../lab/kernel/debian-packages.ts';
 import { compilerDiffers, kernelsConfig } from './compiler.ts';
 import { makeGoals, makeKvm, type Source } from './make.ts';
-import { ensurePackages, kernelBuildPackages } from './packages.ts';
+import { ensurePackages, kernelBuildPackages } from '../system/packages.ts';
 
 /** Whose source is taken when none is asked for. */
 export const debianSourceKernel = 'debian:6.12';

@@ -9,14 +9,17 @@ import { stepRules } from '../../oracle/step-rules.ts';
 import { msrRules } from '../../oracle/msr.ts';
 import type { Outcome, StepOutcome } from '../../oracle/outcome.ts';
 import { kvmRules } from '../../oracle/call/rules.ts';
-import { callModes, cpuidFeatures, eoiKinds, irqchips, waitPoints } from '../case/limits.ts';
-import type { Program, ProgramCall } from '../program/program.ts';
+import { callerFlags, callModes, caseLimits, cpuidFeatures, eoiKinds, irqchips, waitPoints } from '../case/limits.ts';
+import { vcpuIdOf, xapicIdMax } from '../case/vcpu-id.ts';
+import { type Program, type ProgramCall, RFLAGS_IF, RFLAGS_TF } from '../program/program.ts';
 import { type Tier, tierOf, tiers } from '../program/tier.ts';
 
 /** A call with what the model says of it. */
 interface Circumstances {
   readonly program: Program;
   readonly tier: Tier;
+  /** Position of the call. */
+  readonly index: number;
   readonly step: ProgramCall;
   readonly call: Call;
   readonly outcome: StepOutcome;
@@ -91,9 +94,37 @@ export const dimensions: readonly Dimension[] = [
     values: ['bare', 'page', 'other-opcode'],
     valueOf: ({ call: { caller } }) => (caller.isOtherOpcode ? 'other-opcode' : caller.page === null ? 'bare' : 'page'),
   },
+  {
+    name: 'vcpus',
+    values: ['1-8', '9-255', '256-1024'],
+    valueOf: ({ program: { vcpus } }) => (vcpus.length > 255 ? '256-1024' : vcpus.length > 8 ? '9-255' : '1-8'),
+  },
+  {
+    name: 'last-id',
+    values: ['0-254', '255-4094', '4095'],
+    valueOf: ({ program: { vcpus } }) => {
+      const last = vcpuIdOf(vcpus.at(-1)!, vcpus.length - 1);
+      return last > xapicIdMax ? (last === caseLimits.vcpuId ? '4095' : '255-4094') : '0-254';
+    },
+  },
+  { name: 'rflags', values: callerFlags, valueOf: ({ step }) => flagsName(step) },
   { name: 'irqchip', values: irqchips, valueOf: ({ program }) => program.machine.irqchip },
   { name: 'tier', values: tiers, valueOf: ({ tier }) => tier },
-  { name: 'xen', values: yesNo, valueOf: ({ program }) => isYes(program.machine.xen) },
+  { name: 'xen', values: yesNo, valueOf: ({ program }) => isYes(program.machine.xen !== false) },
+  {
+    name: 'neighbour',
+    values: ['none', 'quiet', 'busy', 'gone', 'long-gone'],
+    valueOf: ({ program: { machine } }) => {
+      const { neighbour } = machine;
+      if (neighbour === null) return 'none';
+      return neighbour.life !== 'beside' ? neighbour.life : neighbour.busy ? 'busy' : 'quiet';
+    },
+  },
+  {
+    name: 'neighbour-kind',
+    values: ['none', 'plain', 'no-lapic', 'no-hyperv', 'apic-off', 'xen', 'xen-flag'],
+    valueOf: ({ program: { machine } }) => kindOfNeighbour(machine.neighbour),
+  },
   { name: 'guest-os-id', values: yesNo, valueOf: ({ call }) => isYes(call.caller.hasGuestOsId) },
   { name: 'enforced', values: yesNo, valueOf: ({ call }) => isYes(call.caller.isEnforced) },
   {
@@ -132,8 +163,29 @@ export const dimensions: readonly Dimension[] = [
       return first.autoEoi.includes(call.vector) ? 'auto' : first.eoi;
     },
   },
+  { name: 'migrated', values: yesNo, valueOf: ({ program, index }) => isYes(isBehindMigration(program, index)) },
   { name: 'receiver', values: receiverStates, valueOf: ({ program, outcome }) => stateOfReceivers(program, outcome) },
 ];
+
+/** Whether the VM of a step is another one than that in which the program began. */
+function isBehindMigration({ steps }: Program, index: number): boolean {
+  for (let at = 0; at < index; at++) if (steps[at]!.kind === 'migrate') return true;
+  return false;
+}
+
+function flagsName({ environment: { rflags } }: ProgramCall): string {
+  const [opens, traps] = [(rflags & RFLAGS_IF) !== 0n, (rflags & RFLAGS_TF) !== 0n];
+  return opens ? (traps ? 'if-tf' : 'if') : traps ? 'tf' : 'plain';
+}
+
+/** What may show of a neighbour, the first of these that it has. */
+function kindOfNeighbour(neighbour: Program['machine']['neighbour']): string {
+  if (neighbour === null) return 'none';
+  if (neighbour.xen !== 'none') return neighbour.xen === 'msr' ? 'xen' : 'xen-flag';
+  if (neighbour.irqchip === 'none') return 'no-lapic';
+  if (!neighbour.hyperv) return 'no-hyperv';
+  return neighbour.apic === 'software-disabled' || neighbour.apic === 'hardware-disabled' ? 'apic-off' : 'plain';
+}
 
 function stateOfReceivers({ vcpus }: Program, { receivers, apics }: StepOutcome): (typeof receiverStates)[number] {
   if (receivers.length === 0) {
@@ -169,7 +221,7 @@ export function circumstancesOf(
   const outcome = steps[index]!;
   const { call } = outcome;
   if (step.kind !== 'call' || call === null) return [];
-  const circumstances = { program, tier, step, call, outcome };
+  const circumstances = { program, tier, index, step, call, outcome };
   return dimensions.map((dimension) => dimension.valueOf(circumstances));
 }
 

@@ -6,11 +6,16 @@
 import type { Executor } from '../executor/executor.ts';
 import { mutants } from '../model/mutants.ts';
 import { UsageError } from '../errors.ts';
+import type { LabCpu } from '../lab/lab-cpu.ts';
 import { parseDestination } from '../remote/destination.ts';
 
 /** The options of the command line that say where cases run. */
 export interface TargetOptions {
   readonly target: string;
+  /** CPU of the lab; default `amd`. */
+  readonly cpu?: LabCpu;
+  /** A Bochs of the user's own, or null. */
+  readonly bochs?: string | null;
   readonly kernel: string;
   readonly kvmModules: string | null;
   /** Parameters of KVM's modules, or null. */
@@ -69,14 +74,16 @@ function modelTarget(mutant: string | undefined): Target {
   return { name, replayArguments: ['--target', name], open };
 }
 
-function labTarget({ kernel, kvmModules, kvmOptions = null, install, readsOffer, say }: TargetOptions): Target {
+function labTarget(target: TargetOptions): Target {
+  const { cpu = 'amd', bochs = null, kernel, kvmModules, kvmOptions = null, install, readsOffer, say } = target;
+  const emulator = [...(cpu === 'amd' ? [] : ['--cpu', cpu]), ...(bochs === null ? [] : ['--bochs', bochs])];
   const modules = kvmModules === null ? [] : ['--kvm-modules', kvmModules];
   const options = kvmOptions === null ? [] : ['--kvm-options', kvmOptions];
   const open = async (signal: AbortSignal): Promise<Executor> => {
     const { openTwoLabs } = await import('../lab/two-labs.ts');
-    return openTwoLabs({ kernel, kvmModules, kvmOptions, install, readsOffer, say, signal });
+    return openTwoLabs({ cpu, bochs, kernel, kvmModules, kvmOptions, install, readsOffer, say, signal });
   };
-  return { name: 'lab', replayArguments: ['--kernel', kernel, ...modules, ...options], open };
+  return { name: 'lab', replayArguments: [...emulator, '--kernel', kernel, ...modules, ...options], open };
 }
 
 function hostTarget(): Target {

@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto';
 import { defaultsOf, fieldsToJson } from './json.ts';
 import { likeVcpusFrom } from './like-vcpus.ts';
 import { type Machine, machineSchema } from './machine.ts';
+import { neighbourSchema } from './neighbour.ts';
 import { type Step, stepKinds } from './steps/kinds.ts';
 import { vcpuSchema, type VcpuSetup } from './vcpu.ts';
 import { checkCase } from './checks.ts';
@@ -147,8 +148,10 @@ function oneLine(value: unknown): string {
 }
 
 function machineToJson(machine: Machine): { vcpus: object[] } {
+  const { neighbour } = machine;
   return {
     ...fieldsToJson(machine, machineDefaults),
+    ...(neighbour === null ? {} : { neighbour: fieldsToJson(neighbour, neighbourDefaults) }),
     vcpus: vcpusToJson(machine.vcpus),
   };
 }
@@ -158,6 +161,7 @@ function stepToJson(step: Step, except?: string): object {
 }
 
 const machineDefaults = defaultsOf({ ...machineSchema.shape, vcpus: null });
+const neighbourDefaults = defaultsOf(neighbourSchema.shape);
 const vcpuDefaults = defaultsOf(vcpuSchema.shape);
 const stepDefaults = Object.fromEntries(
   Object.entries(stepKinds).map(([name, { schema }]) => [name, defaultsOf(schema.shape)]),

@@ -7,6 +7,7 @@ import { broadcastComplaint, vcpuIdOf, xapicBroadcast, xapicIdMax } from './vcpu
 export function* checkMachine(machine: Machine): Generator<CaseIssue> {
   const { irqchip, vcpus } = machine;
   yield* checkConcurrentMachine(machine);
+  yield* checkNeighbour(machine);
   const ids = vcpus.map(vcpuIdOf);
   const owners = new Map(ids.map((id, position) => [id, position] as const).reverse());
   const threads = vcpus.filter(runsMeanwhile).length;
@@ -32,6 +33,20 @@ export function* checkMachine(machine: Machine): Generator<CaseIssue> {
     if (irqchip === 'none' && (vcpu.tpr > 0 || vcpu.irr.length + vcpu.isr.length > 0 || vcpu.idle !== 'parked')) {
       yield at('apic', 'without a LAPIC in the kernel there is no tpr, irr, isr or idle state');
     }
+  }
+}
+
+function* checkNeighbour({ xen, neighbour }: Machine): Generator<CaseIssue> {
+  if (xen === 'flag' && (neighbour?.xen !== 'msr' || neighbour.life !== 'beside')) {
+    const message = 'KVM heeds the flag alone only beside a VM with the MSR: "neighbour": { "xen": "msr" }';
+    yield { path: ['machine', 'xen'], message };
+  }
+  if (neighbour?.busy === true && !neighbour.hyperv) {
+    yield { path: ['machine', 'neighbour', 'busy'], message: 'its IPIs are hypercalls of Hyper-V' };
+  }
+  if (neighbour?.irqchip === 'none' && neighbour.apic !== 'x2apic') {
+    const message = 'without a LAPIC in the kernel it has no state';
+    yield { path: ['machine', 'neighbour', 'apic'], message };
   }
 }
 

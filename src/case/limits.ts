@@ -49,10 +49,26 @@ export const callModes = ['long', 'compat', 'protected32', 'unpaged32', 'protect
 export function isRealMode(mode: (typeof callModes)[number]): boolean {
   return mode === 'real';
 }
+/**
+ * RFLAGS of a caller besides the arithmetic flags: nothing; IF, so that it takes interrupts before and behind the call; TF, so
+ * that it is stopped behind the call by #DB; both.
+ */
+export const callerFlags = ['plain', 'if', 'tf', 'if-tf'] as const;
 /** The hypercall instruction of the CPU's vendor, or the one of the other. */
 export const opcodes = ['native', 'other'] as const;
 /** MSRs that a `write-msr` step writes as the host. */
-export const caseMsrs = ['guest-os-id', 'hypercall', 'vp-index'] as const;
+export const caseMsrs = ['guest-os-id', 'hypercall', 'vp-index', 'sint0', 'sint1', 'sint2', 'sint15'] as const;
+/** MSRs that a `read-msr` step reads; IA32_APIC_BASE is written by `set-apic` steps. */
+export const readableMsrs = [...caseMsrs, 'apic-base'] as const;
+/** Who reads: the host, or the guest program of the vCPU. */
+export const msrReaders = ['host', 'guest'] as const;
+export function isSint(msr: (typeof readableMsrs)[number]): boolean {
+  return msr.startsWith('sint');
+}
+/** Number of the synthetic interrupt source of an MSR for which `isSint` holds. */
+export function sintOf(msr: (typeof readableMsrs)[number]): number {
+  return Number(msr.slice('sint'.length));
+}
 /**
  * What an `act` step has a parked vCPU do as a receiver. `take`: go on from where it waits, or else open its interrupt
  * window. `enter`: open the window and stay in the first handler. `leave`: acknowledge in the innermost handler that it

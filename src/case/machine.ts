@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { u64 } from './fields.ts';
 import { repeatVcpu } from './like-vcpus.ts';
 import { caseLimits, irqchips } from './limits.ts';
+import { neighbourSchema } from './neighbour.ts';
 import { vcpuSchema } from './vcpu.ts';
 
 /** GUEST_OS_ID of a Linux guest; any value but 0 turns on the Hyper-V interface (kvm_hv_hypercall_enabled). */
@@ -16,8 +17,11 @@ const vcpuEntrySchema = vcpuSchema.extend({ count: z.number().int().min(1).max(c
 
 export const machineSchema = z.strictObject({
   irqchip: z.enum(irqchips).default('kernel'),
-  /** KVM_XEN_HVM_CONFIG with KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL. */
-  xen: z.boolean().default(false),
+  /**
+   * KVM_XEN_HVM_CONFIG with KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL; `flag`: with MSR 0, which KVM heeds only while another VM has
+   * one (docs/findings/xen-flag-alone.md).
+   */
+  xen: z.union([z.boolean(), z.literal('flag')]).default(false),
   /** HV_X64_MSR_GUEST_OS_ID when the case starts. */
   guestOsId: u64.default(defaultGuestOsId),
   /**
@@ -31,6 +35,7 @@ export const machineSchema = z.strictObject({
     .max(2 ** 32 - 1)
     .nullable()
     .default(null),
+  neighbour: neighbourSchema.nullable().default(null),
   vcpus: z
     .array(vcpuEntrySchema)
     .min(1)

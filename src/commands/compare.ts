@@ -11,13 +11,16 @@ import { formatIdentity } from '../review/kernel-identity.ts';
 import { compareSides, type Side, toldTo } from '../review/side-by-side.ts';
 import { UsageError } from '../errors.ts';
 import { type CommandContext, exitCodes, formatJson } from './common/command.ts';
-import { defaultOut, parseDuration, parsePositive, parseSeed } from './common/options.ts';
+import { cpuOption, defaultOut, parseDuration, parsePositive, parseSeed } from './common/options.ts';
 import { defaultKernel, kernelSpecHelp } from '../lab/kernel/kernels.ts';
+import { parseLabCpu } from '../lab/lab-cpu.ts';
 import { hvipiCommand } from '../system/own-command.ts';
 
 interface CompareOptions {
   readonly base?: string;
   readonly baseModules?: string;
+  readonly cpu: string;
+  readonly baseCpu?: string;
   readonly kernel: string;
   readonly kvmModules?: string;
   readonly seed?: string;
@@ -37,6 +40,8 @@ export function addCompare(program: Command, context: CommandContext, finish: (e
     .description('run the same cases on two kernels, and show what a guest sees differently')
     .option('--base <SPEC>', 'the first kernel; that of --kernel by default')
     .option('--base-modules <DIR>', 'its kvm.ko, kvm-amd.ko and kvm-intel.ko')
+    .option('--base-cpu <VENDOR>', 'CPU of its lab; that of --cpu by default')
+    .addOption(cpuOption())
     .option('--kernel <SPEC>', `the second kernel: ${kernelSpecHelp}`, defaultKernel)
     .option('--kvm-modules <DIR>', 'its kvm.ko, kvm-amd.ko and kvm-intel.ko')
     .option('--seed <TEXT>', 'seed of the cases; random by default, always printed', parseSeed)
@@ -100,16 +105,21 @@ async function compare(options: CompareOptions, context: CommandContext): Promis
 }
 
 function sidesOf(options: CompareOptions): { base: Side; kernel: Side } {
-  const kernel = { kernel: options.kernel, kvmModules: options.kvmModules ?? null };
-  const base = { kernel: options.base ?? options.kernel, kvmModules: options.baseModules ?? null };
-  if (base.kernel === kernel.kernel && base.kvmModules === kernel.kvmModules) {
-    throw new UsageError('compare: give two kernels, with --base, or two module folders, with --base-modules');
+  const cpu = parseLabCpu(options.cpu);
+  const baseCpu = options.baseCpu === undefined ? cpu : parseLabCpu(options.baseCpu, '--base-cpu');
+  const kernel = { cpu, kernel: options.kernel, kvmModules: options.kvmModules ?? null };
+  const base = { cpu: baseCpu, kernel: options.base ?? options.kernel, kvmModules: options.baseModules ?? null };
+  if (base.kernel === kernel.kernel && base.kvmModules === kernel.kvmModules && cpu === baseCpu) {
+    throw new UsageError(
+      'compare: give two kernels, with --base, two module folders, with --base-modules, or two CPUs, with --base-cpu',
+    );
   }
   return { base, kernel };
 }
 
 /** The case on the second kernel; on the first one it goes alike. */
-function replayCommand(file: string, { kernel, kvmModules }: Side): string {
+function replayCommand(file: string, { cpu = 'amd', kernel, kvmModules }: Side): string {
+  const emulated = cpu === 'amd' ? [] : ['--cpu', cpu];
   const modules = kvmModules === null ? [] : ['--kvm-modules', kvmModules];
-  return hvipiCommand('replay', file, '--kernel', kernel, ...modules);
+  return hvipiCommand('replay', file, ...emulated, '--kernel', kernel, ...modules);
 }

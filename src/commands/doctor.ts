@@ -3,25 +3,30 @@ import type { Command } from 'commander';
 import { formatTable } from '../campaign/text/table.ts';
 import { InfrastructureError, SkippedError, UsageError } from '../errors.ts';
 import { type Check, doctor } from '../lab/doctor.ts';
+import { parseLabCpu } from '../lab/lab-cpu.ts';
 import { parseDestination } from '../remote/destination.ts';
 import { type CommandContext, exitCodes, formatJson } from './common/command.ts';
+import { cpuOption } from './common/options.ts';
 
 export function addDoctor(program: Command, context: CommandContext, finish: (exitCode: number) => void): void {
   program
     .command('doctor')
     .description('what this computer can do, and what is missing')
     .option('--target <WHERE>', 'ssh:[USER@]HOST: what there is on another machine')
+    .addOption(cpuOption())
     .option('--json', 'one JSON object on stdout')
     .action(async (options: DoctorOptions) => finish(await examine(options, context)));
 }
 
 interface DoctorOptions {
+  readonly cpu: string;
   readonly json?: true;
   readonly target?: string;
 }
 
-async function examine({ json, target }: DoctorOptions, { stdout }: CommandContext): Promise<number> {
-  const checks = target === undefined ? [...(await doctor()), await hostCheck()] : [await remoteCheck(target)];
+async function examine({ cpu, json, target }: DoctorOptions, { stdout }: CommandContext): Promise<number> {
+  const checks =
+    target === undefined ? [...(await doctor(parseLabCpu(cpu))), await hostCheck()] : [await remoteCheck(target)];
   if (json) {
     stdout.write(formatJson({ schema: 'hvipi/doctor/1', checks }));
     return exitCodes.fine;

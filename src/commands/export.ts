@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { BuildError } from '../build/make.ts';
-import { compilerPackages, ensurePackages } from '../build/packages.ts';
+import { compilerPackages, ensurePackages } from '../system/packages.ts';
 import { prepareSource } from '../build/source.ts';
 import { Progress } from '../campaign/progress.ts';
 import { caseId } from '../case/case.ts';

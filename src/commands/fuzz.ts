@@ -14,7 +14,7 @@ import { defaultShrinkLimits } from '../campaign/shrink.ts';
 import type { Target } from '../campaign/target.ts';
 import { type Space, spaces } from '../../generators/spaces/spaces.ts';
 import { UsageError } from '../errors.ts';
-import { Coverage } from './coverage.ts';
+import { buildForCoverage, Coverage } from './coverage.ts';
 import { type CommandContext, exitCodes, formatJson } from './common/command.ts';
 import {
   addJobsOption,
@@ -73,8 +73,9 @@ export function addFuzz(program: Command, context: CommandContext, finish: (exit
 async function fuzz(options: FuzzOptions, context: CommandContext): Promise<number> {
   const progress = new Progress(context.stderr);
   const say = (line: string): void => progress.line(`hvipi: ${line}`);
-  const coverage = options.coverage ? await Coverage.build(options, say, context.signal) : null;
-  const target = targetOf(coverage === null ? options : { ...options, kvmModules: coverage.folder }, say);
+  const counted = options.coverage ? await buildForCoverage(options, say, context.signal) : null;
+  const coverage = counted === null ? null : new Coverage(counted);
+  const target = targetOf(counted === null ? options : { ...options, kvmModules: counted.folder }, say);
   const contract = contractOf(options.contract);
   // Saved cases would tell a campaign under `tlfs` where the deviations are.
   const isDrawn = options.exhaustive === undefined;

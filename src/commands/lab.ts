@@ -9,10 +9,18 @@ import { defaultKernel, kernelSpecHelp } from '../lab/kernel/kernels.ts';
 import { type Lab, type LabOptions, openLab } from '../lab/lab.ts';
 import { runLabShell } from '../lab/shell.ts';
 import { UsageError } from '../errors.ts';
+import { parseLabCpu } from '../lab/lab-cpu.ts';
 import { addLabList } from './lab-list.ts';
+import { bochsOf, bochsOption, cpuOption } from './common/options.ts';
 import { type CommandContext, exitCodes } from './common/command.ts';
 
+interface InstallOptions {
+  readonly cpu: string;
+}
+
 interface BootOptions {
+  readonly cpu: string;
+  readonly bochs?: string;
   readonly kernel: string;
   readonly kvmModules?: string;
   readonly kvmOptions?: string;
@@ -25,7 +33,8 @@ export function addLab(program: Command, context: CommandContext, finish: (exitC
     .command('install')
     .description('install what the lab needs, and the newest kernel of each series that is named')
     .argument('[SPEC...]', `like debian:7.3, debian:newest; ${defaultKernel} when none is named`)
-    .action(async (specs: string[]) => finish(await install(specs, context)));
+    .addOption(cpuOption())
+    .action(async (specs: string[], { cpu }: InstallOptions) => finish(await install(specs, cpu, context)));
   addLabList(lab, context, finish);
   lab
     .command('run')
@@ -38,21 +47,26 @@ export function addLab(program: Command, context: CommandContext, finish: (exitC
     .action(async (options: BootOptions) => finish(await shell(options, context)));
   for (const booting of lab.commands.filter((command) => ['run', 'shell'].includes(command.name()))) {
     booting
+      .addOption(cpuOption())
+      .addOption(bochsOption())
       .option('--kernel <SPEC>', kernelSpecHelp, defaultKernel)
       .option('--kvm-modules <DIR>', 'take kvm.ko, kvm-amd.ko and kvm-intel.ko from there')
-      .option('--kvm-options <TEXT>', 'parameters of kvm.ko and kvm-amd.ko, like "halt_poll_ns=0 npt=0"')
+      .option(
+        '--kvm-options <TEXT>',
+        'parameters of kvm.ko and kvm-amd.ko or kvm-intel.ko, like "halt_poll_ns=0 npt=0"',
+      )
       .option('--no-install', 'install nothing; say what is missing');
   }
 }
 
-async function install(named: readonly string[], { stderr, signal }: CommandContext): Promise<number> {
+async function install(named: readonly string[], cpu: string, { stderr, signal }: CommandContext): Promise<number> {
   const progress = new Progress(stderr);
   const wrong = named.find((spec) => debianSeries(spec) === null);
   if (wrong !== undefined) {
     throw new UsageError(`lab install ${wrong}: only Debian's kernels are installed, like debian:7.3 or debian:newest`);
   }
   const specs = (named.length === 0 ? [defaultKernel] : named).filter((spec) => debianSeries(spec) !== null);
-  await installLab(specs, { say: (line) => progress.line(`hvipi: ${line}`), signal });
+  await installLab(specs, parseLabCpu(cpu), { say: (line) => progress.line(`hvipi: ${line}`), signal });
   return exitCodes.fine;
 }
 
@@ -78,7 +92,10 @@ async function shell(options: BootOptions, context: CommandContext): Promise<num
 
 function labOptions(options: BootOptions, { stderr, signal }: CommandContext): LabOptions {
   const progress = new Progress(stderr);
+  const cpu = parseLabCpu(options.cpu);
   return {
+    cpu,
+    bochs: bochsOf(options.bochs, cpu),
     kernel: options.kernel,
     kvmModules: options.kvmModules ?? null,
     kvmOptions: options.kvmOptions,

@@ -2,39 +2,31 @@
 import { Command, CommanderError } from 'commander';
 import { type CommandContext, errorLine, exitCodeOf, exitCodes } from './common/command.ts';
 import { hvipiCommand, ownVersion } from '../system/own-command.ts';
-import { addBisect } from './bisect.ts';
-import { addCampaign } from './campaign/campaign.ts';
-import { addCompare } from './compare.ts';
-import { addCorpus } from './corpus/corpus.ts';
-import { addDoctor } from './doctor.ts';
-import { addExplain } from './explain.ts';
-import { addExport } from './export.ts';
-import { addFuzz } from './fuzz.ts';
-import { addLab } from './lab.ts';
-import { addReplay } from './replay.ts';
-import { addReview } from './review.ts';
 
-const verbs = [
-  addFuzz,
-  addReplay,
-  addExplain,
-  addCompare,
-  addReview,
-  addExport,
-  addBisect,
-  addCorpus,
-  addCampaign,
-  addLab,
-  addDoctor,
-];
+type AddVerb = (program: Command, context: CommandContext, finish: (exitCode: number) => void) => void;
+
+/** A verb's file, and all that it needs, is loaded when that verb is asked for: half of a start is loading files. */
+const verbs: Readonly<Record<string, () => Promise<AddVerb>>> = {
+  fuzz: async () => (await import('./fuzz.ts')).addFuzz,
+  replay: async () => (await import('./replay.ts')).addReplay,
+  explain: async () => (await import('./explain.ts')).addExplain,
+  compare: async () => (await import('./compare.ts')).addCompare,
+  review: async () => (await import('./review.ts')).addReview,
+  export: async () => (await import('./export.ts')).addExport,
+  bisect: async () => (await import('./bisect.ts')).addBisect,
+  corpus: async () => (await import('./corpus/corpus.ts')).addCorpus,
+  campaign: async () => (await import('./campaign/campaign.ts')).addCampaign,
+  lab: async () => (await import('./lab.ts')).addLab,
+  doctor: async () => (await import('./doctor.ts')).addDoctor,
+};
 
 /** Runs one command line (without the program's own name) and gives its exit code; never throws. */
 export async function main(argv: readonly string[], context: CommandContext): Promise<number> {
   let exitCode: number = exitCodes.fine;
-  const program = makeProgram(context, (code) => {
-    exitCode = code;
-  });
   try {
+    const program = await makeProgram(argv[0], context, (code) => {
+      exitCode = code;
+    });
     await program.parseAsync(argv, { from: 'user' });
     return exitCode;
   } catch (error) {
@@ -45,7 +37,12 @@ export async function main(argv: readonly string[], context: CommandContext): Pr
   }
 }
 
-function makeProgram(context: CommandContext, finish: (exitCode: number) => void): Command {
+/** A program that knows the verb that is named, or all of them where it is none: then it prints a list or an error. */
+async function makeProgram(
+  named: string | undefined,
+  context: CommandContext,
+  finish: (exitCode: number) => void,
+): Promise<Command> {
   const program = new Command('hvipi')
     .description('Property-based fuzzer for the Hyper-V IPI hypercalls of Linux KVM')
     .version(ownVersion(), '--version', 'print the version')
@@ -56,7 +53,8 @@ function makeProgram(context: CommandContext, finish: (exitCode: number) => void
       outputError: () => undefined,
     })
     .exitOverride();
-  for (const add of verbs) add(program, context, finish);
+  const isVerb = named !== undefined && Object.hasOwn(verbs, named);
+  for (const load of isVerb ? [verbs[named]!] : Object.values(verbs)) (await load())(program, context, finish);
   return program;
 }
 

@@ -8,12 +8,13 @@ import { describeStep, formatMachine } from '../campaign/text/stages.ts';
 import { viewOutcome } from '../campaign/text/view.ts';
 import { caseId } from '../case/case.ts';
 import { groupVcpus, nameVcpus } from '../case/vcpu-groups.ts';
+import { parseLabCpu } from '../lab/lab-cpu.ts';
 import { openLab } from '../lab/lab.ts';
 import { SkippedError, UsageError } from '../errors.ts';
 import { eventsByStep, type Traced, type TraceEvent, traceProgram, withoutAsides } from '../lab/trace.ts';
 import type { LoadedCase } from './common/case-files.ts';
 import { type CommandContext, exitCodes } from './common/command.ts';
-import type { RawTargetOptions } from './common/options.ts';
+import { bochsOf, type RawTargetOptions } from './common/options.ts';
 
 /** Traces each case in the lab; the exit code is that of `replay`. */
 export async function replayTraced(
@@ -28,7 +29,10 @@ export async function replayTraced(
     if (!cases.includes(each)) progress.line(`hvipi: ${each.name}: --trace: ${complaintOf(each)!}`);
   }
   if (cases.length === 0) return exitCodes.usage;
+  const cpu = parseLabCpu(options.cpu);
   await using lab = await openLab({
+    cpu,
+    bochs: bochsOf(options.bochs, cpu),
     kernel: options.kernel,
     kvmModules: options.kvmModules ?? null,
     kvmOptions: options.kvmOptions,

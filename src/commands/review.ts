@@ -9,7 +9,9 @@ import { type Patch, readPatches, sortSeries } from '../build/patch.ts';
 import { loadCorpus, ownCorpusFolder } from '../campaign/corpus.ts';
 import { Progress } from '../campaign/progress.ts';
 import { rounded } from '../campaign/pursuit.ts';
-import { aimAt, aimedBatches } from '../review/aim.ts';
+import { batchesOf } from '../campaign/stream/batches.ts';
+import { Aim } from '../review/aim/aim.ts';
+import { Targets } from '../review/aim/targets.ts';
 import { comparisonToJson, exitCodeOfComparison, visibleGroups } from '../review/comparison-summary.ts';
 import { type Exercise, exercisesOf } from '../review/counts/exercise.ts';
 import { saveGroup } from '../review/group-file.ts';
@@ -75,17 +77,23 @@ async function review(names: readonly string[], options: ReviewOptions, context:
   const start = performance.now();
   const modules = await build(place, patches, say, context);
   const buildSeconds = (performance.now() - start) / 1000;
-  const aims = aimAt(modules.places);
-  const corpus = await loadCorpus(ownCorpusFolder());
+  const aim = modules.counted === null ? null : new Aim(seed, new Targets(modules.places, modules.counted));
   // Two kernels differ in the order of a race without differing in anything.
-  const stream = { seed, fromBatch: 0, corpus, runs: Infinity, tier: 'ordered' } as const;
+  const stream = {
+    seed,
+    fromBatch: 0,
+    corpus: await loadCorpus(ownCorpusFolder()),
+    runs: Infinity,
+    tier: 'ordered',
+  } as const;
   const comparison = await compareSides(
     {
       base: { kernel: place.kernel, kvmModules: modules.before, counted: modules.counted?.before },
       kernel: { kernel: place.kernel, kvmModules: modules.after, counted: modules.counted?.after },
       install,
       say,
-      batches: aimedBatches(stream, aims),
+      batches: aim?.batches(stream) ?? batchesOf(stream),
+      ...(aim === null ? {} : { aim }),
       seconds: options.time,
     },
     context.signal,
@@ -93,30 +101,20 @@ async function review(names: readonly string[], options: ReviewOptions, context:
   );
   const files = new Map<string, string>();
   for (const group of comparison.groups) files.set(group.key, await saveGroup(group, options.out, seed, group.path));
-  const { counts } = comparison;
+  const { counts, bootSeconds, seconds } = comparison;
   const exercises = counts === null ? null : exercisesOf(modules.places, counts);
   const linesMax = options.full ? Infinity : linesMaxDefault;
-  const parts = {
-    comparison,
-    modules,
-    patches: given,
-    exercises,
-    outside,
-    place,
-    seed,
-    files,
-    isAimed: aims.length > 0,
-    linesMax,
-  };
+  const isAimed = aim?.hasTargets ?? false;
+  const parts = { comparison, modules, patches: given, exercises, outside, place, seed, files, isAimed, linesMax };
   const text = await formatText(parts);
-  const exitCode = exitCodeOfReview(comparison, exercises);
-  const { bootSeconds, seconds } = comparison;
-  const took = { build: rounded(buildSeconds), boots: rounded(bootSeconds), comparing: rounded(seconds) };
   say(`build ${buildSeconds.toFixed(0)} s, boots ${bootSeconds.toFixed(0)} s, comparing ${seconds.toFixed(0)} s`);
+  const exitCode = exitCodeOfReview(comparison, exercises);
+  const took = { build: rounded(buildSeconds), boots: rounded(bootSeconds), comparing: rounded(seconds) };
+  const verdict = verdictOf(comparison, exercises);
   if (options.json) {
     const common = comparisonToJson(comparison, files);
-    const value = { schema: 'hvipi/review/1', seed, took, ...common, exercises, outside, mail: text, exitCode };
-    context.stdout.write(formatJson(value));
+    const facts = { seed, took, verdict, ...common, exercises, outside };
+    context.stdout.write(formatJson({ schema: 'hvipi/review/1', ...facts, mail: text, exitCode }));
     return exitCode;
   }
   context.stdout.write(text);

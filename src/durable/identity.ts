@@ -33,6 +33,7 @@ export function differences(left: CampaignIdentity, right: CampaignIdentity, opt
     'seed',
     'contract',
     'target',
+    'cpu',
     'kernel',
     'kvmModulesHash',
     'kvmOptions',

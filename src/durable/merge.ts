@@ -19,6 +19,7 @@ import {
   readJournals,
 } from './journal/folder.ts';
 import { withLock } from './journal/lock.ts';
+import { copyTraces } from './line-coverage.ts';
 
 /**
  * Merges campaign directories into `folder`, which is new, or was made by a merge. Nothing is written when something is
@@ -39,7 +40,10 @@ export async function mergeCampaigns(folder: string, sources: readonly string[])
     withLock(lockFile(folder), folder, async () => {
       const chosen = longestJournals([...findJournals(folder), ...given.flatMap(({ journals }) => journals)]);
       writeFileSync(join(folder, mergedMark), 'made by campaign merge\n');
-      for (const { source } of given) copyNamedByContent(source, folder);
+      for (const { source } of given) {
+        copyNamedByContent(source, folder);
+        copyTraces(source, folder);
+      }
       for (const journal of chosen) writeJournal(folder, journal);
       keepSmallestFindings(folder);
       return Promise.resolve();

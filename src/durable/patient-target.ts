@@ -72,6 +72,7 @@ function watched(executor: Executor, { onDeath }: TargetEvents): Executor {
     facts,
     lanes,
     ...(bootSeconds === undefined ? {} : { bootSeconds }),
+    ...(executor.readPiece === undefined ? {} : { readPiece: executor.readPiece.bind(executor) }),
     run,
     expectRaces: () => executor.expectRaces?.(),
     [Symbol.asyncDispose]: dispose,

@@ -26,6 +26,7 @@ import { Span } from './journal/span.ts';
 import type { Store } from './journal/store.ts';
 import { type PlacedBatch, type Position, shardBatches } from './journal/stream.ts';
 import { hvipiCommand } from '../system/own-command.ts';
+import type { Trace } from '../review/counts/lcov.ts';
 
 export interface DurableOptions {
   readonly store: Store;
@@ -40,9 +41,18 @@ export interface DurableOptions {
   /** Told after every batch. */
   readonly onProgress: (live: Live) => void;
   readonly onFinding: (finding: Finding) => void;
+  /** Counts which lines of KVM run; null where the modules do not. */
+  readonly lines?: LineCounter | null;
   readonly patience?: Patience;
   /** How long work under way may go on after the signal; less than the 30 s that clusters give. */
   readonly graceMs?: number;
+}
+
+/** What counts lines, and is told when it may look. */
+export interface LineCounter {
+  begin(session: Session): void;
+  readSometimes(): Promise<void>;
+  trace(): Promise<Trace | null>;
 }
 
 /** What has happened since the last line of the journal. */
@@ -157,7 +167,10 @@ class DurableCampaign {
 
   #hooks(): CampaignHooks {
     return {
-      onOpen: (session) => this.#onOpen(session),
+      onOpen: (session) => {
+        this.#onOpen(session);
+        this.#options.lines?.begin(session);
+      },
       onCase: (prepared, verdict, place, judgement) => {
         this.#span.add(prepared, verdict, judgement);
         if (!isProblem(judgement)) return;
@@ -175,6 +188,7 @@ class DurableCampaign {
         });
       },
       onBatchDone: async (batch) => {
+        await this.#options.lines?.readSometimes();
         const placed = batch as PlacedBatch;
         this.#span.finish(placed);
         this.#position = placed.next;
@@ -261,6 +275,8 @@ class DurableCampaign {
     this.#spanAt = this.#seconds;
     if (!this.#span.isEmpty) this.#store.append(this.#span.toRecord(this.#position, this.#seconds));
     this.#span = new Span();
+    const trace = (await this.#options.lines?.trace()) ?? null;
+    if (trace !== null) this.#store.keepTrace(trace);
     await this.#store.flush(this.#hard.signal);
   }
 

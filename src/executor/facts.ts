@@ -22,6 +22,8 @@ export interface TargetFacts {
   readonly hypervPrivileges?: number;
   /** KVM_CAP_HYPERV_ENFORCE_CPUID; absent where no KVM was asked, as above. */
   readonly enforcesCpuid?: boolean;
+  /** Whether KVM_SET_LAPIC gives a fresh vCPU the PPR that its ISR asks for. Absent where no KVM was asked. */
+  readonly restoresPpr?: boolean;
   /** Parameters that KVM's modules were asked to have, as the kernel has them now: `halt_poll_ns=0 npt=N`. */
   readonly kvmOptions: string;
   /** What emulates the computer that the kernel under test runs on; null where it is a real one, or none at all. */

@@ -3,21 +3,24 @@
  * an exact run gets a VM of its own.
  */
 import { arenaStart, ramEnd } from '../case/memory.ts';
+import type { Neighbour } from '../case/neighbour.ts';
 import { InfrastructureError } from '../errors.ts';
 import { assembleGuest } from '../guest/program.ts';
 import type { Hand } from '../hand/hand.ts';
-import { handLimits } from '../hand/operations.ts';
 import { type CaseRecord, casesOfRecord, RecordEnd } from '../hand/record.ts';
 import { keptCase, Script } from '../hand/script.ts';
 import { requestName } from '../hand/uapi.ts';
 import { addConcurrent } from '../machine/concurrent.ts';
+import { ObjectNumbers } from '../machine/object-numbers.ts';
 import { addOrdered } from '../machine/ordered.ts';
+import { NeighbourVm, pauseMs } from '../machine/neighbour.ts';
 import { platformKey } from '../machine/platform.ts';
 import { Slots } from '../machine/slots.ts';
 import { VectorRegisters } from '../machine/vector-registers.ts';
 import { Vm, type VmParts } from '../machine/vm.ts';
 import type { Read } from '../machine/writer.ts';
 import type { MemoryChange, Observation } from '../program/observation.ts';
+import { neighbourProgram } from '../program/neighbour.ts';
 import type { Program } from '../program/program.ts';
 import type { Executor, RunOptions } from './executor.ts';
 import type { TargetFacts } from './facts.ts';
@@ -48,6 +51,8 @@ interface Draft {
   readonly observations: (Observation | undefined)[];
   /** Changes of memory that no program is known to have made. */
   readonly stray: MemoryChange[];
+  /** Second VMs that live beside programs of the batch; they go with its end, so that what KVM does for them is undone. */
+  readonly neighbours: Map<Program, NeighbourVm>;
 }
 
 export class KvmExecutor implements Executor {
@@ -56,8 +61,6 @@ export class KvmExecutor implements Executor {
   readonly #parts: VmParts;
   /** By platform, the one that was used last at the end. */
   readonly #pool = new Map<string, Vm>();
-  readonly #freeVms: number[] = [];
-  readonly #usedVcpus = new Uint8Array(handLimits.vcpus);
   /** Machines that ran something since memory was last compared. */
   readonly #used = new Set<Vm>();
   /** Whether something ended otherwise than its script says: what is there in the hand is not known any more. */
@@ -74,6 +77,7 @@ export class KvmExecutor implements Executor {
     const isAmd = facts.cpu === 'AuthenticAMD' || facts.cpu === 'HygonGenuine';
     this.#parts = {
       slots: new Slots(),
+      numbers: new ObjectNumbers({ vms: spareVms, vcpus: spareVcpus }),
       code: assembleGuest(isAmd ? 'vmmcall' : 'vmcall'),
       cpuid,
       vectors: new VectorRegisters(cpuid.hasAvx),
@@ -81,7 +85,6 @@ export class KvmExecutor implements Executor {
       canInterceptXen: facts.xen,
       canEnforceCpuid: facts.enforcesCpuid === true,
     };
-    this.#freeNumbers();
   }
 
   async run(programs: readonly Program[], { exact }: RunOptions): Promise<Observation[]> {
@@ -98,7 +101,7 @@ export class KvmExecutor implements Executor {
     return (end === -1 ? observations : observations.slice(0, end)) as Observation[];
   }
 
-  /** Drops the spare VMs too: the next one to open this hand makes its own. */
+  /** Drops the spare VMs too, where there are any: the next one to open this hand makes its own. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#runReset(0).catch(() => undefined);
   }
@@ -110,17 +113,15 @@ export class KvmExecutor implements Executor {
     exact: boolean,
     observations: (Observation | undefined)[],
   ): Promise<boolean> {
-    const draft: Draft = { script: new Script(), cases: [], observations, stray: [] };
+    const draft: Draft = { script: new Script(), cases: [], observations, stray: [], neighbours: new Map() };
     if (this.#isLost) this.#reset();
     for (const index of indexes) {
       if (exact) this.#addExact(draft, programs[index]!, index);
       else this.#addPooled(draft, programs[index]!, index);
     }
     if (!exact) this.#addMemory(draft);
-    const patienceMs = indexes.reduce(
-      (total, index) => total + patienceMsPerPair * programs[index]!.vcpus.length ** 2,
-      0,
-    );
+    for (const { vm } of draft.neighbours.values()) this.#drop(draft, vm, false);
+    const patienceMs = indexes.reduce((total, index) => total + patienceFor(programs[index]!), 0);
     const record = await this.#hand.run(draft.script.finish(), patienceMs).catch((error: unknown) => {
       // How much of it was done is not known.
       this.#isLost = true;
@@ -162,7 +163,7 @@ export class KvmExecutor implements Executor {
     this.#pool.clear();
     this.#used.clear();
     this.#parts.slots.clear();
-    this.#freeNumbers();
+    this.#parts.numbers.clear();
   }
 
   #runReset(firstVm: number): Promise<Buffer> {
@@ -172,18 +173,12 @@ export class KvmExecutor implements Executor {
     return this.#hand.run(script.finish(), 0);
   }
 
-  #freeNumbers(): void {
-    this.#usedVcpus.fill(1, 0, spareVcpus).fill(0, spareVcpus);
-    this.#freeVms.length = 0;
-    for (let vm = handLimits.vms - 1; vm >= spareVms; vm--) this.#freeVms.push(vm);
-  }
-
   #addExact(draft: Draft, program: Program, index: number): void {
-    const vm = this.#take(program);
+    const vm = new Vm(this.#parts, program);
     const { script, observations } = draft;
     this.#case(draft, index, () => {
       const readCreated = vm.create(script, program);
-      const read = this.#addProgram(script, vm, program, true);
+      const read = this.#addProgram(draft, vm, program, true);
       return (record) => {
         readCreated(record);
         observations[index] = read(record);
@@ -203,14 +198,14 @@ export class KvmExecutor implements Executor {
     const known = this.#pool.get(key);
     this.#pool.delete(key);
     if (known === undefined) this.#makeRoom(draft, program.vcpus.length);
-    const vm = known ?? this.#take(program);
+    const vm = known ?? new Vm(this.#parts, program);
     this.#pool.set(key, vm);
     this.#used.add(vm);
     const pages = hypercallPages(program);
     this.#case(draft, index, () => {
       const readCreated = known === undefined ? vm.create(script, program) : null;
       const readStray = vm.memory.takeChangesOf(script, pages);
-      const read = this.#addProgram(script, vm, program, false);
+      const read = this.#addProgram(draft, vm, program, false);
       const readMemory = vm.memory.takeChangesOf(script, pages);
       return (record) => {
         readCreated?.(record);
@@ -222,11 +217,21 @@ export class KvmExecutor implements Executor {
     });
   }
 
-  #addProgram(script: Script, vm: Vm, program: Program, isExact: boolean): Read<Observation> {
-    const { schedule } = program.machine;
+  #addProgram({ script, neighbours }: Draft, vm: Vm, program: Program, isExact: boolean): Read<Observation> {
+    const { schedule, neighbour } = program.machine;
+    const other = neighbour === null ? null : this.#neighbourOf(neighbours, neighbour);
     return schedule === null
-      ? addOrdered(script, vm, program, isExact)
-      : addConcurrent(script, vm, program, schedule, this.#parts.code);
+      ? addOrdered(script, vm, program, isExact, other)
+      : addConcurrent(script, vm, program, schedule, this.#parts.code, other);
+  }
+
+  #neighbourOf(known: Draft['neighbours'], neighbour: Neighbour): NeighbourVm {
+    const program = neighbourProgram(neighbour);
+    const isBeside = neighbour.life === 'beside';
+    const one =
+      (isBeside ? known.get(program) : undefined) ?? new NeighbourVm(new Vm(this.#parts, program), program, neighbour);
+    if (isBeside) known.set(program, one);
+    return one;
   }
 
   /** Compares the memory of all machines that ran something. */
@@ -258,24 +263,17 @@ export class KvmExecutor implements Executor {
     return total;
   }
 
-  /** Numbers for a VM with the platform of a program. */
-  #take(program: Program): Vm {
-    const number = this.#freeVms.pop();
-    if (number === undefined) throw new Error(`a hand has ${handLimits.vms} VMs`);
-    const count = program.vcpus.length;
-    const firstVcpu = firstFree(this.#usedVcpus, count);
-    this.#usedVcpus.fill(1, firstVcpu, firstVcpu + count);
-    return new Vm(number, firstVcpu, this.#parts, program);
-  }
-
   #drop(draft: Draft, vm: Vm, later: boolean): void {
     this.#case(draft, null, () => {
       vm.drop(draft.script, later);
       return () => undefined;
     });
-    this.#freeVms.push(vm.number);
-    this.#usedVcpus.fill(0, vm.firstVcpu, vm.firstVcpu + vm.vcpuCount);
   }
+}
+
+/** How long a program may take beyond what all may: milliseconds. */
+function patienceFor({ machine: { neighbour }, vcpus }: Program): number {
+  return patienceMsPerPair * vcpus.length ** 2 + (neighbour?.life === 'long-gone' ? pauseMs : 0);
 }
 
 /** What a case recorded. One that ended early is a program's; what is between programs has nothing to tell then. */
@@ -297,16 +295,6 @@ function addMemory(observations: (Observation | undefined)[], index: number, mem
   const observation = observations[index];
   if (observation === undefined || memory.length === 0) return;
   observations[index] = { ...observation, memory: [...observation.memory, ...memory] };
-}
-
-/** The first place where so many numbers that follow each other are free. */
-function firstFree(used: Uint8Array, count: number): number {
-  for (let start = 0, length = 0; start + length < used.length;) {
-    if (used[start + length] === 0) length++;
-    else [start, length] = [start + length + 1, 0];
-    if (length === count) return start;
-  }
-  throw new Error(`a hand has ${used.length} vCPUs`);
 }
 
 /** Pages of RAM that KVM may be asked to write: hypercall pages, ascending. Nothing else is for KVM to write. */

@@ -1,10 +1,10 @@
 /** What a KVM says of itself, read by a script. */
 import { release as hostRelease } from 'node:os';
-import { MSR_IA32_APICBASE } from '../abi/lapic.ts';
+import { APIC_ISR, APIC_PROCPRI, MSR_IA32_APICBASE, vectorBit } from '../abi/lapic.ts';
 import { InfrastructureError, SkippedError } from '../errors.ts';
 import type { Hand } from '../hand/hand.ts';
 import { objectKinds } from '../hand/operations.ts';
-import { Script } from '../hand/script.ts';
+import { encodePatches, Script, wordPatch } from '../hand/script.ts';
 import * as uapi from '../hand/uapi.ts';
 import { addPlatform, HypervCpuid, msrsArgument } from '../machine/platform.ts';
 import type { Read } from '../machine/writer.ts';
@@ -17,7 +17,7 @@ const neededCapabilities = ['HYPERV', 'HYPERV_VP_INDEX', 'HYPERV_SEND_IPI', 'HYP
 const cpuidEntriesMax = 256;
 const modules = ['kvm', 'kvm_amd', 'kvm_intel'];
 
-/** VMs that are held open for as long as the hand lives; programs' VMs come behind them. */
+/** VMs that may be held open for as long as the hand lives; programs' VMs come behind them. */
 export const spareVms = 2;
 export const spareVcpus = 3;
 
@@ -28,6 +28,11 @@ export interface FactOptions {
   readonly emulator?: EmulatorFacts | null;
   /** Whether what KVM offers is read as well, which takes a second or so in a lab. */
   readonly readsOffer?: boolean | undefined;
+  /**
+   * Whether VMs are held open that keep every static key of KVM on. Only where patching the kernel's code is not safe: a key
+   * that is always on hides that KVM forgot to turn it on, and one that never changes that it is turned off too early.
+   */
+  readonly holdsSpareVms?: boolean | undefined;
 }
 
 export interface KvmFacts {
@@ -43,7 +48,7 @@ export interface KvmFacts {
 export async function readKvmFacts(
   hand: Hand,
   target: TargetFacts['target'],
-  { parameters = '', emulator = null, readsOffer = false }: FactOptions,
+  { parameters = '', emulator = null, readsOffer = false, holdsSpareVms = false }: FactOptions,
 ): Promise<KvmFacts> {
   const kernelRelease = (await hand.readFile('/proc/sys/kernel/osrelease'))?.trim() ?? hostRelease();
   const script = new Script();
@@ -52,8 +57,11 @@ export async function readKvmFacts(
   const readCpuid = addSupportedCpuid(script, uapi.KVM_GET_SUPPORTED_CPUID);
   const record = firstCase(await hand.run(script.finish(), 0));
   const capabilities = readCapabilities(record);
-  for (const name of neededCapabilities) {
-    if (capabilities[name] > 0) continue;
+  const missing = neededCapabilities.filter((name) => capabilities[name] === 0);
+  // Where two kernels are compared, one of them that is not offered any more is a difference and no reason to give up.
+  const isOffered = missing.length === 0 || (readsOffer && missing.length < neededCapabilities.length);
+  if (!isOffered) {
+    const name = missing[0]!;
     throw new SkippedError(
       `/dev/kvm has no Hyper-V: KVM_CAP_${name} (${uapi.KVM_CAP[name]}) is 0 on ${kernelRelease}; it needs a KVM with CONFIG_KVM_HYPERV`,
     );
@@ -75,10 +83,11 @@ export async function readKvmFacts(
     kvmOptions: await currentParameters(hand, parameters),
     emulator,
   };
-  await holdSpareVms(hand, xen);
-  if (!readsOffer) return { facts, cpuid };
+  const all = { ...facts, restoresPpr: await restoresPpr(hand) };
+  if (holdsSpareVms) await addSpareVms(hand, xen);
+  if (!readsOffer) return { facts: all, cpuid };
   const offer = await readOffer(hand, facts, cpuid, supported, { vm: spareVms, vcpu: spareVcpus });
-  return { facts: { ...facts, offer }, cpuid };
+  return { facts: { ...all, offer }, cpuid };
 }
 
 type Capabilities = Readonly<Record<keyof typeof uapi.KVM_CAP, number>>;
@@ -139,7 +148,7 @@ async function currentParameters(hand: Hand, text: string): Promise<string> {
  * keeps that out of the runs (apic_sw_disabled, apic_hw_disabled in lapic.c), and so it is with Xen (kvm_xen_enabled in xen.c)
  * and with a vCPU without a LAPIC in the kernel (kvm_has_noapic_vcpu).
  */
-async function holdSpareVms(hand: Hand, xen: boolean): Promise<void> {
+async function addSpareVms(hand: Hand, xen: boolean): Promise<void> {
   const script = new Script();
   script.case(0);
   script.add('createVm', { vm: 0, memoryBytes: 4096 });
@@ -152,4 +161,23 @@ async function holdSpareVms(hand: Hand, xen: boolean): Promise<void> {
   script.add('createVm', { vm: 1, memoryBytes: 4096 });
   script.add('createVcpu', { vcpu: 2, vm: 1, id: 0, regs: 0 });
   firstCase(await hand.run(script.finish(), 0));
+}
+
+/** A vector that is alone in its word of ISR, and the lowest of its class. */
+const probedVector = 0x80;
+
+/** Whether a fresh vCPU to which KVM_SET_LAPIC gives a vector in service has the PPR that this asks for. */
+async function restoresPpr(hand: Hand): Promise<boolean> {
+  const script = new Script();
+  script.case(0);
+  script.add('createVm', { vm: 0, memoryBytes: 4096 });
+  addPlatform(script, 0, { irqchip: 'kernel', xen: false }, []);
+  script.add('createVcpu', { vcpu: 0, vm: 0, id: 0, regs: 0 });
+  const [get, set, size] = [uapi.KVM_GET_LAPIC, uapi.KVM_SET_LAPIC, uapi.sizes.kvm_lapic_state];
+  const patches = encodePatches([wordPatch(vectorBit(APIC_ISR, probedVector).offset, 1)]);
+  script.add('ioctlPatch', { vcpu: 0, get, set, size, patches });
+  script.add('ioctl', { kind: objectKinds.vcpu, object: 0, request: get, record: 2, argument: Buffer.alloc(size) });
+  script.add('dropVm', { vm: 0, later: 0 });
+  const record = firstCase(await hand.run(script.finish(), 0));
+  return record.ioctl().argument.readUInt32LE(APIC_PROCPRI) === probedVector;
 }

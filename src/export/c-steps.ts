@@ -15,6 +15,7 @@ import { callLines } from './c-call.ts';
 import { apicName, machineText } from './c-machine.ts';
 import { cComment, hex } from './c-text.ts';
 import { isCall } from '../case/steps/kinds.ts';
+import type { caseMsrs } from '../case/limits.ts';
 
 export interface CParts {
   readonly machine: string;
@@ -41,11 +42,11 @@ function asPlain(step: Step): Step {
   return isCall(step) ? { ...step, mode: 'long', cpl: 0, page: null, opcode: 'native' } : step;
 }
 
-const msrNames = {
+const msrNames: Partial<Record<(typeof caseMsrs)[number], string>> = {
   'guest-os-id': 'HV_X64_MSR_GUEST_OS_ID',
   hypercall: 'HV_X64_MSR_HYPERCALL',
   'vp-index': 'HV_X64_MSR_VP_INDEX',
-} as const;
+};
 /** KVM's page begins with an instruction of so many bytes more where Xen hypercalls are intercepted. */
 const plainPageBytes = 4;
 
@@ -58,7 +59,7 @@ function changeLines(step: Exclude<Step, CallStep>, value: Case, outcome: StepOu
       const pages = outcome.writes.map(
         ({ gpa, bytes }) => `\texpect_page(${address(gpa)}, ${bytes.length > plainPageBytes ? 1 : 0});\n`,
       );
-      return `\texpect_msr_write(${step.vcpu}, ${msrNames[step.msr]}, ${text}, ${outcome.result!});\n${pages.join('')}`;
+      return `\texpect_msr_write(${step.vcpu}, ${msrNames[step.msr]!}, ${text}, ${outcome.result!});\n${pages.join('')}`;
     }
     case 'set-apic': {
       const setUpAs = value.machine.vcpus[step.vcpu]!.apic;
@@ -66,7 +67,10 @@ function changeLines(step: Exclude<Step, CallStep>, value: Case, outcome: StepOu
       return `\tchange_apic(${step.vcpu}, ${apicName(step.apic === 'enabled' ? enabled : step.apic)});\n`;
     }
     case 'act':
-      throw new RangeError('no C program shows an act');
+    case 'migrate':
+    case 'read-msr':
+    case 'sipi':
+      throw new RangeError(`no C program shows a step of kind ${step.do}`);
     case 'init':
       return `\tsend_init(${step.vcpu});\n`;
   }

@@ -38,6 +38,7 @@ export function exportCase(value: Case, facts: TargetFacts, form: ExportForm): E
   ];
   const uses = usesOf(value, steps);
   const whole = template(form)
+    .replace('/*@setup@*/\n', () => template('setup'))
     .replace('/*@lapic@*/\n', () => template('lapic'))
     .replace('/*@entry@*/\n', () => (uses.has('enter') ? `${template('entry')}\n` : ''));
   const text = chooseParts(whole, uses)
@@ -92,6 +93,6 @@ function chooseParts(text: string, uses: ReadonlySet<string>): string {
 }
 
 /** They are C files beside this one; a build has them in its package's `src`. */
-function template(name: ExportForm | 'entry' | 'lapic'): string {
+function template(name: ExportForm | 'entry' | 'lapic' | 'setup'): string {
   return readFileSync(join(packageRoot(), 'src/export', `${name}.c`), 'utf8');
 }

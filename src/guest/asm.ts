@@ -80,7 +80,7 @@ export class Assembler {
   }
 
   /** `mov dword memory, register32`. */
-  store32(operand: Operand, register: 'rax' | 'rcx'): this {
+  store32(operand: Operand, register: 'rax' | 'rcx' | 'rdx'): this {
     return this.#withOperand(0, [0x89], register, operand);
   }
 

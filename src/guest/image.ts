@@ -88,11 +88,14 @@ export function areaParts(position: number): { readonly offset: number; readonly
   const stacks = Buffer.alloc(16);
   stacks.writeBigUInt64LE(BigInt(base + area.exceptionStackTop), 0);
   stacks.writeBigUInt64LE(BigInt(base + area.nmiStackTop), 8);
+  const callerStack = Buffer.alloc(8);
+  callerStack.writeBigUInt64LE(BigInt(base + area.callerStack), 0);
   const stack = Buffer.alloc(8);
   stack.writeBigUInt64LE(BigInt(base + area.interruptStackTop), 0);
   return [
     { offset: base + area.registersBefore, bytes: registersBefore },
-    // IST 1 and 2.
+    // RSP0, then IST 1 and 2.
+    { offset: base + area.tss + 4, bytes: callerStack },
     { offset: base + area.tss + 0x24, bytes: stacks },
     { offset: base + area.stack, bytes: stack },
   ];

@@ -112,7 +112,7 @@ export const area = {
   depth: 0x1b8,
   /** Set when the next handler is to be stayed in. */
   enter: 0x1c0,
-  /** Register that a command writes: MSR, 0 for CR8, or -1 for one in the APIC's page, whose address is `registerPage`. */
+  /** Register that a command writes or reads: MSR, 0 for CR8, or -1 for one in the APIC's page, whose address is `registerPage`. */
   registerAt: 0x1c8,
   registerPage: 0x1d0,
   registerValue: 0x1d8,
@@ -143,6 +143,11 @@ export const area = {
   /** PPR at the start of each handler of the log, one byte each. */
   priorities: 0x3000 + ringBytes,
   interruptStackTop: 0x7000 + ringBytes,
+  /**
+   * Stack of a caller with interrupts on, and of its handlers at other CPLs: the word there is where a call through the page
+   * returns to, and handlers push below it. A handler that is held open has the other stack.
+   */
+  callerStack: 0x7400 + ringBytes,
 } as const;
 export const logBytesMax = 0xf00;
 
@@ -189,6 +194,7 @@ export const commands = {
   haltOnce: 7,
   race: 8,
   spin: 9,
+  readMsr: 10,
 } as const;
 /** Ports of the guest program's exits: it waits for a command; its log is full; a call returned; it raised an exception. */
 export const ports = { idle: 0x10, logFull: 0x11, returned: 0x12, exception: 0x13 } as const;
@@ -287,5 +293,6 @@ refuseOverlap('vCPU area', [
   { start: area.log, end: area.log + page },
   { start: area.ring, end: area.assist },
   { start: area.assist, end: area.interruptStackTop },
+  { start: area.interruptStackTop, end: area.callerStack + 8 },
   { start: vcpuBytes, end: vcpuBytes },
 ]);

@@ -171,6 +171,9 @@ function emitActs(code: Assembler): void {
   code.label('write cr8').moveToCr8().nop().jump('closing cli');
   code.label('write page').load('rcx', gs(area.registerPage)).store32(at('rcx', 0), 'rax').nop().jump('closing cli');
 
+  code.label('readMsr').load('rcx', gs(area.registerAt)).rdmsr().store32(gs(area.registerValue), 'rax');
+  code.store32(gs(area.registerValue + 4), 'rdx').jump('idle');
+
   // The handler that is stayed in returns into the window in which it began, or into one of a handler around it.
   code.label('leave').compareImmediate(gs(area.depth), 0).jumpIfEqual('idle').addImmediate(gs(area.depth), -1);
   code.load('rsp', gs(area.stack)).pop('rax').store(gs(area.stack), 'rax').jump('acknowledge');

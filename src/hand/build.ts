@@ -17,10 +17,10 @@ export type HandForm = 'program' | 'library';
 const compilers = ['gcc', 'clang', 'cc'] as const;
 const flags = ['-std=gnu11', '-O2', '-g', '-Wall', '-Wextra', '-pthread'];
 const forms = {
-  program: { sources: ['hand.c', 'main.c', 'lab.c'], flags: ['-static'], file: 'hand' },
-  library: { sources: ['hand.c', 'library.c'], flags: ['-shared', '-fPIC'], file: 'hand.so' },
+  program: { sources: ['hand.c', 'vcpu-run.c', 'main.c', 'window.c', 'lab.c'], flags: ['-static'], file: 'hand' },
+  library: { sources: ['hand.c', 'vcpu-run.c', 'library.c'], flags: ['-shared', '-fPIC'], file: 'hand.so' },
 } as const;
-const headers = ['hand.h', 'lab.h'];
+const headers = ['hand.h', 'vcpu-run.h', 'lab.h', 'window.h'];
 
 /** What was built, and the version that it says it is. */
 export interface BuiltHand {

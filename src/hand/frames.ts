@@ -3,6 +3,7 @@
  * order. Both sides come from the same sources, which `hello` shows.
  */
 import { upper } from './header.ts';
+import { windowDefines } from './window.ts';
 
 export const frameKinds = {
   /** Hand: it is up; the version of its sources. */
@@ -54,6 +55,7 @@ export function framesHeader(): string {
     `#define CHANNEL_NAME "${channelName}"`,
     `#define LAB_MODULES "${labModulesPath}"`,
     `#define NOTE_MARK "${noteMark}"`,
+    ...windowDefines(),
     '',
   ].join('\n');
 }

@@ -11,26 +11,23 @@
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <linux/kvm.h>
 #include "hand.h"
 #include "operations.h"
+#include "vcpu-run.h"
 
 #define GENERAL_BYTES sizeof(struct kvm_regs)
 #define SPECIAL_BYTES sizeof(struct kvm_sregs)
 #define GENERAL_COUNT (GENERAL_BYTES / 8)
 #define LAPIC_BYTES 1024
-#define LAPIC_PPR 0xa0
+#define LAPIC_TPR 0x80
+#define LAPIC_ISR 0x100
 #define LAPIC_IRR 0x200
 #define MSR_APICBASE 0x1b
 #define MSR_APICBASE_ENABLE (1u << 11)
@@ -38,9 +35,6 @@
 #define SCRATCH_BYTES 65536
 #define ANSWERS_MAX 255
 #define DROPPED_MAX 8u
-/* A KVM_RUN is given up at the third look of the watchdog: after 0.8 to 1.2 s. 64 calls take a few milliseconds. */
-#define WATCHDOG_MS 400
-#define WATCHDOG_LOOKS 2
 /* How long a vCPU that is asked something may still run. */
 #define RUNNING_MS 5000
 
@@ -50,38 +44,15 @@ struct vm {
 	uint8_t *expected;
 	uint32_t bytes;
 	bool spoiled;
+	uint32_t *sharers; /* how many VMs have the memory */
 	bool lost; /* a thread is still inside of one of its vCPUs: nothing of it is ever given back */
 	uint32_t runs; /* how often any of its vCPUs was run */
 	struct vm *next; /* of those that are taken down */
 };
 
-struct vcpu {
-	int fd;
-	uint32_t vm;
-	struct thread *thread; /* the one that runs it or ran it last */
-	struct kvm_run *run;
-	uint32_t same_as; /* number + 1 of the slot that its structure was last seen to be equal to */
-	uint32_t same_runs; /* and how often the VM's vCPUs had been run then */
-};
-
 struct slot {
 	uint8_t *at;
 	uint32_t length;
-};
-
-enum thread_state { THREAD_IDLE, THREAD_RUNNING, THREAD_DONE };
-
-struct thread {
-	pthread_t pthread;
-	int tid;
-	pthread_mutex_t lock;
-	pthread_cond_t changed;
-	enum thread_state state;
-	atomic_bool asked; /* to come out of KVM_RUN */
-	struct vcpu *vcpu;
-	int result; /* 0: an exit; -EINTR: asked to come out; else minus errno */
-	int stat_fd;
-	int syscall_fd;
 };
 
 /* What a KVM_RUN came to. */
@@ -107,18 +78,12 @@ static struct {
 	size_t record_length, record_room;
 
 	/* Of the current case. */
-	uint32_t current_vm; /* number + 1 */
+	uint64_t used_vms; /* a bit each */
 	bool unexpected, missed, noted;
 	/* After a case that did not end well objects may be missing without the script's fault, until `reset`. */
 	bool anything_failed;
 	const char *complaint;
 	jmp_buf on_case_end, on_malformed;
-
-	pthread_t runner;
-	bool has_watchdog;
-	atomic_uint run_serial; /* odd while the main thread is in KVM_RUN */
-	atomic_uint endless_serial;
-	_Atomic(struct kvm_run *) run_page;
 } hand;
 
 static int kvm = -1; /* /dev/kvm */
@@ -137,13 +102,14 @@ static _Noreturn void end_case(int ending)
 {
 	if (ending != ENDING_DONE) {
 		hand.anything_failed = true;
-		if (hand.current_vm && hand.vms[hand.current_vm - 1])
-			hand.vms[hand.current_vm - 1]->spoiled = true;
+		for (uint32_t i = 0; i < HAND_VMS; i++)
+			if (hand.used_vms >> i & 1 && hand.vms[i])
+				hand.vms[i]->spoiled = true;
 	}
 	longjmp(hand.on_case_end, ending + 1);
 }
 
-/* An object that is not there. */
+/* An object that is not there, or one that still is. */
 static _Noreturn void missing(const char *complaint)
 {
 	if (hand.anything_failed)
@@ -196,13 +162,12 @@ static struct vm *vm_of(uint32_t number)
 
 	if (!vm)
 		missing("no such VM");
-	hand.current_vm = number + 1;
+	hand.used_vms |= 1ull << number;
 	if (vm->spoiled)
 		end_case(ENDING_SKIPPED);
 	return vm;
 }
 
-static bool wait_until_done(struct thread *thread, long microseconds);
 static _Noreturn void lose(struct thread *thread);
 
 static struct vcpu *vcpu_of(uint32_t number)
@@ -263,8 +228,6 @@ static int descriptor_of(uint8_t kind, uint32_t object)
 	malformed("no such kind of object");
 }
 
-static bool is_running(struct thread *thread);
-
 static void free_vm(struct vm *vm)
 {
 	close(vm->fd);
@@ -272,7 +235,18 @@ static void free_vm(struct vm *vm)
 		munmap(vm->memory, vm->bytes);
 	if (vm->expected)
 		munmap(vm->expected, vm->bytes);
+	free(vm->sharers);
 	free(vm);
+}
+
+/* The memory stays with the other VMs that have it; false where there is none. */
+static bool leave_memory(struct vm *vm)
+{
+	if (--*vm->sharers == 0)
+		return false;
+	vm->memory = vm->expected = NULL;
+	vm->sharers = NULL;
+	return true;
 }
 
 /*
@@ -334,7 +308,8 @@ static void close_vm(uint32_t number, bool later)
 
 		if (!thread || !thread->vcpu || thread->vcpu->vm != number)
 			continue;
-		if (is_running(thread))
+		/* A case that ended early may have left one running. */
+		if (is_running(thread) && !(hand.anything_failed && stop_thread(thread, RUNNING_MS)))
 			malformed("a VM that runs is dropped");
 		thread->vcpu = NULL;
 		thread->state = THREAD_IDLE;
@@ -354,7 +329,8 @@ static void close_vm(uint32_t number, bool later)
 	hand.vms[number] = NULL;
 	if (vm->lost)
 		return;
-	hand.memory_bytes -= vm->bytes;
+	if (!leave_memory(vm))
+		hand.memory_bytes -= vm->bytes;
 	if (later)
 		free_vm_later(vm);
 	else
@@ -373,17 +349,14 @@ static uint8_t *map_memory(uint32_t length)
 	return at == MAP_FAILED ? NULL : at;
 }
 
-static void do_create_vm(const struct op_create_vm *op)
+/* A VM without memory, whose number is free. */
+static struct vm *create_vm(uint32_t number)
 {
 	struct vm *vm;
 	int fd;
 
-	if (op->vm >= HAND_VMS || hand.vms[op->vm])
-		malformed("the VM's number is in use or too large");
-	if (op->memory_bytes == 0 || op->memory_bytes > HAND_MEMORY_BYTES || op->memory_bytes % 4096)
-		malformed("no such size of memory");
-	if (hand.memory_bytes + op->memory_bytes > HAND_MEMORY_BYTES_TOTAL)
-		malformed("the VMs' memory becomes too large together");
+	if (number >= HAND_VMS || hand.vms[number])
+		missing("the VM's number is in use or too large");
 	fd = ioctl(kvm, KVM_CREATE_VM, 0);
 	if (fd < 0)
 		failed(KVM_CREATE_VM, errno);
@@ -392,16 +365,48 @@ static void do_create_vm(const struct op_create_vm *op)
 		close(fd);
 		malformed("no memory for a VM");
 	}
-	*vm = (struct vm){ .fd = fd, .bytes = op->memory_bytes };
+	vm->fd = fd;
+	return vm;
+}
+
+static void add_vm(uint32_t number, struct vm *vm)
+{
+	hand.vms[number] = vm;
+	hand.used_vms |= 1ull << number;
+}
+
+static void do_create_vm(const struct op_create_vm *op)
+{
+	struct vm *vm;
+
+	if (op->memory_bytes == 0 || op->memory_bytes > HAND_MEMORY_BYTES || op->memory_bytes % 4096)
+		malformed("no such size of memory");
+	if (hand.memory_bytes + op->memory_bytes > HAND_MEMORY_BYTES_TOTAL)
+		malformed("the VMs' memory becomes too large together");
+	vm = create_vm(op->vm);
+	vm->bytes = op->memory_bytes;
+	vm->sharers = malloc(sizeof(*vm->sharers));
 	vm->memory = map_memory(vm->bytes);
 	vm->expected = map_memory(vm->bytes);
-	if (!vm->memory || !vm->expected) {
+	if (!vm->sharers || !vm->memory || !vm->expected) {
 		free_vm(vm);
 		malformed("no memory for a VM");
 	}
+	*vm->sharers = 1;
 	hand.memory_bytes += vm->bytes;
-	hand.vms[op->vm] = vm;
-	hand.current_vm = op->vm + 1;
+	add_vm(op->vm, vm);
+}
+
+static void do_create_twin(const struct op_create_twin *op)
+{
+	struct vm *of = vm_of(op->of), *vm = create_vm(op->vm);
+
+	vm->bytes = of->bytes;
+	vm->memory = of->memory;
+	vm->expected = of->expected;
+	vm->sharers = of->sharers;
+	++*vm->sharers;
+	add_vm(op->vm, vm);
 }
 
 static void do_memslot(const struct op_memslot *op)
@@ -469,6 +474,47 @@ static void do_reset(const struct op_reset *op)
 	}
 	hand.slot_bytes = 0;
 	hand.anything_failed = false;
+}
+
+static bool runs(struct vcpu *vcpu)
+{
+	return vcpu->thread && vcpu->thread->vcpu == vcpu && is_running(vcpu->thread);
+}
+
+static void do_swap_vms(const struct op_swap_vms *op)
+{
+	struct vm *vm = vm_of(op->vm), *other = vm_of(op->other_vm);
+
+	if (op->vm == op->other_vm)
+		malformed("a VM is swapped with itself");
+	if (op->count > HAND_VCPUS || op->vcpu > HAND_VCPUS - op->count || op->other_vcpu > HAND_VCPUS - op->count)
+		malformed("no such vCPUs to swap");
+	for (uint32_t i = 0; i < op->count; i++) {
+		struct vcpu *one = hand.vcpus[op->vcpu + i], *another = hand.vcpus[op->other_vcpu + i];
+
+		if (!one || !another || one->vm != op->vm || another->vm != op->other_vm)
+			missing("a vCPU that is swapped is not in its VM");
+		if (runs(one) || runs(another))
+			malformed("a VM that runs is swapped");
+	}
+	/* Each vCPU knows its VM by number: none may be left behind. */
+	for (uint32_t i = 0; i < HAND_VCPUS; i++) {
+		struct vcpu *vcpu = hand.vcpus[i];
+
+		if (vcpu && ((vcpu->vm == op->vm && i - op->vcpu >= op->count) ||
+			     (vcpu->vm == op->other_vm && i - op->other_vcpu >= op->count)))
+			malformed("a VM is swapped without all of its vCPUs");
+	}
+	for (uint32_t i = 0; i < op->count; i++) {
+		struct vcpu *one = hand.vcpus[op->vcpu + i], *another = hand.vcpus[op->other_vcpu + i];
+
+		one->vm = op->other_vm;
+		another->vm = op->vm;
+		hand.vcpus[op->vcpu + i] = another;
+		hand.vcpus[op->other_vcpu + i] = one;
+	}
+	hand.vms[op->vm] = other;
+	hand.vms[op->other_vm] = vm;
 }
 
 /* ---- ioctls ---- */
@@ -619,6 +665,26 @@ static void do_ioctl_patch(const struct op_ioctl_patch *op)
 		failed(op->set, -result);
 }
 
+/* A list of MSRs that is done in part has failed, although it is no error of the ioctl. */
+static void refuse_partial(uint32_t request, int result)
+{
+	bool is_list = request == KVM_GET_MSRS || request == KVM_SET_MSRS;
+
+	if (result < 0 || (is_list && result < *(int *)scratch))
+		failed(request, result < 0 ? -result : EINVAL);
+}
+
+static void do_ioctl_move(const struct op_ioctl_move *op)
+{
+	struct vcpu *from = vcpu_of(op->from), *to = vcpu_of(op->to);
+
+	set_scratch(op->argument.at, op->argument.length, op->get);
+	refuse_partial(op->get, ioctl_scratch(from->fd, op->get));
+	patch(scratch, SCRATCH_BYTES, op->patches);
+	to->same_as = 0;
+	refuse_partial(op->set, ioctl_scratch(to->fd, op->set));
+}
+
 /* A structure of the vCPU is what a slot holds. */
 static void note_same(struct vcpu *vcpu, uint32_t slot)
 {
@@ -767,6 +833,11 @@ static uint64_t word_at(struct vm *vm, uint32_t offset)
 	return word;
 }
 
+static void do_read_word(const struct op_read_word *op)
+{
+	put64(word_at(vm_of(op->vm), op->offset));
+}
+
 static void do_take_log(const struct op_take_log *op)
 {
 	struct vm *vm = vm_of(op->vm);
@@ -787,142 +858,6 @@ static void do_take_log(const struct op_take_log *op)
 
 /* ---- running vCPUs ---- */
 
-static void interrupted(int signal)
-{
-	(void)signal;
-}
-
-/* Only there to make a system call return: without SA_RESTART. */
-static void accept_signals(void)
-{
-	struct sigaction action = { .sa_handler = interrupted };
-
-	sigaction(SIGUSR1, &action, NULL);
-}
-
-static void sleep_us(long microseconds)
-{
-	struct timespec time = { microseconds / 1000000, microseconds % 1000000 * 1000 };
-
-	nanosleep(&time, NULL);
-}
-
-static uint64_t now_ms(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec * 1000ull + time.tv_nsec / 1000000;
-}
-
-/*
- * Ends a KVM_RUN of the main thread that makes no exit. No signal is sent before that: some kernels give up making a VM for
- * one (KVM_CREATE_VM, mm_take_all_locks), and a signal in a VM's first KVM_RUN keeps a thread from starting (before 916b7f42b3b3).
- */
-static void *watch(void *unused)
-{
-	unsigned int last = 0, looks = 0;
-
-	for (;;) {
-		unsigned int serial = atomic_load(&hand.run_serial);
-
-		sleep_us(WATCHDOG_MS * 1000L);
-		if (!(serial & 1) || serial != atomic_load(&hand.run_serial)) {
-			looks = 0;
-			continue;
-		}
-		looks = serial == last ? looks + 1 : 1;
-		last = serial;
-		if (looks >= WATCHDOG_LOOKS) {
-			struct kvm_run *run = atomic_load(&hand.run_page);
-
-			atomic_store(&hand.endless_serial, serial);
-			if (serial == atomic_load(&hand.run_serial) && run)
-				run->immediate_exit = 1;
-			pthread_kill(hand.runner, SIGUSR1);
-		}
-	}
-	return unused;
-}
-
-/* Scripts come from one and the same thread (hand.h). */
-static void start_watchdog(void)
-{
-	pthread_t thread;
-
-	if (hand.has_watchdog)
-		return;
-	accept_signals();
-	hand.runner = pthread_self();
-	hand.has_watchdog = !pthread_create(&thread, NULL, watch, NULL);
-}
-
-/* KVM_RUN on this thread: 0 for an exit, or minus errno; ends the case when there is none. */
-static int run_here(struct vcpu *vcpu)
-{
-	unsigned int serial = atomic_load(&hand.run_serial) + 1;
-	int result;
-
-	start_watchdog();
-	atomic_store(&hand.run_page, vcpu->run);
-	atomic_store(&hand.run_serial, serial);
-	for (;;) {
-		result = ioctl(vcpu->fd, KVM_RUN, 0) < 0 ? -errno : 0;
-		if (result != -EINTR && result != -EAGAIN)
-			break;
-		vcpu->run->immediate_exit = 0;
-		if (atomic_load(&hand.endless_serial) == serial)
-			break;
-	}
-	atomic_store(&hand.run_serial, serial + 1);
-	vcpu->run->immediate_exit = 0;
-	return result;
-}
-
-static void *thread_main(void *argument)
-{
-	struct thread *thread = argument;
-
-	pthread_mutex_lock(&thread->lock);
-	thread->tid = syscall(SYS_gettid);
-	pthread_cond_broadcast(&thread->changed);
-	for (;;) {
-		struct vcpu *vcpu;
-		int result;
-
-		while (thread->state != THREAD_RUNNING)
-			pthread_cond_wait(&thread->changed, &thread->lock);
-		vcpu = thread->vcpu;
-		pthread_mutex_unlock(&thread->lock);
-		for (;;) {
-			result = ioctl(vcpu->fd, KVM_RUN, 0) < 0 ? -errno : 0;
-			if (result != -EINTR && result != -EAGAIN)
-				break;
-			vcpu->run->immediate_exit = 0;
-			if (atomic_load(&thread->asked)) {
-				result = -EINTR;
-				break;
-			}
-		}
-		vcpu->run->immediate_exit = 0;
-		pthread_mutex_lock(&thread->lock);
-		thread->result = result;
-		thread->state = THREAD_DONE;
-		pthread_cond_broadcast(&thread->changed);
-	}
-	return NULL;
-}
-
-static bool is_running(struct thread *thread)
-{
-	bool is;
-
-	pthread_mutex_lock(&thread->lock);
-	is = thread->state == THREAD_RUNNING;
-	pthread_mutex_unlock(&thread->lock);
-	return is;
-}
-
 /* A thread that has been started and not been waited for. */
 static struct thread *started_thread(uint8_t number)
 {
@@ -933,126 +868,18 @@ static struct thread *started_thread(uint8_t number)
 	return thread;
 }
 
-static int open_task_file(int tid, const char *name)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/%s", tid, name);
-	return open(path, O_RDONLY | O_CLOEXEC);
-}
-
-static struct thread *create_thread(void)
-{
-	struct thread *thread = calloc(1, sizeof(*thread));
-	pthread_condattr_t attributes;
-
-	if (!thread)
-		malformed("no memory for a thread");
-	pthread_mutex_init(&thread->lock, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&thread->changed, &attributes);
-	accept_signals();
-	if (pthread_create(&thread->pthread, NULL, thread_main, thread)) {
-		free(thread);
-		malformed("no thread can be made");
-	}
-	pthread_mutex_lock(&thread->lock);
-	while (!thread->tid)
-		pthread_cond_wait(&thread->changed, &thread->lock);
-	pthread_mutex_unlock(&thread->lock);
-	thread->stat_fd = open_task_file(thread->tid, "stat");
-	thread->syscall_fd = open_task_file(thread->tid, "syscall");
-	return thread;
-}
-
 /* The thread of that number, made where there is none, runs a vCPU. */
 static struct thread *start_thread(uint8_t number, struct vcpu *vcpu)
 {
-	struct thread *thread;
-
 	if (number == 0 || number > HAND_THREADS)
 		malformed("no such thread");
 	if (!hand.threads[number])
 		hand.threads[number] = create_thread();
-	thread = hand.threads[number];
-	pthread_mutex_lock(&thread->lock);
-	if (thread->state == THREAD_RUNNING) {
-		pthread_mutex_unlock(&thread->lock);
+	if (!hand.threads[number])
+		malformed("no thread can be made");
+	if (!begin_run(hand.threads[number], vcpu))
 		missing("a thread that runs already");
-	}
-	atomic_store(&thread->asked, false);
-	thread->vcpu = vcpu;
-	vcpu->thread = thread;
-	thread->state = THREAD_RUNNING;
-	pthread_cond_broadcast(&thread->changed);
-	pthread_mutex_unlock(&thread->lock);
-	return thread;
-}
-
-/* Waits at most so long until a thread is done; whether it is. */
-static bool wait_until_done(struct thread *thread, long microseconds)
-{
-	struct timespec until;
-	bool is_done;
-
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += microseconds % 1000000 * 1000;
-	until.tv_sec += microseconds / 1000000 + until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
-	pthread_mutex_lock(&thread->lock);
-	while (thread->state == THREAD_RUNNING)
-		if (pthread_cond_timedwait(&thread->changed, &thread->lock, &until))
-			break;
-	is_done = thread->state != THREAD_RUNNING;
-	pthread_mutex_unlock(&thread->lock);
-	return is_done;
-}
-
-static ssize_t read_task_file(int fd, char *text, size_t room)
-{
-	ssize_t length = pread(fd, text, room - 1, 0);
-
-	text[length < 0 ? 0 : length] = 0;
-	return length;
-}
-
-/*
- * Whether a thread sleeps in KVM_RUN and nothing has woken it. A thread that sleeps shows the system call in which it does; one
- * that runs, or was woken and has yet to run, shows none (proc(5): syscall, stat; task_current_syscall). So this is a fact about
- * what has woken it, and no matter of time. Only the state S is kvm_vcpu_block: one that waits for the kernel's own work has D.
- */
-static bool is_asleep(struct thread *thread)
-{
-	unsigned long number, first, second;
-	char text[512], *behind_name;
-
-	if (read_task_file(thread->syscall_fd, text, sizeof(text)) <= 0)
-		return false;
-	if (sscanf(text, "%lu %lx %lx", &number, &first, &second) != 3)
-		return false;
-	if (number != SYS_ioctl || first != (unsigned long)thread->vcpu->fd || second != KVM_RUN)
-		return false;
-	if (read_task_file(thread->stat_fd, text, sizeof(text)) <= 0)
-		return false;
-	behind_name = strrchr(text, ')');
-	return behind_name && behind_name[1] == ' ' && behind_name[2] == 'S';
-}
-
-/* Gets a thread out of KVM_RUN without waking its guest; false when it does not come. */
-static bool stop_thread(struct thread *thread, uint32_t milliseconds)
-{
-	uint64_t end = now_ms() + milliseconds;
-
-	atomic_store(&thread->asked, true);
-	while (!wait_until_done(thread, 0)) {
-		if (now_ms() > end)
-			return false;
-		thread->vcpu->run->immediate_exit = 1;
-		pthread_kill(thread->pthread, SIGUSR1);
-		wait_until_done(thread, 1000);
-	}
-	return true;
+	return hand.threads[number];
 }
 
 /* A vCPU that does not come back keeps its thread and its VM; the next one of this number is a new thread. */
@@ -1168,8 +995,19 @@ static void do_settle(const struct op_settle *op)
 {
 	(void)op;
 	if (hand.unexpected)
-		end_case(atomic_load(&hand.endless_serial) + 1 == atomic_load(&hand.run_serial) ? ENDING_ENDLESS :
-												 ENDING_UNEXPECTED);
+		end_case(was_endless() ? ENDING_ENDLESS : ENDING_UNEXPECTED);
+}
+
+static void do_complete_exit(const struct op_complete_exit *op)
+{
+	struct vcpu *vcpu = vcpu_of(op->vcpu);
+	int result;
+
+	vcpu->run->immediate_exit = 1;
+	result = ioctl(vcpu->fd, KVM_RUN, 0);
+	vcpu->run->immediate_exit = 0;
+	if (result >= 0 || errno != EINTR)
+		failed(KVM_RUN, result < 0 ? errno : 0);
 }
 
 static void do_enter(const struct op_enter *op)
@@ -1253,6 +1091,14 @@ static uint64_t end_of_wait(uint32_t milliseconds)
 	if (milliseconds > HAND_MILLISECONDS)
 		malformed("too long a wait");
 	return now_ms() + milliseconds;
+}
+
+static void do_pause(const struct op_pause *op)
+{
+	uint64_t end = end_of_wait(op->milliseconds);
+
+	while (now_ms() < end)
+		sleep_us(10000);
 }
 
 static void do_wait_for_word(const struct op_wait_for_word *op)
@@ -1407,11 +1253,11 @@ static uint32_t lapic_word(uint32_t offset)
 	return word;
 }
 
-/* The highest vector in IRR of the LAPIC page in the scratch buffer, or -1. */
-static int highest_pending(void)
+/* The highest vector in a register of 256 bits of the LAPIC page in the scratch buffer, or -1. */
+static int highest_in(uint32_t first)
 {
 	for (int word = 7; word >= 0; word--) {
-		uint32_t bits = lapic_word(LAPIC_IRR + 0x10 * word);
+		uint32_t bits = lapic_word(first + 0x10 * word);
 
 		if (bits)
 			return 32 * word + 31 - __builtin_clz(bits);
@@ -1433,7 +1279,9 @@ static void do_note_deliverable(const struct op_note_deliverable *op)
 	if (!(base.entry.data & MSR_APICBASE_ENABLE))
 		return;
 	get_structure(vcpu, KVM_GET_LAPIC, LAPIC_BYTES);
-	hand.noted = highest_pending() >> 4 > (int)(lapic_word(LAPIC_PPR) >> 4);
+	/* By what PPR is made of: KVM may give an old one until the vCPU runs. */
+	hand.noted = highest_in(LAPIC_IRR) >> 4 > (int)(lapic_word(LAPIC_TPR) >> 4) &&
+		     highest_in(LAPIC_IRR) >> 4 > highest_in(LAPIC_ISR) >> 4;
 }
 
 static void do_if_noted(const struct op_if_noted *op)
@@ -1444,7 +1292,7 @@ static void do_if_noted(const struct op_if_noted *op)
 static void do_if_pending(const struct op_if_pending *op)
 {
 	get_structure(vcpu_of(op->vcpu), KVM_GET_LAPIC, LAPIC_BYTES);
-	skip_unless(highest_pending() >= 0, op->skip);
+	skip_unless(highest_in(LAPIC_IRR) >= 0, op->skip);
 }
 
 static void do_if_port(const struct op_if_port *op)
@@ -1475,7 +1323,7 @@ static int run_case(uint32_t end)
 {
 	int ending;
 
-	hand.current_vm = 0;
+	hand.used_vms = 0;
 	hand.unexpected = hand.missed = hand.noted = false;
 	ending = setjmp(hand.on_case_end);
 	if (ending)

@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include "frames.h"
 #include "lab.h"
+#include "window.h"
 
 #define ZEROED_BYTES (48u << 20)
 #ifndef MADV_POPULATE_WRITE
@@ -156,6 +157,11 @@ int lab_start(void)
 	if (strstr(read_text("/proc/cmdline", command_line, sizeof(command_line)), "hvipi.shell"))
 		run_shell();
 	zero_free_memory();
+	if (strstr(command_line, WINDOW_PARAMETER)) {
+		if (!window_open())
+			lab_end("the window in the lab's memory cannot be mapped: the kernel needs CONFIG_DEVMEM");
+		return -1;
+	}
 	channel = open_channel();
 	if (channel < 0)
 		lab_end("no virtio-serial port in the lab: the kernel needs CONFIG_VIRTIO_PCI and CONFIG_VIRTIO_CONSOLE");

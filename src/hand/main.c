@@ -15,13 +15,14 @@
 #include "frames.h"
 #include "hand.h"
 #include "lab.h"
+#include "window.h"
 
 static int in = STDIN_FILENO, out = STDOUT_FILENO, kernel_log = -1;
 
 static void write_all(const void *bytes, size_t length)
 {
 	for (const char *at = bytes; length > 0;) {
-		ssize_t count = write(out, at, length);
+		ssize_t count = window_is_open() ? (ssize_t)window_write(at, length) : write(out, at, length);
 
 		if (count < 0 && errno == EINTR)
 			continue;
@@ -72,7 +73,7 @@ static bool read_all(void *bytes, size_t length)
 			send_kernel_log();
 		if (kernel_log >= 0 && !(polled[0].revents & (POLLIN | POLLHUP)))
 			continue;
-		count = read(in, at, length);
+		count = window_is_open() ? (ssize_t)window_read(at, length) : read(in, at, length);
 		if (count < 0 && errno == EINTR)
 			continue;
 		if (count <= 0)

@@ -18,12 +18,16 @@ export const operations = {
   /** Keeps bytes in a slot, for ioctls and memory. */
   keep: { slot: 'u32', bytes: 'bytes' },
   createVm: { vm: 'u32', memoryBytes: 'u32' },
+  /** A VM that has the memory of another one, and its copy: both see what either of them writes. */
+  createTwin: { vm: 'u32', of: 'u32' },
   memslot: { vm: 'u32', slot: 'u32', flags: 'u32', gpa: 'u64', size: 'u32', offset: 'u32' },
   createVcpu: { vcpu: 'u32', vm: 'u32', id: 'u32', regs: 'u8' },
   /** A VM and its vCPUs; not while one of them runs. `later`: whatever comes next does not wait for it. */
   dropVm: { vm: 'u32', later: 'u8' },
   /** Drops all VMs from a number on, and all slots. */
   reset: { firstVm: 'u32' },
+  /** Two VMs swap their numbers, and so do as many of their vCPUs, from two numbers on. Neither runs. */
+  swapVms: { vm: 'u32', otherVm: 'u32', vcpu: 'u32', otherVcpu: 'u32', count: 'u32' },
 
   // ioctls. `record`: 0 it must succeed, else the case ends; 1 the result or minus errno; 2 that, and the argument afterwards.
   ioctl: { kind: 'u8', object: 'u32', request: 'u32', record: 'u8', argument: 'bytes' },
@@ -35,6 +39,8 @@ export const operations = {
   ioctlKept: { vcpu: 'u32', request: 'u32', slot: 'u32', times: 'u8', unlessSame: 'u8', patches: 'bytes' },
   /** Reads a structure of so many bytes, patches it, and sets it. */
   ioctlPatch: { vcpu: 'u32', get: 'u32', set: 'u32', size: 'u32', patches: 'bytes' },
+  /** Reads a structure of one vCPU and sets it, with patches, on another. `argument` is what it is read into. */
+  ioctlMove: { from: 'u32', to: 'u32', get: 'u32', set: 'u32', argument: 'bytes', patches: 'bytes' },
   /** Reads a structure into a slot. */
   ioctlKeep: { vcpu: 'u32', get: 'u32', size: 'u32', slot: 'u32' },
   /** Reads a structure and records its 32-bit words that differ from a slot with patches, within one or two ranges. */
@@ -56,6 +62,8 @@ export const operations = {
   writeAndExpect: { vm: 'u32', offset: 'u32', expectedAt: 'u32', bytes: 'bytes' },
   /** A word of 64 bits in memory. */
   put: { vm: 'u32', offset: 'u32', value: 'u64' },
+  /** Records a word of 64 bits of memory. */
+  readWord: { vm: 'u32', offset: 'u32' },
   zero: { vm: 'u32', offset: 'u32', length: 'u32' },
   /** Records 64-bit words that differ from the copy, at most `most`; memory becomes the copy again where `restore` is set. */
   diff: { vm: 'u32', offset: 'u32', length: 'u32', stride: 'u32', count: 'u32', restore: 'u8', most: 'u32' },
@@ -81,6 +89,8 @@ export const operations = {
     lenient: 'u8',
   },
   settle: {},
+  /** Lets KVM complete the vCPU's last exit without entering the guest (kvm_run.immediate_exit). */
+  completeExit: { vcpu: 'u32' },
   /** Records the general registers that differ from the given ones. */
   registersDiff: { vcpu: 'u32', general: 'bytes' },
   /** Records bytes of memory from where a register of struct kvm_regs points to. */
@@ -110,7 +120,7 @@ export const operations = {
   // What follows is done where something holds, and left out elsewhere; one byte records which.
   /** Memory holds these bytes. */
   ifBytes: { vm: 'u32', offset: 'u32', bytes: 'bytes', skip: 'skip' },
-  /** Notes whether the vCPU's LAPIC is enabled and holds a vector in IRR above PPR; it records nothing. */
+  /** Notes whether the vCPU's LAPIC is enabled and holds a vector in IRR that it can take; it records nothing. */
   noteDeliverable: { vcpu: 'u32' },
   /** That was noted, or the opposite where `value` is 0. */
   ifNoted: { value: 'u8', skip: 'skip' },
@@ -120,8 +130,10 @@ export const operations = {
   ifPort: { vcpu: 'u32', port: 'u16', skip: 'skip' },
   /** A `wait` that is required did not come to what it waits for. */
   ifMissed: { skip: 'skip' },
-  /** Ends the case; its VM is not used again. */
+  /** Ends the case; its VMs are not used again. */
   giveUp: {},
+  /** Does nothing for so long. */
+  pause: { milliseconds: 'u32' },
 } as const satisfies Readonly<Record<string, Fields>>;
 
 export type OperationName = keyof typeof operations;

@@ -39,11 +39,16 @@ export class Script {
   }
 
   /** An operation with what is left out where it does not hold. */
-  branch<Name extends NameWithSkip>(name: Name, fields: Omit<FieldsOf<Name>, 'skip'>, body: () => void): void {
+  branch<Name extends NameWithSkip, Result>(
+    name: Name,
+    fields: Omit<FieldsOf<Name>, 'skip'>,
+    body: () => Result,
+  ): Result {
     this.add(name, { ...fields, skip: 0 } as unknown as FieldsOf<Name>);
     const start = this.#length;
-    body();
+    const result = body();
     this.#buffer.writeUInt32LE(this.#length - start, start - 4);
+    return result;
   }
 
   /** Keeps bytes in a slot before anything else is done: what uses them may stand where it is left out. */

@@ -25,6 +25,7 @@ export const sizes = {
   kvm_enable_cap: 104,
   kvm_xen_hvm_config: 56,
   kvm_xsave: 4096,
+  kvm_debugregs: 128,
 } as const;
 
 /** ioctl numbers by descriptor: system, VM, vCPU. */
@@ -39,7 +40,10 @@ export const KVM_CREATE_VCPU = bare(0x41);
 export const KVM_SET_USER_MEMORY_REGION = sized(write, 0x46, sizes.kvm_userspace_memory_region);
 export const KVM_SET_TSS_ADDR = bare(0x47);
 export const KVM_CREATE_IRQCHIP = bare(0x60);
+export const KVM_GET_REGS = sized(read, 0x81, sizes.kvm_regs);
+export const KVM_SET_REGS = sized(write, 0x82, sizes.kvm_regs);
 export const KVM_GET_SREGS = sized(read, 0x83, sizes.kvm_sregs);
+export const KVM_SET_SREGS = sized(write, 0x84, sizes.kvm_sregs);
 export const KVM_GET_MSRS = sized(readWrite, 0x88, sizes.kvm_msrs);
 export const KVM_SET_MSRS = sized(write, 0x89, sizes.kvm_msrs);
 export const KVM_GET_LAPIC = sized(read, 0x8e, sizes.kvm_lapic_state);
@@ -49,6 +53,8 @@ export const KVM_GET_MP_STATE = sized(read, 0x98, sizes.kvm_mp_state);
 export const KVM_SET_MP_STATE = sized(write, 0x99, sizes.kvm_mp_state);
 export const KVM_GET_VCPU_EVENTS = sized(read, 0x9f, sizes.kvm_vcpu_events);
 export const KVM_SET_VCPU_EVENTS = sized(write, 0xa0, sizes.kvm_vcpu_events);
+export const KVM_GET_DEBUGREGS = sized(read, 0xa1, sizes.kvm_debugregs);
+export const KVM_SET_DEBUGREGS = sized(write, 0xa2, sizes.kvm_debugregs);
 export const KVM_ENABLE_CAP = sized(write, 0xa3, sizes.kvm_enable_cap);
 export const KVM_GET_XSAVE = sized(read, 0xa4, sizes.kvm_xsave);
 export const KVM_SET_XSAVE = sized(write, 0xa5, sizes.kvm_xsave);
@@ -107,7 +113,7 @@ export const exitReasonNames: Readonly<Record<number, string>> = {
   6: 'KVM_EXIT_MMIO',
   8: 'KVM_EXIT_SHUTDOWN',
   9: 'KVM_EXIT_FAIL_ENTRY',
-  // What a signal leaves behind; those are only given up on where a guest makes no other exit (hand.c, watch).
+  // What a signal leaves behind; those are only given up on where a guest makes no other exit (vcpu-run.c, watch).
   10: 'no exit from KVM_RUN',
   17: 'KVM_EXIT_INTERNAL_ERROR',
   27: 'KVM_EXIT_HYPERV',
@@ -132,6 +138,9 @@ export const sregs = {
   efer: 264,
   apicBase: 272,
 } as const;
+
+/** kvm_segment: byte offset of the selector. */
+export const segmentSelector = 12;
 
 /** kvm_regs: byte offsets of all registers. */
 export const regs = {
@@ -174,6 +183,12 @@ export const scriptRequests = [
   KVM_CREATE_IRQCHIP,
   KVM_ENABLE_CAP,
   KVM_SIGNAL_MSI,
+  KVM_GET_REGS,
+  KVM_SET_REGS,
+  KVM_GET_SREGS,
+  KVM_SET_SREGS,
+  KVM_GET_DEBUGREGS,
+  KVM_SET_DEBUGREGS,
   KVM_GET_MSRS,
   KVM_SET_MSRS,
   KVM_GET_LAPIC,

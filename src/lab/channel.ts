@@ -1,5 +1,5 @@
 /**
- * The queue of requests to the lab's hand. It is where answers, console reports, silence and the end of QEMU meet, and
+ * The queue of requests to the lab's hand. It is where answers, console reports, silence and the end of the emulator meet, and
  * where it is decided what becomes of the requests that wait.
  */
 import { encodeFrame, type Frame, FrameDecoder } from '../hand/frames.ts';
@@ -12,8 +12,12 @@ import type { MachineListener } from './emulator/machine.ts';
 
 /** What the channel needs of the machine. */
 export interface ChannelMachine {
+  /** What the emulator is called. */
+  readonly title: string;
   readonly console: Pick<ConsoleWatch, 'collecting' | 'lastLines' | 'feed'>;
   send(bytes: Buffer): void;
+  /** Whether an answer is awaited; while none is, the computer may stand still. */
+  expect(isExpected: boolean): void;
   sendNmi(): void;
   /** Milliseconds that the emulated computer has waited for a CPU of this one so far. */
   starvedMs(): number;
@@ -83,7 +87,10 @@ export class Channel implements MachineListener {
     if (this.#dead !== null) return Promise.reject(this.#dead);
     if (this.#warning !== null) return Promise.reject(this.#takeWarning());
     return new Promise((resolve, reject) => {
-      if (this.#queue.length === 0) this.#silentMs = 0;
+      if (this.#queue.length === 0) {
+        this.#silentMs = 0;
+        this.#machine!.expect(true);
+      }
       this.#queue.push({ kind, onOutput, patienceMs, resolve, reject, answer: null });
       this.#machine!.send(encodeFrame(kind, payload));
     });
@@ -144,7 +151,7 @@ export class Channel implements MachineListener {
 
   ended(complaint: string): void {
     const why = complaint === '' ? '' : `: ${complaint}`;
-    setImmediate(() => this.close(new InfrastructureError(`QEMU ended${why}`)));
+    setImmediate(() => this.close(new InfrastructureError(`${this.#machine?.title ?? 'the emulator'} ended${why}`)));
   }
 
   /** A warning during boot is not the doing of a case: it is handed over here, once, instead of failing a request. */
@@ -178,6 +185,7 @@ export class Channel implements MachineListener {
       const { answer, resolve, reject } = this.#queue.shift()!;
       if (answer instanceof Error) reject(answer);
       else resolve(answer!);
+      if (this.#queue.length === 0) this.#machine!.expect(false);
     }
   }
 

@@ -6,8 +6,10 @@ import { execa } from 'execa';
 import { InfrastructureError } from '../errors.ts';
 import { hasApt, isRoot } from '../system/apt.ts';
 import { cacheRoot } from '../system/cache.ts';
+import { bochsFolder, bochsIn } from './emulator/bochs/bochs-build.ts';
 import { cachedKernels, debianSeries } from './kernel/debian-kernel.ts';
 import { defaultKernel } from './kernel/kernels.ts';
+import type { LabCpu } from './lab-cpu.ts';
 import { runningKernel, runningSpec } from './kernel/running-kernel.ts';
 import { type Distribution, thisDistribution } from '../system/distribution.ts';
 import { oldNodeComplaint } from '../system/node-version.ts';
@@ -30,12 +32,13 @@ const tmpMibMin = 200;
 const memoryMibMin = 1200;
 
 /** The checks, in the order in which a person would look. */
-export async function doctor(): Promise<Check[]> {
+export async function doctor(cpu: LabCpu): Promise<Check[]> {
   const kernels = debianSeries(defaultKernel) === null ? [runningCheck()] : [defaultKernelCheck(), runningCheck()];
   return [
     nodeCheck(),
     { name: 'computer', ok: process.arch === 'x64', detail: `${process.arch}, Linux ${release()}`, remedy: '' },
     ...(await toolChecks()),
+    ...(cpu === 'intel' ? [bochsCheck()] : []),
     installCheck(),
     ...kernels,
     spaceCheck('cache', cacheRoot(), cacheMibMin, 'HVIPI_CACHE'),
@@ -62,6 +65,13 @@ async function toolChecks(): Promise<Check[]> {
       return { name, ok: true, detail: stdout.split('\n')[0] ?? path, remedy: '' };
     }),
   );
+}
+
+function bochsCheck(): Check {
+  const folder = bochsFolder();
+  const ok = existsSync(folder);
+  const remedy = ok ? '' : hvipiCommand('lab', 'install', '--cpu', 'intel');
+  return { name: 'bochs', ok, detail: ok ? bochsIn(folder).path : 'not built yet, which takes some 5 minutes', remedy };
 }
 
 function remedyFor(name: ToolName, distribution: Distribution): string {

@@ -11,7 +11,9 @@ import {
   type Tools,
   zstdTool,
 } from '../system/tools.ts';
+import { ensureBochs } from './emulator/bochs/bochs-build.ts';
 import { fetchDebianKernel } from './kernel/debian-kernel.ts';
+import type { LabCpu } from './lab-cpu.ts';
 
 export type { InstallOptions } from '../system/install-packages.ts';
 
@@ -34,8 +36,13 @@ export async function ensureZstd(options: InstallOptions): Promise<void> {
 }
 
 /** `lab install`: the programs, and the newest Debian kernel of each spec, even when one is there already. */
-export async function installLab(specs: readonly string[], options: Omit<InstallOptions, 'install'>): Promise<void> {
+export async function installLab(
+  specs: readonly string[],
+  cpu: LabCpu,
+  options: Omit<InstallOptions, 'install'>,
+): Promise<void> {
   await ensureTools({ ...options, install: 'auto' });
+  if (cpu === 'intel') await ensureBochs({ ...options, install: 'auto' });
   for (const [index, spec] of specs.entries()) {
     const kernel = await fetchDebianKernel(spec, { ...options, lists: index === 0 ? 'update' : 'fresh' });
     options.say(`${spec} is ${kernel.release}`);

@@ -13,12 +13,14 @@ import type { Say } from '../system/apt.ts';
 import { bootLab } from './boot.ts';
 import type { Channel } from './channel.ts';
 import { prepareInitramfs } from './initramfs/initramfs.ts';
-import { ensureTools } from './install.ts';
+import { ensureTools, ensureZstd } from './install.ts';
 import { resolveKernel } from './kernel/kernels.ts';
 import type { Acceleration } from './emulator/emulator.ts';
 import { emulatorFacts, entersInStiShadow } from './emulator/faults.ts';
 import type { Machine } from './emulator/machine.ts';
-import { qemuAt } from './emulator/qemu-emulator.ts';
+import { emulatorFor } from './emulators.ts';
+import { type LabCpu, otherModule } from './lab-cpu.ts';
+import { needsZstd } from './kernel/decompress.ts';
 import { parametersOf, parseKvmOptions } from './kernel/kvm-options.ts';
 import { collectModules } from './kernel/modules.ts';
 import { bringCpusOnline, LabHand, readFile, readPiece } from './lab-hand.ts';
@@ -26,6 +28,10 @@ import { bringCpusOnline, LabHand, readFile, readPiece } from './lab-hand.ts';
 export interface LabOptions {
   /** See `kernelSpecHelp`. */
   readonly kernel: string;
+  /** Which CPU is emulated; default `amd`. */
+  readonly cpu?: LabCpu | undefined;
+  /** See `EmulatorOptions`. */
+  readonly bochs?: string | null | undefined;
   /** Folder of kvm*.ko that go before the kernel's own. */
   readonly kvmModules?: string | null | undefined;
   /** Parameters of KVM's modules, like `halt_poll_ns=0 npt=0`. */
@@ -66,9 +72,16 @@ export async function openLab(options: LabOptions): Promise<Lab> {
   const tools = await ensureTools(options);
   const kernel = await resolveKernel(options.kernel, options);
   const { accel = 'tcg' } = options;
-  const modules = await collectModules(kernel.moduleDir, options.kvmModules ?? null, tools.busybox);
+  const cpu = options.cpu ?? 'amd';
+  if (cpu === 'intel' && needsZstd()) await ensureZstd(options);
+  const emulator = await emulatorFor(options, tools);
+  const modules = await collectModules(
+    kernel.moduleDir,
+    options.kvmModules ?? null,
+    tools.busybox,
+    emulator.channelModules,
+  );
   const hand = await buildHand('program');
-  const emulator = await qemuAt(tools['qemu-system-x86_64']);
   const startedAt = performance.now();
   const { machine, channel, complaint, parameters } = await bootLab({
     emulator,
@@ -80,8 +93,8 @@ export async function openLab(options: LabOptions): Promise<Lab> {
       busybox: options.hasPrograms === true ? tools.busybox : null,
       modules: modules.channel,
     }),
-    // QEMU emulates SVM and no VMX.
-    modules: modules.kvm.filter(({ name }) => accel === 'kvm' || name !== 'kvm_intel'),
+    modules: modules.kvm.filter(({ name }) => accel === 'kvm' || name !== otherModule[cpu]),
+    isOwnKvm: (options.kvmModules ?? null) === null && (options.kvmOptions ?? '') === '',
     parameters: parametersOf(parseKvmOptions(options.kvmOptions ?? ''), modules.kvm),
     handVersion: hand.version,
     silenceMs: (options.silenceSeconds ?? silenceSecondsDefault) * 1000,
@@ -94,6 +107,8 @@ export async function openLab(options: LabOptions): Promise<Lab> {
       parameters,
       emulator: emulatorFacts(emulator, accel, { 'sti-before-vmrun': entersInStiShadow(modules.kvm) }),
       readsOffer: options.readsOffer,
+      // QEMU's emulation does not get it right where two CPUs run code that is patched.
+      holdsSpareVms: accel === 'tcg' && (options.cpus ?? 1) > 1,
     });
     await bringCpusOnline(channel);
     return new Lab(machine, channel, executor, (performance.now() - startedAt) / 1000);
@@ -127,8 +142,8 @@ export class Lab implements Executor {
   /**
    * Runs programs in the lab. Several calls may be under way; they are answered in order.
    *
-   * @throws KernelFailure when the console reports one, or the hand falls silent; InfrastructureError when QEMU or the
-   * hand fails; SkippedError when the kernel lacks what a program needs.
+   * @throws KernelFailure when the console reports one, or the hand falls silent; InfrastructureError when the emulator or
+   * the hand fails; SkippedError when the kernel lacks what a program needs.
    */
   async run(programs: readonly Program[], options: RunOptions): Promise<Observation[]> {
     if (programs.length === 0) return [];
@@ -178,7 +193,7 @@ export class Lab implements Executor {
     await this.#channel.request('writeFile', Buffer.concat([Buffer.from(`${path}\0`), bytes]));
   }
 
-  /** Seconds of CPU that the lab has had, all of QEMU's threads together. */
+  /** Seconds of CPU that the lab has had, all of the emulator's threads together. */
   get cpuSeconds(): number {
     return this.#machine.cpuMs() / 1000;
   }

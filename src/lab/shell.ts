@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { InfrastructureError } from '../errors.ts';
+import { InfrastructureError, UsageError } from '../errors.ts';
 import { buildHand } from '../hand/build.ts';
 import { withFileErrors } from '../system/file-errors.ts';
 import { prepareInitramfs } from './initramfs/initramfs.ts';
@@ -11,7 +11,7 @@ import { ensureTools } from './install.ts';
 import { resolveKernel } from './kernel/kernels.ts';
 import type { LabOptions } from './lab.ts';
 import { dyingWithUs } from './emulator/machine.ts';
-import { qemuAt } from './emulator/qemu-emulator.ts';
+import { emulatorFor } from './emulators.ts';
 import { collectModules } from './kernel/modules.ts';
 
 /**
@@ -21,12 +21,23 @@ import { collectModules } from './kernel/modules.ts';
  * @throws as `openLab` does.
  */
 export async function runLabShell(options: Omit<LabOptions, 'silenceSeconds'>): Promise<void> {
+  if (options.cpu === 'intel') {
+    throw new UsageError(
+      'lab shell --cpu intel: Bochs has no console that reads; lab run --cpu intel -- CMD runs a command',
+    );
+  }
   const tools = await ensureTools(options);
   const kernel = await resolveKernel(options.kernel, options);
   const folder = await withFileErrors(tmpdir(), () => mkdtemp(join(tmpdir(), 'hvipi-lab-')));
   try {
     const initrd = join(folder, 'initrd');
-    const { channel, kvm } = await collectModules(kernel.moduleDir, options.kvmModules ?? null, tools.busybox);
+    const emulator = await emulatorFor(options, tools);
+    const { channel, kvm } = await collectModules(
+      kernel.moduleDir,
+      options.kvmModules ?? null,
+      tools.busybox,
+      emulator.channelModules,
+    );
     const hand = await buildHand('program');
     const initramfs = await prepareInitramfs({
       hand: hand.path,
@@ -35,8 +46,15 @@ export async function runLabShell(options: Omit<LabOptions, 'silenceSeconds'>): 
     });
     await initramfs.write(initrd);
     const accel = options.accel ?? 'tcg';
-    const emulator = await qemuAt(tools['qemu-system-x86_64']);
-    const args = emulator.arguments({ bzImage: kernel.bzImage, initrd, sockets: null, accel, cpus: 1 });
+    const args = emulator.arguments({
+      bzImage: kernel.bzImage,
+      initrd,
+      state: null,
+      memory: null,
+      hasChannel: false,
+      accel,
+      cpus: 1,
+    });
     const [command, ...first] = dyingWithUs(emulator.path);
     options.say('booting; "exit" or Ctrl-D switches the lab off');
     await new Promise<void>((resolve, reject) => {

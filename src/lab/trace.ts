@@ -85,8 +85,12 @@ export function eventsByStep(program: Program, { observation, events }: Traced):
       case 'init':
         initialized.add(step.vcpu);
         return takeUntilEntry(runs[0]);
+      case 'read-msr':
+        return step.by === 'guest' ? (runs.shift() ?? []) : takeUntilEntry(runs[0]);
       case 'write-msr':
       case 'set-apic':
+      case 'sipi':
+      case 'migrate':
         return takeUntilEntry(runs[0]);
     }
   });

@@ -2,7 +2,6 @@
  * The ring of one vCPU in guest memory: calls go in with all their registers, and what they changed comes out. The hand
  * compares what comes out with what a call leaves that returns status 0 and changes nothing; only what differs is reported.
  */
-import { hypercallPagePatterns } from '../guest/entry-image.ts';
 import { registerPattern } from '../guest/image.ts';
 import * as map from '../guest/memory-map.ts';
 import { area, frameEntry, resultEntry, ringEntry, ringEntryBytes } from '../guest/memory-map.ts';
@@ -10,16 +9,18 @@ import type { GuestCode } from '../guest/program.ts';
 import { memoryParts } from '../hand/operations.ts';
 import type { ExitRecord, WordDifference } from '../hand/record.ts';
 import type { Script } from '../hand/script.ts';
-import { KVM_EXIT_XEN } from '../hand/uapi.ts';
 import type { CallExit, RegisterChange } from '../program/observation.ts';
 import {
   type CallEnvironment,
   callRegisterBytes,
+  hypercallBytes,
   plainEnvironment,
   type ProgramCall,
   registerOffset,
+  RFLAGS_IF,
 } from '../program/program.ts';
-import type { CallResult } from './stop.ts';
+import { addForPage } from './hypercall-page.ts';
+import { type CallResult, exitOf } from './stop.ts';
 import type { Slots } from './slots.ts';
 import type { Read } from './writer.ts';
 
@@ -28,6 +29,8 @@ const returned = map.returnVector + 1;
 /** Outputs of an entry, which end it. */
 const outputBytes = ringEntryBytes - ringEntry.output;
 const wordsMax = 0xffff;
+/** The debug exception, of which single steps are one. */
+const DB = 1;
 const noChanges: readonly RegisterChange[] = [];
 const { memory: inMemory, copy: inCopy } = memoryParts;
 
@@ -63,17 +66,14 @@ function xmmPlace(xmm: number): number {
   return ringEntry.registers + map.outputHighXmmOffset + 16 * (xmm - lastInOutputXmm - 1);
 }
 
-/** Whether the ring can make a call: in the modes to which `iretq` leads, with an instruction that KVM leaves alone. */
-export function fitsRing({ mode, opcode }: CallEnvironment): boolean {
-  return (mode === 'long' || mode === 'compat') && opcode === 'native';
-}
-
 /** Where a call of the ring is made. */
 interface Place {
   /** Address of the hypercall instruction; null where there is none, and the call is not made. */
   readonly instruction: number | null;
   /** What its return takes off the stack. */
   readonly popBytes: number;
+  /** RSP before; null is the place in the entry. */
+  readonly stack: number | null;
 }
 
 /** A call on its way through the ring. */
@@ -100,7 +100,7 @@ export class CallRing {
     this.#base = base;
     this.#code = code;
     this.#slots = slots;
-    const plain: Place = { instruction: code.hypercall, popBytes: 0 };
+    const plain: Place = { instruction: code.hypercall, popBytes: 0, stack: null };
     this.#plain = () => plain;
   }
 
@@ -227,19 +227,19 @@ export class CallRing {
     const cs = mode === 'compat' ? compat : long;
     // A call that is not made goes straight to where it would come back to.
     const rip = page === null ? this.#code.hypercall : this.#code.behind;
+    const rsp = (rflags & RFLAGS_IF) === 0n ? null : this.#base + area.callerStack;
     const frame = { rip, cs, ss: stack, rflags: Number(rflags), spins };
-    this.#putFrame(script, index, frame, registers, registerOffset.rbx);
-    if (page === null) return this.#plain;
+    this.#putFrame(script, index, frame, registers, registerOffset.rbx, rsp);
+    const bare: Place = { instruction: this.#code.hypercall, popBytes: 0, stack: rsp };
+    if (page === null) return () => bare;
     const popBytes = mode === 'long' ? 8 : 4;
-    let place: Place = { instruction: null, popBytes: 0 };
-    const reads = hypercallPagePatterns(this.#code.instruction).map(({ bytes, offset }) => {
-      script.branch('ifBytes', { vm: this.#vm, offset: map.hostOffset(page), bytes }, () => {
-        script.add('put', { vm: this.#vm, offset: this.#frameAt(index) + frameEntry.rip, value: page });
-      });
-      return { instruction: Number(page) + offset, popBytes };
+    let place: Place = { instruction: null, popBytes: 0, stack: rsp };
+    const readPlace = addForPage(script, this.#vm, page, this.#code.instruction, (instruction) => {
+      script.add('put', { vm: this.#vm, offset: this.#frameAt(index) + frameEntry.rip, value: page });
+      return () => ({ instruction, popBytes, stack: rsp });
     });
     this.#placeReads.push((record) => {
-      for (const found of reads) if (record.u8() === 1) place = found;
+      place = readPlace(record) ?? place;
     });
     return () => place;
   }
@@ -251,13 +251,15 @@ export class CallRing {
     frame: { rip: number; cs: number; ss: number; rflags: number; spins: number },
     registers: Buffer,
     registersStart: number,
+    rsp: number | null = null,
   ): void {
     const at = this.#frameAt(index);
     const bytes = Buffer.alloc(frameEntry.spins + 8);
     bytes.writeUInt32LE(frame.rip, frameEntry.rip);
     bytes.writeUInt32LE(frame.cs, frameEntry.cs);
     bytes.writeUInt32LE(frame.rflags, frameEntry.rflags);
-    bytes.writeUInt32LE(at + frameEntry.stack, frameEntry.rsp);
+    bytes.writeUInt32LE(rsp ?? at + frameEntry.stack, frameEntry.rsp);
+    if (rsp !== null) script.add('put', { vm: this.#vm, offset: rsp, value: this.#code.behind });
     bytes.writeUInt32LE(frame.ss, frameEntry.ss);
     bytes.writeUInt32LE(this.#code.behind, frameEntry.stack);
     bytes.writeUInt32LE(frame.spins, frameEntry.spins);
@@ -273,7 +275,7 @@ export class CallRing {
   #resultOf(
     index: number,
     registers: Buffer,
-    { instruction, popBytes }: Place,
+    { instruction, popBytes, stack: rspBefore }: Place,
     seen: { outputs: readonly WordDifference[]; results: readonly WordDifference[]; exit: CallExit | null },
   ): CallResult {
     const { outputs, results } = seen;
@@ -286,17 +288,22 @@ export class CallRing {
     const ended = Number(word(resultEntry.exception, returned));
     const hasReturned = ended === returned;
     const rax = word(resultEntry.rax, 0);
-    const stack = this.#frameAt(index) + frameEntry.stack;
+    const entryStack = this.#frameAt(index) + frameEntry.stack;
+    const stack = rspBefore ?? entryStack;
     const changes = this.#changes(index, outputs);
     const givenRax = registers.readBigUInt64LE(registerOffset.rax);
-    if (!hasReturned && rax !== givenRax) changes.unshift({ register: 'rax', before: givenRax, after: rax });
+    const pushedRip = BigInt.asIntN(32, word(resultEntry.exceptionRip, this.#code.behind + 2));
+    const exception = { vector: ended - 1, ripOffset: Number(pushedRip) - (instruction ?? 0) };
+    // A trap behind the call: it was answered.
+    const hasTrapped = !hasReturned && exception.vector === DB && exception.ripOffset === hypercallBytes;
+    if (!hasReturned && !hasTrapped && rax !== givenRax)
+      changes.unshift({ register: 'rax', before: givenRax, after: rax });
     const wantedRsp = BigInt(stack + (hasReturned ? popBytes : 0));
-    const rsp = word(resultEntry.rsp, stack);
+    const rsp = word(resultEntry.rsp, entryStack);
     if (rsp !== wantedRsp) changes.push({ register: 'rsp', before: wantedRsp, after: rsp });
     if (instruction === null) return { result: null, exception: null, exit: 'no-code', registers: changes };
     if (hasReturned) return { result: rax, exception: null, exit: seen.exit, registers: changes };
-    const ripOffset = Number(BigInt.asIntN(32, word(resultEntry.exceptionRip, this.#code.behind + 2))) - instruction;
-    return { result: null, exception: { vector: ended - 1, ripOffset }, exit: seen.exit, registers: changes };
+    return { result: hasTrapped ? rax : null, exception, exit: seen.exit, registers: changes };
   }
 
   #changes(index: number, outputs: readonly WordDifference[]): RegisterChange[] {
@@ -327,5 +334,5 @@ function byIndex(words: readonly WordDifference[], start: number, stride: number
 /** Calls that left the guest, by their place in the ring. */
 function exitsOf(exit: ExitRecord | null, indexOf: (word: bigint) => number): ReadonlyMap<number, CallExit> {
   const answers = exit?.answers ?? [];
-  return new Map(answers.map(({ reason, word }) => [indexOf(word), reason === KVM_EXIT_XEN ? 'xen' : 'hyperv']));
+  return new Map(answers.map(({ reason, word }) => [indexOf(word), exitOf(reason)]));
 }

@@ -15,6 +15,7 @@ import type { Arrivals, Leftover, Observation, StepObservation } from '../progra
 import type { Program, ProgramCall, ProgramWriteMsr } from '../program/program.ts';
 import { type Schedule, scheduleOf } from '../program/schedule.ts';
 import { type CallResult, expectExit, noCall, orLost, UnexpectedExit } from './stop.ts';
+import type { NeighbourVm } from './neighbour.ts';
 import { giveThreads } from './threads.ts';
 import { lostAfterMs, type Vm } from './vm.ts';
 import type { Read } from './writer.ts';
@@ -45,8 +46,9 @@ export function addConcurrent(
   program: Program,
   seed: number,
   code: GuestCode,
+  neighbour: NeighbourVm | null,
 ): Read<Observation> {
-  return new ConcurrentProgram(script, vm, program, seed, code).add();
+  return new ConcurrentProgram(script, vm, program, seed, code).add(neighbour);
 }
 
 class ConcurrentProgram {
@@ -70,8 +72,9 @@ class ConcurrentProgram {
     );
   }
 
-  add(): Read<Observation> {
+  add(neighbourVm: NeighbourVm | null): Read<Observation> {
     const readSetUp = this.#vm.setUp(this.#script, this.#program);
+    const readArrival = neighbourVm?.arrive(this.#script, true) ?? (() => undefined);
     const races: { steps: RaceSteps; read: Read<RaceResult>; readRest: Read<Arrivals> }[] = [];
     const { steps } = this.#program;
     for (let at = 0; at < steps.length;) {
@@ -80,8 +83,10 @@ class ConcurrentProgram {
       at += own.calls.length + own.writes.length + 1;
     }
     const readLapics = this.#program.vcpus.map((_, position) => this.#vm.vcpuAt(position).lapicChanges(this.#script));
+    const readNeighbour = neighbourVm?.look(this.#script, true) ?? (() => null);
     return (record) => {
       const vpIndexes = readSetUp(record);
+      readArrival(record);
       const observed: StepObservation[] = [];
       let stopped: string | null = null;
       try {
@@ -98,7 +103,8 @@ class ConcurrentProgram {
         stopped = error.message;
       }
       const lapics = stopped === null ? readLapics.map((read) => read(record)) : [];
-      return { vpIndexes, steps: observed, lapics, memory: [], stopped };
+      const neighbour = stopped === null ? readNeighbour(record) : null;
+      return { vpIndexes, steps: observed, lapics, neighbour, memory: [], stopped };
     };
   }
 

@@ -30,9 +30,7 @@ export class GuestMemory {
 
   /** Adds memslots, and the guest program for so many vCPUs. The VM has memory of `map.memoryBytesOf`. */
   create(script: Script, slots: Slots, code: GuestCode, vcpuCount: number): void {
-    for (const [slot, { gpa, bytes, readOnly, offset }] of map.memslotsOf(vcpuCount).entries()) {
-      script.add('memslot', { vm: this.#vm, slot, flags: readOnly ? KVM_MEM_READONLY : 0, gpa, size: bytes, offset });
-    }
+    addMemslots(script, this.#vm, vcpuCount);
     // Page tables are those of as many vCPUs as there are.
     const key = `image ${map.upperSlotOf(vcpuCount) === null ? 'small' : vcpuCount}`;
     const image = slots.of(script, key, () => imageOf(code, vcpuCount));
@@ -80,6 +78,13 @@ export class GuestMemory {
         before: wordBytes(word.expected),
         after: wordBytes(word.actual),
       }));
+  }
+}
+
+/** Where a VM for so many vCPUs has its memory in the guest's address space. */
+export function addMemslots(script: Script, vm: number, vcpuCount: number): void {
+  for (const [slot, { gpa, bytes, readOnly, offset }] of map.memslotsOf(vcpuCount).entries()) {
+    script.add('memslot', { vm, slot, flags: readOnly ? KVM_MEM_READONLY : 0, gpa, size: bytes, offset });
   }
 }
 

@@ -3,21 +3,15 @@
  * every register, lets the vCPU run up to the exit behind the call, and compares every register.
  */
 import { isRealMode } from '../case/limits.ts';
-import {
-  entryCode,
-  exceptionStubBytes,
-  hypercallPagePatterns,
-  instructionBytes,
-  otherInstruction,
-} from '../guest/entry-image.ts';
+import { entryCode, exceptionStubBytes, instructionBytes, otherInstruction } from '../guest/entry-image.ts';
 import {
   copyGivenRegisters,
   keepsUpperHalves,
   quietGeneralRegisters,
   setEntrySpecialRegisters,
 } from '../guest/entry-registers.ts';
-import { hostOffset, ports } from '../guest/memory-map.ts';
-import { Overlay } from '../guest/overlay.ts';
+import { ports } from '../guest/memory-map.ts';
+import { constantBytes } from '../guest/constant-bytes.ts';
 import { type GuestCode, withErrorCode } from '../guest/program.ts';
 import { memoryParts } from '../hand/operations.ts';
 import type { ExitRecord } from '../hand/record.ts';
@@ -25,8 +19,9 @@ import { encodePatches, type Script } from '../hand/script.ts';
 import * as uapi from '../hand/uapi.ts';
 import type { GuestException, RegisterChange } from '../program/observation.ts';
 import { type CallEnvironment, type ProgramCall, vmmResult } from '../program/program.ts';
-import { exitName, type CallResult, UnexpectedExit } from './stop.ts';
+import { addForPage } from './hypercall-page.ts';
 import type { Slots } from './slots.ts';
+import { type CallResult, exitName, exitOf, UnexpectedExit } from './stop.ts';
 import type { Vcpu } from './vcpu.ts';
 import type { VectorRegisters } from './vector-registers.ts';
 import type { Read } from './writer.ts';
@@ -68,22 +63,11 @@ export class HostEnteredCalls {
       const start = opcode === 'native' ? entryCode.native : entryCode.other;
       return this.#callAt(script, vcpu, environment, registers, { start, instruction: start, pushBytes: 0 });
     }
-    const start = hostOffset(page);
     const pushBytes = mode === 'long' ? 8 : 4;
-    const reads = hypercallPagePatterns(this.#code.instruction).map(({ bytes, offset }) => {
-      let read: Read<CallResult> | null = null;
-      script.branch('ifBytes', { vm: this.#vm, offset: start, bytes }, () => {
-        const place = { start, instruction: start + offset, pushBytes };
-        read = this.#callAt(script, vcpu, environment, registers, place);
-      });
-      return read as unknown as Read<CallResult>;
-    });
-    return (record) => {
-      // The page begins in one way at most.
-      let result = noCode;
-      for (const read of reads) if (record.u8() === 1) result = read(record);
-      return result;
-    };
+    const read = addForPage(script, this.#vm, page, this.#code.instruction, (instruction) =>
+      this.#callAt(script, vcpu, environment, registers, { start: Number(page), instruction, pushBytes }),
+    );
+    return (record) => read(record) ?? noCode;
   }
 
   #callAt(script: Script, vcpu: Vcpu, environment: CallEnvironment, registers: Buffer, place: Place): Read<CallResult> {
@@ -121,7 +105,8 @@ export class HostEnteredCalls {
         ...readCode(record),
       ];
       const result = exception === null ? after.readBigUInt64LE(uapi.regs.rax) : null;
-      return { result, exception, exit: exitOf(exit), registers: changes };
+      const [answer] = exit.answers;
+      return { result, exception, exit: answer === undefined ? null : exitOf(answer.reason), registers: changes };
     };
   }
 
@@ -130,7 +115,7 @@ export class HostEnteredCalls {
     const { mode, cpl } = environment;
     const special = this.#slots.of(script, `special ${mode} ${cpl}`, () => {
       const set = (buffer: Buffer) => setEntrySpecialRegisters(buffer, environment, this.#code.instruction);
-      return encodePatches(new Overlay(uapi.sizes.kvm_sregs, set).patches);
+      return encodePatches(constantBytes(uapi.sizes.kvm_sregs, set));
     });
     const general = quietGeneralRegisters(mode);
     general.writeBigUInt64LE(environment.rflags, uapi.regs.rflags);
@@ -161,11 +146,6 @@ export class HostEnteredCalls {
         after: actual & 0xff_ffffn,
       }));
   }
-}
-
-function exitOf({ answers }: ExitRecord): CallResult['exit'] {
-  const [first] = answers;
-  return first === undefined ? null : first.reason === uapi.KVM_EXIT_XEN ? 'xen' : 'hyperv';
 }
 
 function refuseUnexpected(vcpu: Vcpu, { mode }: CallEnvironment, { facts }: ExitRecord): void {

@@ -88,6 +88,12 @@ function presetPatches({ tpr, irr, isr }: VcpuSetup): Buffer {
   return encodePatches([...words].map(([offset, value]) => wordPatch(offset, value)));
 }
 
+/** Sets a page to what it is. */
+export function addSameLapic(script: Script, vcpu: number): void {
+  const size = lapic.lapicPageBytes;
+  script.add('ioctlPatch', { vcpu, get: KVM_GET_LAPIC, set: KVM_SET_LAPIC, size, patches: noPatches });
+}
+
 /** Sets SPIV and leaves the rest of a page as it is. */
 export function addSpurious(script: Script, vcpu: number, apic: ApicState): void {
   const patches = encodePatches([wordPatch(lapic.APIC_SPIV, spurious(apic))]);

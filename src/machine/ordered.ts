@@ -5,9 +5,17 @@
 import type { RecordReader } from '../hand/record.ts';
 import type { Script } from '../hand/script.ts';
 import type { LapicChanges, Observation, StepObservation } from '../program/observation.ts';
-import type { Program, ProgramAct, ProgramCall, ProgramRun, ProgramStep } from '../program/program.ts';
-import { fitsRing } from './call-ring.ts';
+import {
+  isRingEnvironment,
+  opensInterrupts,
+  type Program,
+  type ProgramAct,
+  type ProgramCall,
+  type ProgramRun,
+  type ProgramStep,
+} from '../program/program.ts';
 import { type CallResult, noCall, UnexpectedExit } from './stop.ts';
+import type { NeighbourVm } from './neighbour.ts';
 import { giveThreads } from './threads.ts';
 import type { Vm } from './vm.ts';
 import type { Read } from './writer.ts';
@@ -21,8 +29,14 @@ type Change = Exclude<ProgramStep, ProgramCall | ProgramRun | ProgramAct>;
 type Logs = Pick<StepObservation, 'arrivals' | 'priorities'>;
 
 /** Adds a program; the observation is without changes of memory. */
-export function addOrdered(script: Script, vm: Vm, program: Program, isExact: boolean): Read<Observation> {
-  return new OrderedProgram(script, vm, program, isExact).add();
+export function addOrdered(
+  script: Script,
+  vm: Vm,
+  program: Program,
+  isExact: boolean,
+  neighbour: NeighbourVm | null,
+): Read<Observation> {
+  return new OrderedProgram(script, vm, program, isExact, neighbour).add();
 }
 
 class OrderedProgram {
@@ -30,7 +44,9 @@ class OrderedProgram {
   readonly #vm: Vm;
   readonly #program: Program;
   readonly #isExact: boolean;
-  readonly #halted: readonly number[];
+  readonly #neighbour: NeighbourVm | null;
+  /** Whoever sleeps between steps; a vCPU that gets INIT leaves them. */
+  #halted: readonly number[];
   /** vCPUs that got INIT: they run no more. */
   readonly #initialized = new Set<number>();
   /** The last step of each vCPU that called through its ring. */
@@ -42,11 +58,12 @@ class OrderedProgram {
   /** Filled while the record is read. */
   #steps: StepObservation[] = [];
 
-  constructor(script: Script, vm: Vm, program: Program, isExact: boolean) {
+  constructor(script: Script, vm: Vm, program: Program, isExact: boolean, neighbour: NeighbourVm | null) {
     this.#script = script;
     this.#vm = vm;
     this.#program = program;
     this.#isExact = isExact;
+    this.#neighbour = neighbour;
     // A vCPU without an APIC takes nothing, and the fence would not reach it: it may as well stay outside.
     this.#halted = program.vcpus.flatMap(({ idle, apic }, position) =>
       idle === 'halted' && apic !== 'hardware-disabled' ? [position] : [],
@@ -58,35 +75,45 @@ class OrderedProgram {
 
   add(): Read<Observation> {
     const readSetUp = this.#vm.setUp(this.#script, this.#program);
+    if (this.#neighbour !== null) this.#reads.push(this.#neighbour.arrive(this.#script, false));
     this.#start(this.#halted);
     const { steps } = this.#program;
     for (let at = 0; at < steps.length;) {
+      if (at > 0 && this.#neighbour !== null) this.#reads.push(this.#neighbour.between(this.#script));
       if (steps[at]!.kind === 'call' && this.#halted.length === 0) at += this.#callFrom(at);
       else this.#step(steps[at++]!);
     }
     this.#stop(this.#halted);
     this.#lookAtUpperHalves();
     const readLapics = this.#lapics();
-    return (record) => this.#observe(record, readSetUp, readLapics);
+    const readNeighbour = this.#neighbour?.look(this.#script, false) ?? (() => null);
+    return (record) => this.#observe(record, readSetUp, readLapics, readNeighbour);
   }
 
-  #observe(record: RecordReader, readSetUp: Read<number[]>, readLapics: Read<LapicChanges[]>): Observation {
+  #observe(
+    record: RecordReader,
+    readSetUp: Read<number[]>,
+    readLapics: Read<LapicChanges[]>,
+    readNeighbour: Read<Observation['neighbour']>,
+  ): Observation {
     this.#steps = [];
     const vpIndexes = readSetUp(record);
     try {
       for (const read of this.#reads) read(record);
-      return { vpIndexes, steps: this.#steps, lapics: readLapics(record), memory: [], stopped: null };
+      const [steps, lapics, neighbour] = [this.#steps, readLapics(record), readNeighbour(record)];
+      return { vpIndexes, steps, lapics, neighbour, memory: [], stopped: null };
     } catch (error) {
       if (!(error instanceof UnexpectedExit)) throw error;
       for (const call of error.completed) this.#steps.push(stepOf(call, this.#noLogs, null));
-      return { vpIndexes, steps: this.#steps, lapics: [], memory: [], stopped: error.message };
+      return { vpIndexes, steps: this.#steps, lapics: [], neighbour: null, memory: [], stopped: error.message };
     }
   }
 
   /** Makes the call at `index` and those that go with it; how many that were. */
   #callFrom(index: number): number {
     const calls = groupFrom(this.#program.steps, index, this.#isExact ? 1 : Infinity);
-    this.#record(this.#make(calls), () => this.#noLogs, calls.length);
+    const readCalls = this.#make(calls);
+    this.#record(readCalls, opensInterrupts(calls[0]!) ? this.#takeLogs() : () => this.#noLogs, calls.length);
     return calls.length;
   }
 
@@ -109,12 +136,28 @@ class OrderedProgram {
         const read = this.#vm.writeMsr(this.#script, step);
         return (record) => [{ ...noCall, result: read(record) ? 1n : 0n }];
       }
+      case 'read-msr': {
+        const read = this.#vm.readMsr(this.#script, step);
+        return (record) => [{ ...noCall, result: read(record) }];
+      }
       case 'set-apic':
         this.#vm.changeApic(this.#script, step, this.#program.vcpus[step.vcpu]!);
         return () => [noCall];
-      case 'init':
-        this.#vm.init(this.#script, step.vcpu);
+      case 'init': {
+        const read = this.#vm.init(this.#script, step.vcpu);
         this.#initialized.add(step.vcpu);
+        this.#halted = this.#halted.filter((position) => position !== step.vcpu);
+        return (record) => {
+          read(record);
+          return [noCall];
+        };
+      }
+      case 'sipi': {
+        const read = this.#vm.sipi(this.#script, step);
+        return (record) => [{ ...noCall, result: read(record) }];
+      }
+      case 'migrate':
+        this.#vm.migrate(this.#script, this.#program, this.#isExact);
         return () => [noCall];
     }
   }
@@ -122,19 +165,21 @@ class OrderedProgram {
   /** Makes calls of one sender. */
   #make(calls: readonly ProgramCall[]): Read<CallResult[]> {
     const { environment, sender } = calls[0]!;
-    if (fitsRing(environment)) this.#lastCalls.set(sender, this.#stepCount + calls.length - 1);
+    if (isRingEnvironment(environment)) this.#lastCalls.set(sender, this.#stepCount + calls.length - 1);
     return this.#vm.call(this.#script, sender, calls);
   }
 
-  /** One step while others halt: its vCPU comes out of its own halt, and everybody is fenced behind it. */
+  /**
+   * One step while others halt: its vCPUs come out of their own halt, and everybody is fenced behind it. Who gets INIT would
+   * wait for SIPI in KVM_RUN, where no NMI fetches it (kvm_apic_accept_events): it stays outside.
+   */
   #stepFenced(step: ProgramCall | Change): void {
-    const actor = step.kind === 'call' ? step.sender : step.vcpu;
-    const actorHalts = this.#halted.includes(actor);
-    if (actorHalts) this.#stop([actor]);
+    const actors = this.#halted.filter((position) => isAbout(step, position));
+    this.#stop(actors);
     const read = step.kind === 'call' ? this.#make([step]) : this.#change(step);
     let results: CallResult[] = [];
     this.#reads.push((record) => void (results = read(record)));
-    if (actorHalts) this.#start([actor]);
+    this.#start(actors.filter((position) => !this.#initialized.has(position)));
     this.#stop(this.#halted);
     this.#record(() => results, this.#takeLogs());
     this.#start(this.#halted);
@@ -206,6 +251,11 @@ function stepOf(
   return { result, exception, exit, registers, arrivals, priorities, leftovers: [], lapics };
 }
 
+function isAbout(step: ProgramCall | Change, position: number): boolean {
+  if (step.kind === 'migrate') return true;
+  return position === (step.kind === 'call' ? step.sender : step.vcpu);
+}
+
 /** The calls from `index` on that can go into one KVM_RUN and still do what they do one by one; at most `callsMax`. */
 export function groupFrom(steps: Program['steps'], index: number, callsMax = Infinity): ProgramCall[] {
   const group: ProgramCall[] = [];
@@ -214,7 +264,8 @@ export function groupFrom(steps: Program['steps'], index: number, callsMax = Inf
   for (let at = index; at < steps.length && group.length < callsMax; at++) {
     const step = steps[at]!;
     if (step.kind !== 'call') break;
-    if (group.length > 0 && (!fitsRing(step.environment) || step.sender !== group[0]!.sender)) break;
+    if (group.length > 0 && opensInterrupts(step)) break;
+    if (group.length > 0 && (!isRingEnvironment(step.environment) || step.sender !== group[0]!.sender)) break;
     // Without a write the call is fast or its block lies outside of RAM; what is written lies in RAM.
     const [write] = step.writes;
     if (write !== undefined) {
@@ -226,7 +277,8 @@ export function groupFrom(steps: Program['steps'], index: number, callsMax = Inf
     const { page } = step.environment;
     if (page !== null) used.push({ start: Number(page), end: Number(page) + pageBytes });
     group.push(step);
-    if (!fitsRing(step.environment)) break;
+    // What its handlers log is the call's.
+    if (!isRingEnvironment(step.environment) || opensInterrupts(step)) break;
   }
   return group;
 }

@@ -21,7 +21,7 @@ export function platformKey({ machine, vcpus }: Program): string {
     ({ vcpuId, lacks, enforced, autoEoi }) =>
       `${vcpuId ?? ''}:${lacks.join('+')}:${Number(enforced)}:${Number(autoEoi.length > 0)}`,
   );
-  return `${machine.irqchip} ${Number(machine.xen)} ${parts.join(' ')}`;
+  return `${machine.irqchip} ${machine.xen} ${parts.join(' ')}`;
 }
 
 /** Gives a VM without vCPUs the irqchip, the Xen interception and the form of APIC IDs of a program. */
@@ -39,10 +39,10 @@ export function addPlatform(
   // MSIs and LAPIC pages have APIC IDs in full, and ID 255 is no broadcast to x2APICs; only before the first vCPU.
   const wide = uapi.KVM_X2APIC_API_USE_32BIT_IDS | uapi.KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK;
   if (irqchip !== 'none' && hasWideIds(vcpus)) addEnableCap(script, 'vm', vm, uapi.KVM_CAP.X2APIC_API, wide);
-  if (xen) {
+  if (xen !== false) {
     const config = Buffer.alloc(uapi.sizes.kvm_xen_hvm_config);
     config.writeUInt32LE(uapi.KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL, 0);
-    config.writeUInt32LE(xenMsr, 4);
+    config.writeUInt32LE(xen === 'flag' ? 0 : xenMsr, 4);
     const request = uapi.KVM_XEN_HVM_CONFIG;
     script.add('ioctl', { kind: objectKinds.vm, object: vm, request, record: 0, argument: config });
   }

@@ -65,6 +65,12 @@ export class Receiver {
     this.#waitsAt = null;
   }
 
+  /** Its handlers run, because it has interrupts on in a call. */
+  noteHandlers(): void {
+    this.#isUsed = true;
+    this.#mayHaveLogged = true;
+  }
+
   /** Whether its handlers may have logged something since this was last asked. */
   takeMayHaveLogged(): boolean {
     const may = this.#mayHaveLogged;
@@ -150,6 +156,18 @@ export class Receiver {
     // The guest keeps the stack of a handler that is held open.
     this.#vcpu.standInShadow(script, shadow, this.#code.closing, this.#base + area.stack);
     return this.#run(script);
+  }
+
+  /** Has it read one of its MSRs, which it may. */
+  readMsr(script: Script, msr: number): Read<bigint> {
+    this.forget();
+    this.#put(script, area.registerAt, msr);
+    const read = this.#command(script, map.commands.readMsr);
+    script.add('readWord', { vm: this.#vm, offset: this.#base + area.registerValue });
+    return (record) => {
+      read(record);
+      return record.u64();
+    };
   }
 
   #write(script: Script, { act, by, tpr, open }: ProgramAct): Read<void> {

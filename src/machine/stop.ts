@@ -44,6 +44,11 @@ export function exitName({ reason, error }: NonNullable<ExitRecord['facts']>): s
   return uapi.exitReasonNames[reason] ?? `exit ${reason}`;
 }
 
+/** How a call left the guest, by kvm_run.exit_reason of what the hand answered. */
+export function exitOf(reason: number): CallExit {
+  return reason === uapi.KVM_EXIT_XEN ? 'xen' : 'hyperv';
+}
+
 /** Throws UnexpectedExit for an exit that the guest program does not make. */
 export function expectExit(position: number, exit: ExitRecord, code: GuestCode): void {
   const description = describeExit(position, exit, code);

@@ -9,14 +9,16 @@ import type { VcpuSetup } from '../case/case.ts';
 import { idRegister, vcpuIdOf } from '../case/vcpu-id.ts';
 import { setSpecialRegisters } from '../guest/image.ts';
 import { area, gpaOf, vcpuArea } from '../guest/memory-map.ts';
-import { Overlay } from '../guest/overlay.ts';
+import { constantBytes } from '../guest/constant-bytes.ts';
 import { objectKinds } from '../hand/operations.ts';
 import { encodePatches, noPatches, type Script } from '../hand/script.ts';
 import * as uapi from '../hand/uapi.ts';
 import type { LapicChanges, VcpuState } from '../program/observation.ts';
 import type { ProgramSetApic } from '../program/program.ts';
-import { addBasePage, addLapic, addSpurious, apicBase } from './lapic.ts';
+import { addBasePage, addLapic, addSameLapic, addSpurious, apicBase } from './lapic.ts';
+import { moveVcpu } from './migration.ts';
 import { addEnableCap, firstMsr, type HypervCpuid, type MsrEntry, msrsArgument } from './platform.ts';
+import { readMpState, readStart } from './sipi.ts';
 import type { Slots } from './slots.ts';
 import type { VectorRegisters } from './vector-registers.ts';
 import type { Read } from './writer.ts';
@@ -42,6 +44,8 @@ export interface VcpuParts {
   readonly vectors: VectorRegisters;
   readonly hasLapic: boolean;
   readonly hasWideIds: boolean;
+  /** Whether KVM uses VMX. */
+  readonly isVmx: boolean;
   /** VP indexes are below it. */
   readonly kvmMaxVcpus: number;
   readonly canEnforceCpuid: boolean;
@@ -66,6 +70,10 @@ export class Vcpu {
   #page: number | null = null;
   /** Null when a step has changed it: it must be set anew. */
   #apic: VcpuSetup['apic'] | null = null;
+  /** Whether it got INIT since the program began. */
+  #gotInit = false;
+  /** Whether its LAPIC is hardware-disabled. */
+  #isOff = false;
   /** Last value written to HV_X64_MSR_VP_INDEX, null when a step has changed it. */
   #vpIndexWritten: number | null;
   /** Whether no value that KVM takes was written so far: the VP index is still the one that KVM gave it. */
@@ -74,8 +82,10 @@ export class Vcpu {
   #vpIndex: number;
   #mpState: number | null = null;
   #isAtHome = false;
+  #wasUsed = false;
   #hasAssistPage = false;
-  /** SINTs that are unmasked. */
+  readonly #hasSynic: boolean;
+  /** So many SINTs, from the first on, may be other than masked. */
   #sints = 0;
 
   constructor(object: number, position: number, setup: VcpuSetup, parts: VcpuParts) {
@@ -83,6 +93,7 @@ export class Vcpu {
     this.position = position;
     this.id = vcpuIdOf(setup, position);
     this.#parts = parts;
+    this.#hasSynic = setup.autoEoi.length > 0;
     this.#vpIndexWritten = position;
     this.#vpIndex = position;
   }
@@ -90,7 +101,17 @@ export class Vcpu {
   /** Makes it, with what cannot change later. */
   create(script: Script, vm: number, setup: VcpuSetup): Read<void> {
     const { object } = this;
-    const { slots, cpuid, vectors } = this.#parts;
+    const { slots, vectors } = this.#parts;
+    this.createAs(script, vm, object, setup);
+    vectors.give(script, slots, object, null);
+    // A vCPU without Hyper-V gets a Hyper-V context when the host asks for its VP index (kvm_hv_get_msr_common), so it
+    // is not asked.
+    return setup.lacks.includes('hyperv') ? () => undefined : this.#readVpIndex(script);
+  }
+
+  /** Makes a vCPU like it, as that object of that VM: to such a one its state can be moved. */
+  createAs(script: Script, vm: number, object: number, setup: VcpuSetup): void {
+    const { slots, cpuid } = this.#parts;
     script.add('createVcpu', { vcpu: object, vm, id: this.id, regs: uapi.KVM_SYNC_X86_REGS });
     // Whether KVM enforces CPUID is set before CPUID is.
     if (setup.enforced && this.#parts.canEnforceCpuid)
@@ -98,15 +119,24 @@ export class Vcpu {
     const table = slots.of(script, `cpuid ${setup.lacks.join(' ')}`, () => cpuid.tableWithout(setup.lacks));
     const request = uapi.KVM_SET_CPUID2;
     script.add('ioctlKept', { vcpu: object, request, slot: table, times: 1, unlessSame: 0, patches: noPatches });
-    if (setup.autoEoi.length > 0) addEnableCap(script, 'vcpu', object, uapi.KVM_CAP.HYPERV_SYNIC2, 0);
-    vectors.give(script, slots, object, null);
-    // A vCPU without Hyper-V gets a Hyper-V context when the host asks for its VP index (kvm_hv_get_msr_common), so it
-    // is not asked.
-    return setup.lacks.includes('hyperv') ? () => undefined : this.#readVpIndex(script);
+    if (this.#hasSynic) addEnableCap(script, 'vcpu', object, uapi.KVM_CAP.HYPERV_SYNIC2, 0);
+  }
+
+  /** Moves its state to a vCPU that `createAs` made, or that was left so before. */
+  moveTo(script: Script, object: number, setup: VcpuSetup, mayBeInServiceThere: boolean): void {
+    moveVcpu(script, this.object, object, {
+      hasLapic: this.#parts.hasLapic,
+      hasHyperv: !setup.lacks.includes('hyperv') || !this.#hasOwnVpIndex,
+      hasSynic: this.#hasSynic,
+      isOff: this.#isOff,
+      mayBeInServiceThere,
+    });
   }
 
   /** The state in which a program starts, memory excepted; the result is the VP index. */
   setUp(script: Script, setup: VcpuSetup): Read<number> {
+    this.#gotInit = false;
+    this.#wasUsed = true;
     if (this.#parts.hasLapic) this.#setApic(script, setup);
     const read = this.#setVpIndex(script, setup.vpIndex);
     if (!this.#parts.hasLapic) return read;
@@ -115,6 +145,17 @@ export class Vcpu {
     const mpState = mpStates[setup.idle];
     if (this.#mpState !== mpState) this.#setMpState(script, mpState);
     return read;
+  }
+
+  /**
+   * Whether the APIC must have been on and empty once before the program's state is set. RVI and the TPR threshold are in the VMCS,
+   * and KVM does not look after them while the APIC is disabled (kvm_lapic_enabled in vcpu_enter_guest), so what was pending in an
+   * earlier program may be delivered in this one. On SVM there is nothing of the kind.
+   */
+  mustEmptyApic({ apic }: VcpuSetup): boolean {
+    if (!this.#parts.isVmx || !this.#parts.hasLapic || !this.#wasUsed || this.#apic === apic) return false;
+    const isEnabled = (state: VcpuSetup['apic'] | null): boolean => state === 'x2apic' || state === 'xapic';
+    return !isEnabled(this.#apic) || !isEnabled(apic);
   }
 
   /** Gives back the slots that it fills. */
@@ -173,10 +214,25 @@ export class Vcpu {
     return this.tryMsr(script, hyperv.HV_X64_MSR_VP_INDEX, value);
   }
 
+  /** Writes the MSR of a SINT as a step of a program; whether KVM took the value. */
+  writeSint(script: Script, sint: number, value: bigint): Read<boolean> {
+    if (this.#hasSynic) this.#sints = Math.max(this.#sints, sint + 1);
+    return this.tryMsr(script, hyperv.HV_X64_MSR_SINT0 + sint, value);
+  }
+
+  /** Reads an MSR as the host; null where KVM does not give it. */
+  readMsr(script: Script, index: number): Read<bigint | null> {
+    this.#ioctlMsrs(script, uapi.KVM_GET_MSRS, [{ index, value: 0n }], 2);
+    return (record) => firstMsr(record.ioctl());
+  }
+
   /** Enables or disables the local APIC; what is pending and in service stays. */
   changeApic(script: Script, change: ProgramSetApic['apic'], { apic: setUpAs }: VcpuSetup): void {
     const whenEnabled = setUpAs === 'x2apic' ? 'x2apic' : 'xapic';
     this.#apic = null;
+    this.#isOff = change === 'hardware-disabled';
+    // What is in service counts from now on, if it was restored (kvm_apic_set_state).
+    if (this.#isOff) addSameLapic(script, this.object);
     const base = apicBase(this.id, change === 'hardware-disabled' ? change : whenEnabled);
     this.setMsr(script, lapic.MSR_IA32_APICBASE, base);
     if (change === 'hardware-disabled') return;
@@ -184,11 +240,20 @@ export class Vcpu {
   }
 
   /** Lets KVM act on an INIT that was sent: it does before it answers (kvm_arch_vcpu_ioctl_get_mpstate). */
-  takeInit(script: Script): void {
+  takeInit(script: Script): Read<number> {
     this.#apic = null;
+    // A LAPIC that is off does not get it.
+    this.#gotInit ||= !this.#isOff;
     this.leaveHome();
-    this.#readMpState(script, 0);
     this.#mpState = null;
+    return readMpState(script, this.object);
+  }
+
+  /** Lets KVM act on a start-up IPI; the MP state, and above 16 bits the selector of CS where it got INIT before. */
+  takeSipi(script: Script): Read<bigint> {
+    this.leaveHome();
+    this.#mpState = null;
+    return readStart(script, this.object, this.#gotInit);
   }
 
   /** Words of the LAPIC page that differ from the page that changes are counted from. */
@@ -204,12 +269,12 @@ export class Vcpu {
   /** Registers as of its last exit, activity and LAPIC; of a vCPU that runs this would wait. */
   state(script: Script): Read<VcpuState> {
     script.add('registersDiff', { vcpu: this.object, general: noRegisters });
-    this.#readMpState(script, 2);
+    const readState = readMpState(script, this.object);
     const readLapic = this.lapicChanges(script);
     return (record) => {
       const general = record.registers(noRegisters);
       const registers = Array.from({ length: general.length / 8 }, (_, index) => general.readBigUInt64LE(8 * index));
-      const mpState = record.ioctl().argument.readUInt32LE(0);
+      const mpState = readState(record);
       return { mpState, registers, lapic: readLapic(record) };
     };
   }
@@ -241,28 +306,24 @@ export class Vcpu {
   #homeSlot(script: Script): number {
     const { position } = this;
     return this.#parts.slots.of(script, `home ${position}`, () =>
-      encodePatches(new Overlay(uapi.sizes.kvm_sregs, (buffer) => setSpecialRegisters(buffer, position)).patches),
+      encodePatches(constantBytes(uapi.sizes.kvm_sregs, (buffer) => setSpecialRegisters(buffer, position))),
     );
   }
 
   #setMpState(script: Script, mpState: number): void {
     this.#mpState = mpState;
+    // One that waits for INIT completes nothing any more (kvm_arch_vcpu_ioctl_run).
+    if (mpState === uapi.KVM_MP_STATE_UNINITIALIZED) script.add('completeExit', { vcpu: this.object });
     const argument = Buffer.alloc(uapi.sizes.kvm_mp_state);
     argument.writeUInt32LE(mpState, 0);
     const request = uapi.KVM_SET_MP_STATE;
     script.add('ioctl', { kind: objectKinds.vcpu, object: this.object, request, record: 0, argument });
   }
 
-  #readMpState(script: Script, record: 0 | 2): void {
-    const argument = Buffer.alloc(uapi.sizes.kvm_mp_state);
-    const request = uapi.KVM_GET_MP_STATE;
-    script.add('ioctl', { kind: objectKinds.vcpu, object: this.object, request, record, argument });
-  }
-
   #readVpIndex(script: Script): Read<void> {
-    this.#ioctlMsrs(script, uapi.KVM_GET_MSRS, [{ index: hyperv.HV_X64_MSR_VP_INDEX, value: 0n }], 2);
+    const read = this.readMsr(script, hyperv.HV_X64_MSR_VP_INDEX);
     return (record) => {
-      const index = firstMsr(record.ioctl());
+      const index = read(record);
       if (index === null) throw new Error('KVM does not give HV_X64_MSR_VP_INDEX');
       this.#vpIndex = Number(index);
     };
@@ -306,6 +367,7 @@ export class Vcpu {
 
   #setApic(script: Script, setup: VcpuSetup): void {
     const { apic } = setup;
+    this.#isOff = apic === 'hardware-disabled';
     const { slots, hasWideIds } = this.#parts;
     let slot = this.#pages.get(apic);
     if (this.#apic !== apic) {

@@ -2,30 +2,38 @@
  * A VM that runs the guest program: made once for a platform, set up anew for every program. It knows how calls are issued,
  * how the machine is changed between them, and how handlers' logs are read; what programs make of that is told elsewhere.
  */
-import { HV_X64_MSR_GUEST_OS_ID, HV_X64_MSR_HYPERCALL } from '../abi/hyperv.ts';
-import { APIC_DEFAULT_PHYS_BASE, APIC_DM_INIT, APIC_DM_NMI } from '../abi/lapic.ts';
+import { HV_X64_MSR_GUEST_OS_ID, HV_X64_MSR_HYPERCALL, HV_X64_MSR_SINT0, HV_X64_MSR_VP_INDEX } from '../abi/hyperv.ts';
+import { APIC_DEFAULT_PHYS_BASE, APIC_DM_INIT, APIC_DM_NMI, APIC_DM_STARTUP, MSR_IA32_APICBASE } from '../abi/lapic.ts';
 import type { VcpuSetup } from '../case/case.ts';
+import { isSint, sintOf } from '../case/limits.ts';
 import { hasWideIds } from '../case/vcpu-id.ts';
 import * as map from '../guest/memory-map.ts';
 import { area } from '../guest/memory-map.ts';
 import type { GuestCode } from '../guest/program.ts';
 import { objectKinds } from '../hand/operations.ts';
+import type { RecordReader } from '../hand/record.ts';
 import type { Script } from '../hand/script.ts';
 import * as uapi from '../hand/uapi.ts';
 import type { RegisterChange } from '../program/observation.ts';
 import {
+  isRingEnvironment,
+  opensInterrupts,
   type Program,
   type ProgramCall,
+  type ProgramReadMsr,
   type ProgramSetApic,
+  type ProgramSipi,
   type ProgramWriteMsr,
   vmmResult,
 } from '../program/program.ts';
-import { CallRing, fitsRing } from './call-ring.ts';
+import { CallRing } from './call-ring.ts';
 import { GuestMemory } from './guest-memory.ts';
 import { HostEnteredCalls } from './host-entered-call.ts';
+import type { ObjectNumbers, VmNumbers } from './object-numbers.ts';
 import { addPlatform, type HypervCpuid } from './platform.ts';
 import { Receiver } from './receiver.ts';
 import type { Slots } from './slots.ts';
+import { forgetPage, msrOwnerOf, SpareVm } from './spare-vm.ts';
 import { type CallResult, describeExit, expectExit, orLost, UnexpectedExit } from './stop.ts';
 import { Vcpu } from './vcpu.ts';
 import type { VectorRegisters } from './vector-registers.ts';
@@ -34,6 +42,7 @@ import type { Read } from './writer.ts';
 /** What all VMs of a hand have in common. */
 export interface VmParts {
   readonly slots: Slots;
+  readonly numbers: ObjectNumbers;
   readonly code: GuestCode;
   readonly cpuid: HypervCpuid;
   readonly vectors: VectorRegisters;
@@ -60,28 +69,31 @@ const noLog: Log = { vectors: [], priorities: [] };
 
 export class Vm {
   readonly number: number;
-  /** Number of its first vCPU's object; the others follow. */
-  readonly firstVcpu: number;
   readonly memory: GuestMemory;
+  readonly #numbers: VmNumbers;
   readonly #parts: VmParts;
   readonly #members: readonly Member[];
   readonly #calls: HostEnteredCalls;
   /** Last value of HV_X64_MSR_GUEST_OS_ID; null when a step has changed it. */
   #guestOsId: bigint | null = 0n;
+  /** Whether a step may have given HV_X64_MSR_HYPERCALL a value since the VM was set up, and since it was made. */
+  #hasHypercallMsr = false;
+  #everHadHypercallMsr = false;
+  /** What its state is moved to next. */
+  #spare: SpareVm | null = null;
 
-  /**
-   * @param number of the hand's object.
-   * @param program whose platform it has (`platformKey`).
-   */
-  constructor(number: number, firstVcpu: number, parts: VmParts, { machine, vcpus }: Program) {
+  /** @param program whose platform it has (`platformKey`). */
+  constructor(parts: VmParts, { machine, vcpus }: Program) {
+    this.#numbers = parts.numbers.take(vcpus.length);
+    const { vm: number, firstVcpu } = this.#numbers;
     this.number = number;
-    this.firstVcpu = firstVcpu;
     this.#parts = parts;
     this.memory = new GuestMemory(number);
     this.#calls = new HostEnteredCalls(number, parts.code, parts.slots, parts.vectors);
     const vcpuParts = {
       ...parts,
       hasLapic: machine.irqchip !== 'none',
+      isVmx: parts.code.instruction === 'vmcall',
       hasWideIds: hasWideIds(vcpus),
       home: parts.code.entry,
     };
@@ -91,15 +103,17 @@ export class Vm {
     });
   }
 
+  /** vCPUs that the hand has for it. */
   get vcpuCount(): number {
-    return this.#members.length;
+    return this.#members.length * (this.#spare === null ? 1 : 2);
   }
 
   /** Makes it with its vCPUs, in the state in which a program starts. */
-  create(script: Script, { machine, vcpus }: Program): Read<void> {
+  create(script: Script, program: Program): Read<void> {
     const vm = this.number;
+    const { vcpus } = program;
     script.add('createVm', { vm, memoryBytes: map.memoryBytesOf(vcpus.length) });
-    addPlatform(script, vm, { ...machine, xen: machine.xen && this.#parts.canInterceptXen }, vcpus);
+    addPlatform(script, vm, this.#onThisKvm(program).machine, vcpus);
     this.memory.create(script, this.#parts.slots, this.#parts.code, vcpus.length);
     const reads = vcpus.flatMap((setup, position) => {
       const { vcpu } = this.#members[position]!;
@@ -113,25 +127,74 @@ export class Vm {
 
   /** @param later whether what comes next need not wait for it. */
   drop(script: Script, later: boolean): void {
+    this.#dropSpare(script, later);
     script.add('dropVm', { vm: this.number, later: Number(later) });
     for (const { vcpu } of this.#members) vcpu.releaseSlots();
+    this.#parts.numbers.giveBack(this.#numbers);
+  }
+
+  /**
+   * Moves the state of the VM into another one, as a VMM does for a live migration; that one has its numbers from then on. The
+   * memory is the same, as where a VMM hands it over to its successor.
+   *
+   * @param isFresh whether the other one is made for this; else it may be the one that the state was moved from before.
+   */
+  migrate(script: Script, program: Program, isFresh: boolean): void {
+    const vcpus = this.#members.map(({ vcpu }) => vcpu);
+    const onThisKvm = this.#onThisKvm(program);
+    this.#spare ??= new SpareVm(script, this.#parts.numbers, this.#numbers, vcpus, onThisKvm);
+    this.#spare.takeOver(script, this.#numbers, vcpus, onThisKvm, this.#everHadHypercallMsr);
+    if (isFresh) this.#dropSpare(script, false);
+  }
+
+  #dropSpare(script: Script, later: boolean): void {
+    this.#spare?.drop(script, later);
+    this.#spare = null;
+  }
+
+  /** The program with a platform that this KVM has. */
+  #onThisKvm(program: Program): Program {
+    const { machine } = program;
+    return { ...program, machine: { ...machine, xen: this.#parts.canInterceptXen && machine.xen } };
   }
 
   /** Brings the VM and every vCPU into the state in which a program starts; the result is the VP indexes. */
   setUp(script: Script, { machine, vcpus }: Program): Read<number[]> {
     this.memory.undoWrites(script);
+    const owner = this.vcpuAt(msrOwnerOf(vcpus));
+    if (this.#hasHypercallMsr) {
+      forgetPage(script, owner.object);
+      this.#guestOsId = null;
+      this.#hasHypercallMsr = false;
+    }
     if (this.#guestOsId !== machine.guestOsId) {
-      // A vCPU gets its Hyper-V context by this write (kvm_hv_vcpu_init): one that is to have none is left alone.
-      const owner = vcpus.findIndex(({ lacks }) => !lacks.includes('hyperv'));
-      this.#members[Math.max(0, owner)]!.vcpu.setMsr(script, HV_X64_MSR_GUEST_OS_ID, machine.guestOsId);
+      owner.setMsr(script, HV_X64_MSR_GUEST_OS_ID, machine.guestOsId);
       this.#guestOsId = machine.guestOsId;
     }
     const reads = vcpus.map((setup, position) => {
       const { vcpu, receiver } = this.#members[position]!;
+      const readEmptied = vcpu.mustEmptyApic(setup) ? this.#emptyApic(script, position, setup) : null;
       receiver.setUp(script, setup);
-      return vcpu.setUp(script, setup);
+      const read = vcpu.setUp(script, setup);
+      return (record: RecordReader): number => {
+        readEmptied?.(record);
+        return read(record);
+      };
     });
     return (record) => reads.map((read) => read(record));
+  }
+
+  /** Has a vCPU run once with its APIC on, nothing pending and TPR 0. */
+  #emptyApic(script: Script, position: number, setup: VcpuSetup): Read<void> {
+    const { vcpu, receiver } = this.#members[position]!;
+    const empty: VcpuSetup = { ...setup, apic: 'x2apic', idle: 'parked', tpr: 0, irr: [], isr: [] };
+    receiver.setUp(script, empty);
+    const readSetUp = vcpu.setUp(script, empty);
+    const readWindow = receiver.openWindow(script);
+    return (record) => {
+      readSetUp(record);
+      readWindow(record);
+    };
   }
 
   vcpuAt(position: number): Vcpu {
@@ -146,8 +209,17 @@ export class Vm {
   writeMsr(script: Script, { vcpu: position, msr, value }: ProgramWriteMsr): Read<boolean> {
     const { vcpu } = this.#members[position]!;
     if (msr === 'vp-index') return vcpu.writeVpIndex(script, value);
+    if (isSint(msr)) return vcpu.writeSint(script, sintOf(msr), value);
     if (msr === 'guest-os-id') this.#guestOsId = null;
+    else this.#hasHypercallMsr = this.#everHadHypercallMsr = true;
     return vcpu.tryMsr(script, msr === 'guest-os-id' ? HV_X64_MSR_GUEST_OS_ID : HV_X64_MSR_HYPERCALL, value);
+  }
+
+  /** Reads an MSR as the host or in the guest; null where KVM does not give it. */
+  readMsr(script: Script, { vcpu: position, msr, by }: ProgramReadMsr): Read<bigint | null> {
+    const { vcpu, receiver } = this.#members[position]!;
+    const index = msrIndexOf(msr);
+    return by === 'host' ? vcpu.readMsr(script, index) : receiver.readMsr(script, index);
   }
 
   changeApic(script: Script, { vcpu, apic }: ProgramSetApic, setup: VcpuSetup): void {
@@ -155,12 +227,24 @@ export class Vm {
   }
 
   /** Sends INIT to a vCPU and lets KVM act on it. */
-  init(script: Script, position: number): void {
-    const { vcpu } = this.#members[position]!;
+  init(script: Script, position: number): Read<number> {
+    this.#signal(script, position, APIC_DM_INIT);
+    return this.vcpuAt(position).takeInit(script);
+  }
+
+  /** Sends a start-up IPI to a vCPU and lets KVM act on it; what `Vcpu.takeSipi` reads. */
+  sipi(script: Script, { vcpu, page }: ProgramSipi): Read<bigint> {
+    this.#signal(script, vcpu, APIC_DM_STARTUP | page);
+    return this.vcpuAt(vcpu).takeSipi(script);
+  }
+
+  #signal(script: Script, position: number, data: number): void {
+    const { object, id } = this.vcpuAt(position);
+    // What its last exit has left to do would be done where it starts.
+    script.add('completeExit', { vcpu: object });
     const request = uapi.KVM_SIGNAL_MSI;
-    const argument = msiTo(vcpu.id, APIC_DM_INIT);
+    const argument = msiTo(id, data);
     script.add('ioctl', { kind: objectKinds.vm, object: this.number, request, record: 0, argument });
-    vcpu.takeInit(script);
   }
 
   /** Makes calls of one sender: through its ring, or one call by the host's entering the guest. */
@@ -168,10 +252,11 @@ export class Vm {
     const { vcpu, receiver } = this.#members[sender]!;
     for (const { writes } of calls) this.memory.write(script, writes);
     receiver.forget();
-    if (!fitsRing(calls[0]!.environment)) {
+    if (!isRingEnvironment(calls[0]!.environment)) {
       const read = this.#calls.call(script, vcpu, calls[0]!);
       return (record) => [read(record)];
     }
+    if (opensInterrupts(calls[0]!)) receiver.noteHandlers();
     vcpu.goHome(script);
     const ring = this.ringOf(sender);
     const readPlaces = ring.put(script, calls, map.commands.calls);
@@ -267,17 +352,24 @@ export class Vm {
   }
 }
 
+function msrIndexOf(msr: ProgramReadMsr['msr']): number {
+  if (isSint(msr)) return HV_X64_MSR_SINT0 + sintOf(msr);
+  if (msr === 'guest-os-id') return HV_X64_MSR_GUEST_OS_ID;
+  if (msr === 'hypercall') return HV_X64_MSR_HYPERCALL;
+  return msr === 'vp-index' ? HV_X64_MSR_VP_INDEX : MSR_IA32_APICBASE;
+}
+
 /** How long a vCPU may take to come where it is waited for: milliseconds. */
 export const lostAfterMs = 5_000;
 
 /**
- * NMI or INIT to the vCPU with that APIC ID, as an MSI: unlike KVM_NMI that does not wait for a running KVM_RUN to end. A
+ * NMI, INIT or a start-up IPI to the vCPU with that APIC ID, as an MSI: unlike KVM_NMI that does not wait for a running KVM_RUN to end. A
  * hardware-disabled APIC does not get it. IDs above 255 need KVM_X2APIC_API_USE_32BIT_IDS.
  */
-function msiTo(apicId: number, deliveryMode: number): Buffer {
+function msiTo(apicId: number, data: number): Buffer {
   const msi = Buffer.alloc(uapi.sizes.kvm_msi);
   msi.writeUInt32LE(Number(APIC_DEFAULT_PHYS_BASE) + ((apicId & 0xff) << 12), 0);
   msi.writeUInt32LE(apicId & ~0xff, 4);
-  msi.writeUInt32LE(deliveryMode, 8);
+  msi.writeUInt32LE(data, 8);
   return msi;
 }

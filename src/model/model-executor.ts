@@ -4,8 +4,9 @@
  */
 import type { Observation, StepObservation } from '../program/observation.ts';
 import type { Program } from '../program/program.ts';
-import { kvmModel, predict } from '../../oracle/model.ts';
-import type { Outcome } from '../../oracle/outcome.ts';
+import { predict } from '../../oracle/model.ts';
+import { kvmModel } from '../../oracle/parts.ts';
+import { type Outcome, ripOffsetOf } from '../../oracle/outcome.ts';
 import type { Executor, RunOptions } from '../executor/executor.ts';
 import type { TargetFacts } from '../executor/facts.ts';
 import { InfrastructureError } from '../errors.ts';
@@ -48,7 +49,7 @@ export function observationOf(outcome: Outcome, { exact }: RunOptions): Observat
   const steps = outcome.steps.map(
     ({ result, exception, exit, registers, arrivals, priorities, lapics }): StepObservation => ({
       result,
-      exception: exception === null ? null : { vector: exception, ripOffset: 0 },
+      exception: exception === null ? null : { vector: exception, ripOffset: ripOffsetOf({ result, exception }) },
       exit,
       registers,
       arrivals,
@@ -58,7 +59,14 @@ export function observationOf(outcome: Outcome, { exact }: RunOptions): Observat
     }),
   );
   const lapics = outcome.steps.at(-1)?.lapics ?? [];
-  return { vpIndexes: outcome.vpIndexes, steps, lapics, memory: outcome.memory, stopped: null };
+  return {
+    vpIndexes: outcome.vpIndexes,
+    steps,
+    lapics,
+    neighbour: outcome.neighbour,
+    memory: outcome.memory,
+    stopped: null,
+  };
 }
 
 function runAll(programs: readonly Program[], options: RunOptions, mutant: Mutant | null): Observation[] {

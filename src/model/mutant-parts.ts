@@ -4,7 +4,7 @@ import { type Case, makeCase, makeStep, type SendIpiExStep, type SendIpiStep } f
 import type { Observation, StepObservation } from '../program/observation.ts';
 import { type Program, registerOffset } from '../program/program.ts';
 import { type Call, decodeCall, isIpiEx } from '../../oracle/call/decode.ts';
-import type { Model } from '../../oracle/model.ts';
+import type { Model } from '../../oracle/parts.ts';
 import type { Outcome } from '../../oracle/outcome.ts';
 import { kvmRules, type Rule } from '../../oracle/call/rules.ts';
 import { isInSlot, namesVp, selectTargets } from '../../oracle/call/targets.ts';

@@ -23,8 +23,10 @@ import {
   type ProgramCall,
   type ProgramStep,
   registerOffset,
+  RFLAGS_IF,
+  RFLAGS_TF,
 } from './program.ts';
-import { defaultRax, isPlainCall } from '../case/steps/call.ts';
+import { defaultRax, flagsOf, isPlainCall } from '../case/steps/call.ts';
 import { isCall } from '../case/steps/kinds.ts';
 
 /** How many words of the tail follow the input in memory. */
@@ -71,7 +73,7 @@ const field = {
 const noWrites: readonly MemoryWrite[] = [];
 
 export function encodeCase({ machine: { vcpus, ...machine }, steps }: Case): Program {
-  return { machine, vcpus, steps: steps.map((step, index) => encodeStep(step, index, machine.xen)) };
+  return { machine, vcpus, steps: steps.map((step, index) => encodeStep(step, index, machine.xen !== false)) };
 }
 
 function encodeStep(step: Step, index: number, xen: boolean): ProgramStep {
@@ -138,7 +140,9 @@ function encodeCall(step: CallStep, index: number, xen: boolean): ProgramCall {
 function environmentOf(step: CallStep, xen: boolean): CallEnvironment {
   if (isPlainCall(step) && !xen) return plainEnvironment;
   const { mode, cpl, page, opcode } = step;
-  return { mode, cpl, page, opcode, rflags: environmentRflags };
+  const { opens, traps } = flagsOf(step);
+  const rflags = environmentRflags | (opens ? RFLAGS_IF : 0n) | (traps ? RFLAGS_TF : 0n);
+  return { mode, cpl, page, opcode, rflags };
 }
 
 function putControl(step: CallStep, bankCount: number): void {

@@ -87,6 +87,8 @@ export interface Observation {
   readonly steps: readonly StepObservation[];
   /** LAPIC of each vCPU after the last step; empty when the program was stopped. */
   readonly lapics: readonly LapicChanges[];
+  /** LAPIC of each vCPU of a second VM beside it, after the last step; null where there is none, or none any more. */
+  readonly neighbour: readonly LapicChanges[] | null;
   /**
    * In a batch that is not run exactly, changes that nobody knows the author of show at every program. A program in
    * which KVM may write memory (hypercall page, instruction) has its own changes.

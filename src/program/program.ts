@@ -44,6 +44,25 @@ export const plainEnvironment: CallEnvironment = Object.freeze({
  * AF is clear because the SDM leaves open what `or` does to it.
  */
 export const environmentRflags = 0x38c7n;
+/** Flags that a caller may have besides (SDM volume 1, "EFLAGS Register"). */
+export const RFLAGS_TF = 0x100n;
+export const RFLAGS_IF = 0x200n;
+
+/** Whether a call is made with interrupts on, so that its caller takes what is pending before it and behind it. */
+export function opensInterrupts({ environment }: ProgramCall): boolean {
+  return (environment.rflags & RFLAGS_IF) !== 0n;
+}
+
+/** Bytes of the hypercall instruction. */
+export const hypercallBytes = 3;
+
+/**
+ * Whether the guest program makes such a call itself, from its ring: in the modes to which `iretq` leads, with an instruction
+ * that KVM leaves alone. It runs then even where the page through which the call is to go holds no instruction.
+ */
+export function isRingEnvironment({ mode, opcode }: CallEnvironment): boolean {
+  return (mode === 'long' || mode === 'compat') && opcode === 'native';
+}
 
 /** One hypercall by one vCPU. */
 export interface ProgramCall {
@@ -63,8 +82,10 @@ type ProgramChanges = {
 export type ProgramRun = ProgramChanges['run'];
 export type ProgramAct = ProgramChanges['act'];
 export type ProgramWriteMsr = ProgramChanges['write-msr'];
+export type ProgramReadMsr = ProgramChanges['read-msr'];
 export type ProgramSetApic = ProgramChanges['set-apic'];
 export type ProgramInit = ProgramChanges['init'];
+export type ProgramSipi = ProgramChanges['sipi'];
 
 export type ProgramStep = ProgramCall | ProgramChanges[keyof ProgramChanges];
 

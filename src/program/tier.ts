@@ -1,6 +1,6 @@
 /** How a program shows what was delivered: by what is pending, by the handlers that ran, or by a race. */
 import { stepKinds } from '../case/steps/kinds.ts';
-import type { Program, ProgramStep } from './program.ts';
+import { opensInterrupts, type Program, type ProgramStep } from './program.ts';
 
 /**
  * `pending`: no handler runs. `counted`: handlers run, of parked vCPUs in steps of their own or of halted ones.
@@ -9,9 +9,9 @@ import type { Program, ProgramStep } from './program.ts';
 export const tiers = ['pending', 'counted', 'concurrent'] as const;
 export type Tier = (typeof tiers)[number];
 
-/** Whether a step is one in which parked vCPUs take what is pending. */
-export function takesInterrupts({ kind }: ProgramStep): boolean {
-  return kind !== 'call' && stepKinds[kind].takesInterrupts;
+/** Whether a step is one in which vCPUs that are not halted take what is pending. */
+export function takesInterrupts(step: ProgramStep): boolean {
+  return step.kind === 'call' ? opensInterrupts(step) : stepKinds[step.kind].takesInterrupts;
 }
 
 export function tierOf({ machine, vcpus, steps }: Program): Tier {

@@ -9,6 +9,7 @@ import { InfrastructureError } from '../errors.ts';
 import type { BuiltHand } from '../hand/build.ts';
 import { Channel, type ChannelMachine } from '../lab/channel.ts';
 import { ConsoleWatch } from '../lab/console/console-watch.ts';
+import { shellQuoted } from '../system/own-command.ts';
 
 /** No questions: who runs this may not be there. A connection that is gone shows before silence counts as a hang. */
 const sshOptions = [
@@ -63,7 +64,7 @@ export class SshConnection implements AsyncDisposable {
   private constructor(destination: string, folder: string, silenceMs: number) {
     this.channel = new Channel(silenceMs);
     const console = new ConsoleWatch(this.channel);
-    const quoted = `'${folder.replaceAll("'", "'\\''")}'`;
+    const quoted = shellQuoted(folder);
     // The shell outlives the hand, so that the folder goes however that ends.
     const command = `trap "rm -rf ${quoted}" EXIT HUP TERM; ${quoted}/hand --kernel-log`;
     this.#process = spawn('ssh', [...sshOptions, '--', destination, command], { stdio: ['pipe', 'pipe', 'pipe'] });
@@ -74,7 +75,9 @@ export class SshConnection implements AsyncDisposable {
     this.#process.stdin!.on('error', () => undefined);
     this.#process.stdout!.on('data', (bytes: Buffer) => this.channel.received(bytes));
     const machine: ChannelMachine = {
+      title: destination,
       console,
+      expect: () => undefined,
       send: (bytes) => void this.#process.stdin!.write(bytes),
       // Nobody here can send one.
       sendNmi: () => undefined,

@@ -20,9 +20,10 @@ export interface BucketText {
 export function bucketText({ campaign }: CampaignValue, bucket: ReportBucket): BucketText | null {
   if (bucket.finding === null || bucket.file === null) return null;
   const finding = parseFinding(bucket.finding);
-  const { contract, kernel, kvmModules, kvmOptions, target } = campaign;
+  const { contract, cpu, kernel, kvmModules, kvmOptions, target } = campaign;
   // Written anew: the directory may have been copied or merged since the finding was saved.
-  const where = target === 'lab' ? ['--kernel', kernel ?? ''] : ['--target', target];
+  const where =
+    target === 'lab' ? [...(cpu === 'amd' ? [] : ['--cpu', cpu]), '--kernel', kernel ?? ''] : ['--target', target];
   const modules = kvmModules === null ? [] : ['--kvm-modules', kvmModules];
   const options = kvmOptions === null ? [] : ['--kvm-options', kvmOptions];
   const words = contract === 'kvm' ? [] : ['--contract', contract];

@@ -3,6 +3,7 @@ import { formatCount } from '../campaign/text/table.ts';
 import { formatSpan } from '../durable/view/view.ts';
 import { bucketSections, bucketText, countedBuckets } from './bucket-text.ts';
 import { curveChart, deliveryMap, heat, short } from './charts.ts';
+import { kvmCoverage } from './kvm-coverage.ts';
 import { html, Markup } from './markup.ts';
 import { style } from './style.ts';
 import type { CampaignValue, ReportBucket } from './value.ts';
@@ -25,7 +26,7 @@ export function formatHtml(value: CampaignValue): string {
         <h2>Rates and coverage</h2>
         ${curves(value)} ${buckets(value)}
         <h2>Coverage of the model</h2>
-        ${heatMap(value)}
+        ${heatMap(value)} ${kvmCoverage(value.kvmLines)}
         <h2>Deliveries by bank and bit of the VP index</h2>
         ${deliveryMap(value.deliveries)} ${deviations(value)}
         <h2>Lab and shards</h2>

@@ -1,7 +1,9 @@
 /** The report as Markdown, for a mail or a merge request. */
+import { basename } from 'node:path';
 import { formatCount } from '../campaign/text/table.ts';
 import { formatSpan } from '../durable/view/view.ts';
 import { bucketSections, bucketText, countedBuckets } from './bucket-text.ts';
+import { formatShare } from '../review/counts/coverage-report.ts';
 import type { CampaignValue, ReportBucket } from './value.ts';
 
 export function formatMarkdown(value: CampaignValue): string {
@@ -15,6 +17,10 @@ export function formatMarkdown(value: CampaignValue): string {
     ...Object.entries(value.tiers).map(([tier, calls]) => [`calls, ${tier}`, formatCount(calls)]),
     ['rules', `${rules.hit.length} of ${rules.total}`],
     ['coverage', `${coverage.pairs} (rule, dimension) pairs, last grew at ${formatSpan(coverage.grewAt)}`],
+    ...(value.kvmLines ?? []).map(({ file, lines, functions }) => [
+      basename(file),
+      `${formatShare(lines, 'lines')}, ${formatShare(functions, 'functions')} ran`,
+    ]),
     ['restarts', `${failures} after failures of the kernel, ${deaths.infrastructure} after failures of our own`],
     ['memory', `${mebibytes(value.memory.firstBytes)} at first, ${mebibytes(value.memory.lastBytes)} at last`],
     ['stream', value.streamHash],

@@ -43,6 +43,12 @@ td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
 @media (max-width: 600px) { .heat th.rule { min-width: 6.5rem; white-space: normal; font-size: 0.75rem; } }
 pre { background: var(--panel); padding: 0.6rem; border-radius: 6px; overflow-x: auto; overflow-wrap: normal;
   font: 12.5px/1.4 ui-monospace, "DejaVu Sans Mono", monospace; margin: 0.3rem 0; }
+.source { background: var(--panel); padding: 0.4rem 0; border-radius: 6px; overflow-x: auto; }
+.source table { border: 0; width: 100%; }
+.source td { border: 0; padding: 0 0.6rem; white-space: pre; font: 12px/1.45 ui-monospace, "DejaVu Sans Mono", monospace; }
+.source .count { text-align: right; color: var(--soft); width: 1%; }
+.source .ran { background: color-mix(in srgb, var(--good) 12%, transparent); }
+.source .idle { background: color-mix(in srgb, var(--bad) 14%, transparent); }
 details { border: 1px solid var(--line); border-radius: 6px; padding: 0.5rem 0.8rem; margin: 0.6rem 0; }
 summary { cursor: pointer; }
 .tag { background: var(--panel); border-radius: 4px; padding: 0 0.4rem; font-size: 0.85rem; }

@@ -11,6 +11,8 @@ import { findKnown, type KnownFinding } from '../durable/known.ts';
 import type { CampaignIdentity } from '../durable/journal/record.ts';
 import { formatHash } from '../durable/journal/span.ts';
 import type { JournalState } from '../durable/journal/state.ts';
+import { readTrace } from '../durable/line-coverage.ts';
+import { countedFiles, coverageOf, type FileCoverage } from '../review/counts/coverage-report.ts';
 
 export const reportSchemaName = 'hvipi/campaign/1';
 
@@ -86,6 +88,8 @@ export interface CampaignValue {
   /** Deliveries by bank and bit of the VP index, of those that there were. */
   readonly deliveries: readonly { readonly bank: number; readonly bit: number; readonly count: number }[];
   readonly curve: readonly CurvePoint[];
+  /** What ran of KVM's own source; null where that was not counted. */
+  readonly kvmLines: readonly FileCoverage[] | null;
   readonly deviations: readonly { readonly name: string; readonly cases: number }[];
   readonly buckets: readonly ReportBucket[];
 }
@@ -106,6 +110,7 @@ export function campaignValue(folder: string, known: readonly KnownFinding[]): C
   const { shard, ...identity } = campaign;
   const present = new Set(shards.map((state) => state.campaign.shard.index));
   const memory = combined.curve.map(({ memoryBytes }) => memoryBytes);
+  const trace = readTrace(folder);
   const longestSeconds = Math.max(...shards.map((state) => state.seconds));
   return {
     schema: reportSchemaName,
@@ -140,6 +145,7 @@ export function campaignValue(folder: string, known: readonly KnownFinding[]): C
       .map(([vp, count]) => ({ bank: Math.floor(Number(vp) / vpsPerBank), bit: Number(vp) % vpsPerBank, count }))
       .sort((left, right) => left.bank - right.bank || left.bit - right.bit),
     curve: thinned(combined.curve),
+    kvmLines: trace === null ? null : coverageOf(trace, countedFiles),
     deviations: [...combined.deviations].map(([name, cases]) => ({ name, cases })),
     buckets: combined.buckets.map((bucket) => bucketValue(bucket, findKnown(known, bucket))),
   };

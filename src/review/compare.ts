@@ -55,6 +55,8 @@ export interface Group {
   readonly isRepeatable: boolean;
   /** Where in the stream it was met first. */
   readonly path: string;
+  /** Seconds after the first case at which it was confirmed. */
+  readonly foundAfter: number;
 }
 
 export interface Comparison {
@@ -70,8 +72,8 @@ export interface Comparison {
 export interface CompareHooks {
   readonly onGroup?: (group: Group) => void;
   readonly onBatch?: (so: { cases: number; hypercalls: number; seconds: number; groups: number }) => void;
-  /** What is to be done with both kernels while nothing runs. */
-  readonly betweenBatches?: () => Promise<void>;
+  /** What is to be done with both kernels while nothing runs; the batch is null where cases ran besides those of it. */
+  readonly betweenBatches?: (batch: Batch | null) => Promise<void>;
 }
 
 /**
@@ -114,6 +116,8 @@ class Comparer {
   readonly #start = performance.now();
   #shrinkSeconds = 0;
   #generatedBatches = 0;
+  /** Cases that were run alone. */
+  #observed = 0;
 
   constructor(
     { base, kernel }: { readonly base: Session; readonly kernel: Session },
@@ -139,9 +143,10 @@ class Comparer {
         const batch = this.#around(drawn);
         if (this.seconds >= this.#options.seconds && this.#isEnough(batch)) break;
         if (batch.number !== null) this.#generatedBatches++;
+        const observed = this.#observed;
         await this.#runBatch(batch);
         this.#hooks.onBatch?.({ ...this.#counts(), groups: this.groups.size });
-        await this.#hooks.betweenBatches?.();
+        await this.#hooks.betweenBatches?.(this.#observed === observed ? drawn : null);
         await breathe();
         if (this.#signal.aborted) return true;
       }
@@ -212,7 +217,8 @@ class Comparer {
     this.#add({ ...found, ...smallest, cases: 1, confirmed, isRepeatable, path });
   }
 
-  #add(group: Group): void {
+  #add(found: Omit<Group, 'foundAfter'>): void {
+    const group: Group = { ...found, foundAfter: this.seconds };
     this.groups.set(group.key, group);
     this.#hooks.onGroup?.(group);
   }
@@ -251,6 +257,7 @@ class Comparer {
 
   /** The case alone, in a fresh VM, on both. */
   async #observe(value: Case): Promise<Pair> {
+    this.#observed++;
     const one = async (session: Session): Promise<Seen> => {
       const prepared = session.prepare(value);
       return { prepared, facts: session.facts, ...(await session.observe(prepared)) };

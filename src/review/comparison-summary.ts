@@ -63,6 +63,7 @@ export function comparisonToJson(comparison: SideBySide, files: ReadonlyMap<stri
       cases: group.cases,
       confirmed: group.confirmed,
       path: group.path,
+      foundAfter: rounded(group.foundAfter),
       file: files.get(group.key) ?? null,
       case: toJson(group.value),
       differences: guestDifferences(group.pair),

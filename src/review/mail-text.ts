@@ -64,6 +64,7 @@ export function formatReview(comparison: SideBySide, facts: ReviewFacts, linesMa
     `cases      ${formatCount(cases)} (${formatCount(hypercalls)} hypercalls) on each, ${seconds.toFixed(0)} s, seed ${facts.seed}`,
     ...touchedLines(facts),
     `divergences from the model of KVM: ${divergences(groups, 'base')} before, ${divergences(groups, 'kernel')} after`,
+    ...alikeLines(groups),
     ...(unstable === 0 ? [] : [`unstable   ${unstable} cases differed in a batch once, and not again`]),
     `behaviour changed: ${verdictTexts[verdictOf(comparison, facts.exercises)]}`,
     ...offerLines(offers ?? []),
@@ -104,9 +105,21 @@ function touchedLines({ touched, exercises, isAimed, whitespaceOnly }: ReviewFac
     (text) => `touches    ${text}`,
   );
   const aim = isAimed
-    ? 'every other batch at these places'
-    : 'as usual: it touches nothing that these calls are known for';
+    ? 'every other batch, by which of these lines ran'
+    : 'as usual: of what it touches no line is counted';
   return [...first, ...places, `aimed      ${aim}`];
+}
+
+/** A limit or a capability that the model goes by may have changed, and nothing else. */
+function alikeLines(groups: readonly Group[]): string[] {
+  const alike = groups.filter(({ kind, pair: { base, kernel } }) => {
+    return kind === 'same' && isProblem(base.judgement) !== isProblem(kernel.judgement);
+  }).length;
+  if (alike === 0) return [];
+  const subject = alike === 1 ? 'one of them' : `${alike} of them`;
+  return line('alike      ', [
+    `in ${subject} a guest sees the same before and after; what KVM offers makes the model expect another thing`,
+  ]);
 }
 
 function divergences(groups: readonly Group[], side: 'base' | 'kernel'): number {

@@ -8,7 +8,9 @@ import { applyPatch, filesOfDiff, type Patch } from '../build/patch.ts';
 import { Workshop } from '../build/workshop.ts';
 import type { Say } from '../system/apt.ts';
 import { findProgram } from '../system/tools.ts';
-import { buildCounted, type CountedModules } from './counts/counted-build.ts';
+import { buildCounted, objectsOf } from './counts/counted-build.ts';
+import type { CountedModules } from './counts/counted-folder.ts';
+import { type Before, KeptBefore } from './kept-before.ts';
 import { type TouchedPlace, touchedPlaces } from './touched.ts';
 
 export interface PatchedModules {
@@ -26,38 +28,56 @@ export interface PatchedModules {
  * @throws BuildError when a patch does not apply or does not build.
  */
 export async function buildBoth(
-  { source }: BuildPlace,
+  place: BuildPlace,
   patches: readonly Patch[],
   say: Say,
   signal?: AbortSignal,
 ): Promise<PatchedModules> {
+  const { source } = place;
   const workshop = new Workshop(source, say, signal);
   const files = [...new Set(patches.flatMap(({ diff }) => filesOfDiff(diff)))];
+  const count = findProgram('gcov') === null ? null : () => buildCounted(source, files, signal);
+  const before = await buildBefore(place, workshop, files, count, say);
   const aside = await mkdtemp(join(tmpdir(), 'hvipi-review-'));
   try {
-    say('building KVM before the patch');
-    const count = findProgram('gcov') === null ? null : () => buildCounted(source, files, signal);
-    const counted: { before: CountedModules | null; after: CountedModules | null } = { before: null, after: null };
-    const makeBefore = async (): Promise<void> => {
-      counted.before = (await count?.()) ?? null;
-    };
-    const before = await workshop.build({ files: [], make: makeBefore });
-    for (const file of files) await copyIfThere(join(source.tree, file), join(aside, file));
     const places: TouchedPlace[] = [];
+    let counted: CountedModules | null = null;
     say('building KVM after the patch');
     const make = async (): Promise<void> => {
+      for (const file of files) await copyIfThere(join(source.tree, file), join(aside, file));
       for (const patch of patches) await applyPatch(patch, source.tree);
       for (const file of files) {
         places.push(...(await touchedPlaces(file, join(aside, file), join(source.tree, file))));
       }
-      counted.after = (await count?.()) ?? null;
+      counted = (await count?.()) ?? null;
     };
     const after = await workshop.build({ files, make });
-    const both = counted.before === null || counted.after === null ? null : (counted as PatchedModules['counted']);
-    return { before, after, places, counted: both };
+    const both = before.counted === null || counted === null ? null : { before: before.counted, after: counted };
+    return { before: before.modules, after, places, counted: both };
   } finally {
     await rm(aside, { recursive: true, force: true });
   }
+}
+
+async function buildBefore(
+  { source, isReleased }: BuildPlace,
+  workshop: Workshop,
+  files: readonly string[],
+  count: (() => Promise<CountedModules | null>) | null,
+  say: Say,
+): Promise<Before> {
+  const objects = count === null ? [] : await objectsOf(source.tree, files);
+  const kept = isReleased ? await KeptBefore.of(source, objects) : null;
+  const found = (await kept?.read()) ?? null;
+  if (found !== null) return found;
+  say('building KVM before the patch');
+  let counted: CountedModules | null = null;
+  const make = async (): Promise<void> => {
+    counted = (await count?.()) ?? null;
+  };
+  const before = { modules: await workshop.build({ files: [], make }), counted };
+  await kept?.write(before);
+  return before;
 }
 
 async function copyIfThere(from: string, to: string): Promise<void> {

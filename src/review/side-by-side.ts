@@ -4,15 +4,19 @@ import { Session } from '../campaign/session.ts';
 import { formatCount } from '../campaign/text/table.ts';
 import { parseTarget } from '../campaign/target.ts';
 import { resolveKernel } from '../lab/kernel/kernels.ts';
-import type { CountedModules } from './counts/counted-build.ts';
-import type { LineCounts } from './counts/line-counts.ts';
+import type { LabCpu } from '../lab/lab-cpu.ts';
+import type { CountedModules } from './counts/counted-folder.ts';
 import { Meter } from './counts/meter.ts';
+import type { Aim } from './aim/aim.ts';
+import type { LineCounts } from './counts/line-counts.ts';
 import { type Comparison, type CompareHooks, compareKernels, defaultCompareLimits } from './compare.ts';
 import { type OfferDifference, offerDifferences } from './offer-difference.ts';
 import { identify, type KernelIdentity } from './kernel-identity.ts';
 
 /** A kernel of the lab and, where given, the folder of its KVM modules. */
 export interface Side {
+  /** CPU of its lab; default `amd`. */
+  readonly cpu?: LabCpu;
   readonly kernel: string;
   readonly kvmModules: string | null;
   /** Those that run instead, the same with counters. */
@@ -25,6 +29,8 @@ export interface SideBySideOptions {
   readonly install: 'auto' | 'refuse';
   readonly say: (line: string) => void;
   readonly batches: Iterable<Batch>;
+  /** Learns from what each batch ran. */
+  readonly aim?: Aim;
   readonly seconds: number;
 }
 
@@ -35,7 +41,7 @@ export interface SideBySide extends Comparison {
   /** In what the two differ before a case runs; null where what one of them offers was not read. */
   readonly offers: readonly OfferDifference[] | null;
   /** How often lines of what is touched ran on each; null where the modules do not count. */
-  readonly counts: { readonly base: LineCounts; readonly kernel: LineCounts } | null;
+  readonly counts: BothCounts | null;
   /** Seconds that the two boots took together. */
   readonly bootSeconds: number;
 }
@@ -51,25 +57,49 @@ export async function compareSides(
   await using kernel = await open(options.kernel, options, signal);
   const { batches, seconds } = options;
   const meters = [new Meter(options.base.counted, base), new Meter(options.kernel.counted, kernel)] as const;
-  const betweenBatches = async (): Promise<void> => {
-    for (const meter of meters) await meter.readSometimes();
-  };
+  const betweenBatches = betweenBatchesOf(meters, options.aim);
   const comparison = await compareKernels(
     { base, kernel },
     { batches, seconds, limits: defaultCompareLimits },
     signal,
     { ...hooks, betweenBatches },
   );
-  const [before, after] = [await meters[0].finish(), await meters[1].finish()];
+  const counts = await countsOf(meters);
   return {
     ...comparison,
     base: await identityOf(options.base, base, options),
     kernel: await identityOf(options.kernel, kernel, options),
     cpu: kernel.facts.cpu,
     offers: offersOf(base, kernel),
-    counts: before === null || after === null ? null : { base: before, kernel: after },
+    counts,
     bootSeconds: base.bootSeconds + kernel.bootSeconds,
   };
+}
+
+/** Reads both meters: after each batch for an aim, else now and then. */
+export function betweenBatchesOf(meters: Meters, aim: Aim | undefined): NonNullable<CompareHooks['betweenBatches']> {
+  return async (batch) => {
+    if (aim === undefined) {
+      for (const meter of meters) await meter.readSometimes();
+      return;
+    }
+    const [base, kernel] = await Promise.all(meters.map((meter) => meter.readCounters()));
+    if (base && kernel) aim.learn(batch, { base, kernel });
+  };
+}
+
+/** Lines that ran on both kernels. */
+interface BothCounts {
+  readonly base: LineCounts;
+  readonly kernel: LineCounts;
+}
+
+/** Of both kernels. */
+type Meters = readonly [base: Meter, kernel: Meter];
+
+async function countsOf([base, kernel]: Meters): Promise<BothCounts | null> {
+  const [before, after] = await Promise.all([base.readLines(), kernel.readLines()]);
+  return before === null || after === null ? null : { base: before, kernel: after };
 }
 
 function offersOf(base: Session, kernel: Session): OfferDifference[] | null {
@@ -79,14 +109,16 @@ function offersOf(base: Session, kernel: Session): OfferDifference[] | null {
 
 async function open(side: Side, options: SideBySideOptions, signal: AbortSignal): Promise<Session> {
   const { install, say } = options;
-  const { kernel } = side;
+  const { cpu = 'amd', kernel } = side;
   const kvmModules = side.counted?.folder ?? side.kvmModules;
   const session = await Session.open(
-    parseTarget({ target: 'lab', kernel, kvmModules, install, readsOffer: true, say }),
+    parseTarget({ target: 'lab', cpu, kernel, kvmModules, install, readsOffer: true, say }),
     signal,
   );
   const modules = kvmModules === null ? '' : ` with ${kvmModules}`;
-  say(`kernel ${session.facts.kernelRelease}${modules}, booted in ${session.bootSeconds.toFixed(1)} s`);
+  say(
+    `kernel ${session.facts.kernelRelease}${modules}, ${session.facts.cpu}, booted in ${session.bootSeconds.toFixed(1)} s`,
+  );
   return session;
 }
 

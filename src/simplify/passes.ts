@@ -13,8 +13,11 @@ import { presetPasses, runPasses } from './reductions-vectors.ts';
 const stepPasses = {
   act: actPasses,
   'write-msr': writeMsrPasses,
+  'read-msr': [],
   'set-apic': setApicPasses,
   init: [],
+  sipi: [],
+  migrate: [],
   run: runPasses,
   'send-ipi': fieldPasses,
   'send-ipi-ex': [],

@@ -2,7 +2,7 @@
 import { vpsPerBank } from '../abi/hypercall.ts';
 import { maxOf } from '../abi/layout.ts';
 import { type CallStep, type Case, makeStep, type SendIpiExStep, type Step } from '../case/case.ts';
-import { callModes, isRealMode } from '../case/limits.ts';
+import { callerFlags, callModes, isRealMode } from '../case/limits.ts';
 import { ascending, between, callsOf, type Pass, sublists, withCall, xenHypervBit } from './edits.ts';
 import { plainerAddresses } from './reductions-address.ts';
 import { vectorPasses } from './reductions-vectors.ts';
@@ -136,7 +136,7 @@ function* plainerPlaces(value: Case): Generator<Case> {
     if (step.targetVtl !== 0) yield withCall(value, index, (call) => ({ ...call, targetVtl: 0, padding: 1 }));
     // Where Xen hypercalls are intercepted, the page marks the call in bit 31 of EAX: to a 32-bit caller that is the control
     // word, where the bit is reserved (patch_hypercall in hyperv.c).
-    if (step.page !== null && value.machine.xen) {
+    if (step.page !== null && value.machine.xen !== false) {
       const bare = withCall(value, index, (call) => ({ ...call, page: null, mode: 'long', controlBits: [63] }));
       yield { ...bare, machine: { ...bare.machine, xen: false } };
     }
@@ -193,6 +193,9 @@ function* smallerNumbers(value: Case): Generator<Case> {
     }
     for (const mode of callModes.slice(0, callModes.indexOf(step.mode))) {
       yield withCall(value, index, (call) => ({ ...call, mode }));
+    }
+    for (const rflags of callerFlags.slice(1, Math.max(1, callerFlags.indexOf(step.rflags)))) {
+      yield withCall(value, index, (call) => ({ ...call, rflags }));
     }
     // Real mode and a CPL are the two environments that calls are refused in.
     if (isRealMode(step.mode)) yield withCall(value, index, (call) => ({ ...call, mode: 'long', cpl: 1 }));

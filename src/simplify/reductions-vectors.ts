@@ -75,6 +75,8 @@ function* swappedVectors(value: Case): Generator<Case> {
   if (vectors.length > 6) return;
   for (const [index, one] of vectors.entries()) {
     for (const other of vectors.slice(index + 1)) {
+      // Only a call can have one that is illegal.
+      if (isLegalVector(one) !== isLegalVector(other)) continue;
       yield withVectors(value, (vector) => (vector === one ? other : vector === other ? one : vector));
     }
   }

@@ -17,6 +17,7 @@ import {
   withVcpus,
 } from './edits.ts';
 import { defaultGuestOsId } from '../case/machine.ts';
+import { plainNeighbour } from '../case/neighbour.ts';
 import { actorOf, isCall, withActor } from '../case/steps/kinds.ts';
 
 function* fewerSteps(value: Case): Generator<Case> {
@@ -90,15 +91,25 @@ const plainVcpu = makeVcpu({});
 /** Fields of a vCPU but its VP index, which has passes of its own. */
 const vcpuFields = (Object.keys(plainVcpu) as (keyof VcpuSetup)[]).filter((name) => name !== 'vpIndex');
 
+/** No neighbour, and else one of whose fields has its default. */
+function plainerNeighbours(neighbour: Case['machine']['neighbour']): Case['machine']['neighbour'][] {
+  if (neighbour === null) return [];
+  const fields = Object.keys(plainNeighbour) as (keyof typeof plainNeighbour)[];
+  const odd = fields.filter((name) => neighbour[name] !== plainNeighbour[name]);
+  return [null, ...odd.map((name) => ({ ...neighbour, [name]: plainNeighbour[name] }))];
+}
+
 function* plainMachine(value: Case): Generator<Case> {
   const { vcpus, ...machine } = value.machine;
-  const plain = { irqchip: 'kernel', xen: false, guestOsId: defaultGuestOsId } as const;
+  const plain = { irqchip: 'kernel', xen: false, guestOsId: defaultGuestOsId, neighbour: null } as const;
   const schedules = machine.schedule === null ? [] : [null, 0, 1, 2, 3].map((schedule) => ({ schedule }));
   const parts = [
     { irqchip: plain.irqchip },
     { irqchip: 'split' as const },
     { xen: plain.xen },
     { guestOsId: plain.guestOsId },
+    { xen: true },
+    ...plainerNeighbours(machine.neighbour).map((neighbour) => ({ neighbour })),
   ];
   for (const change of [plain, ...parts, ...schedules]) {
     yield { ...value, machine: { ...machine, ...change, vcpus } };

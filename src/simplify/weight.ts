@@ -1,8 +1,17 @@
 /** Which of two cases is simpler. The order is what a person would prefer to read. */
 import { HV_IPI_HIGH_VECTOR, HV_IPI_LOW_VECTOR } from '../abi/hypercall.ts';
 import { type CallStep, type Case, makeVcpu, type VcpuSetup } from '../case/case.ts';
-import { apicStates, callModes, cpuidFeatures, idleKinds, irqchips, runsMeanwhile } from '../case/limits.ts';
+import {
+  apicStates,
+  callerFlags,
+  callModes,
+  cpuidFeatures,
+  idleKinds,
+  irqchips,
+  runsMeanwhile,
+} from '../case/limits.ts';
 import { defaultGuestOsId } from '../case/machine.ts';
+import { type Neighbour, neighbourLives, plainNeighbour, xenKinds } from '../case/neighbour.ts';
 import { isCall, stepKinds } from '../case/steps/kinds.ts';
 import { weighChange } from './change-fields.ts';
 
@@ -16,7 +25,7 @@ export type Weight = readonly bigint[];
  * Sequential before concurrent; fewer vCPU threads; at least one call; fewer steps; fewer vCPUs; fewer fields that are not
  * at their default; fewer bits; plainer vectors and VP indexes; smaller numbers.
  */
-export function weigh({ machine: { vcpus, irqchip, xen, guestOsId, schedule }, steps }: Case): Weight {
+export function weigh({ machine: { vcpus, irqchip, xen, guestOsId, schedule, neighbour }, steps }: Case): Weight {
   const calls = steps.filter(isCall);
   const changes = steps.filter((step) => !isCall(step)).map(weighChange);
   const sum = <T>(items: readonly T[], of: (item: T, index: number) => bigint | number): bigint =>
@@ -27,7 +36,8 @@ export function weigh({ machine: { vcpus, irqchip, xen, guestOsId, schedule }, s
     BigInt(Number(calls.length === 0)),
     BigInt(steps.length),
     BigInt(vcpus.length),
-    BigInt(Number(irqchip !== 'kernel') + Number(xen) + Number(guestOsId !== defaultGuestOsId)) +
+    BigInt(Number(neighbour !== null)),
+    BigInt(Number(irqchip !== 'kernel') + xenWeight(xen) + Number(guestOsId !== defaultGuestOsId)) +
       // A vCPU without Hyper-V is odder than a machine that has not said who it is.
       sum(vcpus, ({ lacks }) => 2 * Number(lacks.includes('hyperv'))),
     sum(vcpus, oddVcpuFields),
@@ -54,14 +64,27 @@ export function weigh({ machine: { vcpus, irqchip, xen, guestOsId, schedule }, s
     sum(vcpus, ({ irr, isr, autoEoi }) =>
       [...irr, ...isr, ...autoEoi].reduce((total, vector) => total + vectorWeight(vector), 0),
     ),
-    sum(calls, ({ mode, cpl }) => callModes.indexOf(mode) + cpl),
+    sum(calls, ({ mode, cpl, rflags }) => callModes.indexOf(mode) + cpl + callerFlags.indexOf(rflags)),
     sum(changes, ({ numbers }) => numbers),
     sum(changes, ({ vcpu }) => vcpu),
     sum(changes, ({ words }) => words),
     guestOsId,
+    neighbour === null ? 0n : weighNeighbour(neighbour),
     BigInt(irqchips.indexOf(irqchip)),
     BigInt(schedule ?? 0),
   ];
+}
+
+function xenWeight(xen: Case['machine']['xen']): number {
+  return xen === 'flag' ? 2 : Number(xen);
+}
+
+/** How far a neighbour is from a plain one. */
+function weighNeighbour(neighbour: Neighbour): bigint {
+  const odd = (Object.keys(plainNeighbour) as (keyof Neighbour)[]).filter(
+    (name) => neighbour[name] !== plainNeighbour[name],
+  );
+  return BigInt(16 * odd.length + neighbourLives.indexOf(neighbour.life) + xenKinds.indexOf(neighbour.xen));
 }
 
 export function isLighter(left: Weight, right: Weight): boolean {

@@ -17,7 +17,7 @@ export function ownVersion(): string {
 
 /** A command line of this tool, as the person who runs it types it: from a checkout, through npx, or by its name. */
 export function hvipiCommand(...args: readonly string[]): string {
-  return [programName(packageRoot(), process.env), ...args.map(quote)].join(' ');
+  return [programName(packageRoot(), process.env), ...args.map(shellQuoted)].join(' ');
 }
 
 /** @param env tells npx, for which npm sets npm_command to `exec`. */
@@ -27,6 +27,6 @@ export function programName(root: string, env: NodeJS.ProcessEnv): string {
 }
 
 /** An argument as a shell reads it. */
-function quote(arg: string): string {
+export function shellQuoted(arg: string): string {
   return /^[\w./:=@%+,-]+$/.test(arg) ? arg : `'${arg.replaceAll("'", "'\\''")}'`;
 }

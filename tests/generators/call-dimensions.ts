@@ -113,7 +113,7 @@ export const callDimensions: [name: string, is: (step: CallStep) => boolean, lea
   [
     'block over a page end',
     (step) => step.gpa !== null && step.gpa >> 12n !== (blockEnd(step) - 1n) >> 12n && blockEnd(step) <= ramEnd,
-    200,
+    150,
   ],
   ['block ends with RAM', (step) => step.gpa !== null && blockEnd(step) === ramEnd, 100],
   ['block one byte past RAM', (step) => step.gpa !== null && blockEnd(step) === ramEnd + 1n, 50],

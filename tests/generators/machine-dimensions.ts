@@ -1,6 +1,6 @@
 /** What machines and their changes must occur among a campaign's cases: name, predicate, and how often in 5000 cases. */
 import type { CallStep, Case, Step, VcpuSetup } from '../../src/case/case.ts';
-import { actKinds, apicChanges, caseMsrs, cpuidFeatures } from '../../src/case/limits.ts';
+import { actKinds, apicChanges, caseMsrs, cpuidFeatures, isSint } from '../../src/case/limits.ts';
 import { hasBit31 } from './call-dimensions.ts';
 import { isCall } from '../../src/case/steps/kinds.ts';
 
@@ -52,7 +52,10 @@ export const machineDimensions: [name: string, is: (value: Case) => boolean, lea
     (value) => value.machine.irqchip === irqchip,
     100,
   ]),
-  ['Xen hypercalls intercepted', (value) => value.machine.xen, 200],
+  ['Xen hypercalls intercepted', (value) => value.machine.xen !== false, 200],
+  ['a second VM beside', (value) => value.machine.neighbour?.life === 'beside', 400],
+  ['a second VM that sends', (value) => value.machine.neighbour?.busy === true, 100],
+  ['a second VM just gone', (value) => value.machine.neighbour?.life === 'gone', 20],
   ['no GUEST_OS_ID', (value) => value.machine.guestOsId === 0n, 150],
   ...cpuidFeatures.map((name): [string, (value: Case) => boolean, number] => [
     `a vCPU without ${name}`,
@@ -82,7 +85,7 @@ export const machineDimensions: [name: string, is: (value: Case) => boolean, lea
   ...caseMsrs.map((msr): [string, (value: Case) => boolean, number] => [
     `a write to ${msr} before a call`,
     (value) => isBeforeCall(value, (step) => step.do === 'write-msr' && step.msr === msr),
-    150,
+    isSint(msr) ? 50 : 150,
   ]),
   [
     'GUEST_OS_ID that becomes 0',
@@ -129,11 +132,26 @@ export const machineDimensions: [name: string, is: (value: Case) => boolean, lea
       ),
     15,
   ],
+  ['a migration before a call', (value) => isBeforeCall(value, (step) => step.do === 'migrate'), 300],
+  [
+    'an MSR that the guest reads',
+    (value) => value.steps.some((step) => step.do === 'read-msr' && step.by === 'guest'),
+    150,
+  ],
+  [
+    'a start-up IPI behind INIT',
+    ({ steps }) =>
+      steps.some(
+        (step, at) =>
+          step.do === 'sipi' && steps.slice(0, at).some((other) => other.do === 'init' && other.vcpu === step.vcpu),
+      ),
+    10,
+  ],
   ['INIT before a call', (value) => isBeforeCall(value, (step) => step.do === 'init'), 30],
-  ['Xen and a call with bit 31 of RAX', (value) => value.machine.xen && value.steps.some(hasBit31), 5],
+  ['Xen and a call with bit 31 of RAX', (value) => value.machine.xen !== false && value.steps.some(hasBit31), 5],
   [
     'Xen and a call through the page',
-    (value) => value.machine.xen && value.steps.some((step) => isCall(step) && step.page !== null),
+    (value) => value.machine.xen !== false && value.steps.some((step) => isCall(step) && step.page !== null),
     2,
   ],
   ['EOI by the VP assist page', (value) => value.machine.vcpus.some((vcpu) => vcpu.eoi === 'assist'), 1000],
@@ -159,7 +177,7 @@ export const machineDimensions: [name: string, is: (value: Case) => boolean, lea
   [
     'an XMM-fast call whose tenth or eleventh bank has a vCPU',
     (value) => value.steps.some((step) => isCall(step) && isInLastRegister(step, indexes(value))),
-    40,
+    30,
   ],
   ['auto-EOI SINTs', (value) => value.machine.vcpus.some((vcpu) => vcpu.autoEoi.length > 0), 300],
   ['PPR logged', (value) => value.machine.vcpus.some((vcpu) => vcpu.logsPpr), 300],

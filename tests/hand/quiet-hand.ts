@@ -77,6 +77,7 @@ const answers: Partial<Record<OperationName, Buffer>> = {
   ioctlDiff: Buffer.alloc(2),
   diff: Buffer.alloc(2),
   takeLog: Buffer.alloc(2),
+  readWord: Buffer.alloc(8),
   run: Buffer.alloc(2),
   exit: Buffer.alloc(2),
   registersDiff: Buffer.alloc(1),

@@ -126,6 +126,20 @@ describe.skipIf(isLabMissing).each(testedKernels)('KVM of %s', (kernel) => {
     expect(backwards.map(endOf)).toEqual(fresh.map(endOf));
   });
 
+  it('should see the same when the VM migrates before each step but the first', async () => {
+    const drawn = [...drawPrograms('migrate', 4, 12), ...drawSpecialPrograms(7, 3)];
+    const programs = drawn.map(({ steps, ...rest }) => ({
+      ...rest,
+      steps: steps.flatMap((step, index) => (index === 0 ? [step] : [{ kind: 'migrate' } as const, step])),
+    }));
+
+    const used = await runInParts(programs, { exact: false });
+    const fresh = await runInParts(programs.slice(0, 8), { exact: true });
+
+    expect(divergences(programs, used)).toEqual([]);
+    expect(divergences(programs, fresh)).toEqual([]);
+  });
+
   it('should see the same on used and fresh VMs of special platforms, and what the model says', async () => {
     const programs = drawSpecialPrograms(42, 10);
     expect(new Set(programs.map(platformKey)).size).toBeGreaterThan(8);

@@ -40,6 +40,21 @@ describe.skipIf(isLabMissing).each(testedKernels)('1,024 vCPUs on KVM of %s', (k
 
   afterAll(async () => lab[Symbol.asyncDispose]());
 
+  it('should do what the model says of a VM that has had more than 10,000 calls', async () => {
+    const calls = Array.from({ length: 63 }, (_, index) =>
+      makeStep({ do: 'send-ipi', fast: true, vector: 0x20 + index, targets: [index % 3] }),
+    );
+    const program = encodeCase(makeCase([{ vpIndex: 0 }, { vpIndex: 1 }], [...calls, run]));
+    const expected = predict(program, lab.facts);
+    for (let batch = 0; batch < 4; batch++) {
+      const seen = await lab.run(
+        Array.from({ length: 41 }, () => program),
+        { exact: false },
+      );
+      for (const observation of seen) expect(judge(program, expected, observation)).toEqual({ kind: 'match' });
+    }
+  });
+
   it('should do what the model says, on a fresh VM and on a used one', async () => {
     const program = encodeCase(largeCase());
     const expected = predict(program, lab.facts);

@@ -25,6 +25,8 @@ describe('contractFor', () => {
       refusesWithoutLapic: false,
       hasExtendedCalls: false,
       interceptsXen: false,
+      restoresPprEarly: true,
+      hasLazyPpr: false,
       nativeOpcode: [0x0f, 0x01, 0xd9],
     });
   });
@@ -52,6 +54,8 @@ describe('contractFor', () => {
       ...ofToday,
       hasExtendedCalls: true,
       interceptsXen: true,
+      restoresPprEarly: true,
+      hasLazyPpr: false,
       nativeOpcode: [0x0f, 0x01, 0xd9],
     });
   });
@@ -63,6 +67,8 @@ describe('contractFor', () => {
       ...ofToday,
       hasExtendedCalls: false,
       interceptsXen: false,
+      restoresPprEarly: true,
+      hasLazyPpr: true,
       nativeOpcode: [0x0f, 0x01, 0xc1],
     });
   });

@@ -81,3 +81,26 @@ describe('shownFaults, xen-page-32-bit', () => {
     for (const line of text.split('\n')) expect(line.length).toBeLessThanOrEqual(explanationColumns);
   });
 });
+
+describe('shownFaults, restored-ppr', () => {
+  const held = { vpIndex: 0, isr: [0x50] };
+  const migrate = makeStep({ do: 'migrate' });
+  const namesIn = (vcpu: Parameters<typeof makeCase>[0][number], ...steps: Step[]) =>
+    namesOf(encodeCase(makeCase([vcpu], steps)));
+
+  it('should be there at each migration with something in service above TPR', () => {
+    const run = makeStep({ do: 'run' });
+    expect(namesIn(held, migrate, run, migrate)).toEqual([
+      [0, 'restored-ppr'],
+      [2, 'restored-ppr'],
+    ]);
+  });
+
+  it.each([
+    ['nothing in service', { vpIndex: 0, irr: [0x50], tpr: 3 }],
+    ['a higher TPR', { ...held, tpr: 5 }],
+    ['an APIC that is off', { ...held, apic: 'hardware-disabled' as const }],
+  ])('should not be there with %s', (_, vcpu) => {
+    expect(namesIn(vcpu, migrate)).toEqual([]);
+  });
+});

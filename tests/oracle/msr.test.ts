@@ -12,6 +12,7 @@ interface Row {
   readonly msr: ProgramWriteMsr['msr'];
   readonly value: bigint;
   readonly guestOsId?: bigint;
+  readonly hasSynic?: boolean;
   /** The rule that would decide without this one; the last one has none. */
   readonly otherwise: string;
 }
@@ -54,7 +55,7 @@ const rows: readonly Row[] = [
   {
     rule: 'page-disabled',
     taken: true,
-    effect: 'none',
+    effect: 'no-page',
     msr: 'hypercall',
     value: arenaStart,
     otherwise: 'page-written',
@@ -62,7 +63,7 @@ const rows: readonly Row[] = [
   {
     rule: 'page-disabled',
     taken: true,
-    effect: 'none',
+    effect: 'no-page',
     msr: 'hypercall',
     value: 0xffff_ffff_ffff_fffen,
     otherwise: 'page-not-writable',
@@ -117,6 +118,17 @@ const rows: readonly Row[] = [
     otherwise: 'vp-index-written',
   },
   { rule: 'vp-index-written', taken: true, effect: 'vp-index', msr: 'vp-index', value: 4095n, otherwise: '' },
+  { rule: 'sint-refused', taken: false, effect: 'none', msr: 'sint0', value: 1n, otherwise: 'sint-written' },
+  { rule: 'sint-written', taken: true, effect: 'sint', msr: 'sint15', value: 0n, otherwise: 'vp-index-written' },
+  {
+    rule: 'sint-written',
+    taken: true,
+    effect: 'sint',
+    msr: 'sint1',
+    value: 0xffff_ffff_ffff_ffffn,
+    hasSynic: true,
+    otherwise: 'vp-index-refused',
+  },
   {
     rule: 'vp-index-written',
     taken: true,
@@ -130,9 +142,9 @@ const rows: readonly Row[] = [
 
 describe('decideMsr', () => {
   it.each(rows)('should let $rule decide a write of $value to $msr, and $otherwise without it', (row) => {
-    const { rule, taken, effect, msr, value, guestOsId = 1n, otherwise } = row;
+    const { rule, taken, effect, msr, value, guestOsId = 1n, hasSynic = false, otherwise } = row;
     const write: ProgramWriteMsr = { kind: 'write-msr', vcpu: 0, msr, value };
-    const state = { guestOsId, contract: contractFor(facts) };
+    const state = { guestOsId, synic: [hasSynic], contract: contractFor(facts) };
     expect(decideMsr(write, state)).toMatchObject({ name: rule, taken, effect });
     const other = msrRules.find((one) => one.name !== rule && one.applies(write, state));
     expect(other?.name ?? '').toBe(otherwise);
@@ -149,7 +161,7 @@ describe('decideMsr', () => {
     [1024n, 'vp-index-refused'],
   ])('should let a KVM of 1024 vCPUs decide a VP index of %d by %s', (value, rule) => {
     const write: ProgramWriteMsr = { kind: 'write-msr', vcpu: 0, msr: 'vp-index', value };
-    expect(decideMsr(write, { guestOsId: 1n, contract: contractFor(oldFacts) }).name).toBe(rule);
+    expect(decideMsr(write, { guestOsId: 1n, synic: [], contract: contractFor(oldFacts) }).name).toBe(rule);
   });
 
   it.each(msrRules)('should cite TLFS and a kernel function for $name', ({ source }) => {

@@ -157,6 +157,7 @@ const step = fc.oneof(
   { weight: 2, arbitrary: writeMsr },
   { weight: 1, arbitrary: setApic },
   { weight: 1, arbitrary: fc.constant(makeStep({ do: 'init', vcpu: 1 })) },
+  { weight: 1, arbitrary: fc.constant(makeStep({ do: 'migrate' })) },
 );
 
 const anyCase: fc.Arbitrary<Case> = fc

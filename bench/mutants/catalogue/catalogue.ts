@@ -1,6 +1,7 @@
 /** All mutants, in the order in which they are run. */
 import type { Mutant } from '../mutant.ts';
 import { bankReaderMutants } from './bank-reader.ts';
+import { callerFlagMutants } from './caller-flags.ts';
 import { callerMutants } from './callers.ts';
 import { checkMutants } from './checks.ts';
 import { decodeMutants } from './decode.ts';
@@ -10,10 +11,14 @@ import { dispatchMutants } from './dispatch.ts';
 import { equivalentMutants } from './equivalent.ts';
 import { failureMutants } from './failures.ts';
 import { lapicMutants } from './lapic.ts';
+import { livesMutants } from './lives.ts';
+import { migrationMutants } from './migration.ts';
+import { neighbourMutants } from './neighbours.ts';
 import { receiverMutants } from './receivers.ts';
 import { runningMutants } from './running.ts';
 import { sendIpiExMutants } from './send-ipi-ex.ts';
 import { sendIpiMutants } from './send-ipi.ts';
+import { sizeMutants } from './sizes.ts';
 import { vpIndexMutants } from './vp-index.ts';
 import { vpSetMutants } from './vp-set.ts';
 
@@ -28,10 +33,15 @@ export const catalogue: readonly Mutant[] = [
   ...deliveryMutants,
   ...vpIndexMutants,
   ...lapicMutants,
+  ...migrationMutants,
+  ...livesMutants,
   ...callerMutants,
+  ...callerFlagMutants,
   ...receiverMutants,
   ...runningDeliveryMutants,
   ...runningMutants,
+  ...neighbourMutants,
+  ...sizeMutants,
   ...failureMutants,
   ...equivalentMutants,
 ];

@@ -2,7 +2,7 @@
  * Mutants whose place 7.2 and later write otherwise: the same edit for those, by the mutant's name. It is taken where the
  * pattern in the catalogue is not found.
  */
-import type { Edit } from '../../../src/build/edit.ts';
+import type { Edit } from '../../../src/system/edit.ts';
 
 /** `file` only where the place has moved. */
 export type NewerEdit = Pick<Edit, 'find' | 'replace'> & { readonly file?: string };

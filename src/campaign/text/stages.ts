@@ -7,6 +7,7 @@ import { groupVcpus, nameVcpus, shortList } from '../../case/vcpu-groups.ts';
 import { formatTable } from './table.ts';
 import { countArrivals, type RunView, type StepView, type VcpuView } from './view.ts';
 import { defaultGuestOsId } from '../../case/machine.ts';
+import { describeNeighbour } from '../../case/neighbour.ts';
 import { isCall, kindOf } from '../../case/steps/kinds.ts';
 
 /** Marks a row in which observed is not expected. */
@@ -38,12 +39,13 @@ export function formatMachine(value: Case): string {
 }
 
 /** What is special about the VM. */
-export function oddMachineWords({ machine: { irqchip, xen, guestOsId, schedule } }: Case): string[] {
+export function oddMachineWords({ machine: { irqchip, xen, guestOsId, schedule, neighbour } }: Case): string[] {
   return [
     ...(irqchip === 'kernel' ? [] : [`irqchip ${irqchip}`]),
-    ...(xen ? ['Xen hypercalls intercepted'] : []),
+    ...(xen === false ? [] : [`Xen hypercalls intercepted${xen === 'flag' ? ' by flag alone' : ''}`]),
     ...(schedule === null ? [] : [`concurrent, schedule ${schedule}`]),
     ...(guestOsId === defaultGuestOsId ? [] : [`GUEST_OS_ID 0x${guestOsId.toString(16)}`]),
+    ...(neighbour === null ? [] : [describeNeighbour(neighbour)]),
   ];
 }
 
@@ -95,7 +97,13 @@ function stepRows(
   if (expected.result !== null || expected.exception !== null || expected.exit !== null || observed?.result != null) {
     // Only a call that KVM takes for a Hyper-V one has a status.
     const hasStatus = isHypercall && expected.rule?.startsWith('native-') !== true;
-    const what = hasStatus ? 'status' : isHypercall ? 'RAX' : 'taken';
+    const what = hasStatus
+      ? 'status'
+      : isHypercall
+        ? 'RAX'
+        : expected.rule === 'read-msr' || expected.rule?.startsWith('sipi-') === true
+          ? 'value'
+          : 'taken';
     const seen = observed === null ? 'not run' : formatResult(observed, hasStatus);
     rows.push(row(what, formatResult(expected, hasStatus), seen, rule));
   }

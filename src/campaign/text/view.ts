@@ -5,9 +5,17 @@
 import { hvStatusName } from '../../abi/hypercall.ts';
 import { APIC_IRR, APIC_ISR, APIC_TMR, lapicRegisterName } from '../../abi/lapic.ts';
 import { countFolded, foldRanges } from '../../case/ranges.ts';
-import type { LapicChanges, Leftover, MemoryChange, Observation, RegisterChange } from '../../program/observation.ts';
+import type {
+  GuestException,
+  LapicChanges,
+  Leftover,
+  MemoryChange,
+  Observation,
+  RegisterChange,
+} from '../../program/observation.ts';
+import { hypercallBytes } from '../../program/program.ts';
 import { tmrAtSetup } from '../../../oracle/machine.ts';
-import type { Outcome } from '../../../oracle/outcome.ts';
+import { type Outcome, ripOffsetOf } from '../../../oracle/outcome.ts';
 
 export interface VcpuView {
   /** Vectors whose handlers ran during the step, in order: `0xfe 0x4f-0x40`, or `0xfe@0xf0` with PPR where it was logged. */
@@ -48,7 +56,10 @@ export function viewOutcome({ vpIndexes, steps, memory }: Outcome): RunView {
     steps: steps.map(({ rule, result, exception, exit, registers, arrivals, priorities, lapics }) => ({
       rule,
       ...viewResult(result),
-      exception: exception === null ? null : `exception ${exception} at the call`,
+      exception:
+        exception === null
+          ? null
+          : formatException({ vector: exception, ripOffset: ripOffsetOf({ result, exception }) }, result),
       exit,
       registers: registers.map(formatRegister),
       vcpus: arrivals.map((vectors, vcpu) => ({
@@ -69,7 +80,7 @@ export function viewObservation({ vpIndexes, steps, lapics, memory, stopped }: O
     steps: steps.map((step) => ({
       rule: null,
       ...viewResult(step.result),
-      exception: step.exception === null ? null : formatException(step.exception),
+      exception: step.exception === null ? null : formatException(step.exception, step.result),
       exit: step.exit,
       registers: step.registers.map(formatRegister),
       vcpus: step.arrivals.map((vectors, vcpu) => {
@@ -170,7 +181,11 @@ function viewResult(result: bigint | null): { result: string | null; status: str
   return { result: hex(result), status: hvStatusName(result) };
 }
 
-function formatException({ vector, ripOffset }: { vector: number; ripOffset: number }): string {
+/** One beside a result is a trap behind the call. */
+function formatException({ vector, ripOffset }: GuestException, result: bigint | null): string {
+  if (result !== null && ripOffset === hypercallBytes) {
+    return `${hex(result)} ${hvStatusName(result)}, then exception ${vector} behind the call`;
+  }
   return ripOffset === 0
     ? `exception ${vector} at the call`
     : `exception ${vector} at the call ${ripOffset > 0 ? '+' : ''}${ripOffset}`;

@@ -13,7 +13,7 @@ export const init = {
   plain: schema.parse({ do: 'init' }),
   actor: 'vcpu',
   needsLapic: true,
-  allowsHalted: false,
+  allowsHalted: true,
   takesInterrupts: false,
   concurrent: null,
   check: checkInit,

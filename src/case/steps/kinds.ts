@@ -5,10 +5,13 @@
 import { z } from 'zod';
 import { act } from './act.ts';
 import { init } from './init.ts';
+import { migrate } from './migrate.ts';
+import { readMsr } from './read-msr.ts';
 import { run } from './run.ts';
 import { sendIpi } from './send-ipi.ts';
 import { sendIpiEx } from './send-ipi-ex.ts';
 import { setApic } from './set-apic.ts';
+import { sipi } from './sipi.ts';
 import type { StepKind } from './step-kind.ts';
 import { writeMsr } from './write-msr.ts';
 
@@ -18,8 +21,11 @@ const kinds = {
   run,
   act,
   'write-msr': writeMsr,
+  'read-msr': readMsr,
   'set-apic': setApic,
   init,
+  sipi,
+  migrate,
 } as const;
 
 type Kinds = typeof kinds;
@@ -41,6 +47,14 @@ export const stepKinds: { readonly [Name in keyof Kinds]: Kinds[Name] & StepKind
 /** What a step is. */
 export function kindOf<S extends Step>(step: S): StepKind<S> {
   return stepKinds[step.do] as unknown as StepKind<S>;
+}
+
+/** What a step that is no call does, as a program has it, in words. */
+export function describeChange<Name extends ChangeStep['do']>(
+  step: { readonly kind: Name } & Omit<StepOf<Name>, 'do' | 'note'>,
+): string {
+  const { describe } = stepKinds[step.kind];
+  return (describe as (step: unknown) => string)(step);
 }
 
 /** Whether a step is a hypercall. */

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { HV_X64_MSR_HYPERCALL_ENABLE } from '../../abi/hyperv.ts';
 import { note, u64, vcpuPosition } from '../fields.ts';
 import type { CaseIssue } from '../issue.ts';
-import { caseMsrs, runsMeanwhile } from '../limits.ts';
+import { caseMsrs, isSint, runsMeanwhile } from '../limits.ts';
 import { arenaStart, isAllowedGpa } from '../memory.ts';
 import type { StepContext, StepKind } from './step-kind.ts';
 
@@ -33,7 +33,10 @@ export function isAllowedHypercallMsr(value: bigint): boolean {
   return (value & HV_X64_MSR_HYPERCALL_ENABLE) === 0n || isAllowedGpa(value & ~0xfffn);
 }
 
-function* checkWrite({ msr, value }: WriteMsrStep, { at }: StepContext): Generator<CaseIssue> {
+function* checkWrite({ vcpu, msr, value }: WriteMsrStep, { machine, at }: StepContext): Generator<CaseIssue> {
+  if (isSint(msr) && value === 0n && machine.vcpus[vcpu]!.autoEoi.length === 0) {
+    yield at('value', `must not be 0: vCPU ${vcpu} has no SynIC, and KVM would keep that for ever`);
+  }
   if (msr === 'hypercall' && !isAllowedHypercallMsr(value)) {
     yield at('value', `the page would lie in the guest program's memory; use 0x${arenaStart.toString(16)} and up`);
   }

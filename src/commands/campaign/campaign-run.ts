@@ -10,6 +10,7 @@ import { findJournals, isMerged, lockFile, makeFolders, readJournals } from '../
 import { noLimits } from '../../durable/limits.ts';
 import { withLock } from '../../durable/journal/lock.ts';
 import type { CampaignIdentity, EndingName, Limits } from '../../durable/journal/record.ts';
+import { readTrace } from '../../durable/line-coverage.ts';
 import { runDurable } from '../../durable/run.ts';
 import { Screen } from '../../durable/view/screen.ts';
 import { shardOf } from '../../durable/shard.ts';
@@ -19,8 +20,10 @@ import type { KnownFinding } from '../../durable/known.ts';
 import { UsageError } from '../../errors.ts';
 import { type CommandContext, exitCodes, formatJson } from '../common/command.ts';
 import { knownOf, limitsOf, type RunOptions } from './campaign-options.ts';
+import { buildForCoverage, Coverage, requireOneLab } from '../coverage.ts';
 import { contractOf, formatKvmOptions, type RawTargetOptions, targetOf } from '../common/options.ts';
 import { campaignValue } from '../../report/value.ts';
+import { readCounted } from '../../review/counts/counted-folder.ts';
 import { hvipiCommand } from '../../system/own-command.ts';
 
 export interface StartOptions extends RunOptions, RawTargetOptions {
@@ -28,10 +31,14 @@ export interface StartOptions extends RunOptions, RawTargetOptions {
   readonly runs?: number;
   readonly shard?: string;
   readonly corpus: boolean;
+  readonly coverage?: true;
   readonly orResume?: true;
 }
 
-export async function startCampaign(folder: string, options: StartOptions, context: CommandContext): Promise<number> {
+export async function startCampaign(folder: string, given: StartOptions, context: CommandContext): Promise<number> {
+  if (given.bochs !== undefined)
+    throw new UsageError('campaign start --bochs: a campaign takes the Bochs that is built');
+  const options = given.coverage ? await withCounters(given, context) : given;
   const target = targetOf(options, () => undefined);
   const contract = contractOf(options.contract);
   const corpus = options.corpus && contract === 'kvm' ? await loadCorpus(ownCorpusFolder()) : [];
@@ -40,6 +47,7 @@ export async function startCampaign(folder: string, options: StartOptions, conte
     seed,
     contract,
     target: target.name,
+    cpu: target.name === 'lab' ? options.cpu : 'amd',
     kernel: target.name === 'lab' ? options.kernel : null,
     kvmModules,
     kvmModulesHash: modulesHashOf(kvmModules),
@@ -67,6 +75,15 @@ export async function startCampaign(folder: string, options: StartOptions, conte
     using store = await Store.create({ folder, say }, randomBytes(6).toString('hex'), campaign, limits);
     return await run({ store, tornBytes: 0, options, limits, known, corpus, context, screen });
   });
+}
+
+/** With modules that count instead of the kernel's own. */
+async function withCounters(options: StartOptions, { stderr, signal }: CommandContext): Promise<StartOptions> {
+  const say = (line: string): void => {
+    stderr.write(`hvipi: ${line}\n`);
+  };
+  const { folder } = await buildForCoverage(options, say, signal);
+  return { ...options, kvmModules: folder };
 }
 
 export async function resumeCampaign(
@@ -124,11 +141,12 @@ interface Run {
 
 async function run({ store, tornBytes, options, limits, known, corpus, context, screen }: Run): Promise<number> {
   const { folder, state } = store;
-  const { seed, target: where, kernel, kvmModules, kvmOptions, contract, shard } = state.campaign;
+  const { seed, target: where, cpu, kernel, kvmModules, kvmOptions, contract, shard } = state.campaign;
   const say = (line: string): void => screen.line(`hvipi: ${line}`);
   const target = targetOf(
     {
       target: where,
+      cpu,
       kernel: kernel ?? '',
       contract,
       install: options.install,
@@ -139,6 +157,8 @@ async function run({ store, tornBytes, options, limits, known, corpus, context, 
     say,
   );
   say(`${folder}: seed ${seed}, target ${where}, shard ${shard.index}/${shard.count}, from batch ${state.nextBatch}`);
+  const counted = where === 'lab' && kvmModules !== null ? await readCounted(kvmModules) : null;
+  if (counted !== null) requireOneLab(options);
   let ending: EndingName;
   try {
     ending = await runDurable(
@@ -151,6 +171,7 @@ async function run({ store, tornBytes, options, limits, known, corpus, context, 
         known,
         say,
         shrink: defaultShrinkLimits,
+        lines: counted === null ? null : new Coverage(counted),
         onProgress: (live) => screen.update(live),
         onFinding: (finding) => say(`FINDING ${finding.class} ${finding.signature}; ${finding.replay}`),
       },
@@ -173,6 +194,7 @@ async function run({ store, tornBytes, options, limits, known, corpus, context, 
     cases: state.cases,
   };
   say(plainLine({ ...figures, rate: state.seconds > 0 ? state.hypercalls / state.seconds : 0 }));
+  if (counted !== null && readTrace(folder) === null) say('no line of KVM was counted yet');
   say(`ended: ${ending}; go on with: ${hvipiCommand('campaign', 'resume', folder)}`);
   if (options.json) context.stdout.write(formatJson({ ...campaignValue(folder, known), ending, exitCode }));
   return exitCode;

@@ -17,6 +17,7 @@ export function addCampaign(program: Command, context: CommandContext, finish: (
     .option('--runs <N>', 'stop after N generated cases, of all shards together', parsePositive)
     .option('--shard <I/N>', 'run every N-th batch; by default what JOB_COMPLETION_INDEX or SLURM_ARRAY_TASK_ID say')
     .option('--no-corpus', 'do not run the saved cases first')
+    .option('--coverage', "count which lines of KVM's hyperv.c and lapic.c run, for the report")
     .option('--or-resume', 'go on if the directory holds this campaign already')
     .action(async (folder: string, options: StartOptions) => finish(await startCampaign(folder, options, context)));
   addRunOptions(campaign.command('resume').description('go on where the campaign was, however it ended'))
@@ -38,6 +39,7 @@ export function addCampaign(program: Command, context: CommandContext, finish: (
     .argument('<DIR>', folderHelp)
     .option('--format <NAME>', 'html, md, json, junit, ktap or sarif', 'html')
     .option('--out <FILE>', 'where to; - is stdout (default: report.* in the directory)')
+    .option('--source <DIR>', 'with --coverage: the kernel tree to show (default: the one that was built)')
     .option('--known <FILE>', 'known findings, to be kept apart')
     .action(async (folder: string, options: ReportOptions) => {
       finish(await reportCampaign(folder, knownOf(options), options, context));

@@ -5,6 +5,7 @@ import { parseTarget, type Target, withJobs } from '../../campaign/target.ts';
 import { UsageError } from '../../errors.ts';
 import { defaultKernel, kernelSpecHelp } from '../../lab/kernel/kernels.ts';
 import { parseKvmOptions } from '../../lab/kernel/kvm-options.ts';
+import { type LabCpu, parseLabCpu } from '../../lab/lab-cpu.ts';
 
 /** Where findings are saved; `findings/` of this project holds something else. */
 export const defaultOut = 'hvipi-findings';
@@ -12,6 +13,8 @@ export const defaultOut = 'hvipi-findings';
 /** What commander gives for the options that choose a target. */
 export interface RawTargetOptions {
   readonly target: string;
+  readonly cpu: string;
+  readonly bochs?: string;
   readonly kernel: string;
   readonly kvmModules?: string;
   readonly kvmOptions?: string;
@@ -28,11 +31,24 @@ export function addTargetOptions(command: Command): Command {
       'lab, host, ssh:HOST, model or model:MUTANT; host is the KVM of this very computer',
       'lab',
     )
+    .addOption(cpuOption())
+    .addOption(bochsOption())
     .option('--kernel <SPEC>', `kernel of the lab: ${kernelSpecHelp}`, defaultKernel)
     .option('--kvm-modules <DIR>', 'take kvm.ko, kvm-amd.ko and kvm-intel.ko from there')
-    .option('--kvm-options <TEXT>', 'parameters of kvm.ko and kvm-amd.ko, like "halt_poll_ns=0 npt=0"')
+    .option('--kvm-options <TEXT>', 'parameters of kvm.ko and kvm-amd.ko or kvm-intel.ko, like "halt_poll_ns=0 npt=0"')
     .addOption(new Option('--contract <NAME>', 'whose word the model speaks for: kvm or tlfs').default('kvm'))
     .option('--no-install', 'install nothing; say what is missing');
+}
+
+export function cpuOption(): Option {
+  return new Option(
+    '--cpu <VENDOR>',
+    'CPU of the lab: amd (QEMU), or intel with APICv (Bochs, built on first use)',
+  ).default('amd');
+}
+
+export function bochsOption(): Option {
+  return new Option('--bochs <PATH>', 'with --cpu intel: this Bochs instead of the one that is built');
 }
 
 /** Each job is a lab with a CPU and 512 MiB of its own, and as much again where calls race. */
@@ -60,12 +76,21 @@ export function targetOf(options: RawTargetOptions, say: (line: string) => void)
   }
   if (kvmModules !== undefined && target !== 'lab') throw new UsageError('--kvm-modules goes with --target lab only');
   if (kvmOptions !== undefined && target !== 'lab') throw new UsageError('--kvm-options goes with --target lab only');
+  const cpu = parseLabCpu(options.cpu);
+  if (cpu !== 'amd' && target !== 'lab') throw new UsageError('--cpu goes with --target lab only');
+  const bochs = bochsOf(options.bochs, cpu);
   const contract = contractOf(options.contract);
   const install = options.install ? 'auto' : 'refuse';
   const parameters = kvmOptions === undefined ? null : formatKvmOptions(kvmOptions);
   const modules = { kvmModules: kvmModules ?? null, kvmOptions: parameters };
-  const parsed = withJobs(parseTarget({ target, kernel, say, ...modules, install }), jobs);
+  const parsed = withJobs(parseTarget({ target, cpu, bochs, kernel, say, ...modules, install }), jobs);
   return contract === 'kvm' ? parsed : withReplayArguments(parsed, ['--contract', contract]);
+}
+
+/** @throws UsageError */
+export function bochsOf(path: string | undefined, cpu: LabCpu): string | null {
+  if (path !== undefined && cpu !== 'intel') throw new UsageError('--bochs goes with --cpu intel');
+  return path ?? null;
 }
 
 /**

@@ -6,6 +6,7 @@
  *     findings/BUCKET-HASH.json
  *     cases/ID.json           each problem's case as it was first met
  *     console/HASH.log        what the kernel printed when it failed
+ *     coverage/RUN-N.info     lines that ran in the N-th process of a run, where they are counted
  *     merged                  marks a directory that `merge` made
  *     lock
  */
@@ -19,7 +20,13 @@ import { ensureFolder } from '../../system/cache.ts';
 import { UsageError } from '../../errors.ts';
 import { type JournalText, readJournal } from './journal.ts';
 
-export const folders = { journals: 'journals', findings: 'findings', cases: 'cases', console: 'console' } as const;
+export const folders = {
+  journals: 'journals',
+  findings: 'findings',
+  cases: 'cases',
+  console: 'console',
+  coverage: 'coverage',
+} as const;
 
 /** Marks a directory that `merge` made. */
 export const mergedMark = 'merged';
@@ -99,7 +106,11 @@ export function findingName(bucket: string, finding: Finding): string {
 
 /** Writes a file whole or not at all; one that is there already has the same content. */
 export async function writeOnce(file: string, text: string): Promise<void> {
-  if (existsSync(file)) return;
+  if (!existsSync(file)) await writeWhole(file, text);
+}
+
+/** Writes a file whole or not at all, over what is there. */
+export async function writeWhole(file: string, text: string): Promise<void> {
   const draft = join(dirname(file), `.${randomBytes(6).toString('hex')}.part`);
   try {
     const handle = await open(draft, 'wx');

@@ -20,6 +20,8 @@ const campaignSchema = z.strictObject({
   seed: z.string(),
   contract: z.enum(['kvm', 'tlfs']),
   target: z.string(),
+  /** Of the lab; journals of older versions do not say. */
+  cpu: z.string().default('amd'),
   /** Of the lab; null for other targets. */
   kernel: z.string().nullable(),
   kvmModules: z.string().nullable(),

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import type { Finding } from '../../campaign/finding.ts';
 import { formatCase, caseId, type Case } from '../../case/case.ts';
 import { bucketId, type BucketKey } from '../bucket.ts';
-import { findingName, folders, makeFolders, shortHash, writeOnce } from './folder.ts';
+import { findingName, folders, makeFolders, shortHash, writeOnce, writeWhole } from './folder.ts';
+import { formatLcov, type Trace } from '../../review/counts/lcov.ts';
 import { isDiskFull, Journal, type JournalText } from './journal.ts';
 import { type CampaignIdentity, type Entry, journalSchemaName, type Limits } from './record.ts';
 import { foldJournal, type JournalState } from './state.ts';
@@ -24,7 +25,8 @@ export class Store implements Disposable {
   readonly state: JournalState;
   readonly #journal: Journal;
   readonly #say: (line: string) => void;
-  readonly #files = new Map<string, string>();
+  /** What is to be written, and how. */
+  readonly #files = new Map<string, { readonly text: string; readonly write: typeof writeOnce }>();
 
   private constructor({ folder, say }: StoreOptions, file: string, text: JournalText, start: Entry | null) {
     this.folder = folder;
@@ -54,7 +56,7 @@ export class Store implements Disposable {
   /** Notes a problem that no one has met before, with the case that shows it. */
   noteSighting(key: BucketKey, value: Case, path: string): void {
     const id = caseId(value);
-    this.#files.set(join(this.folder, folders.cases, `${id}.json`), formatCase(value));
+    this.#keep(join(folders.cases, `${id}.json`), formatCase(value));
     const bucket = bucketId(key);
     if (!this.state.buckets.has(bucket)) this.append({ type: 'sighting', bucket, ...key, case: id, path });
   }
@@ -62,8 +64,14 @@ export class Store implements Disposable {
   /** Keeps what the kernel printed, and gives the name under which it is kept. */
   keepConsole(text: string): string {
     const name = shortHash(text);
-    this.#files.set(join(this.folder, folders.console, `${name}.log`), `${text.trimEnd()}\n`);
+    this.#keep(join(folders.console, `${name}.log`), `${text.trimEnd()}\n`);
     return name;
+  }
+
+  /** Keeps the lines that this process has run until now, over what it kept before. */
+  keepTrace(trace: Trace): void {
+    const { run, opens } = this.state;
+    this.#keep(join(folders.coverage, `${run}-${opens}.info`), formatLcov(trace), writeWhole);
   }
 
   /** Saves a finding, however long the disk is full; false when the signal ended the waiting. */
@@ -76,7 +84,7 @@ export class Store implements Disposable {
   ): Promise<boolean> {
     const bucket = bucketId(key);
     const file = findingName(bucket, finding);
-    this.#files.set(join(this.folder, file), text);
+    this.#keep(file, text);
     if (!(await this.flush(signal))) return false;
     this.append({ type: 'finding', bucket, ...key, file, case: caseId(finding.case), isWhole });
     return this.flush(signal);
@@ -85,8 +93,8 @@ export class Store implements Disposable {
   /** Brings everything to the disk, waiting for room; false when the signal ended the waiting. */
   async flush(signal: AbortSignal): Promise<boolean> {
     let isTold = false;
-    for (const [file, text] of this.#files) {
-      while (!(await isWritten(file, text))) {
+    for (const [file, { text, write }] of this.#files) {
+      while (!(await isWritten(() => write(file, text)))) {
         if (!isTold) this.#onTrouble('the disk is full; waiting for room');
         isTold = true;
         if (signal.aborted) return false;
@@ -101,15 +109,19 @@ export class Store implements Disposable {
     this.#journal[Symbol.dispose]();
   }
 
+  #keep(name: string, text: string, write = writeOnce): void {
+    this.#files.set(join(this.folder, name), { text, write });
+  }
+
   #onTrouble(message: string): void {
     this.#say(`${this.folder}: ${message}`);
     this.append({ type: 'trouble', what: 'disk', message });
   }
 }
 
-async function isWritten(file: string, text: string): Promise<boolean> {
+async function isWritten(write: () => Promise<void>): Promise<boolean> {
   try {
-    await writeOnce(file, text);
+    await write();
     return true;
   } catch (error) {
     if (isDiskFull(error)) return false;

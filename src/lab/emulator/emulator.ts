@@ -1,5 +1,4 @@
-/** What the lab needs of a program that emulates a computer. QEMU is the one that there is (`qemu-emulator.ts`). */
-import type { Socket } from 'node:net';
+/** What the lab needs of a program that emulates a computer: QEMU (`qemu-emulator.ts`), or Bochs (`bochs/`). */
 
 export interface Emulator {
   /** As facts and saved findings have it. */
@@ -10,38 +9,68 @@ export interface Emulator {
   readonly path: string;
   /** `7.2.22`. */
   readonly version: string;
-  /** Arguments of the program for a computer; it runs with the machine's folder as its working folder. */
+  /** Modules that the computer must load before its hand can be reached. */
+  readonly channelModules: readonly string[];
+  /** Whether it computes at full speed when the computer has nothing to do, so that it is stopped meanwhile. */
+  readonly isBusyWhenIdle: boolean;
+  /** Variables of its environment. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Arguments of the program; it runs with the machine's folder as its working folder. */
   arguments(computer: Computer): readonly string[];
-  /** Takes the control channel, to which the program connects by itself. */
-  control(socket: Socket): EmulatorControl;
+  /** Equal for computers of which one can go on from the state of the other, as far as program, kernel and initramfs are equal. */
+  shape(computer: Pick<Computer, 'bzImage' | 'cpus'>): string;
+  /** Puts what the arguments name into the machine's folder, and makes the channel ready there, before the program is started. */
+  prepare(folder: string, computer: Computer, listener: WireListener): Promise<Wiring>;
 }
 
-export type EmulatorName = 'qemu';
+export interface WireListener {
+  /** Bytes from the hand. */
+  received(bytes: Buffer): void;
+  /** What the console prints, where that is not the emulator's standard output. */
+  printed(text: string): void;
+}
+
+export type EmulatorName = 'qemu' | 'bochs';
 
 /** Names as messages have them. */
-export const emulatorTitles: Readonly<Record<EmulatorName, string>> = { qemu: 'QEMU' };
+export const emulatorTitles: Readonly<Record<EmulatorName, string>> = { qemu: 'QEMU', bochs: 'Bochs' };
+
+/** What leads into an emulator that runs. */
+export interface Wiring {
+  /** Sends bytes to the hand, which reads them when it can. */
+  send(bytes: Buffer): void;
+  /** Whether anything is expected of the hand; while nothing is, nobody need look. */
+  expect(isExpected: boolean): void;
+  /** Resolves when the emulator can be asked for things. */
+  readonly control: Promise<EmulatorControl>;
+  /** The emulator has ended: hears what it said before. */
+  ended(): void;
+  close(): void;
+}
 
 /** What can be asked of an emulator while it runs. Everything throws InfrastructureError when it cannot. */
 export interface EmulatorControl {
   /** Interrupts the computer's CPU with an NMI. */
   sendNmi(): Promise<void>;
-  /** Stops the computer, writes everything but its memory to `devicesFile`, and ends the emulator. */
-  save(): Promise<void>;
-  /** Reads `devicesFile` into a computer that was started without a kernel of its own, and lets it go on. */
+  /**
+   * Stops the computer, writes its state to this path, and ends the emulator. The memory is no part of it where that is in a file
+   * of its own (`Computer.memory`).
+   */
+  save(path: string): Promise<void>;
+  /** Lets a computer that was started with `Computer.state` go on. */
   load(): Promise<void>;
 }
-
-/** File in the emulator's working folder. */
-export const devicesFile = 'devices';
 
 export interface Computer {
   readonly bzImage: string;
   /** Null where the kernel runs already, because its state is loaded. */
   readonly initrd: string | null;
-  /** File that holds the memory: written to, or read and left as it is; null is memory of the process alone. */
-  readonly memory?: { readonly path: string; readonly isWritten: boolean } | null;
-  /** Unix sockets that we listen to; null starts a shell on the console instead of the channel. */
-  readonly sockets: Sockets | null;
+  /** The state to go on from, as `save` wrote it; null boots. */
+  readonly state: string | null;
+  /** File that holds the memory, if the emulator has it in one: written to, or read and left as it is; null is memory of the process alone. */
+  readonly memory: { readonly path: string; readonly isWritten: boolean } | null;
+  /** Whether there is a channel to the hand; without one there is a shell on the console. */
+  readonly hasChannel: boolean;
   readonly accel: Acceleration;
   /** Emulated CPUs; the kernel boots with one of them, the other one comes online later (`bringCpusOnline`). */
   readonly cpus: 1 | 2;
@@ -49,10 +78,3 @@ export interface Computer {
 
 /** `tcg` emulates the CPU and needs nothing of the host; `kvm` needs a host that nests, and the CPU is the host's. */
 export type Acceleration = 'tcg' | 'kvm';
-
-export interface Sockets {
-  /** The channel to the hand. */
-  readonly agent: string;
-  /** The emulator's own control channel. */
-  readonly control: string;
-}

@@ -1,8 +1,7 @@
 /** One process of an emulator: its private folder, its console, the channel to the hand, its state, and its end. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createWriteStream, readdirSync, readFileSync, rmSync, type WriteStream } from 'node:fs';
-import { copyFile, mkdtemp, rename, rm, symlink } from 'node:fs/promises';
-import { createServer, type Server, type Socket } from 'node:net';
+import { createWriteStream, existsSync, readdirSync, readFileSync, rmSync, type WriteStream } from 'node:fs';
+import { copyFile, mkdtemp, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
@@ -10,13 +9,14 @@ import { InfrastructureError } from '../../errors.ts';
 import { atExit } from '../../system/at-exit.ts';
 import { ConsoleWatch, type ConsoleListener } from '../console/console-watch.ts';
 import { withFileErrors } from '../../system/file-errors.ts';
-import { type Acceleration, devicesFile, type Emulator, type EmulatorControl } from './emulator.ts';
+import type { Acceleration, Computer, Emulator, Wiring } from './emulator.ts';
 import { findProgram } from '../../system/tools.ts';
 
-/** A unix socket's path has 108 bytes, the last of them 0 (unix(7)). */
-const socketPathMax = 107;
 /** A console that runs wild must not fill the disk. */
 const consoleBytesMax = 16 * 1024 * 1024;
+
+/** How long a computer goes on when nothing is awaited of it. */
+const idleMs = 200;
 
 export interface MachineOptions {
   readonly emulator: Emulator;
@@ -56,17 +56,15 @@ export interface MachineListener extends ConsoleListener {
 
 export class Machine implements AsyncDisposable {
   readonly console: ConsoleWatch;
-  /** When the emulator was started, on `performance.now()`'s clock. */
-  readonly startedAt: number;
   readonly #folder: string;
   readonly #process: ChildProcess;
-  readonly #servers: readonly Server[];
+  readonly #wiring: Wiring;
   readonly #log: WriteStream;
   readonly #forget: () => void;
   readonly #gone: Promise<void>;
-  readonly #control: Promise<EmulatorControl>;
-  readonly #title: string;
-  #agent: Socket | null = null;
+  readonly #emulator: Emulator;
+  #stopTimer: NodeJS.Timeout | null = null;
+  #isStopped = false;
   #logBytes = 0;
   #stderr = '';
 
@@ -76,41 +74,37 @@ export class Machine implements AsyncDisposable {
    * @throws InfrastructureError when the temporary folder cannot be used or the emulator cannot be started.
    */
   static async start(options: MachineOptions): Promise<Machine> {
+    const { emulator, origin, listener } = options;
     const folder = await withFileErrors(tmpdir(), () => mkdtemp(join(tmpdir(), 'hvipi-lab-')));
-    const servers: Server[] = [];
     try {
-      if (options.origin.kind === 'boot') await options.origin.writeInitramfs(join(folder, 'initrd'));
-      for (const name of ['agent.sock', 'control.sock']) servers.push(await listen(join(folder, name)));
-      const [agentServer, controlServer] = servers;
-      return new Machine(options, folder, agentServer!, controlServer!);
+      if (origin.kind === 'boot') await origin.writeInitramfs(join(folder, 'initrd'));
+      const computer = computerOf(options, folder);
+      let machine: Machine | null = null;
+      const wiring = await emulator.prepare(folder, computer, {
+        received: (bytes) => listener.received(bytes),
+        printed: (text) => machine!.#onConsole(text),
+      });
+      return (machine = new Machine(options, folder, computer, wiring));
     } catch (error) {
-      for (const server of servers) server.close();
       await rm(folder, { recursive: true, force: true });
       throw error;
     }
   }
 
-  private constructor(options: MachineOptions, folder: string, agentServer: Server, controlServer: Server) {
+  private constructor(options: MachineOptions, folder: string, computer: Computer, wiring: Wiring) {
     this.#folder = folder;
-    this.#title = options.emulator.title;
-    this.#servers = [agentServer, controlServer];
+    this.#emulator = options.emulator;
+    this.#wiring = wiring;
     this.console = new ConsoleWatch(options.listener);
     this.#log = createWriteStream(this.logPath);
     this.#log.on('error', () => undefined);
-    agentServer.on('connection', (socket) => {
-      this.#agent = socket;
-      socket.on('data', (bytes) => options.listener.received(bytes)).on('error', () => undefined);
-    });
-    this.#control = new Promise((resolve) =>
-      controlServer.once('connection', (socket) => resolve(options.emulator.control(socket))),
-    );
     const { origin } = options;
     if (origin.kind === 'state') {
       this.#onConsole(readFileSync(origin.files.console, 'latin1'));
       this.console.finish();
     }
-    this.startedAt = performance.now();
-    this.#process = spawnEmulator(options, folder);
+    wiring.expect(true);
+    this.#process = spawnEmulator(options.emulator, computer, folder);
     this.#forget = atExit(() => {
       this.#process.kill('SIGKILL');
       rmSync(folder, { recursive: true, force: true });
@@ -121,6 +115,7 @@ export class Machine implements AsyncDisposable {
     });
     this.#gone = new Promise((resolve) => {
       const end = (error?: Error): void => {
+        wiring.ended();
         this.console.finish();
         const { signalCode } = this.#process;
         const how = signalCode === null ? '' : `killed by ${signalCode}`;
@@ -138,7 +133,31 @@ export class Machine implements AsyncDisposable {
 
   /** Sends bytes to the hand, which reads them when it can. */
   send(bytes: Buffer): void {
-    this.#agent?.write(bytes);
+    this.#wiring.send(bytes);
+  }
+
+  get title(): string {
+    return this.#emulator.title;
+  }
+
+  /**
+   * Whether an answer of the hand is awaited. An emulator that computes even when its computer has nothing to do is stopped while
+   * none is, a little later, so that what the kernel says by itself is heard.
+   */
+  expect(isExpected: boolean): void {
+    if (this.#stopTimer !== null) clearTimeout(this.#stopTimer);
+    this.#stopTimer = null;
+    if (isExpected) {
+      this.#wiring.expect(true);
+      if (this.#isStopped) this.#process.kill('SIGCONT');
+      this.#isStopped = false;
+    } else {
+      this.#stopTimer = setTimeout(() => {
+        this.#wiring.expect(false);
+        this.#isStopped = this.#emulator.isBusyWhenIdle && this.#process.kill('SIGSTOP');
+      }, idleMs);
+      this.#stopTimer.unref();
+    }
   }
 
   /** Milliseconds that the emulator's threads, taken together, have waited for a CPU; 0 where the kernel does not say. */
@@ -153,31 +172,35 @@ export class Machine implements AsyncDisposable {
 
   /** The kernel answers an NMI with a panic that prints where it was (`unknown_nmi_panic`). */
   sendNmi(): void {
-    void this.#control.then((control) => control.sendNmi()).catch(() => undefined);
+    void this.#wiring.control.then((control) => control.sendNmi()).catch(() => undefined);
   }
 
   /**
-   * Saves everything but the memory, which is in its file already; the computer stands still from then on.
+   * Saves the state and ends the emulator; a memory of its own is in its file already.
    *
    * @throws InfrastructureError when the emulator cannot.
    */
   async save({ memory, devices, console }: StateFiles): Promise<void> {
-    await (await this.#control).save();
+    // Nothing is asked of the hand any more, but the emulator must not be stopped now.
+    this.expect(true);
+    await (await this.#wiring.control).save(devices);
     await this.#gone;
+    if (this.#process.exitCode !== 0 || !existsSync(devices))
+      throw new InfrastructureError(`${this.#emulator.title} saved nothing`);
     await digHoles(memory);
-    await copyFile(join(this.#folder, devicesFile), devices);
     await copyFile(this.logPath, console);
   }
 
   /**
-   * Loads a saved state and lets the computer go on; for a machine that was started from one.
+   * Lets a machine that was started from a saved state go on.
    *
    * @throws InfrastructureError when the emulator cannot.
    */
-  async load({ devices }: StateFiles): Promise<void> {
-    await symlink(devices, join(this.#folder, devicesFile));
-    const control = await Promise.race([this.#control, this.#gone]);
-    if (control === undefined) throw new InfrastructureError(`${this.#title} ended: ${lastLine(this.#stderr)}`);
+  async load(): Promise<void> {
+    const control = await Promise.race([this.#wiring.control, this.#gone]);
+    if (control === undefined) {
+      throw new InfrastructureError(`${this.#emulator.title} ended: ${lastLine(this.#stderr)}`);
+    }
     await control.load();
   }
 
@@ -196,10 +219,10 @@ export class Machine implements AsyncDisposable {
 
   /** Kills the emulator and removes its folder. */
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#stopTimer !== null) clearTimeout(this.#stopTimer);
     this.#process.kill('SIGKILL');
     await this.#gone;
-    this.#agent?.destroy();
-    for (const server of this.#servers) server.close();
+    this.#wiring.close();
     this.#log.destroy();
     await rm(this.#folder, { recursive: true, force: true });
     this.#forget();
@@ -212,20 +235,29 @@ export class Machine implements AsyncDisposable {
   }
 }
 
-function spawnEmulator(options: MachineOptions, folder: string): ChildProcess {
-  const { emulator, bzImage, accel, cpus, origin } = options;
-  const path = origin.kind === 'boot' ? origin.memory : origin.files.memory;
-  const args = emulator.arguments({
+function computerOf({ bzImage, accel, cpus, origin }: MachineOptions, folder: string): Computer {
+  const isBoot = origin.kind === 'boot';
+  const memory = isBoot ? origin.memory : origin.files.memory;
+  return {
     bzImage,
-    initrd: origin.kind === 'boot' ? join(folder, 'initrd') : null,
-    memory: path === null ? null : { path, isWritten: origin.kind === 'boot' },
-    sockets: { agent: join(folder, 'agent.sock'), control: join(folder, 'control.sock') },
+    initrd: isBoot ? join(folder, 'initrd') : null,
+    state: isBoot ? null : origin.files.devices,
+    memory: memory === null ? null : { path: memory, isWritten: isBoot },
+    hasChannel: true,
     accel,
     cpus,
-  });
+  };
+}
+
+function spawnEmulator(emulator: Emulator, computer: Computer, folder: string): ChildProcess {
   const [command, ...first] = dyingWithUs(emulator.path);
   // Detached: Ctrl-C in the terminal goes to us alone, and we end the emulator when we are through with it.
-  return spawn(command, [...first, ...args], { stdio: ['ignore', 'pipe', 'pipe'], detached: true, cwd: folder });
+  return spawn(command, [...first, ...emulator.arguments(computer)], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+    cwd: folder,
+    env: { ...process.env, ...emulator.environment },
+  });
 }
 
 /**
@@ -235,19 +267,6 @@ function spawnEmulator(options: MachineOptions, folder: string): ChildProcess {
 export function dyingWithUs(program: string): [string, ...string[]] {
   const setpriv = findProgram('setpriv');
   return setpriv === null ? [program] : [setpriv, '--pdeathsig', 'KILL', program];
-}
-
-async function listen(path: string): Promise<Server> {
-  if (Buffer.byteLength(path) > socketPathMax) {
-    throw new InfrastructureError(`${path}: too long for a socket; set TMPDIR to a shorter folder`);
-  }
-  const server = createServer();
-  await withFileErrors(path, () => {
-    return new Promise<void>((resolve, reject) => {
-      server.once('error', reject).listen(path, () => resolve());
-    });
-  });
-  return server;
 }
 
 /**

@@ -5,10 +5,11 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { InfrastructureError } from '../../errors.ts';
-import { devicesFile } from './emulator.ts';
 import type { Qmp } from './qmp.ts';
 
 // The shell of `exec:` sees the name of a file in QEMU's working folder, and no path that it could misread.
+/** A link in QEMU's working folder. */
+export const devicesFile = 'devices';
 const memoryStays = { capabilities: [{ capability: 'x-ignore-shared', state: true }] };
 const pollMs = 5;
 const migrationMsMax = 20_000;

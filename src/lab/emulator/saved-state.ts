@@ -1,7 +1,7 @@
 /**
- * States of labs that have booted and wait for the modules of the KVM under test: a start from one takes a fraction of a
- * boot. One state serves all modules of a kernel. States are kept in the cache, by a key of everything that they depend
- * on; all of them may be deleted at any time.
+ * States of labs that have booted: a start from one takes a fraction of a boot. One kind has the kernel's own KVM loaded,
+ * which takes an emulated CPU most of a second. The other one waits for modules, and serves all that are given. States are
+ * kept in the cache, by a key of everything that they depend on; all of them may be deleted at any time.
  */
 import { createHash } from 'node:crypto';
 import { existsSync, statSync } from 'node:fs';
@@ -9,32 +9,35 @@ import { readdir, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cacheRoot, makeFolderAtOnce } from '../../system/cache.ts';
 import type { Emulator } from './emulator.ts';
+import type { Module } from '../kernel/modules.ts';
 import type { StateFiles } from './machine.ts';
 
 /** What a state depends on. */
 export interface StateParts {
-  readonly emulator: Pick<Emulator, 'path' | 'arguments'>;
+  readonly emulator: Pick<Emulator, 'path' | 'shape'>;
   readonly bzImage: string;
   readonly cpus: 1 | 2;
   /** Of the initramfs. */
   readonly initramfsKey: string;
+  /** Those that have been loaded besides. */
+  readonly modules: readonly Pick<Module, 'file' | 'bytes'>[];
 }
 
 /** Raise it when the form of a saved state changes. */
-const stateFormat = 1;
-/** Each has less than 100 MB on disk; one is used by every lab of a kernel and a number of CPUs. */
-const statesMax = 4;
+const stateFormat = 2;
+/** Each has less than 100 MB on disk. A kernel has up to four for each emulator: with one CPU and with two, of both kinds. */
+const statesMax = 8;
 
 /** Where the state is that this lab would start from. */
-export function stateFolder({ emulator, bzImage, cpus, initramfsKey }: StateParts): string {
-  const sockets = { agent: '', control: '' };
-  const memory = { path: '', isWritten: false };
-  const args = emulator.arguments({ bzImage, initrd: null, memory, sockets, accel: 'tcg', cpus });
+export function stateFolder({ emulator, bzImage, cpus, initramfsKey, modules }: StateParts): string {
   const stamps = [emulator.path, bzImage].map((path) => {
     const { size, mtimeMs } = statSync(path);
     return [path, size, mtimeMs];
   });
-  const key = createHash('sha256').update(JSON.stringify([stateFormat, args, stamps, initramfsKey]));
+  const key = createHash('sha256').update(
+    JSON.stringify([stateFormat, emulator.shape({ bzImage, cpus }), stamps, initramfsKey]),
+  );
+  for (const { file, bytes } of modules) key.update(`${file} ${bytes.length}\n`).update(bytes);
   return join(cacheRoot(), 'states', key.digest('hex').slice(0, 16));
 }
 

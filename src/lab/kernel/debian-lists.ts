@@ -23,6 +23,8 @@ const mainSuites = [
   'sid',
   'experimental',
 ];
+/** The release whose source packages are used. */
+export const sourceSuite = 'trixie';
 const securitySuites = ['bookworm-security', 'trixie-security'];
 
 /** What a suite of Debian may be called in somebody's apt configuration. */
@@ -53,9 +55,12 @@ export interface Repository {
   readonly suite: string;
 }
 
+/** Lists of binary packages of all suites, or of source packages of the suite whose sources are used. */
+export type ListKind = 'packages' | 'sources';
+
 /** Options that have apt work on the private lists and on nothing of the system's but its configuration of the network. */
-export function listArguments(): string[] {
-  const root = listRoot();
+export function listArguments(kind: ListKind = 'packages'): string[] {
+  const root = listRoot(kind);
   const settings = {
     'Dir::Etc::sourcelist': join(root, 'debian.sources'),
     'Dir::Etc::sourceparts': '/dev/null',
@@ -74,10 +79,11 @@ export function listArguments(): string[] {
 }
 
 /** Hours since the lists were asked for; null when there are none. */
-export function listAgeHours(now = Date.now()): number | null {
-  const folder = join(listRoot(), 'lists');
-  if (!existsSync(folder) || !readdirSync(folder).some((name) => name.includes('_Packages'))) return null;
-  return (now - statSync(join(listRoot(), 'debian.sources')).mtimeMs) / 3_600_000;
+export function listAgeHours(now = Date.now(), kind: ListKind = 'packages'): number | null {
+  const folder = join(listRoot(kind), 'lists');
+  const mark = kind === 'packages' ? '_Packages' : '_Sources';
+  if (!existsSync(folder) || !readdirSync(folder).some((name) => name.includes(mark))) return null;
+  return (now - statSync(join(listRoot(kind), 'debian.sources')).mtimeMs) / 3_600_000;
 }
 
 /**
@@ -86,17 +92,25 @@ export function listAgeHours(now = Date.now()): number | null {
  *
  * @throws InfrastructureError when this computer's configuration names no mirror of Debian, or has none of its keys.
  */
-export async function ensureLists(mode: 'fresh' | 'update', options: ListOptions): Promise<InfrastructureError | null> {
-  const root = listRoot();
+export async function ensureLists(
+  mode: 'fresh' | 'update',
+  options: ListOptions,
+  kind: ListKind = 'packages',
+): Promise<InfrastructureError | null> {
+  const root = listRoot(kind);
   for (const name of ['lists/partial', 'archives/partial']) await ensureFolder(join(root, name));
   return withFileErrors(root, () =>
     withLock(join(root, 'lock'), options.say, async () => {
-      const age = listAgeHours();
+      const age = listAgeHours(Date.now(), kind);
       if (mode === 'fresh' && age !== null && age < freshHours) return null;
-      const sources = formatSources(mirrorsAmong(await configuredRepositories()), debianKeyring());
+      const sources = formatSources(mirrorsAmong(await configuredRepositories()), debianKeyring(), kind);
       await writeFile(join(root, 'debian.sources'), sources);
-      const say = (): void => options.say('asking for the package lists of all suites of Debian (some 50 MB at first)');
-      return updateLists(say, { args: [...listArguments(), '--allow-releaseinfo-change'], signal: options.signal });
+      const what =
+        kind === 'packages'
+          ? 'package lists of all suites of Debian (some 50 MB'
+          : 'list of source packages (some 11 MB';
+      const say = (): void => options.say(`asking for the ${what} at first)`);
+      return updateLists(say, { args: [...listArguments(kind), '--allow-releaseinfo-change'], signal: options.signal });
     }),
   );
 }
@@ -135,8 +149,19 @@ export function mirrorsAmong(repositories: readonly Repository[]): Mirrors {
   return { main: main.uri, security: usable.find(({ suite }) => securityNames.test(suite))?.uri ?? null };
 }
 
-/** Sources in apt's deb822 format (sources.list(5)), with nothing fetched but lists of binary packages. */
-export function formatSources({ main, security }: Mirrors, keyring: string): string {
+/** Sources in apt's deb822 format (sources.list(5)), with nothing fetched but lists of one kind of package. */
+export function formatSources({ main, security }: Mirrors, keyring: string, kind: ListKind = 'packages'): string {
+  if (kind === 'sources') {
+    return [
+      'Types: deb-src',
+      `URIs: ${main}`,
+      `Suites: ${sourceSuite}`,
+      'Components: main',
+      'Targets: Sources',
+      `Signed-By: ${keyring}`,
+      '',
+    ].join('\n');
+  }
   const stanza = (uri: string, suites: readonly string[]): string =>
     [
       'Types: deb',
@@ -161,6 +186,6 @@ function debianKeyring(): string {
   return keyring;
 }
 
-function listRoot(): string {
-  return join(cacheRoot(), 'apt');
+function listRoot(kind: ListKind): string {
+  return join(cacheRoot(), kind === 'packages' ? 'apt' : 'apt-sources');
 }

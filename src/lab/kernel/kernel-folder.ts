@@ -4,6 +4,7 @@ import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InfrastructureError, UsageError } from '../../errors.ts';
 import { findProgram } from '../../system/tools.ts';
+import { qemuChannelModules } from '../emulator/qemu.ts';
 import { builtinList, collectModules } from './modules.ts';
 
 /** Folders of modules below the root folder; from 7.2 on Debian's packages are laid out for a merged /usr. */
@@ -36,11 +37,13 @@ export async function keepKernel(tree: string, release: string, folder: string, 
     throw new InfrastructureError(`${spec}: its packages have no vmlinuz of ${release}; give --kernel another series`);
   }
   const busybox = findProgram('busybox') ?? 'busybox';
-  const { channel, kvm } = await collectModules(place.moduleDir, null, busybox).catch((error: unknown) => {
-    // The folder is one that is about to go away.
-    if (!(error instanceof UsageError)) throw error;
-    throw new UsageError(error.message.replace(`${place.moduleDir}`, `--kernel ${spec} (${release})`));
-  });
+  const { channel, kvm } = await collectModules(place.moduleDir, null, busybox, qemuChannelModules).catch(
+    (error: unknown) => {
+      // The folder is one that is about to go away.
+      if (!(error instanceof UsageError)) throw error;
+      throw new UsageError(error.message.replace(`${place.moduleDir}`, `--kernel ${spec} (${release})`));
+    },
+  );
   await copyFile(place.bzImage, join(folder, 'vmlinuz'));
   await mkdir(join(folder, 'modules'));
   for (const { file, bytes } of [...channel, ...kvm]) await writeFile(join(folder, 'modules', file), bytes);

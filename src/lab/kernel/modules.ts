@@ -4,11 +4,7 @@ import { basename, join } from 'node:path';
 import { UsageError } from '../../errors.ts';
 import { compressions, readDecompressed } from './decompress.ts';
 
-/**
- * What the lab needs, by module name: for its channel, and the KVM under test. What is not found as a module is taken to
- * be built in.
- */
-const channelModules = ['virtio_pci', 'virtio_console'] as const;
+/** Those of the KVM under test. What is not found as a module is taken to be built in. */
 const kvmModules = ['kvm_amd', 'kvm_intel'] as const;
 
 /** Names what would be modules and is built in (Documentation/kbuild/kbuild.rst). */
@@ -35,12 +31,14 @@ export interface LabModules {
  *
  * @param folder where the kernel's modules are (`lib/modules/RELEASE`, a build folder, or a folder of .ko files).
  * @param givenFolder folder whose kvm*.ko go before the kernel's own, or null.
+ * @param channelModules names of those that the emulator's channel needs.
  * @throws UsageError when that has no kvm.ko, or when the kernel has no virtio.
  */
 export async function collectModules(
   folder: string | null,
   givenFolder: string | null,
   busybox: string,
+  channelModules: readonly string[],
 ): Promise<LabModules> {
   const given = givenFolder === null ? new Map<string, string>() : indexKvmModules(givenFolder);
   const own = folder === null ? new Map<string, string>() : indexModules(folder);
@@ -54,7 +52,7 @@ export async function collectModules(
     for (const needed of dependsOf(bytes)) await visit(needed);
     ordered.set(name, { name, file: plainName(path), bytes });
   };
-  if (folder !== null) checkChannel(folder, files);
+  if (folder !== null) checkChannel(folder, files, channelModules);
   for (const name of channelModules) await visit(name);
   const channelCount = ordered.size;
   for (const name of kvmModules) await visit(name);
@@ -63,7 +61,7 @@ export async function collectModules(
 }
 
 /** Where the kernel says what is built into it, what the lab is reached through must be a module or be in that list. */
-function checkChannel(folder: string, files: ReadonlyMap<string, string>): void {
+function checkChannel(folder: string, files: ReadonlyMap<string, string>, channelModules: readonly string[]): void {
   const list = join(folder, builtinList);
   if (!existsSync(list)) return;
   const builtIn = new Set(readFileSync(list, 'utf8').split('\n').filter(Boolean).map(moduleName));

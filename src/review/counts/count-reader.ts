@@ -1,6 +1,6 @@
 /** Counters of one kernel, read from its memory now and then; a kernel that dies and comes back begins at 0. */
 import { counterBytes, type FunctionCounters } from './counters.ts';
-import type { CountedModule, CountedModules } from './counted-build.ts';
+import type { CountedModule, CountedModules } from './counted-folder.ts';
 import { type ReadFile, readKernelMemory, readSegments, sectionAddress } from './kernel-memory.ts';
 
 /** A function's counters and what they have come to. */

@@ -3,34 +3,19 @@
  * what would register them there is taken out again; they are read from its memory (`count-reader.ts`).
  */
 import { existsSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { builtModules, keepModules } from '../../build/kept-modules.ts';
 import { makeGoals, type Source } from '../../build/make.ts';
 import { runTool } from '../../system/apt.ts';
-import { countersOf, type FunctionCounters } from './counters.ts';
-
-export interface CountedModules {
-  /** Folder of the modules. */
-  readonly folder: string;
-  readonly modules: readonly CountedModule[];
-  /** gcc's notes on each object that counts. */
-  readonly notes: readonly ObjectNote[];
-  /** The tree in which they were built, which gcc's paths begin with. */
-  readonly tree: string;
-}
-
-export interface CountedModule {
-  /** As in /sys/module: `kvm_amd`. */
-  readonly name: string;
-  readonly counters: readonly FunctionCounters[];
-}
-
-interface ObjectNote {
-  /** Path of the object below the tree, without its extension. */
-  readonly object: string;
-  readonly note: Buffer;
-}
+import {
+  type CountedModule,
+  type CountedModules,
+  countedFile,
+  formatCounted,
+  type ObjectNote,
+} from './counted-folder.ts';
+import { countersOf } from './counters.ts';
 
 const kvmFolder = 'arch/x86/kvm';
 const flags = '-fprofile-arcs -ftest-coverage';
@@ -62,12 +47,16 @@ export async function buildCounted(
     modules.push({ name: basename(name, '.ko').replace('-', '_'), counters });
   }
   const options = ['-g', '-w', ...runtime.map((symbol) => `--weaken-symbol=${symbol}`)];
+  const counted = { modules, notes, tree, realTree: await realpath(tree) };
   const folder = await keepModules(source, {
     strip: (from, to) => runTool('objcopy', [...options, ...constructors.map((each) => `-R${each}`), from, to]),
-    suffix: '-counted',
-    readme: `counts ${objects.join(' ')}; for measuring, not for keeping\n`,
+    suffix: '-gcov',
+    files: {
+      README: `counts ${objects.join(' ')}; for measuring, not for keeping\n`,
+      [countedFile]: formatCounted(counted),
+    },
   });
-  return { folder, modules, notes, tree };
+  return { folder, ...counted };
 }
 
 /** Objects of KVM that are made from the files: their own, and of a header those that it is included in. */

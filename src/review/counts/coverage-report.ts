@@ -1,26 +1,65 @@
-/** Counts of lines as a table for a terminal, and in the form that lcov and its relatives read. */
+/** Counts of lines as a table for a terminal: what ran of each file, and which functions never did, and why. */
 import { formatTable } from '../../campaign/text/table.ts';
-import type { FileCounts, LineCounts } from './line-counts.ts';
+import type { Trace, TracedFile } from './lcov.ts';
+import { reasonFor } from './unreached.ts';
 
-/** Files, each with how many of its lines and functions ran, and which functions never did. */
-export function formatCoverage(counts: LineCounts, files: readonly string[]): string {
-  const known = files.flatMap((file) => {
-    const found = counts.get(file);
-    return found === undefined ? [] : [[file, found] as const];
+/** Where the calls go through, and who delivers. */
+export const countedFiles = ['arch/x86/kvm/hyperv.c', 'arch/x86/kvm/lapic.c'] as const;
+
+export interface FileCoverage {
+  /** Below the tree. */
+  readonly file: string;
+  /** As the trace has it. */
+  readonly path: string;
+  readonly lines: Share;
+  readonly functions: Share;
+  /** Functions that never ran; `why` is null where that is not explained. */
+  readonly idle: readonly { readonly name: string; readonly why: string | null }[];
+}
+
+export interface Share {
+  readonly part: number;
+  readonly whole: number;
+}
+
+/** Those of the files that the trace has, in their order. */
+export function coverageOf(trace: Trace, files: readonly string[]): FileCoverage[] {
+  return files.flatMap((file) => {
+    const [path, traced] = [...trace].find(([one]) => one.endsWith(`/${file}`)) ?? [];
+    return path === undefined || traced === undefined ? [] : [fileCoverage(file, path, traced)];
   });
-  const rows = known.map(([file, { lines, functions }]) => [
+}
+
+function fileCoverage(file: string, path: string, { lines, functions }: TracedFile): FileCoverage {
+  const idle = [...functions].filter(([, { count }]) => count === 0);
+  return {
     file,
-    share([...lines.values()].filter(({ count }) => count > 0).length, lines.size, 'lines'),
-    share(functions.filter(({ count }) => count > 0).length, functions.length, 'functions'),
+    path,
+    lines: { part: [...lines.values()].filter((count) => count > 0).length, whole: lines.size },
+    functions: { part: functions.size - idle.length, whole: functions.size },
+    idle: idle.map(([name]) => ({ name, why: reasonFor(file, name) })),
+  };
+}
+
+/** A line for each file, then the functions that never ran, by the reason. */
+export function formatCoverage(files: readonly FileCoverage[]): string {
+  const rows = files.map(({ file, lines, functions }) => [
+    file,
+    formatShare(lines, 'lines'),
+    formatShare(functions, 'functions'),
   ]);
-  const idle = known.map(([file, { functions }]) => {
-    const names = functions.flatMap(({ name, count }) => (count === 0 ? [name] : []));
-    return names.length === 0 ? '' : `${file}: never called\n${columns(names)}`;
+  const idle = files.flatMap(({ file, idle: all }) => {
+    const reasons = [...new Set(all.map(({ why }) => why))];
+    return reasons.map((why) => {
+      const names = all.filter((one) => one.why === why).map(({ name }) => name);
+      return `${file}: never called${why === null ? '' : `, since ${why}`}\n${columns(names)}`;
+    });
   });
   return `${formatTable(rows)}${idle.join('')}`;
 }
 
-function share(part: number, whole: number, what: string): string {
+/** `12 of 40 lines (30 %)`. */
+export function formatShare({ part, whole }: Share, what: string): string {
   return `${part} of ${whole} ${what}${whole === 0 ? '' : ` (${Math.round((100 * part) / whole)} %)`}`;
 }
 
@@ -37,26 +76,4 @@ function columns(names: readonly string[]): string {
     line += ` ${name}`;
   }
   return `${text}${line}\n`;
-}
-
-/** The tracefile format of lcov (geninfo(1)), with paths in the tree that the modules were built in. */
-export function toLcov(counts: LineCounts, tree: string): string {
-  return [...counts].map(([file, found]) => recordOf(`${tree}/${file}`, found)).join('');
-}
-
-function recordOf(path: string, { lines, functions }: FileCounts): string {
-  const ordered = [...lines].sort(([left], [right]) => left - right);
-  const text = [
-    'TN:',
-    `SF:${path}`,
-    ...functions.map(({ name, start }) => `FN:${start},${name}`),
-    ...functions.map(({ name, count }) => `FNDA:${count},${name}`),
-    `FNF:${functions.length}`,
-    `FNH:${functions.filter(({ count }) => count > 0).length}`,
-    ...ordered.map(([line, { count }]) => `DA:${line},${count}`),
-    `LF:${ordered.length}`,
-    `LH:${ordered.filter(([, { count }]) => count > 0).length}`,
-    'end_of_record',
-  ];
-  return `${text.join('\n')}\n`;
 }

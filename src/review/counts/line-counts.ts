@@ -1,11 +1,11 @@
 /** Counters as counts of source lines, by gcov, which knows the blocks of each function from gcc's notes. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, normalize } from 'node:path';
+import { join, resolve } from 'node:path';
 import { execa } from 'execa';
 import { InfrastructureError } from '../../errors.ts';
 import type { Counted } from './count-reader.ts';
-import type { CountedModules } from './counted-build.ts';
+import type { CountedModules } from './counted-folder.ts';
 import { dataFile } from './counters.ts';
 
 export interface FunctionLines {
@@ -33,6 +33,8 @@ export type LineCounts = ReadonlyMap<string, FileCounts>;
 
 /** What of gcov's JSON is used. */
 interface GcovJson {
+  /** Where the compiler ran: kbuild of 6.13 and later goes into the folder of the modules. */
+  readonly current_working_directory: string;
   readonly files: readonly {
     readonly file: string;
     readonly lines: readonly {
@@ -74,7 +76,15 @@ export async function lineCounts(modules: CountedModules, counted: readonly Coun
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-  return mergeCounts(found, modules.tree);
+  const counts = mergeCounts(found, [modules.tree, modules.realTree]);
+  const missing = modules.notes.find(({ object }) => !counts.has(`${object}.c`));
+  // Otherwise a file of which nothing is known looks like one without code.
+  if (missing !== undefined) {
+    throw new InfrastructureError(
+      `gcov names no line of ${missing.object}.c, but of ${[...counts.keys()][0] ?? 'nothing'}`,
+    );
+  }
+  return counts;
 }
 
 /** How gcc's notes begin a function: identifier and both checksums. */
@@ -84,12 +94,18 @@ function nameInNote({ ident, lineChecksum, cfgChecksum }: Counted['counters']): 
   return bytes;
 }
 
-/** A header that several objects include has its counts added up. */
-export function mergeCounts(found: readonly GcovJson[], tree: string): LineCounts {
+/**
+ * A header that several objects include has its counts added up.
+ *
+ * @param trees what the paths of files in the tree may begin with.
+ */
+export function mergeCounts(found: readonly GcovJson[], trees: readonly string[]): LineCounts {
   const files = new Map<string, { lines: Map<number, LineCount>; functions: Map<string, FunctionLines> }>();
-  for (const { file, lines, functions } of found.flatMap((one) => one.files)) {
-    // kbuild names what is outside of the folder that it builds by a way through it.
-    const path = normalize(file.startsWith(`${tree}/`) ? file.slice(tree.length + 1) : file);
+  const all = found.flatMap(({ current_working_directory: folder, files: own }) =>
+    own.map((one) => ({ folder, ...one })),
+  );
+  for (const { folder, file, lines, functions } of all) {
+    const path = belowTree(resolve(folder, file), trees);
     const into = files.get(path) ?? { lines: new Map(), functions: new Map() };
     files.set(path, into);
     // A line of an inline function stands there once for each function that it is in.
@@ -107,4 +123,10 @@ export function mergeCounts(found: readonly GcovJson[], tree: string): LineCount
   return new Map(
     [...files].map(([path, { lines, functions }]) => [path, { lines, functions: [...functions.values()] }]),
   );
+}
+
+/** The path below one of the trees; as it is where it is in none. */
+export function belowTree(path: string, trees: readonly string[]): string {
+  const tree = trees.find((one) => path.startsWith(`${one}/`));
+  return tree === undefined ? path : path.slice(tree.length + 1);
 }

@@ -1,8 +1,8 @@
 /** Reads a kernel's counters now and then while cases run on it, so that a kernel that dies has told most of it. */
 import type { Session } from '../../campaign/session.ts';
 import { InfrastructureError, KernelFailure } from '../../errors.ts';
-import type { CountedModules } from './counted-build.ts';
-import { CountReader } from './count-reader.ts';
+import type { CountedModules } from './counted-folder.ts';
+import { type Counted, CountReader } from './count-reader.ts';
 import { type LineCounts, lineCounts } from './line-counts.ts';
 
 const readSecondsDefault = 10;
@@ -26,8 +26,14 @@ export class Meter {
     if (performance.now() - this.#readAt >= this.#readSeconds * 1000) await this.#read();
   }
 
-  /** Reads once more; then as `lines`. */
-  async finish(): Promise<LineCounts | null> {
+  /** Reads and tells the counters; null as `lines`. */
+  async readCounters(): Promise<readonly Counted[] | null> {
+    await this.#read();
+    return this.#reader === null || !this.#hasRead ? null : this.#reader.total;
+  }
+
+  /** Reads and tells the lines; null as `lines`. */
+  async readLines(): Promise<LineCounts | null> {
     await this.#read();
     return this.lines();
   }

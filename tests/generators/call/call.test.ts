@@ -8,14 +8,21 @@ import { type CallStep, makeStep } from '../../../src/case/case.ts';
 const plan: CallPlan = {
   kind: 'send-ipi-ex',
   fast: false,
-  environment: { mode: 'long', cpl: 0, way: 'bare', page: 0 },
+  environment: { mode: 'long', cpl: 0, way: 'bare', rflags: 'plain', page: 0 },
   sender: 0,
   vector: { value: 0xfe, distinct: false },
   targets: [{ vcpu: null, offset: 0, count: 2, stride: 64 }],
   oddities: [],
   breaks: [],
 };
-const surroundings = () => ({ index: 1, sender: 0, vpIndexes: [0, 65], usedVectors: new Set<number>(), pages: [] });
+const surroundings = () => ({
+  index: 1,
+  sender: 0,
+  vpIndexes: [0, 65],
+  usedVectors: new Set<number>(),
+  pages: [],
+  canOpen: true,
+});
 const build = (given: Partial<CallPlan>) => buildCall({ ...plan, ...given }, surroundings());
 const plainEx = makeStep({ do: 'send-ipi-ex', vector: 0xfe, targets: [0, 64] });
 const plain = makeStep({ do: 'send-ipi', vector: 0xfe, targets: [0] });
@@ -31,7 +38,7 @@ describe('buildCall', () => {
   });
 
   it('should go through a page that is enabled, and bare as long as none is', () => {
-    const environment = { mode: 'compat', cpl: 3, way: 'page', page: 1 } as const;
+    const environment = { mode: 'compat', cpl: 3, way: 'page', rflags: 'plain', page: 1 } as const;
     const pages = [0xf0000n, 0xf1000n];
     expect(buildCall({ ...plan, environment }, { ...surroundings(), pages })).toEqual({
       ...plainEx,

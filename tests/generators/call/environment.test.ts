@@ -8,24 +8,32 @@ import { isWellFormed } from '../../../src/case/checks.ts';
 
 const always = environmentPlan({ ...usualSwarm, environmentPercent: 100 });
 const pages = [0xf0000n, 0xf1000n];
-const plain: EnvironmentPlan = { mode: 'long', cpl: 0, way: 'bare', page: 0 };
+const plain: EnvironmentPlan = { mode: 'long', cpl: 0, way: 'bare', rflags: 'plain', page: 0 };
+
+const bare = { mode: 'long', cpl: 0, page: null, opcode: 'native', rflags: 'plain' } as const;
 
 describe('environmentPlan', () => {
   itDrawsLawfully<EnvironmentPlan>({ arbitrary: always, expectValid, keyOf: (plan) => JSON.stringify(plan) });
 
   it('should draw only the plain entry where the swarm says so', () => {
-    const plans = fc.sample(environmentPlan({ ...usualSwarm, environmentPercent: 0, compatPercent: 0 }), {
-      seed: 42,
-      numRuns: 200,
-    });
+    const plans = fc.sample(
+      environmentPlan({ ...usualSwarm, environmentPercent: 0, compatPercent: 0, flagsPercent: 0 }),
+      {
+        seed: 42,
+        numRuns: 200,
+      },
+    );
     expect(plans).toEqual(plans.map(() => plain));
   });
 
   it('should draw 32-bit code segments apart from other entries', () => {
-    const plans = fc.sample(environmentPlan({ ...usualSwarm, environmentPercent: 0, compatPercent: 40 }), {
-      seed: 42,
-      numRuns: 1000,
-    });
+    const plans = fc.sample(
+      environmentPlan({ ...usualSwarm, environmentPercent: 0, compatPercent: 40, flagsPercent: 0 }),
+      {
+        seed: 42,
+        numRuns: 1000,
+      },
+    );
     const compat = plans.filter(({ mode }) => mode === 'compat');
     expect(compat).toEqual(compat.map(() => ({ ...plain, mode: 'compat' })));
     expect(compat.length / plans.length).toBeCloseTo(0.4, 1);
@@ -44,33 +52,50 @@ describe('environmentPlan', () => {
 
 describe('buildEnvironment', () => {
   it.each<[string, Partial<EnvironmentPlan>, ReturnType<typeof buildEnvironment>]>([
-    ['the plain entry', {}, { mode: 'long', cpl: 0, page: null, opcode: 'native' }],
-    ['the other opcode', { way: 'other' }, { mode: 'long', cpl: 0, page: null, opcode: 'other' }],
-    ['a page', { way: 'page', mode: 'compat', cpl: 3 }, { mode: 'compat', cpl: 3, page: 0xf0000n, opcode: 'native' }],
-    ['one of the pages', { way: 'page', page: 7 }, { mode: 'long', cpl: 0, page: 0xf1000n, opcode: 'native' }],
+    ['the plain entry', {}, { mode: 'long', cpl: 0, page: null, opcode: 'native', rflags: 'plain' }],
+    ['the other opcode', { way: 'other' }, { mode: 'long', cpl: 0, page: null, opcode: 'other', rflags: 'plain' }],
+    [
+      'a page',
+      { way: 'page', mode: 'compat', cpl: 3 },
+      { mode: 'compat', cpl: 3, page: 0xf0000n, opcode: 'native', rflags: 'plain' },
+    ],
+    [
+      'one of the pages',
+      { way: 'page', page: 7 },
+      { mode: 'long', cpl: 0, page: 0xf1000n, opcode: 'native', rflags: 'plain' },
+    ],
     [
       'no page in a 16-bit segment',
       { way: 'page', mode: 'protected16' },
-      { mode: 'protected16', cpl: 0, page: null, opcode: 'native' },
+      { mode: 'protected16', cpl: 0, page: null, opcode: 'native', rflags: 'plain' },
     ],
+    ['both flags', { rflags: 'if-tf', mode: 'compat' }, { ...bare, mode: 'compat', rflags: 'if-tf' }],
+    ['no trap through a page', { rflags: 'if-tf', way: 'page' }, { ...bare, page: 0xf0000n, rflags: 'if' }],
+    ['no flags where the host enters', { rflags: 'if', mode: 'unpaged32' }, { ...bare, mode: 'unpaged32' }],
+    ['no flags with the other opcode', { rflags: 'tf', way: 'other' }, { ...bare, opcode: 'other' }],
     [
       'no privilege level in real mode',
       { mode: 'real', cpl: 3 },
-      { mode: 'real', cpl: 0, page: null, opcode: 'native' },
+      { mode: 'real', cpl: 0, page: null, opcode: 'native', rflags: 'plain' },
     ],
   ])('should give %s', (_, fields, entry) => {
-    expect(buildEnvironment({ ...plain, ...fields }, pages)).toEqual(entry);
+    expect(buildEnvironment({ ...plain, ...fields }, pages, true)).toEqual(entry);
+  });
+
+  it('should give no IF to a caller that may not take interrupts', () => {
+    expect(buildEnvironment({ ...plain, rflags: 'if-tf' }, pages, false).rflags).toBe('tf');
+    expect(buildEnvironment({ ...plain, rflags: 'if' }, pages, false).rflags).toBe('plain');
   });
 
   it('should give a bare instruction as long as no page was enabled', () => {
-    expect(buildEnvironment({ ...plain, way: 'page' }, []).page).toBeNull();
+    expect(buildEnvironment({ ...plain, way: 'page' }, [], true).page).toBeNull();
   });
 });
 
 /** A plan is valid when a call with it is. */
 function expectValid(plan: EnvironmentPlan): void {
   for (const known of [[], pages]) {
-    const value = makeCase([{}], [makeStep({ do: 'send-ipi', ...buildEnvironment(plan, known) })]);
+    const value = makeCase([{}], [makeStep({ do: 'send-ipi', ...buildEnvironment(plan, known, true) })]);
     expect(isWellFormed(value)).toBe(true);
   }
 }

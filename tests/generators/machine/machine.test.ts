@@ -23,6 +23,8 @@ const planOf = (...indexes: number[]) => ({
   })),
   halted: 0,
   hasGuestOsId: true,
+  neighbour: null,
+  huge: null,
 });
 const indexesOf = (...indexes: number[]) => buildMachine(planOf(...indexes), null, 0).vcpus.map((vcpu) => vcpu.vpIndex);
 
@@ -61,6 +63,8 @@ describe('buildMachine, of a platform', () => {
     })),
     halted: 0,
     hasGuestOsId: false,
+    neighbour: null,
+    huge: null,
   };
   const vcpus: PlatformPlan['vcpus'] = [
     { vcpuId: 2, keepsVpIndex: false, lacks: [], enforced: false, hasSints: false },
@@ -77,6 +81,7 @@ describe('buildMachine, of a platform', () => {
       xen: true,
       guestOsId: 0n,
       schedule: null,
+      neighbour: null,
       vcpus: [
         { vpIndex: 0, idle: 'uninitialized', ...common, ...own[0], autoEoi: [] },
         { vpIndex: 4097, idle: 'parked', ...common, ...own[1], eoi: 'none', autoEoi: [0x40] },

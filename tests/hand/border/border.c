@@ -4,6 +4,7 @@
  * 32 scripts take more than a minute. The number of the script is then on stderr.
  */
 #include "fake-kvm.h"
+#include "vcpu-run.c"
 #include "hand.c"
 #undef open
 #undef close

@@ -40,7 +40,7 @@ export async function borderSeeds(corpusFolder: string): Promise<Buffer[]> {
 /** Everything that a hand gets for these programs from its start on, as one script. */
 async function scriptOf(programs: readonly Program[], exact: boolean, readsOffer = false): Promise<Buffer> {
   const hand = new QuietHand();
-  const executor = await KvmExecutor.open(hand, 'lab', { readsOffer });
+  const executor = await KvmExecutor.open(hand, 'lab', { readsOffer, holdsSpareVms: true });
   await executor.run(programs, { exact });
   const start = new Script();
   start.case(0);

@@ -56,7 +56,7 @@ describe('formatExplanation', () => {
       '  vCPU 0: VP index 0, APIC x2apic, parked, CPUID lacks ex-masks xmm-input, CPUID enforced',
       '  vCPU 1: VP index 9, APIC x2apic, parked, CPUID enforced',
       '',
-      'step 1: the parked vCPUs run',
+      'step 1: the parked vCPUs run until nothing is pending that they can take',
       '  vCPU 0 (VP 0): takes nothing',
       '  vCPU 1 (VP 9): takes nothing',
     ]);

@@ -214,20 +214,29 @@ describe('explain, steps that are no calls', () => {
         kind: 'change',
         what: 'the host writes 0xe4001 to the hypercall MSR of vCPU 0',
         rule: { name: 'page-written', source: source('page-written'), taken: true },
+        faults: [],
         effects: [],
       },
       {
         kind: 'change',
         what: 'the host writes 0x1000 to the vp-index MSR of vCPU 1',
         rule: { name: 'vp-index-refused', source: source('vp-index-refused'), taken: false },
+        faults: [],
         effects: [],
       },
-      { kind: 'change', what: 'the APIC of vCPU 1 is hardware-disabled from now on', rule: null, effects: [] },
-      { kind: 'change', what: 'vCPU 1 gets INIT', rule: null, effects: [] },
+      {
+        kind: 'change',
+        what: 'the host makes the APIC of vCPU 1 hardware-disabled',
+        rule: null,
+        faults: [],
+        effects: [],
+      },
+      { kind: 'change', what: 'vCPU 1 gets INIT', rule: null, faults: [], effects: [] },
       {
         kind: 'change',
         what: 'vCPU 0 makes no call: the page holds no hypercall instruction',
         rule: null,
+        faults: [],
         effects: [],
       },
     ]);
@@ -244,8 +253,9 @@ describe('explain, steps that are no calls', () => {
     const [step] = explain(encodeCase(makeCase(vcpus, [makeStep({ do: 'run' })])), facts).steps;
     expect(step).toEqual({
       kind: 'change',
-      what: 'the parked vCPUs run',
+      what: 'the parked vCPUs run until nothing is pending that they can take',
       rule: null,
+      faults: [],
       effects: [
         { vcpu: 0, vpIndex: 0, text: 'the handlers of 0x41, 0x20 run' },
         { vcpu: 1, vpIndex: 7, text: 'takes nothing' },

@@ -56,7 +56,7 @@ describe('a campaign', () => {
     const told: string[] = [];
     const options = {
       corpus: [{ file: 'waits.json', value: waits }],
-      runs: 640,
+      runs: 1280,
       warn: (line: string) => told.push(line),
     };
     const [onFaulty, onRight] = [targetIn(faulty), targetIn(right)];

@@ -38,6 +38,7 @@ describe('parseCase', () => {
         irqchip: 'kernel',
         xen: false,
         schedule: null,
+        neighbour: null,
         guestOsId: 0x8100_0000_0000_0000n,
         vcpus: [
           {
@@ -363,6 +364,7 @@ function defaults() {
     cpl: 0,
     page: null,
     opcode: 'native',
+    rflags: 'plain',
     fast: false,
     vector: 0xfe,
     targetVtl: 0,

@@ -24,6 +24,8 @@ const call = (fields: Partial<Extract<CallStep, { do: 'send-ipi' }>> = {}) => ma
 const run = makeStep({ do: 'run' });
 const init = makeStep({ do: 'init' });
 const setApic = makeStep({ do: 'set-apic', apic: 'enabled' });
+const readMsr = (fields: Partial<Extract<Case['steps'][number], { do: 'read-msr' }>>) =>
+  makeStep({ do: 'read-msr', msr: 'vp-index', ...fields });
 const oneVcpu = (...steps: Case['steps']) => makeCase([{ vpIndex: 0 }], steps);
 
 const plain = (count: number): object[] => Array.from({ length: count }, () => ({}));
@@ -136,7 +138,37 @@ const refusals: [name: string, value: Case, field: string, message: RegExp][] = 
   ],
   ['init without a LAPIC', makeCase([{}], [init], { irqchip: 'none' }), 'steps[0].do', /^init needs a LAPIC/],
   ['set-apic and halted vCPUs', makeCase([{}, { idle: 'halted' }], [setApic]), 'steps[0].do', /^set-apic and halted/],
-  ['init and halted vCPUs', makeCase([{}, { idle: 'halted' }], [init]), 'steps[0].do', /^init and halted/],
+  [
+    'a SINT that is made 0 where there is no SynIC',
+    oneVcpu(makeStep({ do: 'write-msr', msr: 'sint1', value: 0n })),
+    'steps[0].value',
+    /^must not be 0: vCPU 0 has no SynIC/,
+  ],
+  [
+    'the base of an APIC that is not in the kernel',
+    makeCase([{}], [readMsr({ msr: 'apic-base' })], { irqchip: 'none' }),
+    'steps[0].msr',
+    /^apic-base needs a LAPIC/,
+  ],
+  [
+    'a guest that reads while it waits for INIT',
+    makeCase([{}, { idle: 'uninitialized' }], [readMsr({ vcpu: 1, by: 'guest' })]),
+    'steps[0].by',
+    /^vCPU 1 is uninitialized/,
+  ],
+  ['a guest that reads behind INIT', oneVcpu(init, readMsr({ by: 'guest' })), 'steps[1].by', /^vCPU 0 got INIT/],
+  [
+    'a guest that reads what it has not',
+    makeCase([{ lacks: ['hyperv'] }], [readMsr({ by: 'guest' })]),
+    'steps[0].by',
+    /^vCPU 0 has no Hyper-V/,
+  ],
+  [
+    'a guest that reads a SINT without a SynIC',
+    oneVcpu(readMsr({ msr: 'sint0', by: 'guest' })),
+    'steps[0].by',
+    /^vCPU 0 has no SynIC/,
+  ],
   [
     'a page in the guest program',
     oneVcpu(makeStep({ do: 'write-msr', msr: 'hypercall', value: 0x7001n })),

@@ -21,6 +21,7 @@ export function identity(changes: Partial<CampaignIdentity> = {}): CampaignIdent
     seed: 'durable',
     contract: 'kvm',
     target: 'model',
+    cpu: 'amd',
     kernel: null,
     kvmModules: null,
     kvmModulesHash: null,

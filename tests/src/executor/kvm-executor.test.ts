@@ -21,10 +21,10 @@ function vmsBehind(operations: readonly DecodedOperation[]): number[] {
 it('should leave nothing behind in a hand, which a library keeps for the next executor of the process', async () => {
   const hand = new QuietHand();
   const operations = () => hand.scripts.flatMap((script) => decodeScript(script));
-  const executor = await KvmExecutor.open(hand, 'host');
+  const executor = await KvmExecutor.open(hand, 'host', { holdsSpareVms: true });
   expect(vmsBehind(operations())).not.toEqual([]);
   await executor[Symbol.asyncDispose]();
   expect(vmsBehind(operations())).toEqual([]);
-  await KvmExecutor.open(hand, 'host');
+  await KvmExecutor.open(hand, 'host', { holdsSpareVms: true });
   expect(vmsBehind(operations())).not.toEqual([]);
 });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { APIC_SPIV, APIC_TMCCT, lapicPageBytes } from '../../../src/abi/lapic.ts';
 import { readKvmFacts } from '../../../src/executor/kvm-facts.ts';
+import { KVM_CAP, KVM_CHECK_EXTENSION } from '../../../src/hand/uapi.ts';
 import { steadyLapic, steadyLeaves, steadyMsrs } from '../../../src/executor/read-offer.ts';
 import { QuietHand } from '../../hand/quiet-hand.ts';
 
@@ -22,7 +23,28 @@ describe('readKvmFacts', () => {
     for (const page of Object.values(facts.offer!.lapic)) expect(page).toBe('00'.repeat(lapicPageBytes));
     expect(facts.offer!.msrs).toEqual({});
   });
+
+  it('should take a KVM that does not say all of what is needed for one that offers less, where that is compared', async () => {
+    const hand = without(KVM_CAP.HYPERV_SEND_IPI);
+    const { facts } = await readKvmFacts(hand, 'lab', { readsOffer: true });
+
+    expect(facts.offer!.capabilities[KVM_CAP.HYPERV_SEND_IPI] ?? 0).toBe(0);
+    await expect(readKvmFacts(hand, 'lab', {})).rejects.toThrow('KVM_CAP_HYPERV_SEND_IPI (161) is 0');
+    const { HYPERV, HYPERV_VP_INDEX, HYPERV_SEND_IPI, HYPERV_CPUID } = KVM_CAP;
+    const none = without(HYPERV, HYPERV_VP_INDEX, HYPERV_SEND_IPI, HYPERV_CPUID);
+    await expect(readKvmFacts(none, 'lab', { readsOffer: true })).rejects.toThrow('KVM_CAP_HYPERV (44) is 0');
+  });
 });
+
+/** A quiet hand whose KVM says that it has none of these capabilities. */
+function without(...capabilities: readonly number[]): QuietHand {
+  const hand = new QuietHand();
+  hand.answering = ({ name, fields }) => {
+    const isAsked = name === 'ioctlValue' && fields['request'] === KVM_CHECK_EXTENSION;
+    return isAsked && capabilities.includes(Number(fields['value'])) ? { bytes: Buffer.alloc(4) } : null;
+  };
+  return hand;
+}
 
 describe('steadyLeaves', () => {
   it('should leave out measured frequencies and the initial APIC ID, and nothing else', () => {

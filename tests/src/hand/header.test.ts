@@ -52,7 +52,7 @@ describe('operationsHeader', () => {
   });
 
   it.skipIf(compiler === null)('should compile with the hand, without a warning', async () => {
-    for (const name of ['hand.c', 'main.c', 'lab.c', 'library.c']) {
+    for (const name of ['hand.c', 'vcpu-run.c', 'main.c', 'window.c', 'lab.c', 'library.c']) {
       const text = readFileSync(join(handFolder, name), 'utf8');
       expect(await compile(`#define HAND_VERSION "0"\n${text}`)).toBe('');
     }

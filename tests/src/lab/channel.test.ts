@@ -210,6 +210,9 @@ function open(): {
 } {
   const fed: string[] = [];
   const machine = {
+    title: 'QEMU',
+    expected: [] as boolean[],
+    expect: (isExpected: boolean) => void machine.expected.push(isExpected),
     console: { collecting: false, lastLines: () => ['last line'], feed: (text: string) => void fed.push(text) },
     fed,
     nmis: 0,

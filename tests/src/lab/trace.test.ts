@@ -73,7 +73,14 @@ function ran(exits: readonly Observation['steps'][number]['exit'][] = []): Obser
     leftovers: [],
     lapics: null,
   };
-  return { vpIndexes: [], steps: exits.map((exit) => ({ ...nothing, exit })), lapics: [], memory: [], stopped: null };
+  return {
+    vpIndexes: [],
+    steps: exits.map((exit) => ({ ...nothing, exit })),
+    lapics: [],
+    neighbour: null,
+    memory: [],
+    stopped: null,
+  };
 }
 
 describe('withoutAsides', () => {

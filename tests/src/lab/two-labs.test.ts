@@ -16,7 +16,7 @@ function labThatStopsAt(name: string, stop: number): Lab {
     Promise.resolve(
       programs.slice(0, stop + 1).map((_, index) => {
         const stopped = index === stop ? `${name} ${index}` : null;
-        return { vpIndexes: [index], steps: [], lapics: [], memory: [], stopped };
+        return { vpIndexes: [index], steps: [], lapics: [], neighbour: null, memory: [], stopped };
       }),
     );
   return { run, facts: {}, bootSeconds: 0 } as unknown as Lab;

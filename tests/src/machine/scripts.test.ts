@@ -33,6 +33,8 @@ const caseOf = (steps: Step[], second: Partial<VcpuSetup> = {}, machine: Partial
 /** What comes of calls, and the exit that must have been expected behind it. */
 const results = ['diff', 'diff', 'diff'];
 const lapics = ['ioctlDiff', 'ioctlDiff'];
+/** MP state, registers, special ones, XSAVE area, debug registers, LAPIC, MSRs and events are eight. */
+const moves = (count: number): string[] => Array<string>(count).fill('ioctlMove');
 
 describe('a program as a script', () => {
   it('should run calls of one sender at once, and compare what came of them', async () => {
@@ -73,6 +75,65 @@ describe('a program as a script', () => {
       'takeLog',
       ...lapics,
     ]);
+  });
+
+  it('should move the state of each vCPU and of the VM into another one, which takes its numbers', async () => {
+    const operations = await operationsOf(caseOf([call(), makeStep({ do: 'migrate' }), call()]));
+    const vcpu = ['completeExit', ...moves(8)];
+    const made = ['run', ...results, 'settle'];
+    expect(operations).toEqual([...made, ...vcpu, ...vcpu, ...moves(1), 'swapVms', ...made, ...lapics]);
+  });
+
+  it('should make that VM anew for an exact run, and drop the one that was left', async () => {
+    const operations = await operationsOf(caseOf([makeStep({ do: 'migrate' }), call()]), true);
+    const from = operations.indexOf('createTwin');
+    const until = operations.indexOf('swapVms');
+    const made = ['createTwin', 'ioctlValue', 'ioctlValue', 'memslot', 'memslot', 'createVcpu', 'createVcpu'];
+    expect(operations.slice(from, from + made.length)).toEqual(made);
+    expect(operations.slice(until, until + 2)).toEqual(['swapVms', 'dropVm']);
+  });
+
+  it('should take what was left in service out of a vCPU before its state is moved there again', async () => {
+    const steps = [call(), makeStep({ do: 'migrate' }), makeStep({ do: 'migrate' })];
+    const first = (await operationsOf(caseOf(steps, { eoi: 'none' }))).filter((name) => name === 'ioctlMove');
+    const plain = (await operationsOf(caseOf(steps))).filter((name) => name === 'ioctlMove');
+    expect(first.length - plain.length).toBe(4);
+  });
+
+  it('should bring vCPUs that halt out, and have them halt again behind it', async () => {
+    const halts = ['start', 'waitForWord'];
+    const fence = ['fetch', 'exit', 'run'];
+    const operations = await operationsOf(caseOf([makeStep({ do: 'migrate' })], { idle: 'halted' }));
+    const vcpu = ['completeExit', ...moves(8)];
+    expect(operations).toEqual([
+      ...halts,
+      ...fence,
+      ...vcpu,
+      ...vcpu,
+      ...moves(1),
+      'swapVms',
+      ...halts,
+      ...fence,
+      'takeLog',
+      ...halts,
+      ...fence,
+      ...lapics,
+    ]);
+  });
+
+  it('should complete what an exit left to do before INIT and a start-up IPI, and read what came of those', async () => {
+    const steps = [call(), makeStep({ do: 'init', vcpu: 1 }), makeStep({ do: 'sipi', vcpu: 1, page: 3 })];
+    const operations = await operationsOf(caseOf(steps));
+    const sent = ['completeExit', 'ioctl', 'ioctl'];
+    // The last one reads the special registers.
+    const own = operations.slice(operations.indexOf('settle') + 1);
+    expect(own).toEqual([...sent, ...sent, 'ioctl', ...lapics]);
+  });
+
+  it('should read an MSR as the host, and in the guest by a run and a word of memory', async () => {
+    const read = (by: 'host' | 'guest') => makeStep({ do: 'read-msr', vcpu: 1, msr: 'vp-index', by });
+    const operations = await operationsOf(caseOf([call(), read('host'), read('guest')]));
+    expect(operations).toEqual(['run', ...results, 'settle', 'ioctl', 'run', 'readWord', ...lapics]);
   });
 
   it('should fence a step among vCPUs that halt', async () => {

@@ -102,15 +102,15 @@ describe('formatReview of what ran', () => {
       .match(/behaviour changed: .*/)![0];
 
   it('should know nothing where nothing ran', () => {
-    expect(verdictOf([{ place: place!, before: 0, after: 0 }])).toMatch(/: not exercised/);
-    expect(verdictOf([{ place: place!, before: 3, after: 3 }])).toMatch(/: no change seen$/);
-    expect(verdictOf([{ place: place!, before: null, after: null }])).toMatch(/no lines of which is known/);
+    expect(verdictOf([{ place: place!, before: 0, after: 0, idle: [] }])).toMatch(/: not exercised/);
+    expect(verdictOf([{ place: place!, before: 3, after: 3, idle: [] }])).toMatch(/: no change seen$/);
+    expect(verdictOf([{ place: place!, before: null, after: null, idle: [] }])).toMatch(/no lines of which is known/);
   });
 
   it('should name what did not run among others', () => {
-    const exercises = [
-      { place: place!, before: 3, after: 3 },
-      { place: other, before: 0, after: 0 },
+    const exercises: Exercise[] = [
+      { place: place!, before: 3, after: 3, idle: [] },
+      { place: other, before: 0, after: 0, idle: [] },
     ];
     const text = review([], { exercises }).join('\n').replaceAll(/\s+/g, ' ');
 
@@ -121,6 +121,15 @@ describe('formatReview of what ran', () => {
 });
 
 describe('formatReview of what KVM offers', () => {
+  it('should say why a model expects another thing where the guest sees the same', () => {
+    const text = review([{ ...changed(small), kind: 'same' }])
+      .join('\n')
+      .replaceAll(/\s+/g, ' ');
+
+    expect(text).toContain('0 before, 1 after alike in one of them a guest sees the same before and after');
+    expect(review([changed(small)]).join('\n')).not.toContain('alike');
+  });
+
   it('should be a change of its own', () => {
     const offers = [{ what: 'LAPIC split xapic, version', base: '0x1050014', kernel: '0x50014', bits: 'bit 24 gone' }];
     const lines = review([], {}, { offers });

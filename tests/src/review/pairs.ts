@@ -41,7 +41,17 @@ export function doesAs(other: Case): (observation: Observation) => Observation {
 export function groupOf(pair: Pair, more: Partial<Group> = {}): Group {
   const { value } = pair.base.prepared;
   const found = classify(pair)!;
-  return { ...found, value, pair, cases: 1, confirmed: '10/10', isRepeatable: true, path: '0:0', ...more };
+  return {
+    ...found,
+    value,
+    pair,
+    cases: 1,
+    confirmed: '10/10',
+    isRepeatable: true,
+    path: '0:0',
+    foundAfter: 1,
+    ...more,
+  };
 }
 
 /** A machine of so many vCPUs and a call to some of them, the step as often as it is wanted. */

@@ -10,6 +10,7 @@ import {
   type Step,
   type VcpuSetup,
 } from '../../../src/case/case.ts';
+import { plainNeighbour } from '../../../src/case/neighbour.ts';
 import { reduce } from '../../../src/simplify/reduce.ts';
 import { isWellFormed } from '../../../src/case/checks.ts';
 import { isCall } from '../../../src/case/steps/kinds.ts';
@@ -40,14 +41,19 @@ const everything = makeCase(
     makeStep({ do: 'init', vcpu: 1 }),
     makeStep({ do: 'send-ipi', cpl: 2, rax: 64n }),
   ],
-  { irqchip: 'split', xen: true, guestOsId: 0n },
+  {
+    irqchip: 'split',
+    xen: 'flag',
+    guestOsId: 0n,
+    neighbour: { ...plainNeighbour, irqchip: 'none', xen: 'msr', busy: true },
+  },
 );
 
 /** The same without a LAPIC in the kernel, and without what needs one. */
 const everythingWithoutLapic = makeCase(
   everything.machine.vcpus.map((vcpu) => ({ ...vcpu, idle: 'parked', tpr: 0, irr: [], isr: [] })),
   everything.steps.filter((step) => isCall(step) || step.do === 'write-msr'),
-  { irqchip: 'none', xen: true, guestOsId: 0n },
+  { irqchip: 'none', xen: true, guestOsId: 0n, neighbour: { ...plainNeighbour, irqchip: 'none' } },
 );
 
 describe('reduce', () => {
@@ -55,6 +61,7 @@ describe('reduce', () => {
     ['a split irqchip', oneCall({}, {}, { irqchip: 'split' })],
     ['no irqchip', oneCall({}, {}, { irqchip: 'none' })],
     ['Xen', oneCall({}, {}, { xen: true })],
+    ['a second VM without a LAPIC', oneCall({}, {}, { neighbour: { ...plainNeighbour, irqchip: 'none' } })],
     ['no GUEST_OS_ID', oneCall({}, {}, { guestOsId: 0n })],
     ['a vCPU id', oneCall({}, { vcpuId: 7 })],
     ['missing features', oneCall({}, { lacks: ['cluster-ipi', 'xmm-input'] })],
@@ -79,7 +86,12 @@ describe('reduce', () => {
   it.each<[name: string, holds: (value: Case) => boolean, minimum: Case]>([
     ['no irqchip', ({ machine }) => machine.irqchip === 'none', oneCall({}, {}, { irqchip: 'none' })],
     ['a split irqchip', ({ machine }) => machine.irqchip === 'split', oneCall({}, {}, { irqchip: 'split' })],
-    ['Xen', ({ machine }) => machine.xen, oneCall({}, {}, { xen: true })],
+    ['Xen', ({ machine }) => machine.xen !== false, oneCall({}, {}, { xen: true })],
+    [
+      'a second VM without a LAPIC',
+      ({ machine }) => machine.neighbour?.irqchip === 'none',
+      oneCall({}, {}, { neighbour: { ...plainNeighbour, irqchip: 'none' } }),
+    ],
     ['no GUEST_OS_ID', ({ machine }) => machine.guestOsId === 0n, oneCall({}, {}, { guestOsId: 0n })],
     [
       'one of two missing features',

@@ -5,7 +5,9 @@ import { qemuArguments } from '../../../../src/lab/emulator/qemu.ts';
 const options: Computer = {
   bzImage: '/k/bzImage',
   initrd: '/t/initrd',
-  sockets: { agent: '/t/a,b/agent.sock', control: '/t/control.sock' },
+  state: null,
+  memory: null,
+  hasChannel: true,
   accel: 'tcg',
   cpus: 1,
 };
@@ -46,7 +48,8 @@ describe('qemuArguments', () => {
   });
 
   it("should escape commas in paths for QEMU's option lists", () => {
-    expect(qemuArguments(options)).toContain('socket,id=agent,path=/t/a,,b/agent.sock');
+    const text = qemuArguments({ ...options, memory: { path: '/c/a,b/memory', isWritten: true } }).join(' ');
+    expect(text).toContain('mem-path=/c/a,,b/memory,share=on');
   });
 
   it('should report warnings with their text, and let only oopses end the boot', () => {
@@ -55,8 +58,8 @@ describe('qemuArguments', () => {
     expect(line).not.toContain('panic_on_warn');
   });
 
-  it('should have a shell and no channel without sockets', () => {
-    const text = qemuArguments({ ...options, sockets: null }).join(' ');
+  it('should have a shell and no channel without a channel', () => {
+    const text = qemuArguments({ ...options, hasChannel: false }).join(' ');
     expect(text).toContain('hvipi.shell');
     expect(text).not.toContain('virtio-serial');
   });

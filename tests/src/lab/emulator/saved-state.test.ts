@@ -2,7 +2,6 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { qemuArguments } from '../../../../src/lab/emulator/qemu.ts';
 import { makeState, stateFolder, useState } from '../../../../src/lab/emulator/saved-state.ts';
 
 let cache: string;
@@ -16,32 +15,35 @@ afterEach(() => {
 });
 
 describe('stateFolder', () => {
-  it('should change with QEMU, the kernel, the number of CPUs and the initramfs', () => {
+  it('should change with the emulator, the kernel, the number of CPUs, the initramfs and what is loaded', () => {
     const [qemu, bzImage] = [join(cache, 'qemu'), join(cache, 'bzImage')];
     for (const path of [qemu, bzImage]) writeFileSync(path, 'x');
-    const emulator = { path: qemu, arguments: qemuArguments };
-    const parts = { emulator, bzImage, cpus: 1, initramfsKey: 'a' } as const;
+    const emulator = { path: qemu, shape: ({ cpus }: { cpus: number }) => `${cpus} CPUs` };
+    const parts = { emulator, bzImage, cpus: 1, initramfsKey: 'a', modules: [] } as const;
     const folders = [stateFolder(parts), stateFolder(parts), stateFolder({ ...parts, initramfsKey: 'b' })];
     folders.push(stateFolder({ ...parts, cpus: 2 }));
+    for (const text of ['one', 'two']) {
+      folders.push(stateFolder({ ...parts, modules: [{ file: 'kvm.ko', bytes: Buffer.from(text) }] }));
+    }
     writeFileSync(bzImage, 'another');
     folders.push(stateFolder(parts));
     writeFileSync(qemu, 'another');
     folders.push(stateFolder(parts));
     expect(folders[1]).toBe(folders[0]);
-    expect(new Set(folders).size).toBe(5);
+    expect(new Set(folders).size).toBe(7);
   });
 });
 
 describe('makeState', () => {
-  it('should keep the four that were used last', async () => {
+  it('should keep the eight that were used last', async () => {
     const folder = (name: number): string => join(cache, 'states', `${name}`);
-    for (let name = 0; name < 4; name++) {
+    for (let name = 0; name < 8; name++) {
       await makeState(folder(name), async ({ memory }) => writeFileSync(memory, ''));
       utimesSync(folder(name), name, name);
     }
     expect(await useState(folder(0))).toBe(true);
-    await makeState(folder(4), async () => undefined);
-    expect(readdirSync(join(cache, 'states')).sort()).toEqual(['0', '2', '3', '4']);
+    await makeState(folder(8), async () => undefined);
+    expect(readdirSync(join(cache, 'states')).sort()).toEqual(['0', '2', '3', '4', '5', '6', '7', '8']);
     expect(await useState(folder(1))).toBe(false);
   });
 

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { qemuChannelModules } from '../../../../src/lab/emulator/qemu.ts';
 import { UsageError } from '../../../../src/errors.ts';
 import { findProgram } from '../../../../src/system/tools.ts';
 import { collectModules, dependsOf, hasZstdModules } from '../../../../src/lab/kernel/modules.ts';
@@ -38,7 +39,7 @@ describe('collectModules', () => {
     write('virtio.ko', module(''));
     write('kvm-amd.ko', module('kvm,virtio'));
     write('kvm.ko', module(''));
-    const { channel, kvm } = await collectModules(folder, null, 'busybox');
+    const { channel, kvm } = await collectModules(folder, null, 'busybox', qemuChannelModules);
     const files = [channel, kvm].map((modules) => modules.map(({ file }) => file));
     expect(files).toEqual([
       ['virtio.ko', 'virtio_console.ko'],
@@ -57,7 +58,7 @@ describe('collectModules', () => {
     write('kvm.ko', module('', 'plain'));
     execFileSync('zstd', ['-q', '--rm', join(folder, 'kvm.ko')]);
     write('kvm-amd.ko', module('kvm'));
-    const { kvm } = await collectModules(folder, null, 'busybox');
+    const { kvm } = await collectModules(folder, null, 'busybox', qemuChannelModules);
     expect(kvm.map(({ file, bytes }) => `${file} ${bytes.includes('plain')}`)).toEqual([
       'kvm.ko true',
       'kvm-amd.ko false',
@@ -87,13 +88,13 @@ describe('collectModules', () => {
     write('own/kvm-amd.ko', module('kvm', 'own'));
     write('given/arch/x86/kvm/kvm.ko', module('irqbypass', 'given'));
     write('given/arch/x86/kvm/irqbypass.ko', module('', 'given'));
-    const { kvm } = await collectModules(join(folder, 'own'), join(folder, 'given'), 'busybox');
+    const { kvm } = await collectModules(join(folder, 'own'), join(folder, 'given'), 'busybox', qemuChannelModules);
     const origins = kvm.map(({ file, bytes }) => `${file} ${bytes.includes('given') ? 'given' : 'own'}`);
     expect(origins).toEqual(['irqbypass.ko own', 'kvm.ko given', 'kvm-amd.ko own']);
   });
 
   it('should refuse a folder without kvm.ko', async () => {
-    const error = await collectModules(null, folder, 'busybox').catch((reason: Error) => reason);
+    const error = await collectModules(null, folder, 'busybox', qemuChannelModules).catch((reason: Error) => reason);
     expect(error).toEqual(new UsageError(`--kvm-modules ${folder}: no kvm.ko in this folder nor in its arch/x86/kvm`));
   });
 
@@ -103,7 +104,7 @@ describe('collectModules', () => {
 });
 
 async function names(own: string | null, given: string | null): Promise<string[]> {
-  const { channel, kvm } = await collectModules(own, given, 'busybox');
+  const { channel, kvm } = await collectModules(own, given, 'busybox', qemuChannelModules);
   return [...channel, ...kvm].map(({ file }) => file);
 }
 

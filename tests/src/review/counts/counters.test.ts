@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { countersOf, dataFile } from '../../../../src/review/counts/counters.ts';
 import { CountReader } from '../../../../src/review/counts/count-reader.ts';
-import type { CountedModules } from '../../../../src/review/counts/counted-build.ts';
+import type { CountedModules } from '../../../../src/review/counts/counted-folder.ts';
 import { offsetOf } from '../../../../src/review/counts/kernel-memory.ts';
 import { lineCounts } from '../../../../src/review/counts/line-counts.ts';
 import { findProgram } from '../../../../src/system/tools.ts';
@@ -53,7 +53,13 @@ describe.skipIf(!hasGcc)('counters of an object, where gcc and gcov are installe
       return Array.from({ length: count }, (_, place) => (name === 'f' || place === 0 ? 5n : 0n));
     };
     const counted = countersOf(object).map((counters) => ({ counters, values: values(counters.name, counters.count) }));
-    const modules: CountedModules = { folder, modules: [], notes: [{ object: 'one', note }], tree: folder };
+    const modules: CountedModules = {
+      folder,
+      modules: [],
+      notes: [{ object: 'one', note }],
+      tree: folder,
+      realTree: folder,
+    };
 
     const { lines, functions } = (await lineCounts(modules, counted)).get('one.c')!;
 
@@ -76,7 +82,13 @@ describe.skipIf(!hasGcc)('counters of an object, where gcc and gcov are installe
 
   it('should be added up over kernels that died', async () => {
     const counters = countersOf(object);
-    const modules: CountedModules = { folder, modules: [{ name: 'kvm', counters }], notes: [], tree: folder };
+    const modules: CountedModules = {
+      folder,
+      modules: [{ name: 'kvm', counters }],
+      notes: [],
+      tree: folder,
+      realTree: folder,
+    };
     const reader = new CountReader(modules);
     const kernel = fakeKernel(0xffff_ffff_c000_1000n, 0x2000);
 

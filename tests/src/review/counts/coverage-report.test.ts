@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { formatCoverage, toLcov } from '../../../../src/review/counts/coverage-report.ts';
+import { coverageOf, formatCoverage } from '../../../../src/review/counts/coverage-report.ts';
+import { addTraces, formatLcov, parseLcov, totalOf, traceOf } from '../../../../src/review/counts/lcov.ts';
 import type { LineCounts } from '../../../../src/review/counts/line-counts.ts';
 
 const counts: LineCounts = new Map([
@@ -17,18 +18,19 @@ const counts: LineCounts = new Map([
     },
   ],
 ]);
+const trace = traceOf(counts, '/tree');
 
 describe('formatCoverage', () => {
   it('should tell shares, and functions that were never called', () => {
-    expect(formatCoverage(counts, ['virt/kvm/x.c', 'virt/kvm/none.c'])).toBe(
+    expect(formatCoverage(coverageOf(trace, ['virt/kvm/x.c', 'virt/kvm/none.c']))).toBe(
       'virt/kvm/x.c  1 of 2 lines (50 %)  1 of 2 functions (50 %)\nvirt/kvm/x.c: never called\n  g\n',
     );
   });
 });
 
-describe('toLcov', () => {
+describe('formatLcov', () => {
   it('should write a record a file, its lines in order', () => {
-    expect(toLcov(counts, '/tree').split('\n')).toEqual([
+    expect(formatLcov(trace).split('\n')).toEqual([
       'TN:',
       'SF:/tree/virt/kvm/x.c',
       'FN:2,f',
@@ -44,5 +46,25 @@ describe('toLcov', () => {
       'end_of_record',
       '',
     ]);
+  });
+
+  it('should be read as it was written, in any order of lines', () => {
+    const read = parseLcov(formatLcov(trace)).get('/tree/virt/kvm/x.c')!;
+
+    expect([...read.lines].sort(([left], [right]) => left - right)).toEqual([
+      [3, 7],
+      [12, 0],
+    ]);
+    expect(read.functions).toEqual(trace.get('/tree/virt/kvm/x.c')!.functions);
+  });
+});
+
+describe('addTraces', () => {
+  it('should add up what several runs have counted', () => {
+    const both = addTraces([trace, parseLcov(formatLcov(trace))]);
+
+    expect(both.get('/tree/virt/kvm/x.c')!.lines.get(3)).toBe(14);
+    expect(both.get('/tree/virt/kvm/x.c')!.functions.get('f')).toEqual({ start: 2, count: 14 });
+    expect([totalOf(trace), totalOf(both)]).toEqual([7, 14]);
   });
 });

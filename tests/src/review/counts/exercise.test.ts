@@ -70,6 +70,32 @@ describe('exercised', () => {
     expect(exercised(exerciseOf(two, countsOf(lines)))).toBe(wanted);
   });
 
+  it('should not be all where a line of a place did not run', () => {
+    const exercises = exerciseOf(change, countsOf({ 12: 1200, 13: 0 }));
+
+    expect(exercised(exercises)).toBe('some');
+    expect(describeExercises(exercises)).toEqual([`f (${file}:12-13): ran 1,200 before, 1,200 after, but for 1 line`]);
+    expect(neverRan(exercises)).toEqual([`f (${file}:13)`]);
+  });
+
+  it('should not be all where no branch of a check led to what it guards', () => {
+    const check = '@@ -11,0 +12,2 @@ int f(void)\n+\tif (a)\n+\t\treturn 3;\n';
+    const functions = [{ name: 'f', start: 10, end: 20, count: 9 }];
+    const counts = (least: number): LineCounts =>
+      new Map([[file, { lines: new Map([[12, { count: 9, least }]]), functions }]]);
+
+    expect(exercised(exerciseOf(check, counts(4)))).toBe('all');
+    expect(exercised(exerciseOf(check, counts(0)))).toBe('some');
+    expect(neverRan(exerciseOf(check, counts(0)))).toEqual([`f (${file}:13)`]);
+  });
+
+  it('should not be all where only a part of what is taken away ran', () => {
+    const gone = '@@ -12,2 +11,0 @@ int f(void)\n-\tif (a)\n-\t\tg();\n';
+
+    expect(exercised(exerciseOf(gone, countsOf({ 12: 5, 13: 0 })))).toBe('some');
+    expect(exercised(exerciseOf(gone, countsOf({ 12: 5, 13: 2 })))).toBe('all');
+  });
+
   it('should be told by function and line', () => {
     const exercises = exerciseOf(two, countsOf({ 12: 1200, 13: 5, 18: 0, 19: 0 }));
 
@@ -80,11 +106,15 @@ describe('exercised', () => {
 
 describe('mergeCounts', () => {
   it('should add up what several objects say of one header, below the tree', () => {
-    const object = (path: string, count: number) => ({
+    const object = (folder: string, path: string, count: number) => ({
+      current_working_directory: folder,
       files: [{ file: path, lines: [{ line_number: 4, count, branches: [{ count: 1 }] }], functions: [] }],
     });
 
-    const merged = mergeCounts([object('/tree/virt/x.h', 2), object('arch/x86/kvm/../../../virt/x.h', 3)], '/tree');
+    const merged = mergeCounts(
+      [object('/work', '/tree/virt/x.h', 2), object('/real/tree/arch/x86/kvm', '../../../virt/x.h', 3)],
+      ['/tree', '/real/tree'],
+    );
 
     expect(merged.get('virt/x.h')!.lines.get(4)).toEqual({ count: 5, least: 2 });
   });

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Overlay } from '../../../src/guest/overlay.ts';
+import { constantBytes } from '../../../src/guest/constant-bytes.ts';
 
-describe('Overlay', () => {
+describe('constantBytes', () => {
   it('should do to any buffer what the writing does', () => {
     const write = fc.record({ at: fc.nat(31), bytes: fc.uint8Array({ minLength: 1, maxLength: 8 }) });
     fc.assert(
@@ -13,7 +13,7 @@ describe('Overlay', () => {
           const apply = (buffer: Buffer): void => writes.forEach(({ at, bytes }) => buffer.set(bytes, at));
           const [written, overlaid] = [Buffer.from(start), Buffer.from(start)];
           apply(written);
-          for (const { offset, bytes } of new Overlay(40, apply).patches) bytes.copy(overlaid, offset);
+          for (const { offset, bytes } of constantBytes(40, apply)) bytes.copy(overlaid, offset);
           expect(overlaid).toEqual(written);
         },
       ),

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { applyEdit, EditError } from '../../../src/build/edit.ts';
+import { applyEdit, EditError } from '../../../src/system/edit.ts';
 
 const edit = { file: 'hyperv.c', find: 'a < b', replace: 'a <= b' };
 

@@ -1,7 +1,7 @@
 /** Debian packages that building a kernel's modules takes, installed when they are missing. */
-import { runTool } from '../system/apt.ts';
-import { type InstallOptions, installPackages } from '../system/install-packages.ts';
-import { findProgram } from '../system/tools.ts';
+import { runTool } from './apt.ts';
+import { type InstallOptions, installPackages } from './install-packages.ts';
+import { findProgram } from './tools.ts';
 
 /** Without what Debian's gcc brings. */
 export const kernelBuildPackages = [

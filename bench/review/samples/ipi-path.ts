@@ -1,27 +1,18 @@
-/**
- * Changes that `review` is measured with: real fixes taken back (by the commit that each one names), and changes
- * that no guest can see. Each is an edit of Debian's 6.12 source, from which a patch is made when it is measured.
- */
-import type { Edit } from '../../src/build/edit.ts';
+/** Changes of what the two calls go through. */
+import { editor, type ReviewSample } from '../sample.ts';
 
-export interface ReviewSample {
-  readonly name: string;
-  /** Subject of the patch. */
-  readonly subject: string;
-  readonly edits: readonly Edit[];
-  readonly isVisible: boolean;
-  /** False where no case runs what is changed, so that nothing can be known. */
-  readonly isExercised?: false;
-}
+const edit = editor('arch/x86/kvm/hyperv.c');
+const area = 'IPI path';
+const manyStart = '\tkvm_for_each_vcpu(i, vcpu, kvm) {\n\t\tif (sparse_banks &&\n';
 
-const hyperv = 'arch/x86/kvm/hyperv.c';
-const edit = (find: string, replace: string): Edit => ({ file: hyperv, find, replace });
-
-const reverts: readonly ReviewSample[] = [
+export const ipiPathSamples: readonly ReviewSample[] = [
   {
-    name: '3244867af8c0-all-with-zero-banks',
+    name: 'zero-banks-to-all',
+    area,
+    origin: '3244867af8c0 taken back',
     subject: 'Revert "do not ignore IPIs to all with zero banks"',
-    isVisible: true,
+    answer: 'changed',
+    truth: 'a call to all with no banks reaches nobody',
     edits: [
       edit(
         '\t\tif (all_cpus)\n\t\t\tgoto check_and_send_ipi;\n\n\t\tif (!hc->var_cnt)\n\t\t\tgoto ret_success;\n',
@@ -30,9 +21,12 @@ const reverts: readonly ReviewSample[] = [
     ],
   },
   {
-    name: 'bd1ba5732bb9-bank-count',
+    name: 'bank-count',
+    area,
+    origin: 'bd1ba5732bb9 taken back',
     subject: 'Revert "take the number of banks from the variable header"',
-    isVisible: true,
+    answer: 'changed',
+    truth: 'a variable header that disagrees with the mask is no error any more',
     edits: [
       edit(
         '\t\tif (hc->var_cnt != hweight64(valid_bank_mask))\n\t\t\treturn HV_STATUS_INVALID_HYPERCALL_INPUT;\n\n\t\tif (all_cpus)',
@@ -41,9 +35,12 @@ const reverts: readonly ReviewSample[] = [
     ],
   },
   {
-    name: '40421f38f637-header-on-fixed-call',
+    name: 'header-on-fixed-call',
+    area,
+    origin: '40421f38f637 taken back',
     subject: 'Revert "refuse a variable header on calls of fixed size"',
-    isVisible: true,
+    answer: 'changed',
+    truth: '0x000b with a variable header is no error any more',
     edits: [
       edit(
         '\tcase HVCALL_SEND_IPI:\n\t\tif (unlikely(hc.var_cnt)) {\n\t\t\tret = HV_STATUS_INVALID_HYPERCALL_INPUT;\n\t\t\tbreak;\n\t\t}\n\t\tfallthrough;\n',
@@ -52,9 +49,12 @@ const reverts: readonly ReviewSample[] = [
     ],
   },
   {
-    name: '47d3e5cdfe60-xmm-fast-ipi',
+    name: 'xmm-fast-ipi',
+    area,
+    origin: '47d3e5cdfe60 taken back',
     subject: 'Revert "XMM-fast HvCallSendSyntheticClusterIpiEx"',
-    isVisible: true,
+    answer: 'changed',
+    truth: 'a fast 0x0015 is refused',
     edits: [
       edit(
         '\t\t\tsend_ipi_ex.vector = (u32)hc->ingpa;\n\t\t\tsend_ipi_ex.vp_set.format = hc->outgpa;\n\t\t\tsend_ipi_ex.vp_set.valid_bank_mask = sse128_lo(hc->xmm[0]);\n',
@@ -63,9 +63,12 @@ const reverts: readonly ReviewSample[] = [
     ],
   },
   {
-    name: '7321f47eada5-xmm-bank-limit',
+    name: 'xmm-bank-limit',
+    area,
+    origin: '7321f47eada5 taken back',
     subject: 'Revert "count sparse banks in halves of XMM registers"',
-    isVisible: true,
+    answer: 'changed',
+    truth: 'fast calls with 6 banks and more are refused',
     edits: [
       edit(
         'if (orig_cnt > 2 * HV_HYPERCALL_MAX_XMM_REGISTERS - hc->consumed_xmm_halves)',
@@ -74,19 +77,63 @@ const reverts: readonly ReviewSample[] = [
     ],
   },
   {
-    name: '9170200ec0eb-vp-index-limit',
+    name: 'vp-index-limit',
+    area,
+    origin: '9170200ec0eb taken back',
     subject: 'Revert "VP indexes are below KVM_MAX_VCPUS"',
-    isVisible: true,
+    answer: 'changed',
+    truth: 'the host may write a VP index of 1024 and up',
     edits: [edit('if (!host || new_vp_index >= KVM_MAX_VCPUS)', 'if (!host)')],
   },
-];
-
-const manyStart = '\tkvm_for_each_vcpu(i, vcpu, kvm) {\n\t\tif (sparse_banks &&\n';
-const invisible: readonly ReviewSample[] = [
+  {
+    name: 'lapic-not-in-kernel',
+    area,
+    origin: 'a8de7f100bb5 (2025-01) taken back',
+    subject: 'Revert "reject SEND_IPI hypercalls if the local APIC is not in the kernel"',
+    answer: 'failing',
+    truth: 'a VM without an in-kernel LAPIC makes the kernel fail',
+    edits: [
+      edit(
+        '\tif (!lapic_in_kernel(vcpu))\n\t\treturn HV_STATUS_INVALID_HYPERCALL_INPUT;\n\n\tif (hc->code',
+        '\tif (hc->code',
+      ),
+    ],
+  },
+  {
+    name: 'bank-index-bound',
+    area,
+    origin: 'patch of 2026-06 taken back',
+    subject: 'Revert "bound the bank index in hv_is_vp_in_sparse_set()"',
+    answer: 'partly',
+    truth: 'VP indexes are below 1024, so that no bank is above 15: the check never holds',
+    edits: [edit('\tif (valid_bit_nr >= HV_MAX_SPARSE_VCPU_BANKS)\n\t\treturn false;\n\n', '')],
+  },
+  {
+    name: 'raw-registers',
+    area,
+    origin: 'series of 2026 taken back',
+    subject: 'Revert "use 32-bit accessors for the registers of a 32-bit call"',
+    answer: 'unchanged',
+    truth: 'the upper halves are cut off either way',
+    edits: [
+      edit(
+        '((u64)kvm_ebx_read(vcpu) << 32) | kvm_ecx_read(vcpu)',
+        '((u64)kvm_rbx_read_raw(vcpu) << 32) | (u32)kvm_rcx_read_raw(vcpu)',
+      ),
+      edit(
+        '((u64)kvm_edi_read(vcpu) << 32) | kvm_esi_read(vcpu)',
+        '((u64)kvm_rdi_read_raw(vcpu) << 32) | (u32)kvm_rsi_read_raw(vcpu)',
+      ),
+    ],
+  },
   {
     name: 'whitespace',
+    area,
+    origin: 'made for this',
     subject: 'Blank lines and blanks',
-    isVisible: false,
+    answer: 'unchanged',
+    truth: 'the modules are the same',
+    says: /the same byte for byte/,
     edits: [
       edit(
         '\tif (!lapic_in_kernel(vcpu))\n\t\treturn HV_STATUS_INVALID_HYPERCALL_INPUT;\n\n\tif (hc->code',
@@ -96,8 +143,11 @@ const invisible: readonly ReviewSample[] = [
   },
   {
     name: 'refactoring',
+    area,
+    origin: 'made for this',
     subject: 'Give the selection of IPI targets a function of its own',
-    isVisible: false,
+    answer: 'unchanged',
+    truth: 'the same targets',
     edits: [
       edit(
         'static void kvm_hv_send_ipi_to_many(struct kvm *kvm, u32 vector,\n',
@@ -110,21 +160,3 @@ const invisible: readonly ReviewSample[] = [
     ],
   },
 ];
-
-/** What no case of the IPI calls gets to. */
-const elsewhere: readonly ReviewSample[] = [
-  {
-    name: 'flush-of-nobody',
-    subject: 'Do not take an empty processor mask for all processors in flushes',
-    isVisible: false,
-    isExercised: false,
-    edits: [
-      edit(
-        '\t\tall_cpus = (flush.flags & HV_FLUSH_ALL_PROCESSORS) ||\n\t\t\tflush.processor_mask == 0;\n',
-        '\t\tall_cpus = !!(flush.flags & HV_FLUSH_ALL_PROCESSORS);\n',
-      ),
-    ],
-  },
-];
-
-export const reviewSamples: readonly ReviewSample[] = [...reverts, ...invisible, ...elsewhere];

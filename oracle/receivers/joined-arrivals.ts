@@ -1,0 +1,11 @@
+/** Handlers of two moments of one step. */
+import type { StepOutcome } from '../outcome.ts';
+
+type Arriving = Pick<StepOutcome, 'arrivals' | 'priorities'>;
+
+export function joinedArrivals(first: Arriving, second: Arriving): Arriving {
+  return {
+    arrivals: first.arrivals.map((vectors, position) => [...vectors, ...second.arrivals[position]!]),
+    priorities: first.priorities.map((classes, position) => [...classes, ...second.priorities[position]!]),
+  };
+}

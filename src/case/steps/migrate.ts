@@ -1,0 +1,22 @@
+/**
+ * The state of the whole VM is saved and restored into a fresh VM, which goes on in its place, as a VMM does for a live
+ * migration. Nothing may change by it.
+ */
+import { z } from 'zod';
+import { note } from '../fields.ts';
+import type { StepKind } from './step-kind.ts';
+
+const schema = z.strictObject({ do: z.literal('migrate'), note });
+type MigrateStep = z.output<typeof schema>;
+
+export const migrate = {
+  schema,
+  plain: schema.parse({ do: 'migrate' }),
+  actor: null,
+  needsLapic: false,
+  allowsHalted: true,
+  takesInterrupts: false,
+  concurrent: null,
+  check: () => [],
+  describe: () => 'the VM migrates: its state goes into a fresh VM',
+} satisfies StepKind<MigrateStep>;
