@@ -44,8 +44,6 @@ export interface VcpuParts {
   readonly vectors: VectorRegisters;
   readonly hasLapic: boolean;
   readonly hasWideIds: boolean;
-  /** Whether KVM uses VMX. */
-  readonly isVmx: boolean;
   /** VP indexes are below it. */
   readonly kvmMaxVcpus: number;
   readonly canEnforceCpuid: boolean;
@@ -82,7 +80,6 @@ export class Vcpu {
   #vpIndex: number;
   #mpState: number | null = null;
   #isAtHome = false;
-  #wasUsed = false;
   #hasAssistPage = false;
   readonly #hasSynic: boolean;
   /** So many SINTs, from the first on, may be other than masked. */
@@ -136,7 +133,6 @@ export class Vcpu {
   /** The state in which a program starts, memory excepted; the result is the VP index. */
   setUp(script: Script, setup: VcpuSetup): Read<number> {
     this.#gotInit = false;
-    this.#wasUsed = true;
     if (this.#parts.hasLapic) this.#setApic(script, setup);
     const read = this.#setVpIndex(script, setup.vpIndex);
     if (!this.#parts.hasLapic) return read;
@@ -145,17 +141,6 @@ export class Vcpu {
     const mpState = mpStates[setup.idle];
     if (this.#mpState !== mpState) this.#setMpState(script, mpState);
     return read;
-  }
-
-  /**
-   * Whether the APIC must have been on and empty once before the program's state is set. RVI and the TPR threshold are in the VMCS,
-   * and KVM does not look after them while the APIC is disabled (kvm_lapic_enabled in vcpu_enter_guest), so what was pending in an
-   * earlier program may be delivered in this one. On SVM there is nothing of the kind.
-   */
-  mustEmptyApic({ apic }: VcpuSetup): boolean {
-    if (!this.#parts.isVmx || !this.#parts.hasLapic || !this.#wasUsed || this.#apic === apic) return false;
-    const isEnabled = (state: VcpuSetup['apic'] | null): boolean => state === 'x2apic' || state === 'xapic';
-    return !isEnabled(this.#apic) || !isEnabled(apic);
   }
 
   /** Gives back the slots that it fills. */

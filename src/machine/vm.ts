@@ -11,7 +11,6 @@ import * as map from '../guest/memory-map.ts';
 import { area } from '../guest/memory-map.ts';
 import type { GuestCode } from '../guest/program.ts';
 import { objectKinds } from '../hand/operations.ts';
-import type { RecordReader } from '../hand/record.ts';
 import type { Script } from '../hand/script.ts';
 import * as uapi from '../hand/uapi.ts';
 import type { RegisterChange } from '../program/observation.ts';
@@ -93,7 +92,6 @@ export class Vm {
     const vcpuParts = {
       ...parts,
       hasLapic: machine.irqchip !== 'none',
-      isVmx: parts.code.instruction === 'vmcall',
       hasWideIds: hasWideIds(vcpus),
       home: parts.code.entry,
     };
@@ -173,28 +171,10 @@ export class Vm {
     }
     const reads = vcpus.map((setup, position) => {
       const { vcpu, receiver } = this.#members[position]!;
-      const readEmptied = vcpu.mustEmptyApic(setup) ? this.#emptyApic(script, position, setup) : null;
       receiver.setUp(script, setup);
-      const read = vcpu.setUp(script, setup);
-      return (record: RecordReader): number => {
-        readEmptied?.(record);
-        return read(record);
-      };
+      return vcpu.setUp(script, setup);
     });
     return (record) => reads.map((read) => read(record));
-  }
-
-  /** Has a vCPU run once with its APIC on, nothing pending and TPR 0. */
-  #emptyApic(script: Script, position: number, setup: VcpuSetup): Read<void> {
-    const { vcpu, receiver } = this.#members[position]!;
-    const empty: VcpuSetup = { ...setup, apic: 'x2apic', idle: 'parked', tpr: 0, irr: [], isr: [] };
-    receiver.setUp(script, empty);
-    const readSetUp = vcpu.setUp(script, empty);
-    const readWindow = receiver.openWindow(script);
-    return (record) => {
-      readSetUp(record);
-      readWindow(record);
-    };
   }
 
   vcpuAt(position: number): Vcpu {
