@@ -27,7 +27,7 @@ const udVector = 6;
 export function formatDone({ exception, result, receivers, exit, call }: StepOutcome): string {
   if (call === null) return 'the call is not made: the page holds no hypercall instruction';
   if (exit !== null) return `exit to the VMM (${exit})`;
-  if (exception !== null) return formatException(exception);
+  if (exception !== null && result === null) return formatException(exception);
   if (!isHyperv(call.caller)) return `RAX ${formatHex(result!)} of KVM's own hypercall interface`;
   if (result !== 0n && receivers.length === 0) return formatResult(result);
   const delivered = receivers.length === 0 ? 'nobody receives' : `received by vCPU ${receivers.join(', ')}`;

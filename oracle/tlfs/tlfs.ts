@@ -144,7 +144,8 @@ export function violationsOf(permitted: Permitted, done: StepOutcome): Violation
   const certain = permitted.rules.filter(({ certainty }) => certainty === 'certain').map(({ name }) => name);
   // What the VMM answers is not KVM's word.
   if (done.exit !== null) return [];
-  if (done.exception !== null) {
+  // Behind a call that was answered it is the caller's own (#DB of TF).
+  if (done.exception !== null && done.result === null) {
     return permitted.fault ? [] : [{ kind: 'faulted', rule: certain[0] ?? 'named-vps-receive' }];
   }
   const status = Number(done.result! & 0xffffn);

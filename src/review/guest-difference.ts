@@ -43,10 +43,10 @@ export function viewDifferences(base: RunView, kernel: RunView): GuestDifference
 export function statusOf(step: StepView | undefined): string {
   if (step === undefined) return 'not run';
   const { exception, exit, result, status } = step;
-  if (exception !== null) return exception;
-  if (result === null) return exit ?? '-';
+  if (result === null) return exception ?? exit ?? '-';
   const left = exit === null ? '' : `exit ${exit}, `;
-  return status === result ? `${left}${result}` : `${left}${result} ${status}`;
+  const behind = exception === null ? '' : `, ${exception}`;
+  return status === result ? `${left}${result}${behind}` : `${left}${result} ${status}${behind}`;
 }
 
 function textOf(value: string | number | readonly string[] | null | undefined): string {

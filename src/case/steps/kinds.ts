@@ -53,8 +53,8 @@ export function kindOf<S extends Step>(step: S): StepKind<S> {
 export function describeChange<Name extends ChangeStep['do']>(
   step: { readonly kind: Name } & Omit<StepOf<Name>, 'do' | 'note'>,
 ): string {
-  const { describe } = stepKinds[step.kind];
-  return (describe as (step: unknown) => string)(step);
+  const kind = stepKinds[step.kind] as unknown as { describe: (step: unknown) => string };
+  return kind.describe(step);
 }
 
 /** Whether a step is a hypercall. */

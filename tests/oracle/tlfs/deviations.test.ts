@@ -8,7 +8,7 @@ import { predict } from '../../../oracle/model.ts';
 import { judgeByTlfs, type Violation } from '../../../oracle/tlfs/tlfs.ts';
 import { tlfsRules } from '../../../oracle/tlfs/tlfs-rules.ts';
 import { tlfsSourceOf } from '../../../oracle/tlfs/tlfs-text.ts';
-import { parseCase } from '../../../src/case/case.ts';
+import { makeCase, makeStep, parseCase } from '../../../src/case/case.ts';
 import { encodeCase } from '../../../src/program/encode.ts';
 import { ramEnd } from '../../../src/case/memory.ts';
 import type { Program } from '../../../src/program/program.ts';
@@ -39,6 +39,27 @@ describe('deviations', () => {
 
   it('should show bank-read-capped only on a KVM that caps', () => {
     expect(explained(known('bank-read-capped'), 4096)).toEqual([{ names: [], unlisted: 0 }]);
+  });
+
+  it('should take #DB behind a call with TF for no word on the call', () => {
+    const plain = { do: 'send-ipi' as const, fast: true, targets: [0] };
+    const reserved = { ...plain, padding: 1 };
+    for (const call of [plain, reserved]) {
+      const [bare, traced] = (['plain', 'tf'] as const).map((rflags) =>
+        explained(encodeCase(makeCase([{ vpIndex: 0 }], [makeStep({ ...call, rflags })]))),
+      );
+      expect(traced).toEqual(bare);
+    }
+  });
+
+  it("should leave KVM's own faults out: a 32-bit call through the page of a VM with Xen", () => {
+    const steps = [
+      makeStep({ do: 'write-msr', msr: 'hypercall', value: 0xe0001n }),
+      makeStep({ do: 'send-ipi', mode: 'compat', page: 0xe0000n, targets: [0] }),
+    ];
+    const program = encodeCase(makeCase([{ vpIndex: 0 }], steps, { xen: true }));
+    expect(predict(program, facts).steps[1]).toMatchObject({ rule: 'reserved-control-bits' });
+    expect(explained(program)).toEqual([{ names: [], unlisted: 0 }]);
   });
 
   it.each(deviations)('should cite both sides of $name', ({ id, tlfs, kvm, since }) => {

@@ -17,7 +17,9 @@ describe('compare', () => {
     const { exitCode, stderr } = await run('compare', '--kernel', 'debian:6.12');
 
     expect(exitCode).toBe(2);
-    expect(stderr).toBe('hvipi: compare: give two kernels, with --base, or two module folders, with --base-modules\n');
+    expect(stderr).toBe(
+      'hvipi: compare: give two kernels, with --base, two module folders, with --base-modules, or two CPUs, with --base-cpu\n',
+    );
   });
 });
 
