@@ -4,9 +4,7 @@ import { makeCase, makeStep } from '../case/case.ts';
 import { takeableVectors, vectorsOf, withBit } from '../../oracle/machine.ts';
 import { acknowledge } from '../../oracle/receivers/receiver.ts';
 import * as parts from './mutant-parts.ts';
-import type { ActStep } from '../case/steps/act.ts';
 
-const act = (step: Partial<ActStep>) => makeStep({ do: 'act', ...step });
 
 export const receiverMutants: readonly parts.Mutant[] = [
   {
@@ -43,7 +41,7 @@ export const receiverMutants: readonly parts.Mutant[] = [
   {
     name: 'auto-eoi-in-service',
     description: 'a vector of an auto-EOI SINT is in service while its handler runs',
-    minimal: makeCase([{ autoEoi: [0xfe] }], [parts.sendIpi({ targets: [0] }), act({ act: 'enter' })]),
+    minimal: makeCase([{ autoEoi: [0xfe], eoi: 'none' }], [parts.sendIpi({ targets: [0] }), makeStep({ do: 'run' })]),
     createParts: () => ({ isAutoEoi: () => false }),
   },
 ];

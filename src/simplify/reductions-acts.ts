@@ -67,10 +67,20 @@ function* heldFromTheStart(value: Case): Generator<Case> {
   }
 }
 
+/** A priority that a vCPU gives itself is there from the start. */
+function* raisedFromTheStart(value: Case): Generator<Case> {
+  const { vcpus } = value.machine;
+  for (const [index, step] of value.steps.entries()) {
+    if (step.do !== 'act' || step.act !== 'set-tpr' || value.steps.length === 1) continue;
+    const rest = withSteps(value, value.steps.toSpliced(index, 1));
+    yield withVcpus(rest, vcpus.with(step.vcpu, { ...vcpus[step.vcpu]!, tpr: step.tpr }));
+  }
+}
+
 const plain = makeStep({ do: 'act' });
 
 function actOf({ vcpu }: ActStep, act: ActStep['act']): ActStep {
   return { ...plain, vcpu, act };
 }
 
-export const actPasses: readonly Pass[] = [runInstead, inServiceFromTheStart, heldFromTheStart];
+export const actPasses: readonly Pass[] = [runInstead, inServiceFromTheStart, heldFromTheStart, raisedFromTheStart];
