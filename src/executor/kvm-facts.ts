@@ -6,7 +6,7 @@ import type { Hand } from '../hand/hand.ts';
 import { objectKinds } from '../hand/operations.ts';
 import { encodePatches, Script, wordPatch } from '../hand/script.ts';
 import * as uapi from '../hand/uapi.ts';
-import { addPlatform, HypervCpuid, msrsArgument } from '../machine/platform.ts';
+import { addPlatform, HypervCpuid, msrsArgument } from '../machine/vm/platform.ts';
 import type { Read } from '../machine/writer.ts';
 import type { EmulatorFacts, TargetFacts } from './facts.ts';
 import { firstCase } from './first-case.ts';

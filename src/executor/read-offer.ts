@@ -14,7 +14,7 @@ import type { Hand } from '../hand/hand.ts';
 import { objectKinds } from '../hand/operations.ts';
 import { Script } from '../hand/script.ts';
 import * as uapi from '../hand/uapi.ts';
-import { addPlatform, firstMsr, type HypervCpuid, msrsArgument } from '../machine/platform.ts';
+import { addPlatform, firstMsr, type HypervCpuid, msrsArgument } from '../machine/vm/platform.ts';
 import type { Read } from '../machine/writer.ts';
 import type { TargetFacts } from './facts.ts';
 import { firstCase } from './first-case.ts';

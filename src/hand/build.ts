@@ -58,7 +58,7 @@ export async function buildHand(form: HandForm): Promise<BuiltHand> {
 }
 
 /** A package has them there too, beside what was built. */
-const sourceFolder = join(packageRoot(), 'src/hand');
+const sourceFolder = join(packageRoot(), 'src/hand/c');
 
 function hashOf(value: unknown): string {
   return createHash('sha256').update(JSON.stringify(value)).digest('hex');

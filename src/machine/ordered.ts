@@ -15,9 +15,9 @@ import {
   type ProgramStep,
 } from '../program/program.ts';
 import { type CallResult, noCall, UnexpectedExit } from './stop.ts';
-import type { NeighbourVm } from './neighbour.ts';
+import type { NeighbourVm } from './vm/neighbour.ts';
 import { giveThreads } from './threads.ts';
-import type { Vm } from './vm.ts';
+import type { Vm } from './vm/vm.ts';
 import type { Read } from './writer.ts';
 
 /** KVM reads at most this much of an input block: 24 bytes and 64 banks. */

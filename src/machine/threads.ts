@@ -3,7 +3,7 @@
  * (kvm_vcpu_ioctl), so it keeps the one that it was given.
  */
 import { handLimits } from '../hand/operations.ts';
-import type { Vm } from './vm.ts';
+import type { Vm } from './vm/vm.ts';
 
 /** Gives each of these vCPUs a thread that none of the others has. */
 export function giveThreads(vm: Vm, positions: readonly number[]): void {

@@ -5,7 +5,6 @@ import { takeableVectors, vectorsOf, withBit } from '../../oracle/machine.ts';
 import { acknowledge } from '../../oracle/receivers/receiver.ts';
 import * as parts from './mutant-parts.ts';
 
-
 export const receiverMutants: readonly parts.Mutant[] = [
   {
     name: 'eoi-clears-lowest',

@@ -10,7 +10,7 @@ import { Meter } from './counts/meter.ts';
 import type { Aim } from './aim/aim.ts';
 import type { LineCounts } from './counts/line-counts.ts';
 import { type Comparison, type CompareHooks, compareKernels, defaultCompareLimits } from './compare.ts';
-import { type OfferDifference, offerDifferences } from './offer-difference.ts';
+import { type OfferDifference, offerDifferences } from './offer/offer-difference.ts';
 import { identify, type KernelIdentity } from './kernel-identity.ts';
 
 /** A kernel of the lab and, where given, the folder of its KVM modules. */

@@ -6,7 +6,7 @@ import { APIC_SPIV } from '../../src/abi/lapic.ts';
 import { main } from '../../src/commands/main.ts';
 import type { KvmOffer } from '../../src/executor/offer.ts';
 import { openLab } from '../../src/lab/lab.ts';
-import { offerDifferences } from '../../src/review/offer-difference.ts';
+import { offerDifferences } from '../../src/review/offer/offer-difference.ts';
 import { isLabMissing } from './support.ts';
 
 describe.skipIf(isLabMissing)('compare', () => {

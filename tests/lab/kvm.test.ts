@@ -14,7 +14,7 @@ import type { Observation } from '../../src/program/observation.ts';
 import type { Program } from '../../src/program/program.ts';
 import type { RunOptions } from '../../src/executor/executor.ts';
 import type { Lab } from '../../src/lab/lab.ts';
-import { platformKey } from '../../src/machine/platform.ts';
+import { platformKey } from '../../src/machine/vm/platform.ts';
 import { isLabMissing, openTestLab } from './support.ts';
 import { testedKernels } from './tested-kernels.ts';
 

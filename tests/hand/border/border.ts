@@ -60,7 +60,7 @@ export async function tryBorder(compiler: string, count: number, seed: number, j
     writeFileSync(join(folder, 'corpus'), encodeSeeds(scripts));
     writeFileSync(join(folder, 'operations.h'), operationsHeader());
     for (const name of ['hand.c', 'hand.h', 'vcpu-run.c', 'vcpu-run.h'])
-      copyFileSync(join(root, 'src', 'hand', name), join(folder, name));
+      copyFileSync(join(root, 'src', 'hand', 'c', name), join(folder, name));
     for (const name of ['border.c', 'fake-kvm.h']) copyFileSync(join(import.meta.dirname, name), join(folder, name));
     await execa(compiler, [...flags, '-o', 'border', 'border.c'], { cwd: folder });
     const start = performance.now();

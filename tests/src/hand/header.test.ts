@@ -9,7 +9,7 @@ import { handLimits, operations } from '../../../src/hand/operations.ts';
 import { scriptCapabilities, scriptRequests, sizes } from '../../../src/hand/uapi.ts';
 import { findProgram } from '../../../src/system/tools.ts';
 
-const handFolder = join(import.meta.dirname, '..', '..', '..', 'src', 'hand');
+const handFolder = join(import.meta.dirname, '..', '..', '..', 'src', 'hand', 'c');
 const lower = (name: string) => name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 const compiler = findProgram('gcc') ?? findProgram('clang');
 if (compiler === null) process.stderr.write('the header of the hand is not compiled: there is no C compiler\n');
@@ -63,7 +63,7 @@ describe('operationsHeader', () => {
       ([name, size]) => `_Static_assert(sizeof(struct ${name}) == ${size}, "${name}");`,
     );
     // What older headers do not have is not compared.
-    const source = readFileSync(join(handFolder, 'uapi.ts'), 'utf8');
+    const source = readFileSync(join(handFolder, '..', 'uapi.ts'), 'utf8');
     const names = /export const scriptRequests = \[([^\]]*)\]/.exec(source)![1]!.match(/KVM_\w+/g)!;
     expect(names).toHaveLength(scriptRequests.length);
     const requests = names.map(

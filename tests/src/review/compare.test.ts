@@ -3,8 +3,8 @@ import { batchesOf } from '../../../src/campaign/stream/batches.ts';
 import { Session } from '../../../src/campaign/session.ts';
 import { parseTarget } from '../../../src/campaign/target.ts';
 import { type Comparison, compareKernels, defaultCompareLimits } from '../../../src/review/compare.ts';
-import { exitCodeOfComparison, formatCounts } from '../../../src/review/comparison-summary.ts';
-import { formatGroup } from '../../../src/review/comparison-text.ts';
+import { exitCodeOfComparison, formatCounts } from '../../../src/review/text/comparison-summary.ts';
+import { formatGroup } from '../../../src/review/text/comparison-text.ts';
 
 const mutant = 'model:xmm-half-swapped';
 

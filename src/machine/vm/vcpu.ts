@@ -1,0 +1,374 @@
+/**
+ * One vCPU: what it must be brought back to before a program, and what steps change about it. Scripts are written before the
+ * ones before them have run, so what is remembered here is what scripts have asked for. A case that goes otherwise takes its
+ * VM along, so that nothing is remembered wrongly.
+ */
+import * as hyperv from '../../abi/hyperv.ts';
+import * as lapic from '../../abi/lapic.ts';
+import type { VcpuSetup } from '../../case/case.ts';
+import { idRegister, vcpuIdOf } from '../../case/vcpu-id.ts';
+import { setSpecialRegisters } from '../../guest/image.ts';
+import { area, gpaOf, vcpuArea } from '../../guest/memory-map.ts';
+import { constantBytes } from '../../guest/constant-bytes.ts';
+import { objectKinds } from '../../hand/operations.ts';
+import { encodePatches, noPatches, type Script } from '../../hand/script.ts';
+import * as uapi from '../../hand/uapi.ts';
+import type { LapicChanges, VcpuState } from '../../program/observation.ts';
+import type { ProgramSetApic } from '../../program/program.ts';
+import { addBasePage, addLapic, addSameLapic, addSpurious, apicBase } from './lapic.ts';
+import { moveVcpu } from './migration.ts';
+import { addEnableCap, firstMsr, type HypervCpuid, type MsrEntry, msrsArgument } from './platform.ts';
+import { readMpState, readStart } from './sipi.ts';
+import type { Slots } from './slots.ts';
+import type { VectorRegisters } from '../calls/vector-registers.ts';
+import type { Read } from '../writer.ts';
+
+/** Bit 1, which is always set, and the interrupt flag. */
+const RFLAGS_FIXED = 0x2n;
+const RFLAGS_IF = 0x200n;
+
+const noChanges: LapicChanges = new Map();
+
+const mpStates: Readonly<Record<VcpuSetup['idle'], number>> = {
+  parked: uapi.KVM_MP_STATE_RUNNABLE,
+  halted: uapi.KVM_MP_STATE_RUNNABLE,
+  spinning: uapi.KVM_MP_STATE_RUNNABLE,
+  uninitialized: uapi.KVM_MP_STATE_UNINITIALIZED,
+  'init-received': uapi.KVM_MP_STATE_INIT_RECEIVED,
+};
+
+/** What all vCPUs of a VM have in common. */
+export interface VcpuParts {
+  readonly slots: Slots;
+  readonly cpuid: HypervCpuid;
+  readonly vectors: VectorRegisters;
+  readonly hasLapic: boolean;
+  readonly hasWideIds: boolean;
+  /** VP indexes are below it. */
+  readonly kvmMaxVcpus: number;
+  readonly canEnforceCpuid: boolean;
+  /** Where the guest program begins. */
+  readonly home: number;
+}
+
+export class Vcpu {
+  /** Number of the hand's object. */
+  readonly object: number;
+  /** Argument of KVM_CREATE_VCPU, and the APIC ID. */
+  readonly id: number;
+  readonly position: number;
+  /** Whether the program may leave a vector in service that a handler took. */
+  mayBeInService = false;
+  /** Thread of the hand on which it runs; 0 is the one that executes scripts. KVM waits long when a vCPU changes its thread. */
+  thread = 0;
+  readonly #parts: VcpuParts;
+  readonly #general = Buffer.alloc(uapi.sizes.kvm_regs);
+  /** Slot with the base page of each APIC state. */
+  readonly #pages = new Map<VcpuSetup['apic'], number>();
+  #page: number | null = null;
+  /** Null when a step has changed it: it must be set anew. */
+  #apic: VcpuSetup['apic'] | null = null;
+  /** Whether it got INIT since the program began. */
+  #gotInit = false;
+  /** Whether its LAPIC is hardware-disabled. */
+  #isOff = false;
+  /** Last value written to HV_X64_MSR_VP_INDEX, null when a step has changed it. */
+  #vpIndexWritten: number | null;
+  /** Whether no value that KVM takes was written so far: the VP index is still the one that KVM gave it. */
+  #hasOwnVpIndex = true;
+  /** What reading it gave last. */
+  #vpIndex: number;
+  #mpState: number | null = null;
+  #isAtHome = false;
+  #hasAssistPage = false;
+  readonly #hasSynic: boolean;
+  /** So many SINTs, from the first on, may be other than masked. */
+  #sints = 0;
+
+  constructor(object: number, position: number, setup: VcpuSetup, parts: VcpuParts) {
+    this.object = object;
+    this.position = position;
+    this.id = vcpuIdOf(setup, position);
+    this.#parts = parts;
+    this.#hasSynic = setup.autoEoi.length > 0;
+    this.#vpIndexWritten = position;
+    this.#vpIndex = position;
+  }
+
+  /** Makes it, with what cannot change later. */
+  create(script: Script, vm: number, setup: VcpuSetup): Read<void> {
+    const { object } = this;
+    const { slots, vectors } = this.#parts;
+    this.createAs(script, vm, object, setup);
+    vectors.give(script, slots, object, null);
+    // A vCPU without Hyper-V gets a Hyper-V context when the host asks for its VP index (kvm_hv_get_msr_common), so it
+    // is not asked.
+    return setup.lacks.includes('hyperv') ? () => undefined : this.#readVpIndex(script);
+  }
+
+  /** Makes a vCPU like it, as that object of that VM: to such a one its state can be moved. */
+  createAs(script: Script, vm: number, object: number, setup: VcpuSetup): void {
+    const { slots, cpuid } = this.#parts;
+    script.add('createVcpu', { vcpu: object, vm, id: this.id, regs: uapi.KVM_SYNC_X86_REGS });
+    // Whether KVM enforces CPUID is set before CPUID is.
+    if (setup.enforced && this.#parts.canEnforceCpuid)
+      addEnableCap(script, 'vcpu', object, uapi.KVM_CAP.HYPERV_ENFORCE_CPUID, 1);
+    const table = slots.of(script, `cpuid ${setup.lacks.join(' ')}`, () => cpuid.tableWithout(setup.lacks));
+    const request = uapi.KVM_SET_CPUID2;
+    script.add('ioctlKept', { vcpu: object, request, slot: table, times: 1, unlessSame: 0, patches: noPatches });
+    if (this.#hasSynic) addEnableCap(script, 'vcpu', object, uapi.KVM_CAP.HYPERV_SYNIC2, 0);
+  }
+
+  /** Moves its state to a vCPU that `createAs` made, or that was left so before. */
+  moveTo(script: Script, object: number, setup: VcpuSetup, mayBeInServiceThere: boolean): void {
+    moveVcpu(script, this.object, object, {
+      hasLapic: this.#parts.hasLapic,
+      hasHyperv: !setup.lacks.includes('hyperv') || !this.#hasOwnVpIndex,
+      hasSynic: this.#hasSynic,
+      isOff: this.#isOff,
+      mayBeInServiceThere,
+    });
+  }
+
+  /** The state in which a program starts, memory excepted; the result is the VP index. */
+  setUp(script: Script, setup: VcpuSetup): Read<number> {
+    this.#gotInit = false;
+    if (this.#parts.hasLapic) this.#setApic(script, setup);
+    const read = this.#setVpIndex(script, setup.vpIndex);
+    if (!this.#parts.hasLapic) return read;
+    this.#setAssistPage(script, setup);
+    this.#setSints(script, setup);
+    const mpState = mpStates[setup.idle];
+    if (this.#mpState !== mpState) this.#setMpState(script, mpState);
+    return read;
+  }
+
+  /** Gives back the slots that it fills. */
+  releaseSlots(): void {
+    for (const slot of this.#pages.values()) this.#parts.slots.release(slot);
+  }
+
+  /**
+   * Gives it the registers of the guest program again, at its entry, if it has not got them; only right before it runs,
+   * because CR8 and the APIC's base are among them.
+   */
+  goHome(script: Script): void {
+    if (!this.#isAtHome) this.#standAt(script, { rip: this.#parts.home, rflags: RFLAGS_FIXED });
+    this.#isAtHome = true;
+  }
+
+  /** Somebody else sets its registers from here on, or it stands where the guest program does not wait for a command. */
+  leaveHome(): void {
+    this.#isAtHome = false;
+  }
+
+  /**
+   * Puts it in front of an instruction that is in an interrupt shadow, with interrupts on; only right before it runs. RSP is what
+   * a word of guest memory holds.
+   */
+  standInShadow(script: Script, shadow: 'sti' | 'mov-ss', rip: number, rspAt: number): void {
+    this.#standAt(script, { rip, rflags: RFLAGS_FIXED | RFLAGS_IF });
+    script.add('loadRegister', { vcpu: this.object, register: uapi.regs.rsp / 8, offset: rspAt });
+    this.#isAtHome = false;
+    const events = Buffer.alloc(4);
+    events.writeUInt32LE(uapi.KVM_VCPUEVENT_VALID_SHADOW);
+    const kind = shadow === 'sti' ? uapi.KVM_X86_SHADOW_INT_STI : uapi.KVM_X86_SHADOW_INT_MOV_SS;
+    script.add('ioctlPatch', {
+      vcpu: this.object,
+      get: uapi.KVM_GET_VCPU_EVENTS,
+      set: uapi.KVM_SET_VCPU_EVENTS,
+      size: uapi.sizes.kvm_vcpu_events,
+      patches: encodePatches([
+        { offset: uapi.vcpuEvents.interruptShadow, bytes: Buffer.from([kind]) },
+        { offset: uapi.vcpuEvents.flags, bytes: events },
+      ]),
+    });
+  }
+
+  /** Brings it back from `hlt` or from wherever it was asked to exit. */
+  wakeUp(script: Script): void {
+    this.#isAtHome = false;
+    this.#setMpState(script, uapi.KVM_MP_STATE_RUNNABLE);
+  }
+
+  /** Writes HV_X64_MSR_VP_INDEX as a step of a program; whether KVM took the value. */
+  writeVpIndex(script: Script, value: bigint): Read<boolean> {
+    this.#vpIndexWritten = null;
+    // Whether KVM takes it shows later than the next program's script is written.
+    this.#hasOwnVpIndex = false;
+    return this.tryMsr(script, hyperv.HV_X64_MSR_VP_INDEX, value);
+  }
+
+  /** Writes the MSR of a SINT as a step of a program; whether KVM took the value. */
+  writeSint(script: Script, sint: number, value: bigint): Read<boolean> {
+    if (this.#hasSynic) this.#sints = Math.max(this.#sints, sint + 1);
+    return this.tryMsr(script, hyperv.HV_X64_MSR_SINT0 + sint, value);
+  }
+
+  /** Reads an MSR as the host; null where KVM does not give it. */
+  readMsr(script: Script, index: number): Read<bigint | null> {
+    this.#ioctlMsrs(script, uapi.KVM_GET_MSRS, [{ index, value: 0n }], 2);
+    return (record) => firstMsr(record.ioctl());
+  }
+
+  /** Enables or disables the local APIC; what is pending and in service stays. */
+  changeApic(script: Script, change: ProgramSetApic['apic'], { apic: setUpAs }: VcpuSetup): void {
+    const whenEnabled = setUpAs === 'x2apic' ? 'x2apic' : 'xapic';
+    this.#apic = null;
+    this.#isOff = change === 'hardware-disabled';
+    // What is in service counts from now on, if it was restored (kvm_apic_set_state).
+    if (this.#isOff) addSameLapic(script, this.object);
+    const base = apicBase(this.id, change === 'hardware-disabled' ? change : whenEnabled);
+    this.setMsr(script, lapic.MSR_IA32_APICBASE, base);
+    if (change === 'hardware-disabled') return;
+    addSpurious(script, this.object, change === 'enabled' ? whenEnabled : change);
+  }
+
+  /** Lets KVM act on an INIT that was sent: it does before it answers (kvm_arch_vcpu_ioctl_get_mpstate). */
+  takeInit(script: Script): Read<number> {
+    this.#apic = null;
+    // A LAPIC that is off does not get it.
+    this.#gotInit ||= !this.#isOff;
+    this.leaveHome();
+    this.#mpState = null;
+    return readMpState(script, this.object);
+  }
+
+  /** Lets KVM act on a start-up IPI; the MP state, and above 16 bits the selector of CS where it got INIT before. */
+  takeSipi(script: Script): Read<bigint> {
+    this.leaveHome();
+    this.#mpState = null;
+    return readStart(script, this.object, this.#gotInit);
+  }
+
+  /** Words of the LAPIC page that differ from the page that changes are counted from. */
+  lapicChanges(script: Script): Read<LapicChanges> {
+    const slot = this.#page;
+    if (slot === null) return () => noChanges;
+    const end = lapic.lapicPageBytes;
+    const ranges = { start: 0, end, secondStart: end, secondEnd: end };
+    script.add('ioctlDiff', { vcpu: this.object, get: uapi.KVM_GET_LAPIC, slot, ...ranges, patches: noPatches });
+    return (record) => record.structure();
+  }
+
+  /** Registers as of its last exit, activity and LAPIC; of a vCPU that runs this would wait. */
+  state(script: Script): Read<VcpuState> {
+    script.add('registersDiff', { vcpu: this.object, general: noRegisters });
+    const readState = readMpState(script, this.object);
+    const readLapic = this.lapicChanges(script);
+    return (record) => {
+      const general = record.registers(noRegisters);
+      const registers = Array.from({ length: general.length / 8 }, (_, index) => general.readBigUInt64LE(8 * index));
+      const mpState = readState(record);
+      return { mpState, registers, lapic: readLapic(record) };
+    };
+  }
+
+  /** Writes an MSR as the host, which KVM must take. */
+  setMsr(script: Script, index: number, value: bigint): void {
+    this.#ioctlMsrs(script, uapi.KVM_SET_MSRS, [{ index, value }], 0);
+  }
+
+  /** Writes an MSR as the host; false when KVM refuses the value (KVM_SET_MSRS did 0 entries). */
+  tryMsr(script: Script, index: number, value: bigint): Read<boolean> {
+    this.#ioctlMsrs(script, uapi.KVM_SET_MSRS, [{ index, value }], 1);
+    return (record) => record.i32() === 1;
+  }
+
+  #ioctlMsrs(script: Script, request: number, entries: readonly MsrEntry[], record: 0 | 1 | 2): void {
+    const argument = msrsArgument(entries);
+    script.add('ioctl', { kind: objectKinds.vcpu, object: this.object, request, record, argument });
+  }
+
+  #standAt(script: Script, { rip, rflags }: { rip: number; rflags: bigint }): void {
+    const general = this.#general;
+    general.writeBigUInt64LE(BigInt(rip), uapi.regs.rip);
+    general.writeBigUInt64LE(rflags, uapi.regs.rflags);
+    script.add('enter', { vcpu: this.object, specialPatches: this.#homeSlot(script), general });
+  }
+
+  /** Special registers of the guest program. */
+  #homeSlot(script: Script): number {
+    const { position } = this;
+    return this.#parts.slots.of(script, `home ${position}`, () =>
+      encodePatches(constantBytes(uapi.sizes.kvm_sregs, (buffer) => setSpecialRegisters(buffer, position))),
+    );
+  }
+
+  #setMpState(script: Script, mpState: number): void {
+    this.#mpState = mpState;
+    // One that waits for INIT completes nothing any more (kvm_arch_vcpu_ioctl_run).
+    if (mpState === uapi.KVM_MP_STATE_UNINITIALIZED) script.add('completeExit', { vcpu: this.object });
+    const argument = Buffer.alloc(uapi.sizes.kvm_mp_state);
+    argument.writeUInt32LE(mpState, 0);
+    const request = uapi.KVM_SET_MP_STATE;
+    script.add('ioctl', { kind: objectKinds.vcpu, object: this.object, request, record: 0, argument });
+  }
+
+  #readVpIndex(script: Script): Read<void> {
+    const read = this.readMsr(script, hyperv.HV_X64_MSR_VP_INDEX);
+    return (record) => {
+      const index = read(record);
+      if (index === null) throw new Error('KVM does not give HV_X64_MSR_VP_INDEX');
+      this.#vpIndex = Number(index);
+    };
+  }
+
+  #setVpIndex(script: Script, requested: number): Read<number> {
+    if (this.#vpIndexWritten === requested) return () => this.#vpIndex;
+    // KVM may refuse the value; the index is then that of a fresh vCPU, its position. That is written only where it may
+    // be another one by now: what KVM itself gave is to be seen.
+    const index = hyperv.HV_X64_MSR_VP_INDEX;
+    const values = this.#hasOwnVpIndex ? [requested] : [this.position, requested];
+    if (requested < this.#parts.kvmMaxVcpus) this.#hasOwnVpIndex = false;
+    const entries = values.map((value) => ({ index, value: BigInt(value) }));
+    this.#ioctlMsrs(script, uapi.KVM_SET_MSRS, entries, 1);
+    this.#vpIndexWritten = requested;
+    const readIndex = this.#readVpIndex(script);
+    return (record) => {
+      record.i32();
+      readIndex(record);
+      return this.#vpIndex;
+    };
+  }
+
+  #setAssistPage(script: Script, { eoi, lacks }: VcpuSetup): void {
+    const isWanted = eoi === 'assist' && !lacks.includes('hyperv');
+    if (isWanted === this.#hasAssistPage) return;
+    const page = gpaOf(vcpuArea(this.position) + area.assist);
+    const value = isWanted ? page | hyperv.HV_X64_MSR_VP_ASSIST_PAGE_ENABLE : 0n;
+    this.setMsr(script, hyperv.HV_X64_MSR_VP_ASSIST_PAGE, value);
+    this.#hasAssistPage = isWanted;
+  }
+
+  #setSints(script: Script, { autoEoi }: VcpuSetup): void {
+    for (let sint = 0; sint < Math.max(autoEoi.length, this.#sints); sint++) {
+      const vector = autoEoi[sint];
+      const value = vector === undefined ? hyperv.HV_SYNIC_SINT_MASKED : hyperv.HV_SYNIC_SINT_AUTO_EOI | BigInt(vector);
+      this.setMsr(script, hyperv.HV_X64_MSR_SINT0 + sint, value);
+    }
+    this.#sints = autoEoi.length;
+  }
+
+  #setApic(script: Script, setup: VcpuSetup): void {
+    const { apic } = setup;
+    this.#isOff = apic === 'hardware-disabled';
+    const { slots, hasWideIds } = this.#parts;
+    let slot = this.#pages.get(apic);
+    if (this.#apic !== apic) {
+      this.setMsr(script, lapic.MSR_IA32_APICBASE, apicBase(this.id, apic));
+      this.#apic = apic;
+    }
+    if (slot === undefined) {
+      slot = slots.reserve();
+      const id = idRegister(this.id, apic === 'x2apic', hasWideIds);
+      addBasePage(script, { vcpu: this.object, slot, id, apic, wasUsed: this.#pages.size > 0 });
+      this.#pages.set(apic, slot);
+    }
+    this.#page = slot;
+    addLapic(script, this.object, slot, setup, this.mayBeInService);
+    this.mayBeInService = setup.eoi === 'none';
+  }
+}
+
+const noRegisters = Buffer.alloc(uapi.sizes.kvm_regs);
