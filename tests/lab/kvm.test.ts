@@ -133,11 +133,13 @@ describe.skipIf(isLabMissing).each(testedKernels)('KVM of %s', (kernel) => {
       steps: steps.flatMap((step, index) => (index === 0 ? [step] : [{ kind: 'migrate' } as const, step])),
     }));
 
+    const few = programs.slice(0, 8);
+
     const used = await runInParts(programs, { exact: false });
-    const fresh = await runInParts(programs.slice(0, 8), { exact: true });
+    const fresh = await runInParts(few, { exact: true });
 
     expect(divergences(programs, used)).toEqual([]);
-    expect(divergences(programs, fresh)).toEqual([]);
+    expect(divergences(few, fresh)).toEqual([]);
   });
 
   it('should see the same on used and fresh VMs of special platforms, and what the model says', async () => {

@@ -8,6 +8,7 @@ import { encodeCase } from '../../src/program/encode.ts';
 import { InfrastructureError } from '../../src/errors.ts';
 import { cacheRoot } from '../../src/system/cache.ts';
 import { cachedKernels, debianSeries } from '../../src/lab/kernel/debian-kernel.ts';
+import { handLimits } from '../../src/hand/operations.ts';
 import { Script } from '../../src/hand/script.ts';
 import type { Lab } from '../../src/lab/lab.ts';
 import { LabHand } from '../../src/lab/lab-hand.ts';
@@ -120,8 +121,10 @@ describe('lab that fails', () => {
       await using lab = await open(spec, { silenceSeconds: 3 });
       const script = new Script();
       script.case(0);
-      // Of the spare VM nobody ever writes this word.
-      script.add('waitForWord', { vm: 0, offset: 0, milliseconds: 10_000 });
+      // Of a VM without vCPUs nobody ever writes this word.
+      const vm = handLimits.vms - 1;
+      script.add('createVm', { vm, memoryBytes: 4096 });
+      script.add('waitForWord', { vm, offset: 0, milliseconds: 10_000 });
       vi.spyOn(LabHand.prototype, 'run').mockImplementation(function (this: LabHand, _, patienceMs) {
         vi.restoreAllMocks();
         return this.run(script.finish(), patienceMs);

@@ -37,6 +37,8 @@ export function moveVcpu(script: Script, from: number, to: number, parts: VcpuPa
   move(uapi.KVM_GET_MP_STATE, uapi.KVM_SET_MP_STATE);
   move(uapi.KVM_GET_REGS, uapi.KVM_SET_REGS);
   move(uapi.KVM_GET_SREGS, uapi.KVM_SET_SREGS);
+  // For old VMMs KVM lets vCPU 0 run when it gets the registers of a reset (__set_sregs_common).
+  move(uapi.KVM_GET_MP_STATE, uapi.KVM_SET_MP_STATE);
   move(uapi.KVM_GET_XSAVE, uapi.KVM_SET_XSAVE);
   move(uapi.KVM_GET_DEBUGREGS, uapi.KVM_SET_DEBUGREGS);
   if (parts.hasLapic) {
