@@ -34,8 +34,11 @@ export function isConcurrentBatch(batch: number): boolean {
   return batch % concurrentOf === (firstConcurrent + drawn) % concurrentOf;
 }
 
-/** Of so many batches, one has machines of hundreds of vCPUs. */
-const hugeOfBits = 6;
+/**
+ * Of so many batches, one has machines of hundreds of vCPUs. It takes as long as a dozen others; a run of a minute comes to
+ * the first.
+ */
+const hugeOfBits = 8;
 const firstHuge = 21;
 
 /** Whether some cases of a batch have machines of hundreds of vCPUs. No batch is concurrent as well. */

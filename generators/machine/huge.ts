@@ -12,8 +12,8 @@ export interface HugePlan {
 
 /** Around what bytes, xAPICs (255) and KVM_MAX_VCPUS of 6.1 (1,024) hold. Those of 1,024 take some 8 s to make in a lab. */
 const counts = choice(
-  { weight: 7, arbitrary: among(256, 257, 300) },
-  { weight: 2, arbitrary: among(511, 520) },
+  { weight: 12, arbitrary: among(256, 257, 300) },
+  { weight: 3, arbitrary: among(511, 520) },
   { weight: 1, arbitrary: just(caseLimits.vcpus) },
 );
 /** KVM_MAX_VCPU_IDS - 1 of 6.1, and an id that is no VP index of 6.1's. */
