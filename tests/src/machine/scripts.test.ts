@@ -79,7 +79,7 @@ describe('a program as a script', () => {
 
   it('should move the state of each vCPU and of the VM into another one, which takes its numbers', async () => {
     const operations = await operationsOf(caseOf([call(), makeStep({ do: 'migrate' }), call()]));
-    const vcpu = ['completeExit', ...moves(8)];
+    const vcpu = ['completeExit', ...moves(9)];
     const made = ['run', ...results, 'settle'];
     expect(operations).toEqual([...made, ...vcpu, ...vcpu, ...moves(1), 'swapVms', ...made, ...lapics]);
   });
@@ -104,7 +104,7 @@ describe('a program as a script', () => {
     const halts = ['start', 'waitForWord'];
     const fence = ['fetch', 'exit', 'run'];
     const operations = await operationsOf(caseOf([makeStep({ do: 'migrate' })], { idle: 'halted' }));
-    const vcpu = ['completeExit', ...moves(8)];
+    const vcpu = ['completeExit', ...moves(9)];
     expect(operations).toEqual([
       ...halts,
       ...fence,
