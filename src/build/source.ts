@@ -4,7 +4,7 @@
  * alone. Source and headers are downloaded and unpacked, not installed, so nobody needs to be root for them.
  */
 import { existsSync, readFileSync } from 'node:fs';
-import { copyFile, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { InfrastructureError } from '../errors.ts';
 import { runTool, type Say } from '../system/apt.ts';
@@ -12,7 +12,7 @@ import { cacheRoot, ensureFolder } from '../system/cache.ts';
 import { withFileErrors } from '../system/file-errors.ts';
 import type { InstallOptions } from '../system/install-packages.ts';
 import { hvipiCommand } from '../system/own-command.ts';
-import { type DebianKernel, debianKernel, downloadPackages, specOf } from '../lab/kernel/debian-kernel.ts';
+import { type DebianKernel, debianKernel, unpackPackages, specOf } from '../lab/kernel/debian-kernel.ts';
 import { ensureLists } from '../lab/kernel/debian-lists.ts';
 import { seriesOf } from '../lab/kernel/debian-release.ts';
 import { versionsOf } from '../lab/kernel/debian-packages.ts';
@@ -123,13 +123,10 @@ async function unpack(root: string, source: Source, kernel: DebianKernel, option
   await requirePackages(packages, specOf(kernel), options);
   say(`downloading and unpacking ${name} ${version}`);
   const work = await mkdtemp(join(root, 'packages-'));
-  await downloadPackages(packages, work, signal);
-  for (const file of await readdir(work)) {
-    await runTool('dpkg-deb', ['-x', join(work, file), join(work, 'tree')], { signal });
-  }
-  await runTool('tar', ['xf', join(work, `tree/usr/src/${name}.tar.xz`), '-C', root], { signal });
+  const tree = await unpackPackages(packages, work, signal);
+  await runTool('tar', ['xf', join(tree, `usr/src/${name}.tar.xz`), '-C', root], { signal });
   for (const file of ['.config', 'Module.symvers']) {
-    await copyFile(join(work, 'tree/usr/src', headers, file), join(source.tree, file));
+    await copyFile(join(tree, 'usr/src', headers, file), join(source.tree, file));
   }
   await copyFile(join(source.tree, '.config'), join(source.tree, kernelsConfig));
   await rm(work, { recursive: true, force: true });

@@ -9,6 +9,7 @@ import type { ConsoleReport } from './console/console.ts';
 import { ownFaultOf } from './console/own-fault.ts';
 import type { ConsoleWatch } from './console/console-watch.ts';
 import type { MachineListener } from './emulator/machine.ts';
+import { settled, type Settlers } from './settled.ts';
 
 /** What the channel needs of the machine. */
 export interface ChannelMachine {
@@ -35,11 +36,6 @@ interface Pending {
   readonly reject: (error: Error) => void;
   /** Set when the hand has answered. */
   answer: Buffer | Error | null;
-}
-
-interface Settlers<T> {
-  readonly resolve: (value: T) => void;
-  readonly reject: (error: Error) => void;
 }
 
 const tickMs = 1000;
@@ -207,16 +203,6 @@ export class Channel implements MachineListener {
   #silenceText(): string {
     return `no answer from the lab for ${this.#silenceMs / 1000} s`;
   }
-}
-
-/** A promise that may fail unheard, and what settles it. */
-function settled<T>(): [Promise<T>, Settlers<T>] {
-  let settlers!: Settlers<T>;
-  const promise = new Promise<T>((resolve, reject) => {
-    settlers = { resolve, reject };
-  });
-  promise.catch(() => undefined);
-  return [promise, settlers];
 }
 
 function errorOf(kind: Frame['kind'], payload: Buffer): Error | null {

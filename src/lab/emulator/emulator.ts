@@ -23,6 +23,9 @@ export interface Emulator {
   prepare(folder: string, computer: Computer, listener: WireListener): Promise<Wiring>;
 }
 
+/** Memory of the computer. A VM of 1,024 vCPUs needs more than 256; what nobody touches costs this computer nothing. */
+export const memoryMib = 512;
+
 export interface WireListener {
   /** Bytes from the hand. */
   received(bytes: Buffer): void;

@@ -7,8 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { InfrastructureError } from '../../errors.ts';
 import type { Qmp } from './qmp.ts';
 
-// The shell of `exec:` sees the name of a file in QEMU's working folder, and no path that it could misread.
-/** A link in QEMU's working folder. */
+/** A link in QEMU's working folder: the shell of `exec:` sees its name, and no path that it could misread. */
 export const devicesFile = 'devices';
 const memoryStays = { capabilities: [{ capability: 'x-ignore-shared', state: true }] };
 const pollMs = 5;

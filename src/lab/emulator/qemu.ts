@@ -1,10 +1,7 @@
 /** The command line of QEMU: a computer with one CPU or two, memory, a serial console and one channel; no disk, no network. */
 import { channelName } from '../../hand/frames.ts';
-import type { Computer } from './emulator.ts';
+import { type Computer, memoryMib } from './emulator.ts';
 import { kernelParameters } from './kernel-parameters.ts';
-
-/** A VM of 1,024 vCPUs needs more than 256; what nobody touches costs this computer nothing. */
-const memoryMib = 512;
 
 export const qemuChannelModules = ['virtio_pci', 'virtio_console'] as const;
 

@@ -126,9 +126,7 @@ async function download(spec: string, chosen: KernelPackage, { say, signal }: Li
   say(`downloading ${chosen.name} ${chosen.version} (${chosen.suite})${more}`);
   const work = await mkdtemp(join(tmpdir(), 'hvipi-kernel-'));
   try {
-    await downloadPackages(pieces, work, signal);
-    const tree = join(work, 'tree');
-    for (const file of await readdir(work)) await runTool('dpkg-deb', ['-x', join(work, file), tree], { signal });
+    const tree = await unpackPackages(pieces, work, signal);
     await makeFolderAtOnce(join(kernelsRoot(), kernel.id), (folder) => keepKernel(tree, kernel.release, folder, spec));
   } finally {
     await rm(work, { recursive: true, force: true });
@@ -137,15 +135,16 @@ async function download(spec: string, chosen: KernelPackage, { say, signal }: Li
 }
 
 /**
- * Downloads packages of the private lists into a folder that has nothing else.
+ * Downloads packages of the private lists into a folder that has nothing else, and unpacks them there, into the folder that is
+ * returned.
  *
  * @throws InfrastructureError that names what could not be fetched.
  */
-export async function downloadPackages(
+export async function unpackPackages(
   packages: readonly Pick<KernelPackage, 'name' | 'version'>[],
   folder: string,
   signal?: AbortSignal,
-): Promise<void> {
+): Promise<string> {
   const names = packages.map(({ name, version }) => `${name}=${version}`);
   await aptGet([...listArguments(), 'download', ...names], { cwd: folder, signal });
   const files = await readdir(folder);
@@ -153,6 +152,9 @@ export async function downloadPackages(
   if (missing.length > 0) {
     throw new InfrastructureError(`apt-get download fetched no ${missing.map(({ name }) => name).join(', ')}`);
   }
+  const tree = join(folder, 'tree');
+  for (const file of files) await runTool('dpkg-deb', ['-x', join(folder, file), tree], { signal });
+  return tree;
 }
 
 function describe(id: string): DebianKernel {

@@ -15,7 +15,7 @@ import { cacheRoot, ensureFolder, makeFolderAtOnce } from '../../../system/cache
 import type { InstallOptions } from '../../../system/install-packages.ts';
 import { withLock } from '../../../system/lock.ts';
 import { hvipiCommand } from '../../../system/own-command.ts';
-import { downloadPackages } from '../../kernel/debian-kernel.ts';
+import { unpackPackages } from '../../kernel/debian-kernel.ts';
 import { ensureLists, listArguments, sourceSuite } from '../../kernel/debian-lists.ts';
 import { versionsOf } from '../../kernel/debian-packages.ts';
 import { bochsEdits } from './edits.ts';
@@ -164,9 +164,7 @@ async function fetchBioses(
     return offer;
   });
   await ensureFolder(folder);
-  await downloadPackages(packages, folder, signal);
-  const tree = join(folder, 'tree');
-  for (const file of await readdir(folder)) await runTool('dpkg-deb', ['-x', join(folder, file), tree], { signal });
+  const tree = await unpackPackages(packages, folder, signal);
   const share = join(tree, 'usr/share');
   return { bios: join(share, biosFiles.bios), vgaBios: join(share, biosFiles.vgaBios) };
 }

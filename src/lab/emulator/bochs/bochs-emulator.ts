@@ -6,10 +6,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { InfrastructureError } from '../../../errors.ts';
 import { stateFolderName, windowAddress, windowBytes, windowParameter, windowVariable } from '../../../hand/window.ts';
-import { type Computer, type Emulator, type EmulatorControl, emulatorTitles, type Wiring } from '../emulator.ts';
+import {
+  type Computer,
+  type Emulator,
+  type EmulatorControl,
+  emulatorTitles,
+  memoryMib,
+  type Wiring,
+} from '../emulator.ts';
+import { settled } from '../../settled.ts';
 import { kernelParameters } from '../kernel-parameters.ts';
 import { bootRom, type MemoryRange } from './boot-rom.ts';
-import { configuration, files, instructionsPerSecond, memoryMib } from './configuration.ts';
+import { configuration, files, instructionsPerSecond } from './configuration.ts';
 import { kernelImage } from './kernel-image.ts';
 import { WindowWire } from './window-wire.ts';
 
@@ -46,7 +54,7 @@ export async function bochsAt(parts: BochsParts): Promise<Emulator> {
       await writeFile(join(folder, files.window), Buffer.alloc(windowBytes));
       await writeFile(join(folder, files.console), '');
       if (computer.state !== null) await symlink(computer.state, join(folder, stateFolderName));
-      const { promise: ended, resolve: resolveEnded } = settled();
+      const [ended, { resolve: hasEnded }] = settled<void>();
       const wire = new WindowWire(join(folder, files.window), join(folder, files.console), listener);
       return {
         send: (bytes) => wire.send(bytes),
@@ -54,7 +62,7 @@ export async function bochsAt(parts: BochsParts): Promise<Emulator> {
         control: Promise.resolve(controlOf(wire, folder, ended)),
         ended: () => {
           wire.look();
-          resolveEnded();
+          hasEnded();
         },
         close: () => wire.close(),
       };
@@ -76,14 +84,6 @@ async function versionOf(path: string): Promise<string> {
 
 /** Saving takes half a second where the disk is free. */
 const saveMsMax = 60_000;
-
-function settled(): { readonly promise: Promise<void>; readonly resolve: () => void } {
-  let resolve!: () => void;
-  const promise = new Promise<void>((settle) => {
-    resolve = settle;
-  });
-  return { promise, resolve };
-}
 
 const mib = 1024 * 1024;
 /** The tables that the BIOS puts at the end of the memory. */

@@ -1,4 +1,5 @@
 /** The configuration of Bochs: a computer with one CPU or two, memory and a serial console; no disk, no network. */
+import { memoryMib } from '../emulator.ts';
 import { romAddress } from './boot-rom.ts';
 
 /** Names in the working folder. */
@@ -13,8 +14,6 @@ export const files = {
   log: 'bochs.log',
 } as const;
 
-/** As much as the other emulator's computer has; what nobody touches costs nothing. */
-export const memoryMib = 512;
 /** How many instructions are a second there: about as many as are executed in two seconds here. */
 export const instructionsPerSecond = 100_000_000;
 /** It has posted interrupts, virtual-interrupt delivery and APIC-register virtualization. */
