@@ -4,12 +4,13 @@ import { APIC_ISR, APIC_PROCPRI, MSR_IA32_APICBASE, vectorBit } from '../abi/lap
 import { InfrastructureError, SkippedError } from '../errors.ts';
 import type { Hand } from '../hand/hand.ts';
 import { objectKinds } from '../hand/operations.ts';
-import { encodePatches, Script, wordPatch } from '../hand/script.ts';
+import { type Script, wordPatch } from '../hand/script.ts';
 import * as uapi from '../hand/uapi.ts';
+import { addPatched } from '../machine/vm/lapic.ts';
 import { addPlatform, HypervCpuid, msrsArgument } from '../machine/vm/platform.ts';
 import type { Read } from '../machine/writer.ts';
+import { ask } from './ask.ts';
 import type { EmulatorFacts, TargetFacts } from './facts.ts';
-import { firstCase } from './first-case.ts';
 import { readOffer } from './read-offer.ts';
 
 /** Capabilities without which there is nothing to test (Documentation/virt/kvm/api.rst). */
@@ -51,12 +52,11 @@ export async function readKvmFacts(
   { parameters = '', emulator = null, readsOffer = false, holdsSpareVms = false }: FactOptions,
 ): Promise<KvmFacts> {
   const kernelRelease = (await hand.readFile('/proc/sys/kernel/osrelease'))?.trim() ?? hostRelease();
-  const script = new Script();
-  script.case(0);
-  const readCapabilities = addCapabilities(script);
-  const readCpuid = addSupportedCpuid(script, uapi.KVM_GET_SUPPORTED_CPUID);
-  const record = firstCase(await hand.run(script.finish(), 0));
-  const capabilities = readCapabilities(record);
+  const { capabilities, own } = await ask(hand, (script) => {
+    const readCapabilities = addCapabilities(script);
+    const readCpuid = addSupportedCpuid(script, uapi.KVM_GET_SUPPORTED_CPUID);
+    return (record) => ({ capabilities: readCapabilities(record), own: readCpuid(record) });
+  });
   const missing = neededCapabilities.filter((name) => capabilities[name] === 0);
   // Where two kernels are compared, one of them that is not offered any more is a difference and no reason to give up.
   const isOffered = missing.length === 0 || (readsOffer && missing.length < neededCapabilities.length);
@@ -67,7 +67,7 @@ export async function readKvmFacts(
     );
   }
   // Not before it is known to be there.
-  const supported = { own: readCpuid(record), hyperv: await hypervCpuidOf(hand, capabilities.SYS_HYPERV_CPUID > 0) };
+  const supported = { own, hyperv: await hypervCpuidOf(hand, capabilities.SYS_HYPERV_CPUID > 0) };
   const cpuid = new HypervCpuid(supported.own, supported.hyperv);
   const xen = (capabilities.XEN_HVM & uapi.KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL) !== 0;
   const facts: TargetFacts = {
@@ -103,17 +103,16 @@ function addCapabilities(script: Script): Read<Capabilities> {
 }
 
 /** KVM_GET_SUPPORTED_HV_CPUID. Up to 5.10 only vCPUs tell (KVM_CAP_SYS_HYPERV_CPUID, c21d54f0307f): one is made for the question. */
-async function hypervCpuidOf(hand: Hand, doesSystemTell: boolean): Promise<Buffer[]> {
-  const script = new Script();
-  script.case(0);
-  if (!doesSystemTell) {
+function hypervCpuidOf(hand: Hand, doesSystemTell: boolean): Promise<Buffer[]> {
+  const request = uapi.KVM_GET_SUPPORTED_HV_CPUID;
+  if (doesSystemTell) return ask(hand, (script) => addSupportedCpuid(script, request));
+  return ask(hand, (script) => {
     script.add('createVm', { vm: 0, memoryBytes: 4096 });
     script.add('createVcpu', { vcpu: 0, vm: 0, id: 0, regs: 0 });
-  }
-  const teller = doesSystemTell ? objectKinds.system : objectKinds.vcpu;
-  const read = addSupportedCpuid(script, uapi.KVM_GET_SUPPORTED_HV_CPUID, teller);
-  if (!doesSystemTell) script.add('dropVm', { vm: 0, later: 0 });
-  return read(firstCase(await hand.run(script.finish(), 0)));
+    const read = addSupportedCpuid(script, request, objectKinds.vcpu);
+    script.add('dropVm', { vm: 0, later: 0 });
+    return read;
+  });
 }
 
 /** `struct kvm_cpuid_entry2`, one buffer each. */
@@ -148,36 +147,34 @@ async function currentParameters(hand: Hand, text: string): Promise<string> {
  * keeps that out of the runs (apic_sw_disabled, apic_hw_disabled in lapic.c), and so it is with Xen (kvm_xen_enabled in xen.c)
  * and with a vCPU without a LAPIC in the kernel (kvm_has_noapic_vcpu).
  */
-async function addSpareVms(hand: Hand, xen: boolean): Promise<void> {
-  const script = new Script();
-  script.case(0);
-  script.add('createVm', { vm: 0, memoryBytes: 4096 });
-  addPlatform(script, 0, { irqchip: 'kernel', xen }, []);
-  // A fresh vCPU's APIC is software-disabled.
-  script.add('createVcpu', { vcpu: 0, vm: 0, id: 0, regs: 0 });
-  script.add('createVcpu', { vcpu: 1, vm: 0, id: 1, regs: 0 });
-  const argument = msrsArgument([{ index: MSR_IA32_APICBASE, value: 0n }]);
-  script.add('ioctl', { kind: objectKinds.vcpu, object: 1, request: uapi.KVM_SET_MSRS, record: 0, argument });
-  script.add('createVm', { vm: 1, memoryBytes: 4096 });
-  script.add('createVcpu', { vcpu: 2, vm: 1, id: 0, regs: 0 });
-  firstCase(await hand.run(script.finish(), 0));
+function addSpareVms(hand: Hand, xen: boolean): Promise<void> {
+  return ask(hand, (script) => {
+    script.add('createVm', { vm: 0, memoryBytes: 4096 });
+    addPlatform(script, 0, { irqchip: 'kernel', xen }, []);
+    // A fresh vCPU's APIC is software-disabled.
+    script.add('createVcpu', { vcpu: 0, vm: 0, id: 0, regs: 0 });
+    script.add('createVcpu', { vcpu: 1, vm: 0, id: 1, regs: 0 });
+    const argument = msrsArgument([{ index: MSR_IA32_APICBASE, value: 0n }]);
+    script.add('ioctl', { kind: objectKinds.vcpu, object: 1, request: uapi.KVM_SET_MSRS, record: 0, argument });
+    script.add('createVm', { vm: 1, memoryBytes: 4096 });
+    script.add('createVcpu', { vcpu: 2, vm: 1, id: 0, regs: 0 });
+    return () => undefined;
+  });
 }
 
 /** A vector that is alone in its word of ISR, and the lowest of its class. */
 const probedVector = 0x80;
 
 /** Whether a fresh vCPU to which KVM_SET_LAPIC gives a vector in service has the PPR that this asks for. */
-async function restoresPpr(hand: Hand): Promise<boolean> {
-  const script = new Script();
-  script.case(0);
-  script.add('createVm', { vm: 0, memoryBytes: 4096 });
-  addPlatform(script, 0, { irqchip: 'kernel', xen: false }, []);
-  script.add('createVcpu', { vcpu: 0, vm: 0, id: 0, regs: 0 });
-  const [get, set, size] = [uapi.KVM_GET_LAPIC, uapi.KVM_SET_LAPIC, uapi.sizes.kvm_lapic_state];
-  const patches = encodePatches([wordPatch(vectorBit(APIC_ISR, probedVector).offset, 1)]);
-  script.add('ioctlPatch', { vcpu: 0, get, set, size, patches });
-  script.add('ioctl', { kind: objectKinds.vcpu, object: 0, request: get, record: 2, argument: Buffer.alloc(size) });
-  script.add('dropVm', { vm: 0, later: 0 });
-  const record = firstCase(await hand.run(script.finish(), 0));
-  return record.ioctl().argument.readUInt32LE(APIC_PROCPRI) === probedVector;
+function restoresPpr(hand: Hand): Promise<boolean> {
+  return ask(hand, (script) => {
+    script.add('createVm', { vm: 0, memoryBytes: 4096 });
+    addPlatform(script, 0, { irqchip: 'kernel', xen: false }, []);
+    script.add('createVcpu', { vcpu: 0, vm: 0, id: 0, regs: 0 });
+    addPatched(script, 0, [wordPatch(vectorBit(APIC_ISR, probedVector).offset, 1)]);
+    const [request, argument] = [uapi.KVM_GET_LAPIC, Buffer.alloc(uapi.sizes.kvm_lapic_state)];
+    script.add('ioctl', { kind: objectKinds.vcpu, object: 0, request, record: 2, argument });
+    script.add('dropVm', { vm: 0, later: 0 });
+    return (record) => record.ioctl().argument.readUInt32LE(APIC_PROCPRI) === probedVector;
+  });
 }

@@ -12,12 +12,12 @@ import {
 } from '../abi/lapic.ts';
 import type { Hand } from '../hand/hand.ts';
 import { objectKinds } from '../hand/operations.ts';
-import { Script } from '../hand/script.ts';
+import type { Script } from '../hand/script.ts';
 import * as uapi from '../hand/uapi.ts';
 import { addPlatform, firstMsr, type HypervCpuid, msrsArgument } from '../machine/vm/platform.ts';
 import type { Read } from '../machine/writer.ts';
 import type { TargetFacts } from './facts.ts';
-import { firstCase } from './first-case.ts';
+import { ask } from './ask.ts';
 import type { CpuidLeaf, KvmOffer } from './offer.ts';
 
 /** Numbers of objects that are free: those of the spare VMs and vCPUs are not. */
@@ -48,17 +48,18 @@ export async function readOffer(
   supported: SupportedCpuid,
   free: FreeNumbers,
 ): Promise<KvmOffer> {
-  const script = new Script();
-  script.case(0);
-  const readCapabilities = addCapabilities(script);
-  const readMsrList = addMsrList(script);
-  const readPages = irqchips
-    .filter((irqchip) => irqchip !== 'none')
-    .map((irqchip) => addLapics(script, irqchip as 'kernel' | 'split', cpuid, free));
-  const record = firstCase(await hand.run(script.finish(), 0));
-  const capabilities = readCapabilities(record);
-  const numbers = readMsrList(record);
-  const lapic = Object.assign({}, ...readPages.map((read) => read(record))) as KvmOffer['lapic'];
+  const { capabilities, numbers, lapic } = await ask(hand, (script) => {
+    const readCapabilities = addCapabilities(script);
+    const readMsrList = addMsrList(script);
+    const readPages = irqchips
+      .filter((irqchip) => irqchip !== 'none')
+      .map((irqchip) => addLapics(script, irqchip as 'kernel' | 'split', cpuid, free));
+    return (record) => ({
+      capabilities: readCapabilities(record),
+      numbers: readMsrList(record),
+      lapic: Object.assign({}, ...readPages.map((read) => read(record))) as KvmOffer['lapic'],
+    });
+  });
   const msrs = await readMsrs(hand, numbers, cpuid, free);
   return { capabilities, cpuid: steadyLeaves(supported.own), hypervCpuid: steadyLeaves(supported.hyperv), lapic, msrs };
 }
@@ -130,27 +131,28 @@ function addLapic(
 }
 
 /** Reads each MSR twice: what changes meanwhile is no offer. */
-async function readMsrs(
+function readMsrs(
   hand: Hand,
   numbers: readonly number[],
   cpuid: HypervCpuid,
   free: FreeNumbers,
 ): Promise<Record<string, string>> {
-  const script = new Script();
-  script.case(0);
-  script.add('createVm', { vm: free.vm, memoryBytes: 4096 });
-  addPlatform(script, free.vm, { irqchip: 'kernel', xen: false }, []);
-  script.add('createVcpu', { vcpu: free.vcpu, vm: free.vm, id: 0, regs: 0 });
-  const onVcpu = (request: number, record: number, argument: Buffer): void =>
-    script.add('ioctl', { kind: objectKinds.vcpu, object: free.vcpu, request, record, argument });
-  onVcpu(uapi.KVM_SET_CPUID2, 0, cpuid.tableWithout([]));
-  for (let reading = 0; reading < 2; reading++) {
-    for (const index of numbers) onVcpu(uapi.KVM_GET_MSRS, 2, msrsArgument([{ index, value: 0n }]));
-  }
-  script.add('dropVm', { vm: free.vm, later: 0 });
-  const record = firstCase(await hand.run(script.finish(), 0));
-  const [first, second] = [0, 1].map(() => new Map(numbers.map((number) => [number, firstMsr(record.ioctl())])));
-  return steadyMsrs(first!, second!);
+  return ask(hand, (script) => {
+    script.add('createVm', { vm: free.vm, memoryBytes: 4096 });
+    addPlatform(script, free.vm, { irqchip: 'kernel', xen: false }, []);
+    script.add('createVcpu', { vcpu: free.vcpu, vm: free.vm, id: 0, regs: 0 });
+    const onVcpu = (request: number, record: number, argument: Buffer): void =>
+      script.add('ioctl', { kind: objectKinds.vcpu, object: free.vcpu, request, record, argument });
+    onVcpu(uapi.KVM_SET_CPUID2, 0, cpuid.tableWithout([]));
+    for (let reading = 0; reading < 2; reading++) {
+      for (const index of numbers) onVcpu(uapi.KVM_GET_MSRS, 2, msrsArgument([{ index, value: 0n }]));
+    }
+    script.add('dropVm', { vm: free.vm, later: 0 });
+    return (record) => {
+      const [first, second] = [0, 1].map(() => new Map(numbers.map((number) => [number, firstMsr(record.ioctl())])));
+      return steadyMsrs(first!, second!);
+    };
+  });
 }
 
 /** Frequencies that Linux measures at boot: TSC and crystal, CPU and bus (Intel SDM volume 2, CPUID). */

@@ -4,6 +4,7 @@
  * never cases.
  */
 import type { CallStep, Machine, VcpuSetup } from '../case/case.ts';
+import { hasFlags } from '../case/steps/call.ts';
 import type { ChangeStep, StepOf } from '../case/steps/kinds.ts';
 
 /**
@@ -60,8 +61,8 @@ export const hypercallBytes = 3;
  * Whether the guest program makes such a call itself, from its ring: in the modes to which `iretq` leads, with an instruction
  * that KVM leaves alone. It runs then even where the page through which the call is to go holds no instruction.
  */
-export function isRingEnvironment({ mode, opcode }: CallEnvironment): boolean {
-  return (mode === 'long' || mode === 'compat') && opcode === 'native';
+export function isRingEnvironment(environment: CallEnvironment): boolean {
+  return hasFlags(environment);
 }
 
 /** One hypercall by one vCPU. */

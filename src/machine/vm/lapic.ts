@@ -47,12 +47,10 @@ export function addBasePage(
       wordPatch(lapic.APIC_TMR + 0x10 * word, 0xffff_ffff),
     );
   }
-  const size = lapic.lapicPageBytes;
-  const set = { vcpu, get: KVM_GET_LAPIC, set: KVM_SET_LAPIC, size, patches: encodePatches(patches) };
-  script.add('ioctlPatch', set);
+  addPatched(script, vcpu, patches);
   // As in `addLapic`.
-  if (wasUsed) script.add('ioctlPatch', set);
-  script.add('ioctlKeep', { vcpu, get: KVM_GET_LAPIC, size, slot });
+  if (wasUsed) addPatched(script, vcpu, patches);
+  script.add('ioctlKeep', { vcpu, get: KVM_GET_LAPIC, size: lapic.lapicPageBytes, slot });
 }
 
 /** Whether anything is pending, in service or of raised priority when a case starts. */
@@ -88,14 +86,13 @@ function presetPatches({ tpr, irr, isr }: VcpuSetup): Buffer {
   return encodePatches([...words].map(([offset, value]) => wordPatch(offset, value)));
 }
 
-/** Sets a page to what it is. */
-export function addSameLapic(script: Script, vcpu: number): void {
-  const size = lapic.lapicPageBytes;
-  script.add('ioctlPatch', { vcpu, get: KVM_GET_LAPIC, set: KVM_SET_LAPIC, size, patches: noPatches });
+/** Sets a page to what it is, with some of its bytes changed. */
+export function addPatched(script: Script, vcpu: number, patches: readonly Patch[]): void {
+  const [get, set, size] = [KVM_GET_LAPIC, KVM_SET_LAPIC, lapic.lapicPageBytes];
+  script.add('ioctlPatch', { vcpu, get, set, size, patches: encodePatches(patches) });
 }
 
 /** Sets SPIV and leaves the rest of a page as it is. */
 export function addSpurious(script: Script, vcpu: number, apic: ApicState): void {
-  const patches = encodePatches([wordPatch(lapic.APIC_SPIV, spurious(apic))]);
-  script.add('ioctlPatch', { vcpu, get: KVM_GET_LAPIC, set: KVM_SET_LAPIC, size: lapic.lapicPageBytes, patches });
+  addPatched(script, vcpu, [wordPatch(lapic.APIC_SPIV, spurious(apic))]);
 }

@@ -14,8 +14,8 @@ import { objectKinds } from '../../hand/operations.ts';
 import { encodePatches, noPatches, type Script } from '../../hand/script.ts';
 import * as uapi from '../../hand/uapi.ts';
 import type { LapicChanges, VcpuState } from '../../program/observation.ts';
-import type { ProgramSetApic } from '../../program/program.ts';
-import { addBasePage, addLapic, addSameLapic, addSpurious, apicBase } from './lapic.ts';
+import { type ProgramSetApic, RFLAGS_IF } from '../../program/program.ts';
+import { addBasePage, addLapic, addPatched, addSpurious, apicBase } from './lapic.ts';
 import { moveVcpu } from './migration.ts';
 import { addEnableCap, firstMsr, type HypervCpuid, type MsrEntry, msrsArgument } from './platform.ts';
 import { readMpState, readStart } from './sipi.ts';
@@ -23,9 +23,8 @@ import type { Slots } from './slots.ts';
 import type { VectorRegisters } from '../calls/vector-registers.ts';
 import type { Read } from '../writer.ts';
 
-/** Bit 1, which is always set, and the interrupt flag. */
+/** Bit 1, which is always set. */
 const RFLAGS_FIXED = 0x2n;
-const RFLAGS_IF = 0x200n;
 
 const noChanges: LapicChanges = new Map();
 
@@ -217,7 +216,7 @@ export class Vcpu {
     this.#apic = null;
     this.#isOff = change === 'hardware-disabled';
     // What is in service counts from now on, if it was restored (kvm_apic_set_state).
-    if (this.#isOff) addSameLapic(script, this.object);
+    if (this.#isOff) addPatched(script, this.object, []);
     const base = apicBase(this.id, change === 'hardware-disabled' ? change : whenEnabled);
     this.setMsr(script, lapic.MSR_IA32_APICBASE, base);
     if (change === 'hardware-disabled') return;

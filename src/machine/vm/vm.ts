@@ -203,7 +203,7 @@ export class Vm {
     if (isSint(msr)) return vcpu.writeSint(script, sintOf(msr), value);
     if (msr === 'guest-os-id') this.#guestOsId = null;
     else this.#hasHypercallMsr = this.#everHadHypercallMsr = true;
-    return vcpu.tryMsr(script, msr === 'guest-os-id' ? HV_X64_MSR_GUEST_OS_ID : HV_X64_MSR_HYPERCALL, value);
+    return vcpu.tryMsr(script, msrIndexOf(msr), value);
   }
 
   /** Reads an MSR as the host or in the guest; null where KVM does not give it. */
