@@ -29,13 +29,11 @@ const goldenRatio = 0x9e3779b1;
  * shard has its share of them, whatever the number of shards.
  */
 export function isConcurrentBatch(batch: number): boolean {
-  const concurrentOf = 1 << concurrentOfBits;
-  const drawn = Math.imul(Math.floor(batch / concurrentOf), goldenRatio) >>> (32 - concurrentOfBits);
-  return batch % concurrentOf === (firstConcurrent + drawn) % concurrentOf;
+  return batch === drawnOf(batch, concurrentOfBits, firstConcurrent);
 }
 
 /**
- * Of so many batches, one has machines of hundreds of vCPUs. It takes as long as a dozen others; a run of a minute comes to
+ * Of 2^8 batches, one has machines of hundreds of vCPUs. It takes as long as a dozen others; a run of a minute comes to
  * the first.
  */
 const hugeOfBits = 8;
@@ -43,11 +41,16 @@ const firstHuge = 21;
 
 /** Whether some cases of a batch have machines of hundreds of vCPUs. No batch is concurrent as well. */
 export function isHugeBatch(batch: number): boolean {
-  const hugeOf = 1 << hugeOfBits;
-  const group = Math.floor(batch / hugeOf);
-  const drawn = (firstHuge + (Math.imul(group, goldenRatio) >>> (32 - hugeOfBits))) % hugeOf;
-  const place = isConcurrentBatch(group * hugeOf + drawn) ? (drawn + 1) % hugeOf : drawn;
-  return batch % hugeOf === place;
+  const drawn = drawnOf(batch, hugeOfBits, firstHuge);
+  if (!isConcurrentBatch(drawn)) return batch === drawn;
+  const [size, behind] = [1 << hugeOfBits, drawn + 1];
+  return batch === (behind % size === 0 ? behind - size : behind);
+}
+
+/** The batch that is drawn among the 2^bits around one, from `first` on in the first of such groups. */
+function drawnOf(batch: number, bits: number, first: number): number {
+  const [size, group] = [1 << bits, Math.floor(batch / (1 << bits))];
+  return group * size + ((first + (Math.imul(group, goldenRatio) >>> (32 - bits))) % size);
 }
 
 /**

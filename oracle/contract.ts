@@ -134,21 +134,8 @@ export const contractPoints: { readonly [Name in keyof Contract]: ContractPoint<
 export function contractFor(facts: TargetFacts): Contract {
   let contract = contracts.get(facts);
   if (contract === undefined) {
-    contract = {
-      vpIndexLimit: contractPoints.vpIndexLimit.valueFor(facts),
-      bankReadMax: contractPoints.bankReadMax.valueFor(facts),
-      asksCpuid: contractPoints.asksCpuid.valueFor(facts),
-      enforcesCpuid: contractPoints.enforcesCpuid.valueFor(facts),
-      refusesReservedBits: contractPoints.refusesReservedBits.valueFor(facts),
-      readsVariableHeader: contractPoints.readsVariableHeader.valueFor(facts),
-      takesFastEx: contractPoints.takesFastEx.valueFor(facts),
-      refusesWithoutLapic: contractPoints.refusesWithoutLapic.valueFor(facts),
-      hasExtendedCalls: contractPoints.hasExtendedCalls.valueFor(facts),
-      interceptsXen: contractPoints.interceptsXen.valueFor(facts),
-      restoresPprEarly: contractPoints.restoresPprEarly.valueFor(facts),
-      nativeOpcode: contractPoints.nativeOpcode.valueFor(facts),
-      hasLazyPpr: contractPoints.hasLazyPpr.valueFor(facts),
-    };
+    const points = Object.values(contractPoints).map((point) => [point.name, point.valueFor(facts)] as const);
+    contract = Object.fromEntries(points) as unknown as Contract;
     contracts.set(facts, contract);
   }
   return contract;

@@ -34,7 +34,7 @@ import { Lives } from './lives.ts';
 import { ModelMemory } from './memory.ts';
 import { RestoredVcpus } from './migration.ts';
 import { Msrs } from './msr-state.ts';
-import { joinedArrivals } from './receivers/joined-arrivals.ts';
+import { type Arriving, joinedArrivals } from './receivers/joined-arrivals.ts';
 import type { StepOutcome } from './outcome.ts';
 import { Phase } from './receivers/phase.ts';
 import { idlePosture, perform, type Posture, takeAll, type Taken } from './receivers/receiver.ts';
@@ -44,9 +44,6 @@ import type { Model } from './parts.ts';
 const noEffects: Effects = { result: null, exception: null, exit: null, registers: [] };
 const nobody: readonly number[] = [];
 const noWrites: StepOutcome['writes'] = [];
-
-/** What the handlers of all vCPUs log during a step. */
-type Arriving = Pick<StepOutcome, 'arrivals' | 'priorities'>;
 
 /** The machine between two steps. Arrays that did not change are shared between outcomes. */
 export class Walk {

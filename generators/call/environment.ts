@@ -5,7 +5,7 @@ import { isRealMode } from '../../src/case/limits.ts';
 
 import { among, choice, integer, just, planOf, sometimes } from '../plan.ts';
 import { oneofFeatures, type Swarm } from '../swarm.ts';
-import { flagsOf, hasFlags, modeHasPage } from '../../src/case/steps/call.ts';
+import { flagsNamed, flagsOf, hasFlags, modeHasPage } from '../../src/case/steps/call.ts';
 
 /** An environment before it knows which hypercall pages there are. */
 export interface EnvironmentPlan {
@@ -100,6 +100,5 @@ function possibleFlags(
 ): CallStep['rflags'] {
   if (!hasFlags(call)) return 'plain';
   const { opens, traps } = flagsOf({ rflags });
-  const [isOpen, isTrapping] = [opens && canOpen, traps && call.page === null];
-  return isOpen ? (isTrapping ? 'if-tf' : 'if') : isTrapping ? 'tf' : 'plain';
+  return flagsNamed(opens && canOpen, traps && call.page === null);
 }

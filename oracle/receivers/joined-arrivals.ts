@@ -1,7 +1,8 @@
 /** Handlers of two moments of one step. */
 import type { StepOutcome } from '../outcome.ts';
 
-type Arriving = Pick<StepOutcome, 'arrivals' | 'priorities'>;
+/** What the handlers of all vCPUs log during a step. */
+export type Arriving = Pick<StepOutcome, 'arrivals' | 'priorities'>;
 
 export function joinedArrivals(first: Arriving, second: Arriving): Arriving {
   return {

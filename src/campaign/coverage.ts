@@ -10,6 +10,7 @@ import { msrRules } from '../../oracle/msr.ts';
 import type { Outcome, StepOutcome } from '../../oracle/outcome.ts';
 import { kvmRules } from '../../oracle/call/rules.ts';
 import { callerFlags, callModes, caseLimits, cpuidFeatures, eoiKinds, irqchips, waitPoints } from '../case/limits.ts';
+import { flagsNamed } from '../case/steps/call.ts';
 import { vcpuIdOf, xapicIdMax } from '../case/vcpu-id.ts';
 import { type Program, type ProgramCall, RFLAGS_IF, RFLAGS_TF } from '../program/program.ts';
 import { type Tier, tierOf, tiers } from '../program/tier.ts';
@@ -174,8 +175,7 @@ function isBehindMigration({ steps }: Program, index: number): boolean {
 }
 
 function flagsName({ environment: { rflags } }: ProgramCall): string {
-  const [opens, traps] = [(rflags & RFLAGS_IF) !== 0n, (rflags & RFLAGS_TF) !== 0n];
-  return opens ? (traps ? 'if-tf' : 'if') : traps ? 'tf' : 'plain';
+  return flagsNamed((rflags & RFLAGS_IF) !== 0n, (rflags & RFLAGS_TF) !== 0n);
 }
 
 /** What may show of a neighbour, the first of these that it has. */

@@ -34,6 +34,12 @@ export type Neighbour = z.output<typeof neighbourSchema>;
 
 export const plainNeighbour: Neighbour = neighbourSchema.parse({});
 
+/** Its fields that are not as a plain one has them. */
+export function oddNeighbourFields(neighbour: Neighbour): (keyof Neighbour)[] {
+  const fields = Object.keys(plainNeighbour) as (keyof Neighbour)[];
+  return fields.filter((name) => neighbour[name] !== plainNeighbour[name]);
+}
+
 /** `a second VM beside it, quiet: irqchip none`. */
 export function describeNeighbour({ life, irqchip, xen, hyperv, apic, busy }: Neighbour): string {
   const time = { beside: 'beside it', gone: 'just gone', 'long-gone': 'gone for more than a second' }[life];

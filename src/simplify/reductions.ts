@@ -17,7 +17,7 @@ import {
   withVcpus,
 } from './edits.ts';
 import { defaultGuestOsId } from '../case/machine.ts';
-import { plainNeighbour } from '../case/neighbour.ts';
+import { oddNeighbourFields, plainNeighbour } from '../case/neighbour.ts';
 import { actorOf, isCall, withActor } from '../case/steps/kinds.ts';
 
 function* fewerSteps(value: Case): Generator<Case> {
@@ -94,9 +94,7 @@ const vcpuFields = (Object.keys(plainVcpu) as (keyof VcpuSetup)[]).filter((name)
 /** No neighbour, and else one of whose fields has its default. */
 function plainerNeighbours(neighbour: Case['machine']['neighbour']): Case['machine']['neighbour'][] {
   if (neighbour === null) return [];
-  const fields = Object.keys(plainNeighbour) as (keyof typeof plainNeighbour)[];
-  const odd = fields.filter((name) => neighbour[name] !== plainNeighbour[name]);
-  return [null, ...odd.map((name) => ({ ...neighbour, [name]: plainNeighbour[name] }))];
+  return [null, ...oddNeighbourFields(neighbour).map((name) => ({ ...neighbour, [name]: plainNeighbour[name] }))];
 }
 
 function* plainMachine(value: Case): Generator<Case> {

@@ -11,7 +11,7 @@ import {
   runsMeanwhile,
 } from '../case/limits.ts';
 import { defaultGuestOsId } from '../case/machine.ts';
-import { type Neighbour, neighbourLives, plainNeighbour, xenKinds } from '../case/neighbour.ts';
+import { type Neighbour, neighbourLives, oddNeighbourFields, xenKinds } from '../case/neighbour.ts';
 import { isCall, stepKinds } from '../case/steps/kinds.ts';
 import { weighChange } from './change-fields.ts';
 
@@ -81,10 +81,11 @@ function xenWeight(xen: Case['machine']['xen']): number {
 
 /** How far a neighbour is from a plain one. */
 function weighNeighbour(neighbour: Neighbour): bigint {
-  const odd = (Object.keys(plainNeighbour) as (keyof Neighbour)[]).filter(
-    (name) => neighbour[name] !== plainNeighbour[name],
+  return BigInt(
+    16 * oddNeighbourFields(neighbour).length +
+      neighbourLives.indexOf(neighbour.life) +
+      xenKinds.indexOf(neighbour.xen),
   );
-  return BigInt(16 * odd.length + neighbourLives.indexOf(neighbour.life) + xenKinds.indexOf(neighbour.xen));
 }
 
 export function isLighter(left: Weight, right: Weight): boolean {

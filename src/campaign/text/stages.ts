@@ -66,10 +66,7 @@ export function formatStages(value: Case, expected: RunView, observed: RunView |
     if (seen !== null) addArrivals(totals.observed, seen);
     const note = step.note === '' ? '' : `: ${step.note}`;
     text += `step ${index + 1} of ${value.steps.length}${note}\n  ${describeStep(step)}\n`;
-    const rows = [
-      ['', 'expected', 'observed', ''],
-      ...stepRows(value, isCall(step), expected.steps[index]!, seen, totals),
-    ];
+    const rows = [['', 'expected', 'observed', ''], ...stepRows(value, step, expected.steps[index]!, seen, totals)];
     text += formatTable(rows, '  ');
     for (const line of seen?.leftovers ?? []) text += `  ${line}\n`;
   }
@@ -87,7 +84,7 @@ function addArrivals(totals: number[], { vcpus }: StepView): void {
 
 function stepRows(
   { machine: { vcpus } }: Case,
-  isHypercall: boolean,
+  step: Step,
   expected: StepView,
   observed: StepView | null,
   totals: { expected: readonly number[]; observed: readonly number[] },
@@ -96,14 +93,8 @@ function stepRows(
   const rule = expected.rule === null || expected.rule === 'run' ? '' : ` (${expected.rule})`;
   if (expected.result !== null || expected.exception !== null || expected.exit !== null || observed?.result != null) {
     // Only a call that KVM takes for a Hyper-V one has a status.
-    const hasStatus = isHypercall && expected.rule?.startsWith('native-') !== true;
-    const what = hasStatus
-      ? 'status'
-      : isHypercall
-        ? 'RAX'
-        : expected.rule === 'read-msr' || expected.rule?.startsWith('sipi-') === true
-          ? 'value'
-          : 'taken';
+    const hasStatus = isCall(step) && expected.rule?.startsWith('native-') !== true;
+    const what = hasStatus ? 'status' : (kindOf(step).result ?? 'RAX');
     const seen = observed === null ? 'not run' : formatResult(observed, hasStatus);
     rows.push(row(what, formatResult(expected, hasStatus), seen, rule));
   }

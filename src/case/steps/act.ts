@@ -28,6 +28,7 @@ export const act = {
   needsLapic: true,
   allowsHalted: false,
   takesInterrupts: true,
+  result: null,
   concurrent: null,
   check: checkAct,
   describe: describeAct,

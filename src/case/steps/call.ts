@@ -59,6 +59,7 @@ export const callKind = {
   needsLapic: false,
   allowsHalted: true,
   takesInterrupts: false,
+  result: null,
   check: checkCall,
   concurrent: { needsOrder: false, check: checkConcurrentCall },
 } as const;
@@ -92,6 +93,12 @@ export function modeHasPage(mode: CallFields['mode']): boolean {
 /** Whether a caller has interrupts on, or traps behind each instruction. */
 export function flagsOf({ rflags }: Pick<CallFields, 'rflags'>): { readonly opens: boolean; readonly traps: boolean } {
   return { opens: rflags === 'if' || rflags === 'if-tf', traps: rflags === 'tf' || rflags === 'if-tf' };
+}
+
+/** The flags of such a caller. */
+export function flagsNamed(opens: boolean, traps: boolean): CallFields['rflags'] {
+  if (opens) return traps ? 'if-tf' : 'if';
+  return traps ? 'tf' : 'plain';
 }
 
 /** Whether a call is made by `iretq`, which brings RFLAGS along. */

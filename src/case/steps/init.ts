@@ -15,6 +15,7 @@ export const init = {
   needsLapic: true,
   allowsHalted: true,
   takesInterrupts: false,
+  result: null,
   concurrent: null,
   check: checkInit,
   describe: ({ vcpu }) => `vCPU ${vcpu} gets INIT`,

@@ -16,6 +16,7 @@ export const migrate = {
   needsLapic: false,
   allowsHalted: true,
   takesInterrupts: false,
+  result: null,
   concurrent: null,
   check: () => [],
   describe: () => 'the VM migrates: its state goes into a fresh VM',

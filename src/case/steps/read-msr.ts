@@ -21,6 +21,7 @@ export const readMsr = {
   needsLapic: false,
   allowsHalted: true,
   takesInterrupts: false,
+  result: 'value',
   concurrent: null,
   check: checkRead,
   describe: ({ msr, vcpu, by }) =>

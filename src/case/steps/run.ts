@@ -16,6 +16,7 @@ export const run = {
   needsLapic: true,
   allowsHalted: true,
   takesInterrupts: true,
+  result: null,
   concurrent: { needsOrder: false, check: () => [] },
   check: () => [],
   describe: () => 'the parked vCPUs run until nothing is pending that they can take',

@@ -19,6 +19,7 @@ export const setApic = {
   needsLapic: true,
   allowsHalted: false,
   takesInterrupts: false,
+  result: null,
   concurrent: null,
   check({ vcpu, apic }: SetApicStep, { apics }: StepContext) {
     apics[vcpu] = apic;

@@ -24,6 +24,7 @@ export const sipi = {
   needsLapic: true,
   allowsHalted: false,
   takesInterrupts: false,
+  result: 'value',
   concurrent: null,
   check: checkSipi,
   describe: ({ vcpu, page }) => `vCPU ${vcpu} gets a start-up IPI for page 0x${page.toString(16)}`,

@@ -28,6 +28,8 @@ export interface StepKind<S> {
   readonly allowsHalted: boolean;
   /** Whether parked vCPUs take interrupts in it, so that handlers are observed. */
   readonly takesInterrupts: boolean;
+  /** What its result is called; null for a step that has none, and for a call, which has a status or RAX. */
+  readonly result: 'taken' | 'value' | null;
   /** What it is in a concurrent case; null: there is none. */
   readonly concurrent: ConcurrentKind<S> | null;
   /** What is wrong with a step whose vCPU is there. Notes in the context what it does. */

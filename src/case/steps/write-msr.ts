@@ -23,6 +23,7 @@ export const writeMsr = {
   needsLapic: false,
   allowsHalted: true,
   takesInterrupts: false,
+  result: 'taken',
   concurrent: { needsOrder: true, check: checkConcurrentWrite },
   check: checkWrite,
   describe: ({ value, msr, vcpu }) => `the host writes 0x${value.toString(16)} to the ${msr} MSR of vCPU ${vcpu}`,

@@ -130,8 +130,9 @@ export function neverRan(exercises: readonly Exercise[]): string[] {
   return groupByFunction(idle).flatMap((list) => describePlaces(list.flatMap(idlePlaces)));
 }
 
-function idlePlaces({ place, idle, ...counts }: Exercise): TouchedPlace[] {
-  if (!hasRun({ place, idle, ...counts })) return [place];
+function idlePlaces(exercise: Exercise): TouchedPlace[] {
+  const { place, idle } = exercise;
+  if (!hasRun(exercise)) return [place];
   const starts = idle.filter((line) => !idle.includes(line - 1));
   const ends = idle.filter((line) => !idle.includes(line + 1));
   return starts.map((start, index) => ({ ...place, lines: [start, ends[index]!] }));
