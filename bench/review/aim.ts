@@ -2,32 +2,26 @@
  * `npm run bench:aim`: how many cases it takes until a change is seen for the first time, with batches that are aimed and
  * without. Saved cases are left out: they show most changes at once, whatever is drawn behind them.
  */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Command } from 'commander';
 import { placeToBuild } from '../../src/build/mirror.ts';
-import { readPatches } from '../../src/build/patch.ts';
 import { type Batch, batchesOf } from '../../src/campaign/stream/batches.ts';
-import { Session } from '../../src/campaign/session.ts';
-import { parseTarget } from '../../src/campaign/target.ts';
+import type { Session } from '../../src/campaign/session.ts';
 import { Aim } from '../../src/review/aim/aim.ts';
 import { Targets } from '../../src/review/aim/targets.ts';
 import { compareKernels, defaultCompareLimits } from '../../src/review/compare.ts';
 import { Meter } from '../../src/review/counts/meter.ts';
-import { buildBoth, type PatchedModules } from '../../src/review/patched.ts';
+import type { PatchedModules } from '../../src/review/patched.ts';
 import { betweenBatchesOf } from '../../src/review/side-by-side.ts';
 import { catalogue } from '../mutants/catalogue/catalogue.ts';
 import type { Mutant } from '../mutants/mutant.ts';
-import { patchOf } from './patch-of.ts';
+import { buildSample, openWith, say } from './build-sample.ts';
+import type { patchOf } from './patch-of.ts';
 import { sampleKernel } from './sample.ts';
 import { reviewSamples } from './samples.ts';
 
 const strategies = ['plain', 'counts'] as const;
 type Strategy = (typeof strategies)[number];
 
-const say = (line: string): void => void process.stderr.write(`${line}\n`);
-const install = 'auto';
 /** The first difference ends a run; how small its case can be does not matter. */
 const limits = { ...defaultCompareLimits, shrinkAttempts: 0, confirmations: 1 };
 
@@ -47,20 +41,14 @@ await new Command('bench:aim')
   .parseAsync();
 
 async function measure({ only, seeds, time, by }: Options): Promise<void> {
-  const signal = new AbortController().signal;
-  const place = await placeToBuild(null, { install, say, signal }, sampleKernel);
+  const place = await placeToBuild(null, { install: 'auto', say }, sampleKernel);
   for (const name of only) {
     const sample =
       reviewSamples.find((one) => one.name === name) ?? sampleOf(catalogue.find((one) => one.name === name));
     if (sample === undefined) throw new Error(`no sample and no mutant ${name}`);
-    const folder = await mkdtemp(join(tmpdir(), 'hvipi-aim-'));
-    await writeFile(join(folder, 'patch'), await patchOf(sample, place.source.tree));
-    const modules = await buildBoth(place, await readPatches([join(folder, 'patch')]), say, signal);
-    await rm(folder, { recursive: true });
-    const open = (kvmModules: string): Promise<Session> =>
-      Session.open(parseTarget({ target: 'lab', kernel: place.kernel, kvmModules, install, say }), signal);
-    await using base = await open(modules.counted!.before.folder);
-    await using kernel = await open(modules.counted!.after.folder);
+    const modules = await buildSample(sample, place);
+    await using base = await openWith(modules.counted!.before.folder, place);
+    await using kernel = await openWith(modules.counted!.after.folder, place);
     for (const seed of seeds) {
       for (const strategy of by) {
         const said = await untilSeen({ base, kernel }, modules, strategy, seed, Number(time));

@@ -1,10 +1,9 @@
-/** What `review` made of a sample, one a line in `results.ndjson`. */
-import { existsSync, readFileSync } from 'node:fs';
+/** What `review` made of a sample, one a line in `results/reviews.ndjson`. */
 import { join } from 'node:path';
 import { z } from 'zod';
 import { answers } from './sample.ts';
 
-const rowSchema = z.strictObject({
+export const rowSchema = z.strictObject({
   sample: z.string(),
   date: z.string(),
   kernel: z.string(),
@@ -27,12 +26,5 @@ const rowSchema = z.strictObject({
 });
 export type Row = z.output<typeof rowSchema>;
 
-export const resultsFile = join(import.meta.dirname, 'results.ndjson');
-
-/** The last row of each sample, in the order of the file. */
-export function readRows(): Row[] {
-  if (!existsSync(resultsFile)) return [];
-  const lines = readFileSync(resultsFile, 'utf8').split('\n').filter(Boolean);
-  const rows = lines.map((line) => rowSchema.parse(JSON.parse(line)));
-  return [...new Map(rows.map((row) => [row.sample, row])).values()];
-}
+export const results = join(import.meta.dirname, 'results');
+export const resultsFile = join(results, 'reviews.ndjson');

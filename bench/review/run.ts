@@ -8,7 +8,8 @@ import { execa } from 'execa';
 import { prepareSource } from '../../src/build/source.ts';
 import { formatDocument } from './document.ts';
 import { patchOf } from './patch-of.ts';
-import { readRows, resultsFile, type Row } from './row.ts';
+import { readRows } from '../rows.ts';
+import { results, resultsFile, type Row, rowSchema } from './row.ts';
 import { type Answer, type ReviewSample, sampleKernel } from './sample.ts';
 import { reviewSamples } from './samples.ts';
 
@@ -41,7 +42,10 @@ const program = new Command('bench:review')
   .option('--report', 'measure nothing; write docs/reviewed-patches.md from the rows')
   .action(async (options: Options) => {
     if (options.report)
-      await writeFile(join(root, 'docs/reviewed-patches.md'), formatDocument(readRows(), reviewSamples));
+      await writeFile(
+        join(root, 'docs/reviewed-patches.md'),
+        formatDocument(readRows(rowSchema, results), reviewSamples),
+      );
     else await run(options);
   });
 

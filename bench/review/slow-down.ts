@@ -2,31 +2,21 @@
  * `npm run bench:slow-down`: how much longer the same cases take on two kernels whose modules count and are read after each
  * batch than on the same two without counters; pairs in turn, since computers have moods.
  */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Command } from 'commander';
 import { placeToBuild } from '../../src/build/mirror.ts';
-import { readPatches } from '../../src/build/patch.ts';
 import { loadCorpus, ownCorpusFolder } from '../../src/campaign/corpus.ts';
 import { batchesOf } from '../../src/campaign/stream/batches.ts';
-import { Session } from '../../src/campaign/session.ts';
-import { parseTarget } from '../../src/campaign/target.ts';
 import { Aim } from '../../src/review/aim/aim.ts';
 import { Targets } from '../../src/review/aim/targets.ts';
 import { compareKernels, defaultCompareLimits } from '../../src/review/compare.ts';
 import { Meter } from '../../src/review/counts/meter.ts';
-import { buildBoth } from '../../src/review/patched.ts';
 import { betweenBatchesOf } from '../../src/review/side-by-side.ts';
-import { patchOf } from './patch-of.ts';
+import { buildSample, openWith, say } from './build-sample.ts';
 import { sampleKernel } from './sample.ts';
 import { reviewSamples } from './samples.ts';
 
 /** Touches what runs in every call, and changes nothing. */
 const sampleName = 'refactoring';
-const install = 'auto';
-const signal = new AbortController().signal;
-const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
 await new Command('bench:slow-down')
   .option('--pairs <N>', 'how many', '6')
@@ -35,33 +25,23 @@ await new Command('bench:slow-down')
   .parseAsync();
 
 async function measure({ pairs, runs }: { readonly pairs: string; readonly runs: string }): Promise<void> {
-  const place = await placeToBuild(null, { install, say, signal }, sampleKernel);
-  const folder = await mkdtemp(join(tmpdir(), 'hvipi-slow-down-'));
+  const place = await placeToBuild(null, { install: 'auto', say }, sampleKernel);
   const sample = reviewSamples.find(({ name }) => name === sampleName)!;
-  await writeFile(join(folder, 'patch'), await patchOf(sample, place.source.tree));
-  const { before, after, counted, places } = await buildBoth(
-    place,
-    await readPatches([join(folder, 'patch')]),
-    say,
-    signal,
-  );
-  await rm(folder, { recursive: true });
+  const { before, after, counted, places } = await buildSample(sample, place);
   if (counted === null) throw new Error('gcov is missing');
-  const open = (kvmModules: string): Promise<Session> =>
-    Session.open(parseTarget({ target: 'lab', kernel: place.kernel, kvmModules, install, say }), signal);
   const corpus = await loadCorpus(ownCorpusFolder());
   const ratios: number[] = [];
   for (let pair = 0; pair < Number(pairs); pair++) {
     const stream = { seed: `${pair}`, fromBatch: 0, corpus, runs: Number(runs), tier: 'ordered' } as const;
     const run = async (modules: readonly [string, string], counts: boolean): Promise<number> => {
-      await using base = await open(modules[0]);
-      await using kernel = await open(modules[1]);
+      await using base = await openWith(modules[0], place);
+      await using kernel = await openWith(modules[1], place);
       const aim = new Aim(stream.seed, new Targets(places, counted));
       const meters = [new Meter(counted.before, base), new Meter(counted.after, kernel)] as const;
       const { seconds } = await compareKernels(
         { base, kernel },
         { batches: batchesOf(stream), seconds: Infinity, limits: defaultCompareLimits },
-        signal,
+        new AbortController().signal,
         counts ? { betweenBatches: betweenBatchesOf(meters, aim) } : {},
       );
       return seconds;
