@@ -14,10 +14,7 @@ int main(void)
 {
 	struct kvm_lapic_state lapic;
 	open_kvm();
-	ioctl(vm, KVM_CREATE_IRQCHIP, 0);
-	vcpu = ioctl(vm, KVM_CREATE_VCPU, 0);
-	ioctl(vcpu, KVM_GET_LAPIC, &lapic);
-	*lapic_register(&lapic, 0xf0) = 0x1ff; /* SPIV: enabled */
+	make_lapic(&lapic);
 	ioctl(vcpu, KVM_SET_LAPIC, &lapic);
 	for (int vector = 5; vector <= 0x15; vector += 0x10) {
 		struct kvm_msi msi = { .address_lo = 0xfee00000, .data = vector };

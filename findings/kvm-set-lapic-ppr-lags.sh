@@ -23,10 +23,7 @@ int main(void)
 {
 	struct kvm_lapic_state lapic;
 	open_kvm();
-	ioctl(vm, KVM_CREATE_IRQCHIP, 0);
-	vcpu = ioctl(vm, KVM_CREATE_VCPU, 0);
-	ioctl(vcpu, KVM_GET_LAPIC, &lapic);
-	*lapic_register(&lapic, 0xf0) = 0x1ff; /* SPIV: enabled */
+	make_lapic(&lapic);
 	*lapic_register(&lapic, 0x100 + 0x20) = 1 << 16; /* ISR: 0x50 */
 	set(&lapic, "0x50 in service");
 	set(&lapic, "the same once more");

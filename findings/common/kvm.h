@@ -55,3 +55,12 @@ static int *lapic_register(struct kvm_lapic_state *lapic, int offset)
 {
 	return (int *)(lapic->regs + offset);
 }
+
+/* One vCPU with a local APIC in the kernel, and the page that enables it. */
+static void make_lapic(struct kvm_lapic_state *lapic)
+{
+	ioctl(vm, KVM_CREATE_IRQCHIP, 0);
+	vcpu = ioctl(vm, KVM_CREATE_VCPU, 0);
+	ioctl(vcpu, KVM_GET_LAPIC, lapic);
+	*lapic_register(lapic, 0xf0) = 0x1ff; /* SPIV */
+}

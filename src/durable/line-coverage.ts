@@ -2,10 +2,10 @@
  * Which lines of KVM a campaign ran: a tracefile of each process that worked on it, in the folder `coverage` of its
  * directory. Together they are what all of them ran.
  */
-import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { addTraces, parseLcov, totalOf, type Trace } from '../review/counts/lcov.ts';
-import { folders } from './journal/folder.ts';
+import { folders, writeWhole } from './journal/folder.ts';
 
 /** Null where nothing was counted. */
 export function readTrace(folder: string): Trace | null {
@@ -14,15 +14,13 @@ export function readTrace(folder: string): Trace | null {
 }
 
 /** Takes over those of another directory; of two copies of one, the later. */
-export function copyTraces(source: string, folder: string): void {
+export async function copyTraces(source: string, folder: string): Promise<void> {
   const ours = new Set(traceNames(folder));
   for (const name of traceNames(source)) {
     const text = readOne(source, name);
     const isOlder = ours.has(name) && totalOf(parseLcov(readOne(folder, name))) >= totalOf(parseLcov(text));
     if (isOlder) continue;
-    const file = join(folder, folders.coverage, name);
-    writeFileSync(`${file}.part`, text);
-    renameSync(`${file}.part`, file);
+    await writeWhole(join(folder, folders.coverage, name), text);
   }
 }
 

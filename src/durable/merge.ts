@@ -17,6 +17,7 @@ import {
   type NamedJournal,
   readFindings,
   readJournals,
+  writeWhole,
 } from './journal/folder.ts';
 import { withLock } from './journal/lock.ts';
 import { copyTraces } from './line-coverage.ts';
@@ -42,11 +43,10 @@ export async function mergeCampaigns(folder: string, sources: readonly string[])
       writeFileSync(join(folder, mergedMark), 'made by campaign merge\n');
       for (const { source } of given) {
         copyNamedByContent(source, folder);
-        copyTraces(source, folder);
+        await copyTraces(source, folder);
       }
-      for (const journal of chosen) writeJournal(folder, journal);
+      for (const { run, content } of chosen) await writeWhole(join(folder, folders.journals, `${run}.ndjson`), content);
       keepSmallestFindings(folder);
-      return Promise.resolve();
     }),
   );
 }
@@ -70,18 +70,6 @@ function longestJournals(journals: readonly NamedJournal[]): (NamedJournal & { r
     longest.set(journal.run, { ...journal, content });
   }
   return [...longest.values()];
-}
-
-function writeJournal(folder: string, { run, content }: { readonly run: string; readonly content: Buffer }): void {
-  const file = join(folder, folders.journals, `${run}.ndjson`);
-  const draft = `${file}.part`;
-  try {
-    writeFileSync(draft, content, { flush: true });
-    renameSync(draft, file);
-  } catch (error) {
-    rmSync(draft, { force: true });
-    throw error;
-  }
 }
 
 function copyNamedByContent(source: string, folder: string): void {

@@ -110,12 +110,12 @@ export async function writeOnce(file: string, text: string): Promise<void> {
 }
 
 /** Writes a file whole or not at all, over what is there. */
-export async function writeWhole(file: string, text: string): Promise<void> {
+export async function writeWhole(file: string, content: string | Buffer): Promise<void> {
   const draft = join(dirname(file), `.${randomBytes(6).toString('hex')}.part`);
   try {
     const handle = await open(draft, 'wx');
     try {
-      await handle.writeFile(text);
+      await handle.writeFile(content);
       await handle.sync();
     } finally {
       await handle.close();
