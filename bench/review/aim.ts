@@ -9,7 +9,7 @@ import type { Session } from '../../src/campaign/session.ts';
 import { Aim } from '../../src/review/aim/aim.ts';
 import { Targets } from '../../src/review/aim/targets.ts';
 import { compareKernels, defaultCompareLimits } from '../../src/review/compare.ts';
-import { Meter } from '../../src/review/counts/meter.ts';
+import { Meter } from '../../src/counts/meter.ts';
 import type { PatchedModules } from '../../src/review/patched.ts';
 import { betweenBatchesOf } from '../../src/review/side-by-side.ts';
 import { catalogue } from '../mutants/catalogue/catalogue.ts';

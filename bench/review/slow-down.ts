@@ -9,7 +9,7 @@ import { batchesOf } from '../../src/campaign/stream/batches.ts';
 import { Aim } from '../../src/review/aim/aim.ts';
 import { Targets } from '../../src/review/aim/targets.ts';
 import { compareKernels, defaultCompareLimits } from '../../src/review/compare.ts';
-import { Meter } from '../../src/review/counts/meter.ts';
+import { Meter } from '../../src/counts/meter.ts';
 import { betweenBatchesOf } from '../../src/review/side-by-side.ts';
 import { buildSample, openWith, say } from './build-sample.ts';
 import { sampleKernel } from './sample.ts';

@@ -13,7 +13,7 @@ import { batchesOf } from '../campaign/stream/batches.ts';
 import { Aim } from '../review/aim/aim.ts';
 import { Targets } from '../review/aim/targets.ts';
 import { comparisonToJson, exitCodeOfComparison, visibleGroups } from '../review/text/comparison-summary.ts';
-import { type Exercise, exercisesOf } from '../review/counts/exercise.ts';
+import { type Exercise, exercisesOf } from '../review/exercise.ts';
 import { saveGroup } from '../review/text/group-file.ts';
 import { byGravity } from '../review/text/group-order.ts';
 import { formatReview, linesMaxDefault } from '../review/text/mail-text.ts';

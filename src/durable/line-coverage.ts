@@ -4,7 +4,7 @@
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { addTraces, parseLcov, totalOf, type Trace } from '../review/counts/lcov.ts';
+import { addTraces, parseLcov, totalOf, type Trace } from '../counts/lcov.ts';
 import { folders, writeWhole } from './journal/folder.ts';
 
 /** Null where nothing was counted. */

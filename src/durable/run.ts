@@ -26,7 +26,7 @@ import { Span } from './journal/span.ts';
 import type { Store } from './journal/store.ts';
 import { type PlacedBatch, type Position, shardBatches } from './journal/stream.ts';
 import { hvipiCommand } from '../system/own-command.ts';
-import type { Trace } from '../review/counts/lcov.ts';
+import type { Trace } from '../counts/lcov.ts';
 
 export interface DurableOptions {
   readonly store: Store;

@@ -1,5 +1,5 @@
 /** What ran of KVM's own source, as a part of the report. */
-import { type FileCoverage, formatShare } from '../review/counts/coverage-report.ts';
+import { type FileCoverage, formatShare } from '../counts/coverage-report.ts';
 import { html, type Markup } from './markup.ts';
 import { sourcePageName } from './source-page.ts';
 

@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import { formatCount } from '../campaign/text/table.ts';
 import { formatSpan } from '../durable/view/view.ts';
 import { bucketSections, bucketText, countedBuckets } from './bucket-text.ts';
-import { formatShare } from '../review/counts/coverage-report.ts';
+import { formatShare } from '../counts/coverage-report.ts';
 import type { CampaignValue, ReportBucket } from './value.ts';
 
 export function formatMarkdown(value: CampaignValue): string {

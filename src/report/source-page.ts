@@ -3,8 +3,8 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { formatCount } from '../campaign/text/table.ts';
-import { countedFiles, coverageOf, type FileCoverage, formatShare } from '../review/counts/coverage-report.ts';
-import type { Trace, TracedFile } from '../review/counts/lcov.ts';
+import { countedFiles, coverageOf, type FileCoverage, formatShare } from '../counts/coverage-report.ts';
+import type { Trace, TracedFile } from '../counts/lcov.ts';
 import { html, Markup } from './markup.ts';
 import { style } from './style.ts';
 

@@ -12,7 +12,7 @@ import type { CampaignIdentity } from '../durable/journal/record.ts';
 import { formatHash } from '../durable/journal/span.ts';
 import type { JournalState } from '../durable/journal/state.ts';
 import { readTrace } from '../durable/line-coverage.ts';
-import { countedFiles, coverageOf, type FileCoverage } from '../review/counts/coverage-report.ts';
+import { countedFiles, coverageOf, type FileCoverage } from '../counts/coverage-report.ts';
 
 export const reportSchemaName = 'hvipi/campaign/1';
 

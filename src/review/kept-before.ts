@@ -8,8 +8,8 @@ import { readFile, rename, writeFile } from 'node:fs/promises';
 import { compilerVersion } from '../build/compiler.ts';
 import type { Source } from '../build/make.ts';
 import { withFileErrors } from '../system/file-errors.ts';
-import type { CountedModules } from './counts/counted-folder.ts';
-import { readCounted } from './counts/counted-folder.ts';
+import type { CountedModules } from '../counts/counted-folder.ts';
+import { readCounted } from '../counts/counted-folder.ts';
 
 export interface Before {
   /** Folder of the modules. */

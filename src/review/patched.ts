@@ -8,8 +8,8 @@ import { applyPatch, filesOfDiff, type Patch } from '../build/patch.ts';
 import { Workshop } from '../build/workshop.ts';
 import type { Say } from '../system/apt.ts';
 import { findProgram } from '../system/tools.ts';
-import { buildCounted, objectsOf } from './counts/counted-build.ts';
-import type { CountedModules } from './counts/counted-folder.ts';
+import { buildCounted, objectsOf } from '../counts/counted-build.ts';
+import type { CountedModules } from '../counts/counted-folder.ts';
 import { type Before, KeptBefore } from './kept-before.ts';
 import { type TouchedPlace, touchedPlaces } from './touched.ts';
 

@@ -1,6 +1,6 @@
 /** What a review came to: its text and its exit code both go by this. */
 import { isDifferent } from './text/comparison-summary.ts';
-import { type Exercise, type Exercised, exercised } from './counts/exercise.ts';
+import { type Exercise, type Exercised, exercised } from './exercise.ts';
 import { hasSameModules } from './kernel-identity.ts';
 import type { SideBySide } from './side-by-side.ts';
 

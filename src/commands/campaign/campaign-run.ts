@@ -23,7 +23,7 @@ import { knownOf, limitsOf, type RunOptions } from './campaign-options.ts';
 import { buildForCoverage, Coverage, requireOneLab } from '../coverage.ts';
 import { contractOf, formatKvmOptions, type RawTargetOptions, targetOf } from '../common/options.ts';
 import { campaignValue } from '../../report/value.ts';
-import { readCounted } from '../../review/counts/counted-folder.ts';
+import { readCounted } from '../../counts/counted-folder.ts';
 import { hvipiCommand } from '../../system/own-command.ts';
 
 export interface StartOptions extends RunOptions, RawTargetOptions {

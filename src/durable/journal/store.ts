@@ -7,7 +7,7 @@ import type { Finding } from '../../campaign/finding.ts';
 import { formatCase, caseId, type Case } from '../../case/case.ts';
 import { bucketId, type BucketKey } from '../bucket.ts';
 import { findingName, folders, makeFolders, shortHash, writeOnce, writeWhole } from './folder.ts';
-import { formatLcov, type Trace } from '../../review/counts/lcov.ts';
+import { formatLcov, type Trace } from '../../counts/lcov.ts';
 import { isDiskFull, Journal, type JournalText } from './journal.ts';
 import { type CampaignIdentity, type Entry, journalSchemaName, type Limits } from './record.ts';
 import { foldJournal, type JournalState } from './state.ts';

@@ -3,11 +3,11 @@
  * such a block. A line without code of its own stands for the statement before it, whose branches decide whether it runs.
  */
 import { resolve } from 'node:path';
-import type { Counted } from '../counts/count-reader.ts';
-import type { CountedModules } from '../counts/counted-folder.ts';
-import { countedLines } from '../counts/exercise.ts';
-import { flowOf, type FunctionId, type Graph, graphsOf } from '../counts/graph.ts';
-import { belowTree } from '../counts/line-counts.ts';
+import type { Counted } from '../../counts/count-reader.ts';
+import type { CountedModules } from '../../counts/counted-folder.ts';
+import { countedLines } from '../exercise.ts';
+import { flowOf, type FunctionId, type Graph, graphsOf } from '../../counts/graph.ts';
+import { belowTree } from '../../counts/line-counts.ts';
 import type { TouchedPlace } from '../touched.ts';
 
 /** How often each target was met, by names such as `after kvm_hv_send_ipi 12` and `after kvm_hv_send_ipi 12-14`. */

@@ -3,7 +3,7 @@ import { isProblem } from '../../campaign/judgement.ts';
 import { formatCount } from '../../campaign/text/table.ts';
 import type { Group } from '../compare.ts';
 import { wrapped } from './comparison-text.ts';
-import { describeExercises, type Exercise, neverRan } from '../counts/exercise.ts';
+import { describeExercises, type Exercise, neverRan } from '../exercise.ts';
 import { groupLines } from './group-lines.ts';
 import { visibleGroups } from './comparison-summary.ts';
 import { formatModules, hasSameModules } from '../kernel-identity.ts';

@@ -8,7 +8,7 @@ import { campaignValue } from '../../../src/report/value.ts';
 import { formatHtml } from '../../../src/report/html.ts';
 import { formatMarkdown } from '../../../src/report/markdown.ts';
 import { formatSourcePage, readSources } from '../../../src/report/source-page.ts';
-import type { Trace } from '../../../src/review/counts/lcov.ts';
+import type { Trace } from '../../../src/counts/lcov.ts';
 import { temporaryFolder } from '../campaign/helpers.ts';
 import { resumeIn, startIn } from './helpers.ts';
 

@@ -2,12 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import {
-  type CountedModules,
-  countedFile,
-  formatCounted,
-  readCounted,
-} from '../../../src/review/counts/counted-folder.ts';
+import { type CountedModules, countedFile, formatCounted, readCounted } from '../../../src/counts/counted-folder.ts';
 import { KeptBefore } from '../../../src/review/kept-before.ts';
 import { findProgram } from '../../../src/system/tools.ts';
 

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { newHits, Targets } from '../../../../src/review/aim/targets.ts';
-import type { Counted } from '../../../../src/review/counts/count-reader.ts';
-import { countersOf } from '../../../../src/review/counts/counters.ts';
-import type { CountedModules } from '../../../../src/review/counts/counted-folder.ts';
+import type { Counted } from '../../../../src/counts/count-reader.ts';
+import { countersOf } from '../../../../src/counts/counters.ts';
+import type { CountedModules } from '../../../../src/counts/counted-folder.ts';
 import type { TouchedPlace } from '../../../../src/review/touched.ts';
 import { findProgram } from '../../../../src/system/tools.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Group } from '../../../../src/review/compare.ts';
-import type { Exercise } from '../../../../src/review/counts/exercise.ts';
+import type { Exercise } from '../../../../src/review/exercise.ts';
 import { parsePlaces } from '../../../../src/review/touched.ts';
 import { formatGroup } from '../../../../src/review/text/comparison-text.ts';
 import { formatReview, linesMaxDefault, type ReviewFacts } from '../../../../src/review/text/mail-text.ts';

@@ -1,5 +1,5 @@
 /** What an ELF relocatable object, such as a kernel module, says of its sections and symbols. Source: ELF-64, elf.h. */
-import { InfrastructureError } from '../../errors.ts';
+import { InfrastructureError } from '../errors.ts';
 
 export interface Section {
   readonly name: string;

@@ -5,9 +5,9 @@
 import { existsSync } from 'node:fs';
 import { readdir, readFile, realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { builtModules, keepModules } from '../../build/kept-modules.ts';
-import { makeGoals, type Source } from '../../build/make.ts';
-import { runTool } from '../../system/apt.ts';
+import { builtModules, keepModules } from '../build/kept-modules.ts';
+import { makeGoals, type Source } from '../build/make.ts';
+import { runTool } from '../system/apt.ts';
 import {
   type CountedModule,
   type CountedModules,

@@ -1,7 +1,7 @@
 /** Which of the places that a patch touches ran while two kernels were compared. */
-import { formatCount } from '../../campaign/text/table.ts';
-import { describePlaces, type TouchedPlace } from '../touched.ts';
-import type { LineCounts } from './line-counts.ts';
+import { formatCount } from '../campaign/text/table.ts';
+import { describePlaces, type TouchedPlace } from './touched.ts';
+import type { LineCounts } from '../counts/line-counts.ts';
 
 /** How often a place ran on each kernel; null where it has no code there: nothing was taken away, or a declaration. */
 export interface Exercise {

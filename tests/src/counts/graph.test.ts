@@ -3,8 +3,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { flowOf, gccVersionOf, graphsOf } from '../../../../src/review/counts/graph.ts';
-import { findProgram } from '../../../../src/system/tools.ts';
+import { flowOf, gccVersionOf, graphsOf } from '../../../src/counts/graph.ts';
+import { findProgram } from '../../../src/system/tools.ts';
 
 const source = `
 __attribute__((noinline)) int collatz(int n)

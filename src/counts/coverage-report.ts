@@ -1,5 +1,5 @@
 /** Counts of lines as a table for a terminal: what ran of each file, and which functions never did, and why. */
-import { formatTable } from '../../campaign/text/table.ts';
+import { formatTable } from '../campaign/text/table.ts';
 import type { Trace, TracedFile } from './lcov.ts';
 import { reasonFor } from './unreached.ts';
 

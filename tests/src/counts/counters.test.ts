@@ -3,12 +3,12 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { countersOf, dataFile } from '../../../../src/review/counts/counters.ts';
-import { CountReader } from '../../../../src/review/counts/count-reader.ts';
-import type { CountedModules } from '../../../../src/review/counts/counted-folder.ts';
-import { offsetOf } from '../../../../src/review/counts/kernel-memory.ts';
-import { lineCounts } from '../../../../src/review/counts/line-counts.ts';
-import { findProgram } from '../../../../src/system/tools.ts';
+import { countersOf, dataFile } from '../../../src/counts/counters.ts';
+import { CountReader } from '../../../src/counts/count-reader.ts';
+import type { CountedModules } from '../../../src/counts/counted-folder.ts';
+import { offsetOf } from '../../../src/counts/kernel-memory.ts';
+import { lineCounts } from '../../../src/counts/line-counts.ts';
+import { findProgram } from '../../../src/system/tools.ts';
 
 const source = `__attribute__((noinline)) static int twice(int a)
 {

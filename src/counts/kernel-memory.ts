@@ -1,5 +1,5 @@
 /** Memory of a kernel in the lab, through /proc/kcore: an ELF core file whose segments are the kernel's addresses. */
-import { InfrastructureError } from '../../errors.ts';
+import { InfrastructureError } from '../errors.ts';
 
 /** Reads a piece of a file of the lab. */
 export type ReadFile = (path: string, offset: bigint, bytes: number) => Promise<Buffer>;

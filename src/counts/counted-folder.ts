@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { UsageError } from '../../errors.ts';
+import { UsageError } from '../errors.ts';
 import type { FunctionCounters } from './counters.ts';
 
 export interface CountedModules {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { coverageOf, formatCoverage } from '../../../../src/review/counts/coverage-report.ts';
-import { addTraces, formatLcov, parseLcov, totalOf, traceOf } from '../../../../src/review/counts/lcov.ts';
-import type { LineCounts } from '../../../../src/review/counts/line-counts.ts';
+import { coverageOf, formatCoverage } from '../../../src/counts/coverage-report.ts';
+import { addTraces, formatLcov, parseLcov, totalOf, traceOf } from '../../../src/counts/lcov.ts';
+import type { LineCounts } from '../../../src/counts/line-counts.ts';
 
 const counts: LineCounts = new Map([
   [

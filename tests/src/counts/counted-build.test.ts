@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { objectsOf } from '../../../../src/review/counts/counted-build.ts';
+import { objectsOf } from '../../../src/counts/counted-build.ts';
 
 let tree: string;
 beforeEach(async () => {

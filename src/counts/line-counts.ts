@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { execa } from 'execa';
-import { InfrastructureError } from '../../errors.ts';
+import { InfrastructureError } from '../errors.ts';
 import type { Counted } from './count-reader.ts';
 import type { CountedModules } from './counted-folder.ts';
 import { dataFile } from './counters.ts';

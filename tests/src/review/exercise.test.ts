@@ -1,13 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import {
-  describeExercises,
-  type Exercise,
-  exercised,
-  exercisesOf,
-  neverRan,
-} from '../../../../src/review/counts/exercise.ts';
-import { type LineCounts, mergeCounts } from '../../../../src/review/counts/line-counts.ts';
-import { parsePlaces } from '../../../../src/review/touched.ts';
+import { describeExercises, type Exercise, exercised, exercisesOf, neverRan } from '../../../src/review/exercise.ts';
+import { type LineCounts, mergeCounts } from '../../../src/counts/line-counts.ts';
+import { parsePlaces } from '../../../src/review/touched.ts';
 
 const file = 'arch/x86/kvm/hyperv.c';
 const countsOf = (lines: Readonly<Record<number, number>>): LineCounts => {
