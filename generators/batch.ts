@@ -8,6 +8,7 @@ import seedrandom from 'seedrandom';
 import type { Case } from '../src/case/case.ts';
 import { caseArbitrary } from './case.ts';
 import { hugePlan } from './machine/huge.ts';
+import { neighbourPlan } from './machine/neighbour.ts';
 import { drawSwarm, type Swarm } from './swarm.ts';
 
 export interface Batch {
@@ -47,6 +48,16 @@ export function isHugeBatch(batch: number): boolean {
   return batch === (behind % size === 0 ? behind - size : behind);
 }
 
+/** Of 2^8 batches, one has second VMs that are gone for more than a second: two or three cases that take 1.2 s each. */
+const patientOfBits = 8;
+const firstPatient = 14;
+
+/** Whether a batch has second VMs that are long gone; of those that would, the few that are concurrent or huge have none. */
+export function isPatientBatch(batch: number): boolean {
+  const isDrawn = batch === drawnOf(batch, patientOfBits, firstPatient);
+  return isDrawn && !isConcurrentBatch(batch) && !isHugeBatch(batch);
+}
+
 /** The batch that is drawn among the 2^bits around one, from `first` on in the first of such groups. */
 function drawnOf(batch: number, bits: number, first: number): number {
   const [size, group] = [1 << bits, Math.floor(batch / (1 << bits))];
@@ -77,10 +88,16 @@ export function batchArbitrary(
     seedrandom(`${textForSeed(campaignSeed)}/${batch}/swarm${variant === 0 ? '' : variant}`).int32(),
   );
   const seed = batchSeed(campaignSeed, batch);
-  const swarm = isHugeBatch(batch)
-    ? { ...usual, platform: null, neighbour: null, isLarge: false, huge: fc.sample(hugePlan, { seed, numRuns: 1 })[0]! }
-    : { ...usual, isConcurrent: isConcurrentBatch(batch) };
+  const swarm = { ...usual, ...specialOf(batch, seed) };
   return { arbitrary: caseArbitrary(swarm), seed, swarm };
+}
+
+/** What a batch is for besides what its swarm draws. */
+function specialOf(batch: number, seed: number): Partial<Swarm> {
+  const one = <T>(plan: fc.Arbitrary<T>): T => fc.sample(plan, { seed, numRuns: 1 })[0]!;
+  if (isHugeBatch(batch)) return { platform: null, neighbour: null, isLarge: false, huge: one(hugePlan) };
+  if (isPatientBatch(batch)) return { neighbour: one(neighbourPlan), isPatient: true };
+  return { isConcurrent: isConcurrentBatch(batch) };
 }
 
 /** The first `size` cases of a batch. */

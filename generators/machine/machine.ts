@@ -108,7 +108,7 @@ export function machinePlan(swarm: Swarm, vcpuCountMin = 1): fc.Arbitrary<Machin
     ),
   });
   const halted = sometimes(swarm.haltedPerMille, 1000, integer(1, 0xff), 0);
-  const neighbour = neighbourLifePlan(swarm.neighbour);
+  const neighbour = neighbourLifePlan(swarm.neighbour, swarm.isPatient);
   // Of a round's cases few are so slow.
   const huge = swarm.huge === null ? just(null) : sometimes<HugePlan | null>(1, 12, just(swarm.huge), null);
   const hasGuestOsId = sometimes(swarm.noGuestOsIdPercent, 100, just(false), true);

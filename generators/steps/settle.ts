@@ -106,6 +106,7 @@ const settlers: { readonly [Kind in ChangeStep['do']]: Settle<StepOf<Kind>> } = 
   },
   // A VM of hundreds of vCPUs takes seconds to make.
   migrate: (plan, { machine }) => (machine.vcpus.length > largeVcpus ? null : plan),
+  vmm: (plan, { machine }) => (machine.vcpus.length > largeVcpus ? null : plan),
 };
 
 export function settle(plan: ChangeStep, state: MachineState): ChangeStep | null {

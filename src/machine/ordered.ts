@@ -159,7 +159,18 @@ class OrderedProgram {
       case 'migrate':
         this.#vm.migrate(this.#script, this.#program, this.#isExact);
         return () => [noCall];
+      case 'vmm':
+        this.#vm.meddle(this.#script, step, this.#runners());
+        return () => [noCall];
     }
+  }
+
+  /** vCPUs that can be in their guest. */
+  #runners(): number[] {
+    return this.#program.vcpus.flatMap(({ idle }, position) => {
+      const runs = (idle === 'parked' || idle === 'halted') && !this.#initialized.has(position);
+      return runs ? [position] : [];
+    });
   }
 
   /** Makes calls of one sender. */
@@ -253,6 +264,8 @@ function stepOf(
 
 function isAbout(step: ProgramCall | Change, position: number): boolean {
   if (step.kind === 'migrate') return true;
+  // Memslots change while it sleeps.
+  if (step.kind === 'vmm') return step.does === 'complete' || step.does === 'interrupt';
   return position === (step.kind === 'call' ? step.sender : step.vcpu);
 }
 

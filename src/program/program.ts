@@ -87,6 +87,7 @@ export type ProgramReadMsr = ProgramChanges['read-msr'];
 export type ProgramSetApic = ProgramChanges['set-apic'];
 export type ProgramInit = ProgramChanges['init'];
 export type ProgramSipi = ProgramChanges['sipi'];
+export type ProgramVmm = ProgramChanges['vmm'];
 
 export type ProgramStep = ProgramCall | ProgramChanges[keyof ProgramChanges];
 

@@ -2,7 +2,14 @@
 import fc from 'fast-check';
 import seedrandom from 'seedrandom';
 import { describe, expect, it } from 'vitest';
-import { batchArbitrary, batchSeed, drawBatch, isConcurrentBatch } from '../../generators/batch.ts';
+import {
+  batchArbitrary,
+  batchSeed,
+  drawBatch,
+  isConcurrentBatch,
+  isHugeBatch,
+  isPatientBatch,
+} from '../../generators/batch.ts';
 import { type Case, formatCase } from '../../src/case/case.ts';
 
 const size = 60;
@@ -45,6 +52,22 @@ describe('isConcurrentBatch', () => {
     for (let batch = 0; batch < 16 * perShard * shards; batch++)
       if (isConcurrentBatch(batch)) counts[batch % shards]!++;
     expect(Math.min(...counts)).toBeGreaterThan(0.7 * perShard);
+  });
+});
+
+describe('isPatientBatch', () => {
+  it('should be one of 256 at most, the fifteenth of the first, and neither concurrent nor huge', () => {
+    const own = Array.from({ length: 256 * 40 }, (_, batch) => batch).filter(isPatientBatch);
+    expect(own[0]).toBe(14);
+    expect(own.length).toBeGreaterThan(30);
+    expect(new Set(own.map((batch) => batch >> 8)).size).toBe(own.length);
+    expect(own.filter((batch) => isConcurrentBatch(batch) || isHugeBatch(batch))).toEqual([]);
+  });
+
+  it('should have second VMs that are long gone, and no other batch any', () => {
+    const lives = (batch: number) => drawBatch('42', batch, 64).cases.map(({ machine }) => machine.neighbour?.life);
+    expect(lives(14)).toContain('long-gone');
+    for (const batch of [12, 13, 15, 16, 17, 18]) expect(lives(batch)).not.toContain('long-gone');
   });
 });
 

@@ -88,6 +88,11 @@ const reaches = (value: Case, idle: string): boolean =>
     return value.machine.vcpus.some((vcpu) => vcpu.idle === idle && targets.includes(vcpu.vpIndex));
   });
 
+const isOfOneWord = (value: Case): boolean => {
+  const legal = value.steps.filter(isCall).filter(({ vector }) => vector >= 0x10 && vector <= 0xff);
+  return legal.length > 3 && new Set(legal.map(({ vector }) => vector >> 5)).size === 1;
+};
+
 describe('drawBatch, over 325 concurrent cases', () => {
   it('should draw concurrent cases in those batches and nowhere else', () => {
     expect(concurrent.length).toBe(13 * batchSize);
@@ -97,12 +102,14 @@ describe('drawBatch, over 325 concurrent cases', () => {
   });
 
   it.each<[string, (value: Case) => boolean, number]>([
-    ['a halted receiver that is meant', (value) => reaches(value, 'halted'), 120],
+    ['a halted receiver that is meant', (value) => reaches(value, 'halted'), 100],
     ['a spinning receiver that is meant', (value) => reaches(value, 'spinning'), 60],
     ['one sender', (value) => senders(value).size === 1, 100],
     ['several senders', (value) => senders(value).size > 1, 80],
     ['several phases', ({ steps: all }) => all.filter((step) => step.do === 'run').length > 1, 100],
     ['a VP index that changes meanwhile', ({ steps: all }) => all.some((step) => step.do === 'write-msr'), 50],
+    ['a VMM that disturbs them', ({ steps: all }) => all.some((step) => step.do === 'vmm'), 50],
+    ['calls of several senders with vectors of one word', (value) => senders(value).size > 1 && isOfOneWord(value), 30],
     ['nobody who takes part but senders', (value) => !hasIdle(value, 'halted') && !hasIdle(value, 'spinning'), 5],
   ])('should draw cases with %s', (_, is, least) => {
     expect(concurrent.filter(is).length).toBeGreaterThanOrEqual(least);

@@ -35,6 +35,7 @@
 #define SCRATCH_BYTES 65536
 #define ANSWERS_MAX 255
 #define DROPPED_MAX 8u
+#define DISTURB_US_MAX 1000
 /* How long a vCPU that is asked something may still run. */
 #define RUNNING_MS 5000
 
@@ -1010,6 +1011,17 @@ static void do_complete_exit(const struct op_complete_exit *op)
 		failed(KVM_RUN, result < 0 ? errno : 0);
 }
 
+static void do_interrupted_run(const struct op_interrupted_run *op)
+{
+	int result;
+
+	/* The VM's first KVM_RUN starts a thread, which a signal may prevent for good (before 916b7f42b3b3). */
+	do_complete_exit(&(struct op_complete_exit){ .vcpu = op->vcpu });
+	result = run_interrupted(vcpu_of(op->vcpu));
+	if (result != -EINTR)
+		failed(KVM_RUN, -result);
+}
+
 static void do_enter(const struct op_enter *op)
 {
 	struct vcpu *vcpu = vcpu_of(op->vcpu);
@@ -1186,6 +1198,19 @@ static void do_fetch(const struct op_fetch *op)
 			lose(thread);
 	}
 	put8(1);
+}
+
+static void do_disturb(const struct op_disturb *op)
+{
+	struct thread *thread = started_thread(op->thread);
+
+	if (op->microseconds > DISTURB_US_MAX)
+		malformed("too long between two signals");
+	for (unsigned int sent = 0; sent < op->times && is_running(thread); sent++) {
+		if (sent)
+			sleep_us(op->microseconds);
+		disturb_thread(thread);
+	}
 }
 
 static void do_stop(const struct op_stop *op)

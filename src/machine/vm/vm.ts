@@ -8,13 +8,7 @@ import {
   HV_X64_MSR_SINT0,
   HV_X64_MSR_VP_INDEX,
 } from '../../abi/hyperv.ts';
-import {
-  APIC_DEFAULT_PHYS_BASE,
-  APIC_DM_INIT,
-  APIC_DM_NMI,
-  APIC_DM_STARTUP,
-  MSR_IA32_APICBASE,
-} from '../../abi/lapic.ts';
+import { APIC_DM_INIT, APIC_DM_NMI, APIC_DM_STARTUP, MSR_IA32_APICBASE } from '../../abi/lapic.ts';
 import type { VcpuSetup } from '../../case/case.ts';
 import { isSint, sintOf } from '../../case/limits.ts';
 import { hasWideIds } from '../../case/vcpu-id.ts';
@@ -33,6 +27,7 @@ import {
   type ProgramReadMsr,
   type ProgramSetApic,
   type ProgramSipi,
+  type ProgramVmm,
   type ProgramWriteMsr,
   vmmResult,
 } from '../../program/program.ts';
@@ -43,6 +38,8 @@ import type { ObjectNumbers, VmNumbers } from './object-numbers.ts';
 import { addPlatform, type HypervCpuid } from './platform.ts';
 import { Receiver } from '../receiver.ts';
 import type { Slots } from './slots.ts';
+import { Memslots } from './memslots.ts';
+import { msiTo } from './msi.ts';
 import { forgetPage, msrOwnerOf, SpareVm } from './spare-vm.ts';
 import { type CallResult, describeExit, expectExit, orLost, UnexpectedExit } from '../stop.ts';
 import { Vcpu } from './vcpu.ts';
@@ -84,6 +81,7 @@ export class Vm {
   readonly #parts: VmParts;
   readonly #members: readonly Member[];
   readonly #calls: HostEnteredCalls;
+  readonly #memslots: Memslots;
   /** Last value of HV_X64_MSR_GUEST_OS_ID; null when a step has changed it. */
   #guestOsId: bigint | null = 0n;
   /** Whether a step may have given HV_X64_MSR_HYPERCALL a value since the VM was set up, and since it was made. */
@@ -99,6 +97,7 @@ export class Vm {
     this.number = number;
     this.#parts = parts;
     this.memory = new GuestMemory(number);
+    this.#memslots = new Memslots(number, vcpus.length);
     this.#calls = new HostEnteredCalls(number, parts.code, parts.slots, parts.vectors);
     const vcpuParts = {
       ...parts,
@@ -156,6 +155,25 @@ export class Vm {
     if (isFresh) this.#dropSpare(script, false);
   }
 
+  /**
+   * Does what a guest is not to notice.
+   *
+   * @param runners vCPUs that can be in their guest. One that waits with interrupts on is left alone by `interrupt`: KVM would take
+   *   a vector for it on its way (kvm_check_and_inject_events).
+   */
+  meddle(script: Script, { does }: ProgramVmm, runners: readonly number[]): void {
+    if (does === 'complete') {
+      for (const { vcpu } of this.#members) script.add('completeExit', { vcpu: vcpu.object });
+    } else if (does === 'interrupt') {
+      for (const position of runners) {
+        const { vcpu, receiver } = this.#members[position]!;
+        if (!receiver.waitsOpen) script.add('interruptedRun', { vcpu: vcpu.object });
+      }
+    } else {
+      this.#memslots.change(script, does);
+    }
+  }
+
   #dropSpare(script: Script, later: boolean): void {
     this.#spare?.drop(script, later);
     this.#spare = null;
@@ -170,6 +188,7 @@ export class Vm {
   /** Brings the VM and every vCPU into the state in which a program starts; the result is the VP indexes. */
   setUp(script: Script, { machine, vcpus }: Program): Read<number[]> {
     this.memory.undoWrites(script);
+    this.#memslots.setUp(script);
     const owner = this.vcpuAt(msrOwnerOf(vcpus));
     if (this.#hasHypercallMsr) {
       forgetPage(script, owner.object);
@@ -352,15 +371,3 @@ function msrIndexOf(msr: ProgramReadMsr['msr']): number {
 
 /** How long a vCPU may take to come where it is waited for: milliseconds. */
 export const lostAfterMs = 5_000;
-
-/**
- * NMI, INIT or a start-up IPI to the vCPU with that APIC ID, as an MSI: unlike KVM_NMI that does not wait for a running KVM_RUN to end. A
- * hardware-disabled APIC does not get it. IDs above 255 need KVM_X2APIC_API_USE_32BIT_IDS.
- */
-function msiTo(apicId: number, data: number): Buffer {
-  const msi = Buffer.alloc(uapi.sizes.kvm_msi);
-  msi.writeUInt32LE(Number(APIC_DEFAULT_PHYS_BASE) + ((apicId & 0xff) << 12), 0);
-  msi.writeUInt32LE(apicId & ~0xff, 4);
-  msi.writeUInt32LE(data, 8);
-  return msi;
-}
