@@ -18,15 +18,15 @@ export interface Batch {
   readonly cases: Case[];
 }
 
-/** Of 2^4 batches, one has concurrent cases: they cost several times as much. */
-const concurrentOfBits = 4;
+/** Of 2^3 batches, one has concurrent cases: they cost several times as much, and a race that is met once in thousands is missed. */
+const concurrentOfBits = 3;
 /** Not among the very first: everything behind it waits for a lab of its own to start. */
-const firstConcurrent = 11;
+const firstConcurrent = 5;
 /** 2^32 divided by the golden ratio: multiples of it have upper bits that look drawn (Knuth's multiplicative hashing). */
 const goldenRatio = 0x9e3779b1;
 
 /**
- * Whether the cases of a batch are concurrent ones. Which of sixteen it is differs from one sixteen to the next, so that a
+ * Whether the cases of a batch are concurrent ones. Which of eight it is differs from one eight to the next, so that a
  * shard has its share of them, whatever the number of shards.
  */
 export function isConcurrentBatch(batch: number): boolean {

@@ -38,19 +38,18 @@ describe('batchSeed', () => {
 });
 
 describe('isConcurrentBatch', () => {
-  it('should be one of every sixteen, the twelfth of the first', () => {
-    for (let start = 0; start < 1600; start += 16) {
-      const own = Array.from({ length: 16 }, (_, index) => start + index).filter(isConcurrentBatch);
+  it('should be one of every eight, the sixth of the first', () => {
+    for (let start = 0; start < 1600; start += 8) {
+      const own = Array.from({ length: 8 }, (_, index) => start + index).filter(isConcurrentBatch);
       expect(own).toHaveLength(1);
-      if (start === 0) expect(own).toEqual([11]);
+      if (start === 0) expect(own).toEqual([5]);
     }
   });
 
   it.each([2, 3, 4, 8, 16, 32, 50])('should give every one of %i shards its share', (shards) => {
     const counts = Array<number>(shards).fill(0);
     const perShard = 160;
-    for (let batch = 0; batch < 16 * perShard * shards; batch++)
-      if (isConcurrentBatch(batch)) counts[batch % shards]!++;
+    for (let batch = 0; batch < 8 * perShard * shards; batch++) if (isConcurrentBatch(batch)) counts[batch % shards]!++;
     expect(Math.min(...counts)).toBeGreaterThan(0.7 * perShard);
   });
 });
