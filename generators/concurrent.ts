@@ -143,6 +143,7 @@ export function buildConcurrent(plan: ConcurrentPlan): Case {
         vpIndexes,
         usedVectors,
         pages: [],
+        sintVector: null,
         canOpen: false,
       });
       steps.push({ ...call, gpa: null, controlBits: call.controlBits.filter((bit) => bit !== extendedCallBit) });

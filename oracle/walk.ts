@@ -161,7 +161,7 @@ export class Walk {
     this.#forget(step.sender);
     this.#enter(step.sender);
     const arriving = this.#deliver(receivers, call.vector);
-    const effects = effectsOf(rule, step, made, this.#contract, this.#model);
+    const effects = effectsOf(rule, step, made, this.#contract, this.#model, this.#program.machine.vmmAnswer);
     return this.#outcome(rule.name, effects, call, receivers, arriving);
   }
 

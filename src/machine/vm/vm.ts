@@ -29,7 +29,6 @@ import {
   type ProgramSipi,
   type ProgramVmm,
   type ProgramWriteMsr,
-  vmmResult,
 } from '../../program/program.ts';
 import { CallRing } from '../calls/call-ring.ts';
 import { GuestMemory } from './guest-memory.ts';
@@ -87,6 +86,8 @@ export class Vm {
   /** Whether a step may have given HV_X64_MSR_HYPERCALL a value since the VM was set up, and since it was made. */
   #hasHypercallMsr = false;
   #everHadHypercallMsr = false;
+  /** What calls that leave the guest are answered with. */
+  #vmmAnswer = 0n;
   /** What its state is moved to next. */
   #spare: SpareVm | null = null;
 
@@ -189,6 +190,7 @@ export class Vm {
   setUp(script: Script, { machine, vcpus }: Program): Read<number[]> {
     this.memory.undoWrites(script);
     this.#memslots.setUp(script);
+    this.#vmmAnswer = machine.vmmAnswer;
     const owner = this.vcpuAt(msrOwnerOf(vcpus));
     if (this.#hasHypercallMsr) {
       forgetPage(script, owner.object);
@@ -263,7 +265,7 @@ export class Vm {
     for (const { writes } of calls) this.memory.write(script, writes);
     receiver.forget();
     if (!isRingEnvironment(calls[0]!.environment)) {
-      const read = this.#calls.call(script, vcpu, calls[0]!);
+      const read = this.#calls.call(script, vcpu, calls[0]!, this.#vmmAnswer);
       return (record) => [read(record)];
     }
     if (opensInterrupts(calls[0]!)) receiver.noteHandlers();
@@ -275,7 +277,7 @@ export class Vm {
       thread: vcpu.thread,
       port: map.ports.idle,
       otherPort: map.ports.idle,
-      answer: vmmResult,
+      answer: this.#vmmAnswer,
       watch: ring.cursorAt,
       // What came of the calls before it is to be seen.
       lenient: 1,
