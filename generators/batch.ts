@@ -48,9 +48,9 @@ export function isHugeBatch(batch: number): boolean {
   return batch === (behind % size === 0 ? behind - size : behind);
 }
 
-/** Of 2^8 batches, one has second VMs that are gone for more than a second: two or three cases that take 1.2 s each. */
+/** Of 2^8 batches, one has second VMs that are gone for more than a second: three or four cases that take 1.2 s each. */
 const patientOfBits = 8;
-const firstPatient = 14;
+const firstPatient = 26;
 
 /** Whether a batch has second VMs that are long gone; of those that would, the few that are concurrent or huge have none. */
 export function isPatientBatch(batch: number): boolean {

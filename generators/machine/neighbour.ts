@@ -36,8 +36,8 @@ export function neighbourLifePlan(plan: NeighbourPlan | null, isPatient: boolean
   if (plan === null) return just(null);
   const neighbour = (life: Neighbour['life']): fc.Arbitrary<Neighbour> => just({ ...plan, life });
   return choice<Neighbour | null>(
-    { weight: 16, arbitrary: neighbour('beside') },
-    { weight: 8, arbitrary: just(null) },
-    { weight: 1, arbitrary: neighbour(isPatient ? 'long-gone' : 'gone') },
+    { weight: 32, arbitrary: neighbour('beside') },
+    { weight: 16, arbitrary: just(null) },
+    isPatient ? { weight: 3, arbitrary: neighbour('long-gone') } : { weight: 2, arbitrary: neighbour('gone') },
   );
 }

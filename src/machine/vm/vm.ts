@@ -168,7 +168,10 @@ export class Vm {
     } else if (does === 'interrupt') {
       for (const position of runners) {
         const { vcpu, receiver } = this.#members[position]!;
-        if (!receiver.waitsOpen) script.add('interruptedRun', { vcpu: vcpu.object });
+        if (receiver.waitsOpen) continue;
+        // It may stand where a program before this one left it, with interrupts on.
+        vcpu.goHome(script);
+        script.add('interruptedRun', { vcpu: vcpu.object });
       }
     } else {
       this.#memslots.change(script, does);

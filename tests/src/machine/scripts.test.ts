@@ -91,6 +91,9 @@ describe('a program as a script', () => {
     expect(await counts([interrupt, call()])).toBe(2);
     expect(await counts([makeStep({ do: 'act', vcpu: 1, act: 'wait' }), interrupt, call()])).toBe(1);
     expect(await counts([makeStep({ do: 'init', vcpu: 1 }), interrupt, call()])).toBe(1);
+    // Nor where a program before this one left it waiting.
+    const left = await operationsOf(caseOf([interrupt, call(), makeStep({ do: 'act', vcpu: 1, act: 'wait' })]));
+    expect(left.slice(0, 3)).toEqual(['interruptedRun', 'enter', 'interruptedRun']);
   });
 
   it('should give memory to the VM once more where a VMM changes memslots, and end dirty logging with the program', async () => {
