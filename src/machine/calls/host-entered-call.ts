@@ -18,7 +18,7 @@ import type { ExitRecord } from '../../hand/record.ts';
 import { encodePatches, type Script } from '../../hand/script.ts';
 import * as uapi from '../../hand/uapi.ts';
 import type { GuestException, RegisterChange } from '../../program/observation.ts';
-import { type CallEnvironment, type ProgramCall } from '../../program/program.ts';
+import type { CallEnvironment, ProgramCall } from '../../program/program.ts';
 import { addForPage } from './hypercall-page.ts';
 import type { Slots } from '../vm/slots.ts';
 import { type CallResult, exitName, exitOf, UnexpectedExit } from '../stop.ts';
