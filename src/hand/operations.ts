@@ -1,7 +1,8 @@
 /**
  * The script's format, declared once. A script is a list of operations: a code of one byte, then the fields in this order,
- * little-endian and without padding. The hand's side (`operations.h`) is generated from this table (`header.ts`), and
- * `script.ts` writes by it. What an operation does, and what it appends to the record, stands beside it in `hand.c`.
+ * little-endian and without padding. The hand's side (`operations.h`, `operations.c`) is generated from this table
+ * (`header.ts`), and `script.ts` writes by it. What an operation does, and what it appends to the record, stands in the function
+ * of its name (`do_run` for `run`).
  */
 
 /** `bytes`: a length of 32 bits, then that many bytes. `skip`: 32 bits, how many bytes of script follow that may be left out. */
