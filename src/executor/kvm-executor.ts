@@ -195,13 +195,8 @@ export class KvmExecutor implements Executor {
   #addPooled(draft: Draft, program: Program, index: number): void {
     const { script, observations } = draft;
     const key = platformKey(program);
-    let known = this.#pool.get(key);
+    const known = this.#pool.get(key);
     this.#pool.delete(key);
-    if (known !== undefined && this.#needsFreshVm(program)) {
-      if (this.#used.delete(known)) this.#addMemoryOf(draft, known);
-      this.#drop(draft, known, true);
-      known = undefined;
-    }
     if (known === undefined) this.#makeRoom(draft, program.vcpus.length);
     const vm = known ?? new Vm(this.#parts, program);
     this.#pool.set(key, vm);
@@ -220,19 +215,6 @@ export class KvmExecutor implements Executor {
         if (observation.stopped === null) addMemory(observations, index, readMemory(record));
       };
     });
-  }
-
-  /**
-   * On VMX what KVM keeps of an APIC in the VMCS (RVI, the TPR threshold) is not looked after while the APIC is disabled
-   * (kvm_lapic_enabled in vcpu_enter_guest), so that something of an earlier program may come through. An APIC that is
-   * enabled is brought up to date at each entry.
-   */
-  #needsFreshVm({ vcpus, steps }: Program): boolean {
-    if (this.#parts.code.instruction !== 'vmcall') return false;
-    return (
-      vcpus.some(({ apic }) => apic === 'software-disabled' || apic === 'hardware-disabled') ||
-      steps.some(({ kind }) => kind === 'set-apic' || kind === 'init')
-    );
   }
 
   #addProgram({ script, neighbours }: Draft, vm: Vm, program: Program, isExact: boolean): Read<Observation> {

@@ -9,13 +9,14 @@ import type { VcpuSetup } from '../../case/case.ts';
 import { idRegister, vcpuIdOf } from '../../case/vcpu-id.ts';
 import { setSpecialRegisters } from '../../guest/image.ts';
 import { area, gpaOf, vcpuArea } from '../../guest/memory-map.ts';
+import type { GuestCode } from '../../guest/program.ts';
 import { constantBytes } from '../../guest/constant-bytes.ts';
 import { objectKinds } from '../../hand/operations.ts';
 import { encodePatches, noPatches, type Script } from '../../hand/script.ts';
 import * as uapi from '../../hand/uapi.ts';
 import type { LapicChanges, VcpuState } from '../../program/observation.ts';
 import { type ProgramSetApic, RFLAGS_IF } from '../../program/program.ts';
-import { addBasePage, addLapic, addPatched, addSpurious, apicBase } from './lapic.ts';
+import { addBasePage, addEmpty, addLapic, addPatched, addSpurious, apicBase } from './lapic.ts';
 import { moveVcpu } from './migration.ts';
 import { addEnableCap, firstMsr, type HypervCpuid, type MsrEntry, msrsArgument } from './platform.ts';
 import { readMpState, readStart } from './sipi.ts';
@@ -46,8 +47,7 @@ export interface VcpuParts {
   /** VP indexes are below it. */
   readonly kvmMaxVcpus: number;
   readonly canEnforceCpuid: boolean;
-  /** Where the guest program begins. */
-  readonly home: number;
+  readonly code: GuestCode;
 }
 
 export class Vcpu {
@@ -71,6 +71,8 @@ export class Vcpu {
   #gotInit = false;
   /** Whether its LAPIC is hardware-disabled. */
   #isOff = false;
+  /** Whether it may have run while APICv was not active for it (`catchUp`). */
+  #mayLag = false;
   /** Last value written to HV_X64_MSR_VP_INDEX, null when a step has changed it. */
   #vpIndexWritten: number | null;
   /** Whether no value that KVM takes was written so far: the VP index is still the one that KVM gave it. */
@@ -142,6 +144,35 @@ export class Vcpu {
     return read;
   }
 
+  /**
+   * Makes RVI, SVI and the TPR threshold what they are in a fresh vCPU, before a program that disables its APIC. KVM keeps them in
+   * the VMCS, writes RVI and SVI while APICv is active for the vCPU and the threshold while it is not, and neither at an entry
+   * with a disabled APIC (kvm_lapic_enabled in vcpu_enter_guest). APICv goes off at an entry with a hardware-disabled APIC or an
+   * auto-EOI vector in the VM (__kvm_vcpu_update_apicv). Where it never was off, setting the LAPIC writes them
+   * (kvm_apic_set_state). Elsewhere the vCPU runs once without an APIC, and once with an empty one.
+   *
+   * @param idle has it run up to the guest program's entry.
+   */
+  catchUp(script: Script, idle: () => Read<void>): Read<void> {
+    if (!this.#mayLag || !this.#parts.code.isVmx || !this.#parts.hasLapic) return () => undefined;
+    if (this.#mpState !== uapi.KVM_MP_STATE_RUNNABLE) this.#setMpState(script, uapi.KVM_MP_STATE_RUNNABLE);
+    // No threshold is above that TPR, or the CPU would refuse the entry (SDM volume 3, checks on VM-execution control fields).
+    addEmpty(script, this.object, 0xf0);
+    this.setMsr(script, lapic.MSR_IA32_APICBASE, apicBase(this.id, 'hardware-disabled'));
+    const readWithout = idle();
+    addEmpty(script, this.object, 0);
+    this.setMsr(script, lapic.MSR_IA32_APICBASE, apicBase(this.id, 'xapic'));
+    addSpurious(script, this.object, 'xapic');
+    const readEmpty = idle();
+    this.#apic = null;
+    this.#isOff = false;
+    this.#mayLag = false;
+    return (record) => {
+      readWithout(record);
+      readEmpty(record);
+    };
+  }
+
   /** Gives back the slots that it fills. */
   releaseSlots(): void {
     for (const slot of this.#pages.values()) this.#parts.slots.release(slot);
@@ -152,13 +183,26 @@ export class Vcpu {
    * because CR8 and the APIC's base are among them.
    */
   goHome(script: Script): void {
-    if (!this.#isAtHome) this.#standAt(script, { rip: this.#parts.home, rflags: RFLAGS_FIXED });
+    this.#noteRun();
+    if (!this.#isAtHome) this.#standAt(script, { rip: this.#parts.code.entry, rflags: RFLAGS_FIXED });
+    this.#isAtHome = true;
+  }
+
+  /** Puts it in front of the `out` behind which it is at home; only right before it runs. */
+  standBeforeHome(script: Script): void {
+    this.#standAt(script, { rip: this.#parts.code.idle, rflags: RFLAGS_FIXED });
     this.#isAtHome = true;
   }
 
   /** Somebody else sets its registers from here on, or it stands where the guest program does not wait for a command. */
   leaveHome(): void {
+    this.#noteRun();
     this.#isAtHome = false;
+  }
+
+  /** It runs next, or may. */
+  #noteRun(): void {
+    this.#mayLag ||= this.#isOff || this.#hasSynic;
   }
 
   /**
@@ -168,7 +212,7 @@ export class Vcpu {
   standInShadow(script: Script, shadow: 'sti' | 'mov-ss', rip: number, rspAt: number): void {
     this.#standAt(script, { rip, rflags: RFLAGS_FIXED | RFLAGS_IF });
     script.add('loadRegister', { vcpu: this.object, register: uapi.regs.rsp / 8, offset: rspAt });
-    this.#isAtHome = false;
+    this.leaveHome();
     const events = Buffer.alloc(4);
     events.writeUInt32LE(uapi.KVM_VCPUEVENT_VALID_SHADOW);
     const kind = shadow === 'sti' ? uapi.KVM_X86_SHADOW_INT_STI : uapi.KVM_X86_SHADOW_INT_MOV_SS;
@@ -186,7 +230,7 @@ export class Vcpu {
 
   /** Brings it back from `hlt` or from wherever it was asked to exit. */
   wakeUp(script: Script): void {
-    this.#isAtHome = false;
+    this.leaveHome();
     this.#setMpState(script, uapi.KVM_MP_STATE_RUNNABLE);
   }
 

@@ -22,6 +22,7 @@ import * as map from '../../guest/memory-map.ts';
 import { area } from '../../guest/memory-map.ts';
 import type { GuestCode } from '../../guest/program.ts';
 import { objectKinds } from '../../hand/operations.ts';
+import type { RecordReader } from '../../hand/record.ts';
 import type { Script } from '../../hand/script.ts';
 import * as uapi from '../../hand/uapi.ts';
 import type { RegisterChange } from '../../program/observation.ts';
@@ -91,6 +92,8 @@ export class Vm {
   #everHadHypercallMsr = false;
   /** What its state is moved to next. */
   #spare: SpareVm | null = null;
+  /** Whether the program lets that one be a used one: none of its vCPUs must be as a fresh one is (`Vcpu.catchUp`). */
+  #mayKeepSpare = true;
 
   /** @param program whose platform it has (`platformKey`). */
   constructor(parts: VmParts, { machine, vcpus }: Program) {
@@ -104,7 +107,6 @@ export class Vm {
       ...parts,
       hasLapic: machine.irqchip !== 'none',
       hasWideIds: hasWideIds(vcpus),
-      home: parts.code.entry,
     };
     this.#members = vcpus.map((setup, position) => {
       const vcpu = new Vcpu(firstVcpu + position, position, setup, vcpuParts);
@@ -153,7 +155,7 @@ export class Vm {
     const onThisKvm = this.#onThisKvm(program);
     this.#spare ??= new SpareVm(script, this.#parts.numbers, this.#numbers, vcpus, onThisKvm);
     this.#spare.takeOver(script, this.#numbers, vcpus, onThisKvm, this.#everHadHypercallMsr);
-    if (isFresh) this.#dropSpare(script, false);
+    if (isFresh || !this.#mayKeepSpare) this.#dropSpare(script, false);
   }
 
   #dropSpare(script: Script, later: boolean): void {
@@ -168,8 +170,11 @@ export class Vm {
   }
 
   /** Brings the VM and every vCPU into the state in which a program starts; the result is the VP indexes. */
-  setUp(script: Script, { machine, vcpus }: Program): Read<number[]> {
+  setUp(script: Script, { machine, vcpus, steps }: Program): Read<number[]> {
     this.memory.undoWrites(script);
+    const disables = vcpus.map((setup, position) => disablesApic(setup, steps, position));
+    this.#mayKeepSpare = !this.#parts.code.isVmx || !disables.includes(true);
+    if (!this.#mayKeepSpare) this.#dropSpare(script, true);
     const owner = this.vcpuAt(msrOwnerOf(vcpus));
     if (this.#hasHypercallMsr) {
       forgetPage(script, owner.object);
@@ -182,8 +187,13 @@ export class Vm {
     }
     const reads = vcpus.map((setup, position) => {
       const { vcpu, receiver } = this.#members[position]!;
+      const readCaughtUp = disables[position]! ? vcpu.catchUp(script, () => receiver.idle(script)) : () => undefined;
       receiver.setUp(script, setup);
-      return vcpu.setUp(script, setup);
+      const readIndex = vcpu.setUp(script, setup);
+      return (record: RecordReader): number => {
+        readCaughtUp(record);
+        return readIndex(record);
+      };
     });
     return (record) => reads.map((read) => read(record));
   }
@@ -341,6 +351,12 @@ export class Vm {
       return { vectors, priorities: logsPpr ? [...record.bytes(length)] : [] };
     };
   }
+}
+
+/** Whether the APIC of a vCPU is disabled when a program begins, or becomes so. */
+function disablesApic({ apic }: VcpuSetup, steps: Program['steps'], position: number): boolean {
+  if (apic === 'software-disabled' || apic === 'hardware-disabled') return true;
+  return steps.some((step) => (step.kind === 'set-apic' || step.kind === 'init') && step.vcpu === position);
 }
 
 function msrIndexOf(msr: ProgramReadMsr['msr']): number {
