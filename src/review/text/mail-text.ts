@@ -15,7 +15,7 @@ export interface ReviewFacts {
   readonly patches: readonly string[];
   readonly source: string;
   readonly compiler: string;
-  readonly qemu: string;
+  readonly emulator: string;
   readonly version: string;
   readonly seed: string;
   /** Functions and lines that the patch changes. */
@@ -60,7 +60,7 @@ export function formatReview(comparison: SideBySide, facts: ReviewFacts, linesMa
       ...formatModules(kernel),
       ...(hasSameModules(base, kernel) ? ['the same byte for byte'] : []),
     ]),
-    `run in     ${facts.qemu}, emulated ${comparison.cpu}`,
+    `run in     ${facts.emulator}, emulated ${comparison.cpu}`,
     `cases      ${formatCount(cases)} (${formatCount(hypercalls)} hypercalls) on each, ${seconds.toFixed(0)} s, seed ${facts.seed}`,
     ...touchedLines(facts),
     `divergences from the model of KVM: ${divergences(groups, 'base')} before, ${divergences(groups, 'kernel')} after`,
