@@ -87,7 +87,7 @@ export class KvmExecutor implements Executor {
     };
   }
 
-  async run(programs: readonly Program[], { exact }: RunOptions): Promise<Observation[]> {
+  async run(programs: readonly Program[], options: RunOptions): Promise<Observation[]> {
     const observations: (Observation | undefined)[] = Array.from({ length: programs.length }, () => undefined);
     let isEndless = false;
     // What a program left behind may keep others of its batch from running: those are run again.
@@ -95,7 +95,7 @@ export class KvmExecutor implements Executor {
       const missing = programs.flatMap((_, index) => (observations[index] === undefined ? [index] : []));
       if (missing.length === 0) break;
       if (round > programs.length) throw new InfrastructureError('the hand leaves programs out');
-      isEndless = await this.#runSome(programs, missing, exact, observations);
+      isEndless = await this.#runSome(programs, missing, options, observations);
     }
     const end = observations.indexOf(undefined);
     return (end === -1 ? observations : observations.slice(0, end)) as Observation[];
@@ -110,13 +110,13 @@ export class KvmExecutor implements Executor {
   async #runSome(
     programs: readonly Program[],
     indexes: readonly number[],
-    exact: boolean,
+    { exact, quiet = false }: RunOptions,
     observations: (Observation | undefined)[],
   ): Promise<boolean> {
     const draft: Draft = { script: new Script(), cases: [], observations, stray: [], neighbours: new Map() };
     if (this.#isLost) this.#reset();
     for (const index of indexes) {
-      if (exact) this.#addExact(draft, programs[index]!, index);
+      if (exact) this.#addExact(draft, programs[index]!, index, quiet);
       else this.#addPooled(draft, programs[index]!, index);
     }
     if (!exact) this.#addMemory(draft);
@@ -173,12 +173,12 @@ export class KvmExecutor implements Executor {
     return this.#hand.run(script.finish(), 0);
   }
 
-  #addExact(draft: Draft, program: Program, index: number): void {
+  #addExact(draft: Draft, program: Program, index: number, isQuiet: boolean): void {
     const vm = new Vm(this.#parts, program);
     const { script, observations } = draft;
     this.#case(draft, index, () => {
       const readCreated = vm.create(script, program);
-      const read = this.#addProgram(draft, vm, program, true);
+      const read = this.#addProgram(draft, vm, program, !isQuiet);
       return (record) => {
         readCreated(record);
         observations[index] = read(record);
@@ -217,11 +217,11 @@ export class KvmExecutor implements Executor {
     });
   }
 
-  #addProgram({ script, neighbours }: Draft, vm: Vm, program: Program, isExact: boolean): Read<Observation> {
+  #addProgram({ script, neighbours }: Draft, vm: Vm, program: Program, looksAtSteps: boolean): Read<Observation> {
     const { schedule, neighbour } = program.machine;
     const other = neighbour === null ? null : this.#neighbourOf(neighbours, neighbour);
     return schedule === null
-      ? addOrdered(script, vm, program, isExact, other)
+      ? addOrdered(script, vm, program, looksAtSteps, other)
       : addConcurrent(script, vm, program, schedule, this.#parts.code, other);
   }
 
