@@ -118,12 +118,6 @@ export class Receiver {
     }
   }
 
-  /** Has it run without doing anything. */
-  idle(script: Script): Read<void> {
-    this.#vcpu.standBeforeHome(script);
-    return this.#run(script);
-  }
-
   openWindow(script: Script): Read<void> {
     return this.#command(script, map.commands.window);
   }

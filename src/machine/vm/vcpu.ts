@@ -16,7 +16,8 @@ import { encodePatches, noPatches, type Script } from '../../hand/script.ts';
 import * as uapi from '../../hand/uapi.ts';
 import type { LapicChanges, VcpuState } from '../../program/observation.ts';
 import { type ProgramSetApic, RFLAGS_IF } from '../../program/program.ts';
-import { addBasePage, addEmpty, addLapic, addPatched, addSpurious, apicBase } from './lapic.ts';
+import { addBasePage, addLapic, addPatched, addSpurious, apicBase } from './lapic.ts';
+import { addCatchUp } from './catch-up.ts';
 import { moveVcpu } from './migration.ts';
 import { addEnableCap, firstMsr, type HypervCpuid, type MsrEntry, msrsArgument } from './platform.ts';
 import { readMpState, readStart } from './sipi.ts';
@@ -58,6 +59,8 @@ export class Vcpu {
   readonly position: number;
   /** Whether the program may leave a vector in service that a handler took. */
   mayBeInService = false;
+  /** Whether it may have run while APICv was not active for it (`addCatchUp`). */
+  mayLag = false;
   /** Thread of the hand on which it runs; 0 is the one that executes scripts. KVM waits long when a vCPU changes its thread. */
   thread = 0;
   readonly #parts: VcpuParts;
@@ -71,8 +74,6 @@ export class Vcpu {
   #gotInit = false;
   /** Whether its LAPIC is hardware-disabled. */
   #isOff = false;
-  /** Whether it may have run while APICv was not active for it (`catchUp`). */
-  #mayLag = false;
   /** Last value written to HV_X64_MSR_VP_INDEX, null when a step has changed it. */
   #vpIndexWritten: number | null;
   /** Whether no value that KVM takes was written so far: the VP index is still the one that KVM gave it. */
@@ -144,33 +145,30 @@ export class Vcpu {
     return read;
   }
 
-  /**
-   * Makes RVI, SVI and the TPR threshold what they are in a fresh vCPU, before a program that disables its APIC. KVM keeps them in
-   * the VMCS, writes RVI and SVI while APICv is active for the vCPU and the threshold while it is not, and neither at an entry
-   * with a disabled APIC (kvm_lapic_enabled in vcpu_enter_guest). APICv goes off at an entry with a hardware-disabled APIC or an
-   * auto-EOI vector in the VM (__kvm_vcpu_update_apicv). Where it never was off, setting the LAPIC writes them
-   * (kvm_apic_set_state). Elsewhere the vCPU runs once without an APIC, and once with an empty one.
-   *
-   * @param idle has it run up to the guest program's entry.
-   */
-  catchUp(script: Script, idle: () => Read<void>): Read<void> {
-    if (!this.#mayLag || !this.#parts.code.isVmx || !this.#parts.hasLapic) return () => undefined;
-    if (this.#mpState !== uapi.KVM_MP_STATE_RUNNABLE) this.#setMpState(script, uapi.KVM_MP_STATE_RUNNABLE);
-    // No threshold is above that TPR, or the CPU would refuse the entry (SDM volume 3, checks on VM-execution control fields).
-    addEmpty(script, this.object, 0xf0);
-    this.setMsr(script, lapic.MSR_IA32_APICBASE, apicBase(this.id, 'hardware-disabled'));
-    const readWithout = idle();
-    addEmpty(script, this.object, 0);
-    this.setMsr(script, lapic.MSR_IA32_APICBASE, apicBase(this.id, 'xapic'));
-    addSpurious(script, this.object, 'xapic');
-    const readEmpty = idle();
+  /** Makes it as a fresh one is where it may lag, before a program that disables its APIC. */
+  catchUp(script: Script): Read<void> {
+    if (!this.mayLag) return () => undefined;
+    const read = this.catchUpAs(script, this.object);
+    this.#mpState = uapi.KVM_MP_STATE_RUNNABLE;
     this.#apic = null;
     this.#isOff = false;
-    this.#mayLag = false;
-    return (record) => {
-      readWithout(record);
-      readEmpty(record);
-    };
+    this.#isAtHome = true;
+    this.mayLag = false;
+    return read;
+  }
+
+  /** The same for a vCPU like it, to which its state is moved then. */
+  catchUpAs(script: Script, object: number): Read<void> {
+    const { id, thread, position } = this;
+    return addCatchUp(script, {
+      vcpu: object,
+      id,
+      thread,
+      position,
+      code: this.#parts.code,
+      homeSlot: this.#homeSlot(script),
+      general: this.#generalAt(this.#parts.code.idle, RFLAGS_FIXED),
+    });
   }
 
   /** Gives back the slots that it fills. */
@@ -188,12 +186,6 @@ export class Vcpu {
     this.#isAtHome = true;
   }
 
-  /** Puts it in front of the `out` behind which it is at home; only right before it runs. */
-  standBeforeHome(script: Script): void {
-    this.#standAt(script, { rip: this.#parts.code.idle, rflags: RFLAGS_FIXED });
-    this.#isAtHome = true;
-  }
-
   /** Somebody else sets its registers from here on, or it stands where the guest program does not wait for a command. */
   leaveHome(): void {
     this.#noteRun();
@@ -202,7 +194,8 @@ export class Vcpu {
 
   /** It runs next, or may. */
   #noteRun(): void {
-    this.#mayLag ||= this.#isOff || this.#hasSynic;
+    const { code, hasLapic } = this.#parts;
+    this.mayLag ||= code.isVmx && hasLapic && (this.#isOff || this.#hasSynic);
   }
 
   /**
@@ -324,10 +317,15 @@ export class Vcpu {
   }
 
   #standAt(script: Script, { rip, rflags }: { rip: number; rflags: bigint }): void {
+    const general = this.#generalAt(rip, rflags);
+    script.add('enter', { vcpu: this.object, specialPatches: this.#homeSlot(script), general });
+  }
+
+  #generalAt(rip: number, rflags: bigint): Buffer {
     const general = this.#general;
     general.writeBigUInt64LE(BigInt(rip), uapi.regs.rip);
     general.writeBigUInt64LE(rflags, uapi.regs.rflags);
-    script.add('enter', { vcpu: this.object, specialPatches: this.#homeSlot(script), general });
+    return general;
   }
 
   /** Special registers of the guest program. */

@@ -92,8 +92,8 @@ export class Vm {
   #everHadHypercallMsr = false;
   /** What its state is moved to next. */
   #spare: SpareVm | null = null;
-  /** Whether the program lets that one be a used one: none of its vCPUs must be as a fresh one is (`Vcpu.catchUp`). */
-  #mayKeepSpare = true;
+  /** Whether the program disables an APIC, so that a used vCPU must be as a fresh one is. */
+  #disablesApics = false;
 
   /** @param program whose platform it has (`platformKey`). */
   constructor(parts: VmParts, { machine, vcpus }: Program) {
@@ -150,12 +150,14 @@ export class Vm {
    *
    * @param isFresh whether the other one is made for this; else it may be the one that the state was moved from before.
    */
-  migrate(script: Script, program: Program, isFresh: boolean): void {
+  migrate(script: Script, program: Program, isFresh: boolean): Read<void> {
     const vcpus = this.#members.map(({ vcpu }) => vcpu);
     const onThisKvm = this.#onThisKvm(program);
     this.#spare ??= new SpareVm(script, this.#parts.numbers, this.#numbers, vcpus, onThisKvm);
+    const readCaughtUp = this.#disablesApics ? this.#spare.catchUp(script, vcpus) : () => undefined;
     this.#spare.takeOver(script, this.#numbers, vcpus, onThisKvm, this.#everHadHypercallMsr);
-    if (isFresh || !this.#mayKeepSpare) this.#dropSpare(script, false);
+    if (isFresh) this.#dropSpare(script, false);
+    return readCaughtUp;
   }
 
   #dropSpare(script: Script, later: boolean): void {
@@ -173,8 +175,7 @@ export class Vm {
   setUp(script: Script, { machine, vcpus, steps }: Program): Read<number[]> {
     this.memory.undoWrites(script);
     const disables = vcpus.map((setup, position) => disablesApic(setup, steps, position));
-    this.#mayKeepSpare = !this.#parts.code.isVmx || !disables.includes(true);
-    if (!this.#mayKeepSpare) this.#dropSpare(script, true);
+    this.#disablesApics = disables.includes(true);
     const owner = this.vcpuAt(msrOwnerOf(vcpus));
     if (this.#hasHypercallMsr) {
       forgetPage(script, owner.object);
@@ -187,7 +188,7 @@ export class Vm {
     }
     const reads = vcpus.map((setup, position) => {
       const { vcpu, receiver } = this.#members[position]!;
-      const readCaughtUp = disables[position]! ? vcpu.catchUp(script, () => receiver.idle(script)) : () => undefined;
+      const readCaughtUp = disables[position]! ? vcpu.catchUp(script) : () => undefined;
       receiver.setUp(script, setup);
       const readIndex = vcpu.setUp(script, setup);
       return (record: RecordReader): number => {
