@@ -7,10 +7,8 @@ import * as hyperv from '../../abi/hyperv.ts';
 import * as lapic from '../../abi/lapic.ts';
 import type { VcpuSetup } from '../../case/case.ts';
 import { idRegister, vcpuIdOf } from '../../case/vcpu-id.ts';
-import { setSpecialRegisters } from '../../guest/image.ts';
 import { area, gpaOf, vcpuArea } from '../../guest/memory-map.ts';
 import type { GuestCode } from '../../guest/program.ts';
-import { constantBytes } from '../../guest/constant-bytes.ts';
 import { objectKinds } from '../../hand/operations.ts';
 import { encodePatches, noPatches, type Script } from '../../hand/script.ts';
 import * as uapi from '../../hand/uapi.ts';
@@ -20,13 +18,11 @@ import { addBasePage, addLapic, addPatched, addSpurious, apicBase } from './lapi
 import { addCatchUp } from './catch-up.ts';
 import { moveVcpu } from './migration.ts';
 import { addEnableCap, firstMsr, type HypervCpuid, type MsrEntry, msrsArgument } from './platform.ts';
+import { Registers, RFLAGS_FIXED } from './registers.ts';
 import { readMpState, readStart } from './sipi.ts';
 import type { Slots } from './slots.ts';
 import type { VectorRegisters } from '../calls/vector-registers.ts';
 import type { Read } from '../writer.ts';
-
-/** Bit 1, which is always set. */
-const RFLAGS_FIXED = 0x2n;
 
 const noChanges: LapicChanges = new Map();
 
@@ -64,7 +60,7 @@ export class Vcpu {
   /** Thread of the hand on which it runs; 0 is the one that executes scripts. KVM waits long when a vCPU changes its thread. */
   thread = 0;
   readonly #parts: VcpuParts;
-  readonly #general = Buffer.alloc(uapi.sizes.kvm_regs);
+  readonly #registers: Registers;
   /** Slot with the base page of each APIC state. */
   readonly #pages = new Map<VcpuSetup['apic'], number>();
   #page: number | null = null;
@@ -92,6 +88,7 @@ export class Vcpu {
     this.position = position;
     this.id = vcpuIdOf(setup, position);
     this.#parts = parts;
+    this.#registers = new Registers(parts.slots, position);
     this.#hasSynic = setup.autoEoi.length > 0;
     this.#vpIndexWritten = position;
     this.#vpIndex = position;
@@ -132,11 +129,20 @@ export class Vcpu {
     });
   }
 
-  /** The state in which a program starts, memory excepted; the result is the VP index. */
-  setUp(script: Script, setup: VcpuSetup): Read<number> {
+  /**
+   * The state in which a program starts, memory excepted; the result is the VP index.
+   *
+   * @param disablesApic whether the program has its APIC disabled, at some time.
+   */
+  setUp(script: Script, setup: VcpuSetup, disablesApic: boolean): Read<number> {
     this.#gotInit = false;
+    const readCaughtUp = disablesApic && this.mayLag ? this.#catchUp(script) : () => undefined;
     if (this.#parts.hasLapic) this.#setApic(script, setup);
-    const read = this.#setVpIndex(script, setup.vpIndex);
+    const readIndex = this.#setVpIndex(script, setup.vpIndex);
+    const read: Read<number> = (record) => {
+      readCaughtUp(record);
+      return readIndex(record);
+    };
     if (!this.#parts.hasLapic) return read;
     this.#setAssistPage(script, setup);
     this.#setSints(script, setup);
@@ -145,9 +151,7 @@ export class Vcpu {
     return read;
   }
 
-  /** Makes it as a fresh one is where it may lag, before a program that disables its APIC. */
-  catchUp(script: Script): Read<void> {
-    if (!this.mayLag) return () => undefined;
+  #catchUp(script: Script): Read<void> {
     const read = this.catchUpAs(script, this.object);
     this.#mpState = uapi.KVM_MP_STATE_RUNNABLE;
     this.#apic = null;
@@ -157,18 +161,9 @@ export class Vcpu {
     return read;
   }
 
-  /** The same for a vCPU like it, to which its state is moved then. */
+  /** Makes it as a fresh one is, or a vCPU like it to which its state is moved then. */
   catchUpAs(script: Script, object: number): Read<void> {
-    const { id, thread, position } = this;
-    return addCatchUp(script, {
-      vcpu: object,
-      id,
-      thread,
-      position,
-      code: this.#parts.code,
-      homeSlot: this.#homeSlot(script),
-      general: this.#generalAt(this.#parts.code.idle, RFLAGS_FIXED),
-    });
+    return addCatchUp(script, object, this, this.#parts.code, this.#registers);
   }
 
   /** Gives back the slots that it fills. */
@@ -182,7 +177,7 @@ export class Vcpu {
    */
   goHome(script: Script): void {
     this.#noteRun();
-    if (!this.#isAtHome) this.#standAt(script, { rip: this.#parts.code.entry, rflags: RFLAGS_FIXED });
+    if (!this.#isAtHome) this.#registers.give(script, this.object, { rip: this.#parts.code.entry });
     this.#isAtHome = true;
   }
 
@@ -203,7 +198,7 @@ export class Vcpu {
    * a word of guest memory holds.
    */
   standInShadow(script: Script, shadow: 'sti' | 'mov-ss', rip: number, rspAt: number): void {
-    this.#standAt(script, { rip, rflags: RFLAGS_FIXED | RFLAGS_IF });
+    this.#registers.give(script, this.object, { rip, rflags: RFLAGS_FIXED | RFLAGS_IF });
     script.add('loadRegister', { vcpu: this.object, register: uapi.regs.rsp / 8, offset: rspAt });
     this.leaveHome();
     const events = Buffer.alloc(4);
@@ -314,26 +309,6 @@ export class Vcpu {
   #ioctlMsrs(script: Script, request: number, entries: readonly MsrEntry[], record: 0 | 1 | 2): void {
     const argument = msrsArgument(entries);
     script.add('ioctl', { kind: objectKinds.vcpu, object: this.object, request, record, argument });
-  }
-
-  #standAt(script: Script, { rip, rflags }: { rip: number; rflags: bigint }): void {
-    const general = this.#generalAt(rip, rflags);
-    script.add('enter', { vcpu: this.object, specialPatches: this.#homeSlot(script), general });
-  }
-
-  #generalAt(rip: number, rflags: bigint): Buffer {
-    const general = this.#general;
-    general.writeBigUInt64LE(BigInt(rip), uapi.regs.rip);
-    general.writeBigUInt64LE(rflags, uapi.regs.rflags);
-    return general;
-  }
-
-  /** Special registers of the guest program. */
-  #homeSlot(script: Script): number {
-    const { position } = this;
-    return this.#parts.slots.of(script, `home ${position}`, () =>
-      encodePatches(constantBytes(uapi.sizes.kvm_sregs, (buffer) => setSpecialRegisters(buffer, position))),
-    );
   }
 
   #setMpState(script: Script, mpState: number): void {

@@ -22,7 +22,6 @@ import * as map from '../../guest/memory-map.ts';
 import { area } from '../../guest/memory-map.ts';
 import type { GuestCode } from '../../guest/program.ts';
 import { objectKinds } from '../../hand/operations.ts';
-import type { RecordReader } from '../../hand/record.ts';
 import type { Script } from '../../hand/script.ts';
 import * as uapi from '../../hand/uapi.ts';
 import type { RegisterChange } from '../../program/observation.ts';
@@ -38,6 +37,7 @@ import {
   vmmResult,
 } from '../../program/program.ts';
 import { CallRing } from '../calls/call-ring.ts';
+import { disablesApic } from './catch-up.ts';
 import { GuestMemory } from './guest-memory.ts';
 import { HostEnteredCalls } from '../calls/host-entered-call.ts';
 import type { ObjectNumbers, VmNumbers } from './object-numbers.ts';
@@ -129,7 +129,7 @@ export class Vm {
     const reads = vcpus.flatMap((setup, position) => {
       const { vcpu } = this.#members[position]!;
       // Set up here, because it takes the longer the more vCPUs there are (`addBasePage`).
-      return [vcpu.create(script, vm, setup), vcpu.setUp(script, setup)];
+      return [vcpu.create(script, vm, setup), vcpu.setUp(script, setup, false)];
     });
     return (record) => {
       for (const read of reads) read(record);
@@ -188,13 +188,8 @@ export class Vm {
     }
     const reads = vcpus.map((setup, position) => {
       const { vcpu, receiver } = this.#members[position]!;
-      const readCaughtUp = disables[position]! ? vcpu.catchUp(script) : () => undefined;
       receiver.setUp(script, setup);
-      const readIndex = vcpu.setUp(script, setup);
-      return (record: RecordReader): number => {
-        readCaughtUp(record);
-        return readIndex(record);
-      };
+      return vcpu.setUp(script, setup, disables[position]!);
     });
     return (record) => reads.map((read) => read(record));
   }
@@ -352,12 +347,6 @@ export class Vm {
       return { vectors, priorities: logsPpr ? [...record.bytes(length)] : [] };
     };
   }
-}
-
-/** Whether the APIC of a vCPU is disabled when a program begins, or becomes so. */
-function disablesApic({ apic }: VcpuSetup, steps: Program['steps'], position: number): boolean {
-  if (apic === 'software-disabled' || apic === 'hardware-disabled') return true;
-  return steps.some((step) => (step.kind === 'set-apic' || step.kind === 'init') && step.vcpu === position);
 }
 
 function msrIndexOf(msr: ProgramReadMsr['msr']): number {
