@@ -1,6 +1,7 @@
 /** Machines of hundreds of vCPUs: few, because KVM walks all vCPUs of a VM whenever one is made or a LAPIC is set. */
 import { caseLimits } from '../../src/case/limits.ts';
 import { makeVcpu, type VcpuSetup } from '../../src/case/case.ts';
+import { vcpuNumbers } from '../integers.ts';
 import { among, choice, just, planOf } from '../plan.ts';
 
 /** How many vCPUs a machine gets in all, and from which id on those have theirs that come behind the drawn ones. */
@@ -25,10 +26,14 @@ export const hugePlan = planOf<HugePlan>((source) => ({
   lastId: source.draw(lastId),
 }));
 
-/** The vCPUs behind the drawn ones: all alike, in order. */
+/**
+ * The vCPUs behind the drawn ones: all alike, in order. However many are drawn, ids are the same ones, so that the cases of a
+ * round have one VM.
+ */
 export function othersOf({ vcpuCount, lastId: last }: HugePlan, drawnCount: number): VcpuSetup[] {
   return Array.from({ length: vcpuCount - drawnCount }, (_, place) => {
     const position = drawnCount + place;
-    return makeVcpu({ vpIndex: position, vcpuId: last === null ? null : last - (vcpuCount - 1 - position) });
+    const hasOwnId = last !== null && position >= vcpuNumbers;
+    return makeVcpu({ vpIndex: position, vcpuId: hasOwnId ? last - (vcpuCount - 1 - position) : null });
   });
 }

@@ -28,7 +28,7 @@ import { type FactOptions, type KvmFacts, readKvmFacts, spareVcpus, spareVms } f
 
 /** VMs that are kept; a batch uses few platforms. */
 const poolMax = 24;
-/** vCPUs that those have together, unless one VM alone has more. */
+/** vCPUs that those have together, besides the largest: it is the one that takes longest to make. */
 const pooledVcpusMax = 256;
 
 /**
@@ -250,17 +250,17 @@ export class KvmExecutor implements Executor {
   /** Drops those VMs that were used longest ago until there is room for one more. */
   #makeRoom(draft: Draft, vcpuCount: number): void {
     for (const [key, vm] of this.#pool) {
-      if (this.#pool.size < poolMax && this.#pooledVcpus + vcpuCount <= pooledVcpusMax) return;
+      if (this.#pool.size < poolMax && this.#pooledVcpusWith(vcpuCount) <= pooledVcpusMax) return;
       if (this.#used.delete(vm)) this.#addMemoryOf(draft, vm);
       this.#drop(draft, vm, true);
       this.#pool.delete(key);
     }
   }
 
-  get #pooledVcpus(): number {
-    let total = 0;
-    for (const vm of this.#pool.values()) total += vm.vcpuCount;
-    return total;
+  /** vCPUs of the pool and of one VM more, without those of the largest. */
+  #pooledVcpusWith(vcpuCount: number): number {
+    const counts = [vcpuCount, ...[...this.#pool.values()].map((vm) => vm.vcpuCount)];
+    return counts.reduce((total, count) => total + count, 0) - Math.max(...counts);
   }
 
   #drop(draft: Draft, vm: Vm, later: boolean): void {

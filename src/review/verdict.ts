@@ -1,7 +1,7 @@
 /** What a review came to: its text and its exit code both go by this. */
 import { isDifferent } from './text/comparison-summary.ts';
 import { type Exercise, type Exercised, exercised } from './exercise.ts';
-import { hasSameModules } from './kernel-identity.ts';
+import { sameModules } from './kernel-identity.ts';
 import type { SideBySide } from './side-by-side.ts';
 
 /**
@@ -15,6 +15,6 @@ export function verdictOf(
   exercises: readonly Exercise[] | null,
 ): Verdict {
   if (isDifferent(comparison)) return 'changed';
-  if (hasSameModules(comparison.base, comparison.kernel)) return 'same-modules';
+  if (sameModules(comparison.base, comparison.kernel) !== null) return 'same-modules';
   return exercises === null ? 'unmeasured' : exercised(exercises);
 }

@@ -132,8 +132,8 @@ export const ipiPathSamples: readonly ReviewSample[] = [
     origin: 'made for this',
     subject: 'Blank lines and blanks',
     answer: 'unchanged',
-    truth: 'the modules are the same',
-    says: /the same byte for byte/,
+    truth: 'a blank line moves the lines that warnings name, and nothing else',
+    says: /blanks only/,
     edits: [
       edit(
         '\tif (!lapic_in_kernel(vcpu))\n\t\treturn HV_STATUS_INVALID_HYPERCALL_INPUT;\n\n\tif (hc->code',

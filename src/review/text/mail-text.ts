@@ -6,7 +6,7 @@ import { wrapped } from './comparison-text.ts';
 import { describeExercises, type Exercise, neverRan } from '../exercise.ts';
 import { groupLines } from './group-lines.ts';
 import { visibleGroups } from './comparison-summary.ts';
-import { formatModules, hasSameModules } from '../kernel-identity.ts';
+import { formatModules, sameModules } from '../kernel-identity.ts';
 import { formatOfferDifference, type OfferDifference } from '../offer/offer-difference.ts';
 import type { SideBySide } from '../side-by-side.ts';
 import { type Verdict, verdictOf } from '../verdict.ts';
@@ -56,10 +56,7 @@ export function formatReview(comparison: SideBySide, facts: ReviewFacts, linesMa
     `compiler   ${facts.compiler}`,
     `kernel     ${kernel.release}, bzImage ${kernel.imageHash.slice(0, 12)}`,
     ...line('before     ', formatModules(base)),
-    ...line('after      ', [
-      ...formatModules(kernel),
-      ...(hasSameModules(base, kernel) ? ['the same byte for byte'] : []),
-    ]),
+    ...line('after      ', [...formatModules(kernel), ...sameTexts[sameModules(base, kernel) ?? 'other']]),
     `run in     ${facts.emulator}, emulated ${comparison.cpu}`,
     `cases      ${formatCount(cases)} (${formatCount(hypercalls)} hypercalls) on each, ${seconds.toFixed(0)} s, seed ${facts.seed}`,
     ...touchedLines(facts),
@@ -88,6 +85,8 @@ function offerLines(offers: readonly OfferDifference[]): string[] {
   const names = { base: 'before', kernel: 'after' };
   return firstOf(offers.map((offer) => formatOfferDifference(offer, names))).map((text) => `offers     ${text}`);
 }
+
+const sameTexts = { bytes: ['the same byte for byte'], code: ['the same but for the build ID'], other: [] } as const;
 
 const verdictTexts: Readonly<Record<Verdict, string>> = {
   changed: 'yes',

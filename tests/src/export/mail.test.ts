@@ -51,7 +51,14 @@ async function evidenceOf(mutant: string | null): Promise<Evidence> {
   const prepared = prepare(value, modelFacts);
   return {
     prepared,
-    kernel: { spec: 'debian:6.12', release: '6.12', imageHash: 'i', kvmModules: null, moduleHashes: {} },
+    kernel: {
+      spec: 'debian:6.12',
+      release: '6.12',
+      imageHash: 'i',
+      kvmModules: null,
+      moduleHashes: {},
+      codeHashes: {},
+    },
     kernelVersion: 'Linux version 6.12',
     configHash: null,
     moduleCompiler: null,

@@ -14,6 +14,7 @@ const identity = {
   imageHash: '0123456789abcdef',
   kvmModules: '/m',
   moduleHashes: { 'kvm.ko': 'aaaaaaaaaaaaaaaa', 'kvm-amd.ko': 'bbbbbbbbbbbbbbbb', 'kvm-intel.ko': 'cccccccccccccccc' },
+  codeHashes: { 'kvm.ko': 'dddddddddddddddd' },
 };
 const facts: ReviewFacts = {
   patches: ['KVM: x86: hyper-v: Do something'],
@@ -97,7 +98,7 @@ describe('formatReview of what ran', () => {
   const [place] = parsePlaces('arch/x86/kvm/hyperv.c', '---\n@@ -7 +7 @@ f(void)\n-a\n+b\n');
   const other = { ...place!, function: 'g' };
   const verdictOf = (exercises: readonly Exercise[]): string =>
-    review([], { exercises }, { kernel: { ...identity, moduleHashes: {} } })
+    review([], { exercises }, { kernel: { ...identity, moduleHashes: {}, codeHashes: {} } })
       .join('\n')
       .match(/behaviour changed: .*/)![0];
 
