@@ -18,6 +18,7 @@ import { platformKey } from '../machine/vm/platform.ts';
 import { Slots } from '../machine/vm/slots.ts';
 import { VectorRegisters } from '../machine/calls/vector-registers.ts';
 import { Vm, type VmParts } from '../machine/vm/vm.ts';
+import { UnexpectedExit } from '../machine/stop.ts';
 import type { Read } from '../machine/writer.ts';
 import type { MemoryChange, Observation } from '../program/observation.ts';
 import { neighbourProgram } from '../program/neighbour.ts';
@@ -220,9 +221,19 @@ export class KvmExecutor implements Executor {
   #addProgram({ script, neighbours }: Draft, vm: Vm, program: Program, looksAtSteps: boolean): Read<Observation> {
     const { schedule, neighbour } = program.machine;
     const other = neighbour === null ? null : this.#neighbourOf(neighbours, neighbour);
-    return schedule === null
-      ? addOrdered(script, vm, program, looksAtSteps, other)
-      : addConcurrent(script, vm, program, schedule, this.#parts.code, other);
+    const read =
+      schedule === null
+        ? addOrdered(script, vm, program, looksAtSteps, other)
+        : addConcurrent(script, vm, program, schedule, this.#parts.code, other);
+    return (record) => {
+      try {
+        return read(record);
+      } catch (error) {
+        // While its vCPUs are brought up to date (`addCatchUp`), before a step.
+        if (!(error instanceof UnexpectedExit)) throw error;
+        return stoppedAtOnce(program, error.message);
+      }
+    };
   }
 
   #neighbourOf(known: Draft['neighbours'], neighbour: Neighbour): NeighbourVm {
@@ -284,6 +295,12 @@ function readCase({ index, read }: Written, { reader, ending }: CaseRecord): voi
     if (!(error instanceof RecordEnd)) throw error;
     if (index !== null) throw new InfrastructureError(`the hand's record ends too early (${ending})`);
   }
+}
+
+/** Of VP indexes nothing is known then, so they are as they were asked for. */
+function stoppedAtOnce({ vcpus }: Program, stopped: string): Observation {
+  const vpIndexes = vcpus.map(({ vpIndex }) => vpIndex);
+  return { vpIndexes, steps: [], lapics: [], neighbour: null, memory: [], stopped };
 }
 
 function failureOf({ reader }: CaseRecord): InfrastructureError {
