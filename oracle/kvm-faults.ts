@@ -64,6 +64,14 @@ export const kvmFaults: readonly KvmFault[] = [
     shows: null,
   },
   {
+    name: 'apicv-disabled-apic',
+    does: 'leaves RVI and the TPR threshold as they were when APICv goes on or off for a vCPU whose APIC is disabled, so that a vector is lost, comes twice, or the VM entry fails',
+    means: 'let a software-disabled APIC deliver what it accepted before, once (kvm_apic_has_interrupt)',
+    source: '__kvm_vcpu_update_apicv, vcpu_enter_guest, kvm_lapic_enabled',
+    releases: '5.6 (8df14af42f00) to 7.3 at least, on VMX with APICv',
+    shows: null,
+  },
+  {
     name: 'restored-ppr',
     does: 'gives a fresh vCPU the PPR of TPR alone, whatever KVM_SET_LAPIC puts in service, until the vCPU runs',
     means: 'compute PPR of what is in service, as apic_update_ppr does for every other change',

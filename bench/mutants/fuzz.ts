@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
+import type { LabCpu } from '../../src/lab/lab-cpu.ts';
 import { type Measurement, measurementOf } from './row.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -11,6 +12,8 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const timeBesidesMs = 600_000;
 
 export interface FuzzOptions {
+  /** What `--cpu` says; the default when it is not given. */
+  readonly cpu?: LabCpu;
   /** What `--kernel` says; the default when it is not given. */
   readonly kernel?: string;
   readonly kvmModules: string;
@@ -25,13 +28,25 @@ export async function fuzz(options: FuzzOptions): Promise<Measurement> {
 
 /** What `fuzz --json` says. @throws Error when the campaign did not come to a result. */
 export async function fuzzJson(
-  { kernel, kvmModules, seed, budgetSeconds }: FuzzOptions,
+  { cpu, kernel, kvmModules, seed, budgetSeconds }: FuzzOptions,
   more: readonly string[],
 ): Promise<unknown> {
   const out = await mkdtemp(join(tmpdir(), 'hvipi-mutant-'));
   try {
+    const cpuOption = cpu === undefined ? [] : ['--cpu', cpu];
     const kernelOption = kernel === undefined ? [] : ['--kernel', kernel];
-    const options = ['--json', ...more, ...kernelOption, '--seed', seed, '--time', `${budgetSeconds}s`, '--out', out];
+    const options = [
+      '--json',
+      ...more,
+      ...cpuOption,
+      ...kernelOption,
+      '--seed',
+      seed,
+      '--time',
+      `${budgetSeconds}s`,
+      '--out',
+      out,
+    ];
     const result = await execa(
       process.execPath,
       ['--import', 'tsx', 'src/cli.ts', 'fuzz', ...options, '--kvm-modules', kvmModules],

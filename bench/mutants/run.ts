@@ -3,19 +3,22 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command, Option } from 'commander';
 import { debianSourceKernel, givenSource, prepareSource } from '../../src/build/source.ts';
+import { type LabCpu, parseLabCpu } from '../../src/lab/lab-cpu.ts';
 import { ensureFolder } from '../../src/system/cache.ts';
 import { Builder } from './build.ts';
-import { catalogue } from './catalogue/catalogue.ts';
+import { catalogue as amdCatalogue } from './catalogue/catalogue.ts';
+import { intelCatalogue } from './catalogue/intel/catalogue.ts';
 import { formatDocument } from './document.ts';
-import { type Grade, grades } from './mutant.ts';
+import { type Grade, grades, type Mutant } from './mutant.ts';
 import { readRows } from '../rows.ts';
 import { writePage } from '../write-page.ts';
 import { type Method, methods, rowSchema, type Trial } from './row.ts';
 import { buildSelftests } from './selftests.ts';
 import { chooseTrials, runTrials } from './trials.ts';
 
-/** Those of the kernel that the document is about; those of others are in folders below. */
+/** Those of the kernel and the CPU that the document is about; those of others are in folders below. */
 const results = fileURLToPath(new URL('results', import.meta.url));
+const catalogues: Record<LabCpu, readonly Mutant[]> = { amd: amdCatalogue, intel: intelCatalogue };
 const document = fileURLToPath(new URL('../../docs/finding-strength.md', import.meta.url));
 
 interface Options {
@@ -26,6 +29,7 @@ interface Options {
   readonly only: readonly string[];
   readonly grade?: Grade;
   readonly third?: true;
+  readonly cpu: string;
   readonly kernel: string;
   readonly source?: string;
   readonly build?: true;
@@ -43,6 +47,7 @@ const program = new Command('bench:mutants')
   .option('--only <NAME...>', 'these mutants', [])
   .addOption(new Option('--grade <GRADE>', 'mutants of this grade').choices(grades))
   .option('--third', 'the fixed third of the catalogue that is run with several seeds')
+  .option('--cpu <VENDOR>', 'amd or intel: the CPU of the lab, and whose catalogue', 'amd')
   .option('--kernel <SPEC>', 'whose source they are mutants of, like debian:7.3', debianSourceKernel)
   .option('--source <DIR>', 'a prepared kernel source, instead of the one in the cache')
   .option('--build', 'build the modules of what would be run, and run nothing')
@@ -52,15 +57,17 @@ const program = new Command('bench:mutants')
   });
 
 async function run(options: Options): Promise<number> {
-  const { method, grade = null, only } = options;
+  const { method, grade = null, only, kernel } = options;
+  const cpu = parseLabCpu(options.cpu);
+  const catalogue = catalogues[cpu];
   const unknown = only.filter((name) => !catalogue.some((mutant) => mutant.name === name));
   if (unknown.length > 0) {
     say(`no mutant is called ${unknown.join(', ')}`);
     return 2;
   }
   const choice = { method, grade, only, seeds: options.seed, third: options.third === true };
-  const { kernel } = options;
-  const folder = kernel === debianSourceKernel ? results : join(results, kernel.replace('debian:', ''));
+  const parts = [cpu === 'amd' ? '' : cpu, kernel === debianSourceKernel ? '' : kernel.replace('debian:', '')];
+  const folder = join(results, ...parts);
   const trials = chooseTrials(catalogue, readRows(rowSchema, folder), {
     ...choice,
     budgetSeconds: positive(options.budget),
@@ -78,6 +85,7 @@ async function run(options: Options): Promise<number> {
     builder,
     selftests: method === 'selftests' ? await buildSelftests(source) : null,
     results: folder,
+    cpu,
     kernel,
     jobs: positive(options.jobs),
     say,
@@ -101,7 +109,7 @@ async function buildAll(trials: readonly Trial[], builder: Builder): Promise<num
 }
 
 async function report(): Promise<number> {
-  await writePage(document, formatDocument(readRows(rowSchema, results), catalogue));
+  await writePage(document, formatDocument(readRows(rowSchema, results), amdCatalogue));
   say(`wrote ${document}`);
   return 0;
 }

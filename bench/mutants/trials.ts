@@ -1,6 +1,7 @@
 /** Which trials there are, and running them: two at a time where that is faster, each row written when it is there. */
 import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { LabCpu } from '../../src/lab/lab-cpu.ts';
 import { type Lab, openLab } from '../../src/lab/lab.ts';
 import type { Say } from '../../src/system/apt.ts';
 import type { Builder } from './build.ts';
@@ -42,6 +43,7 @@ export interface Workshop {
   /** Folder of the built selftests; null where they are not asked for. */
   readonly selftests: string | null;
   readonly results: string;
+  readonly cpu: LabCpu;
   /** What `--kernel` says of the kernel that the mutants load in. */
   readonly kernel: string;
   readonly jobs: number;
@@ -77,9 +79,10 @@ function fileOf({ method, seed }: Trial): string {
 
 async function runTrial({ method, mutant, seed, budgetSeconds }: Trial, workshop: Workshop): Promise<Measurement> {
   const kvmModules = await workshop.builder.build(mutant);
-  if (method === 'hvipi') return fuzz({ kernel: workshop.kernel, kvmModules, seed, budgetSeconds });
+  if (method === 'hvipi') return fuzz({ cpu: workshop.cpu, kernel: workshop.kernel, kvmModules, seed, budgetSeconds });
   const quiet: Say = () => undefined;
   await using lab: Lab = await openLab({
+    cpu: workshop.cpu,
     kernel: workshop.kernel,
     kvmModules,
     install: 'auto',

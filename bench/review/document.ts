@@ -46,9 +46,13 @@ function formatArea(area: string, samples: readonly ReviewSample[], rows: Readon
     ...own.map((sample) => {
       const row = rows.get(sample.name);
       const said = row === undefined ? ['not measured', '', ''] : saidOf(row);
-      return `| ${[sample.subject, sample.origin, `${words[sample.answer]}: ${sample.truth}`, ...said].map(cell).join(' | ')} |`;
+      return `| ${[sample.subject, originOf(sample), `${words[sample.answer]}: ${sample.truth}`, ...said].map(cell).join(' | ')} |`;
     }),
   ];
+}
+
+function originOf({ origin, cpu }: ReviewSample): string {
+  return cpu === undefined ? origin : `${origin}; \`--cpu ${cpu}\``;
 }
 
 function saidOf({ answer, exitCode, isRight, difference, foundAfter, seconds }: Row): string[] {

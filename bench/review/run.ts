@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { execa } from 'execa';
 import { prepareSource } from '../../src/build/source.ts';
+import { cpuArguments } from '../../src/lab/lab-cpu.ts';
 import { formatDocument } from './document.ts';
 import { patchOf } from './patch-of.ts';
 import { readRows } from '../rows.ts';
@@ -95,6 +96,7 @@ async function reviewSample(
     await writeFile(patch, await patchOf(sample, tree));
     const start = performance.now();
     const options = [
+      ...cpuArguments(sample.cpu ?? 'amd'),
       '--kernel',
       sampleKernel,
       '--seed',

@@ -1,7 +1,9 @@
 /**
  * What `review` is measured with: changes of KVM that were public, most of them taken back, as edits of Debian's 7.3
- * source, with what is true of them in the lab that reviews run in (emulated AMD, no AVIC, no nested guests).
+ * source, with what is true of them in the lab that reviews run in: an emulated AMD CPU without AVIC or, where the sample says
+ * so, one of Intel's with APICv; no nested guests.
  */
+import type { LabCpu } from '../../src/lab/lab-cpu.ts';
 import type { Edit } from '../../src/system/edit.ts';
 
 /** The source that all edits are of. */
@@ -30,6 +32,8 @@ export interface ReviewSample {
   readonly area: (typeof areas)[number];
   /** Where it was public: a commit, or the month of its thread. */
   readonly origin: string;
+  /** CPU of the lab; default `amd`. */
+  readonly cpu?: LabCpu;
   /** Subject of the patch. */
   readonly subject: string;
   readonly edits: readonly Edit[];

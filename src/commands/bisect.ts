@@ -15,9 +15,11 @@ import { InfrastructureError, SkippedError } from '../errors.ts';
 import { UsageError } from '../errors.ts';
 import { loadCases, type LoadedCase } from './common/case-files.ts';
 import { type CommandContext, errorLine } from './common/command.ts';
-import { parsePositive } from './common/options.ts';
+import { cpuOption, parsePositive } from './common/options.ts';
+import { parseLabCpu } from '../lab/lab-cpu.ts';
 
 interface BisectOptions {
+  readonly cpu: string;
   readonly tree: string;
   readonly times: number;
   readonly install: boolean;
@@ -32,6 +34,7 @@ export function addBisect(program: Command, context: CommandContext, finish: (ex
     .description('for git bisect run: build, boot, replay a case; exits 0 (good), 1 (bad), 125 (cannot be tested)')
     .argument('<FILE>', 'a case file or a finding file')
     .option('--tree <DIR>', 'the kernel tree that is bisected; only read', '.')
+    .addOption(cpuOption())
     .option('--times <N>', 'how often the case is replayed; once bad is bad', parsePositive, 10)
     .option('--no-install', 'install nothing; say what is missing')
     .action(async (file: string, options: BisectOptions) => finish(await bisect(file, options, context)));
@@ -56,14 +59,15 @@ async function bisect(file: string, options: BisectOptions, context: CommandCont
 
 async function test(
   loaded: LoadedCase,
-  { tree, times, install }: BisectOptions,
+  { tree, times, install, ...options }: BisectOptions,
   { signal, stdout }: CommandContext,
   say: (line: string) => void,
 ): Promise<number> {
   const build = { install: install ? 'auto' : 'refuse', say, signal } as const;
+  const cpu = parseLabCpu(options.cpu);
   const place = await placeToBuild(tree, build);
   const kvmModules = await new Workshop(place.source, say, signal).build(null);
-  const target = parseTarget({ target: 'lab', kernel: place.kernel, kvmModules, install: build.install, say });
+  const target = parseTarget({ target: 'lab', cpu, kernel: place.kernel, kvmModules, install: build.install, say });
   await using session = await Session.open(target, signal);
   const prepared = session.prepare(loaded.value);
   const before = loaded.before.map((value) => session.prepare(value));

@@ -13,7 +13,7 @@ import { UsageError } from '../errors.ts';
 import { type CommandContext, exitCodes, formatJson } from './common/command.ts';
 import { cpuOption, defaultOut, parseDuration, parsePositive, parseSeed } from './common/options.ts';
 import { defaultKernel, kernelSpecHelp } from '../lab/kernel/kernels.ts';
-import { parseLabCpu } from '../lab/lab-cpu.ts';
+import { cpuArguments, parseLabCpu } from '../lab/lab-cpu.ts';
 import { hvipiCommand } from '../system/own-command.ts';
 
 interface CompareOptions {
@@ -119,7 +119,6 @@ function sidesOf(options: CompareOptions): { base: Side; kernel: Side } {
 
 /** The case on the second kernel; on the first one it goes alike. */
 function replayCommand(file: string, { cpu = 'amd', kernel, kvmModules }: Side): string {
-  const emulated = cpu === 'amd' ? [] : ['--cpu', cpu];
   const modules = kvmModules === null ? [] : ['--kvm-modules', kvmModules];
-  return hvipiCommand('replay', file, ...emulated, '--kernel', kernel, ...modules);
+  return hvipiCommand('replay', file, ...cpuArguments(cpu), '--kernel', kernel, ...modules);
 }

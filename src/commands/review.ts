@@ -19,17 +19,19 @@ import { byGravity } from '../review/text/group-order.ts';
 import { formatReview, linesMaxDefault } from '../review/text/mail-text.ts';
 import { buildBoth, type PatchedModules } from '../review/patched.ts';
 import { compareSides, type SideBySide, toldTo } from '../review/side-by-side.ts';
-import { qemuText } from '../lab/emulator/qemu-emulator.ts';
+import { emulatorText } from '../lab/emulators.ts';
+import { cpuArguments, type LabCpu, parseLabCpu } from '../lab/lab-cpu.ts';
 import { describePlaces, isWhitespaceOnly } from '../review/touched.ts';
 import { verdictOf } from '../review/verdict.ts';
 import { type CommandContext, exitCodes, formatJson } from './common/command.ts';
-import { defaultOut, parseDuration, parseSeed } from './common/options.ts';
+import { cpuOption, defaultOut, parseDuration, parseSeed } from './common/options.ts';
 import { hvipiCommand, ownVersion } from '../system/own-command.ts';
 import { SkippedError, UsageError } from '../errors.ts';
 import { debianSeries } from '../lab/kernel/debian-kernel.ts';
 import type { InstallOptions } from '../system/install-packages.ts';
 
 interface ReviewOptions {
+  readonly cpu: string;
   readonly tree?: string;
   readonly kernel?: string;
   readonly seed?: string;
@@ -52,6 +54,7 @@ export function addReview(program: Command, context: CommandContext, finish: (ex
       '--kernel <SPEC>',
       "debian:7.3 or another series: Debian's source; by default the newest that it applies to",
     )
+    .addOption(cpuOption())
     .option('--seed <TEXT>', 'seed of the cases; random by default, always printed', parseSeed)
     .option('--time <TIME>', 'how long both kernels run cases: 60s, 5m, 2h', parseDuration, defaultSeconds)
     .option('--no-install', 'install nothing; say what is missing')
@@ -66,6 +69,7 @@ async function review(names: readonly string[], options: ReviewOptions, context:
   const say = (line: string): void => progress.line(`hvipi: ${line}`);
   const install = options.install ? 'auto' : 'refuse';
   const seed = options.seed ?? randomBytes(6).toString('hex');
+  const cpu = parseLabCpu(options.cpu);
   const given = await readPatches(names);
   const { patches, outside } = sortSeries(given);
   if (patches.length === 0) {
@@ -88,8 +92,8 @@ async function review(names: readonly string[], options: ReviewOptions, context:
   } as const;
   const comparison = await compareSides(
     {
-      base: { kernel: place.kernel, kvmModules: modules.before, counted: modules.counted?.before },
-      kernel: { kernel: place.kernel, kvmModules: modules.after, counted: modules.counted?.after },
+      base: { cpu, kernel: place.kernel, kvmModules: modules.before, counted: modules.counted?.before },
+      kernel: { cpu, kernel: place.kernel, kvmModules: modules.after, counted: modules.counted?.after },
       install,
       say,
       batches: aim?.batches(stream) ?? batchesOf(stream),
@@ -105,7 +109,7 @@ async function review(names: readonly string[], options: ReviewOptions, context:
   const exercises = counts === null ? null : exercisesOf(modules.places, counts);
   const linesMax = options.full ? Infinity : linesMaxDefault;
   const isAimed = aim?.hasTargets ?? false;
-  const parts = { comparison, modules, patches: given, exercises, outside, place, seed, files, isAimed, linesMax };
+  const parts = { cpu, comparison, modules, patches: given, exercises, outside, place, seed, files, isAimed, linesMax };
   const text = await formatText(parts);
   say(`build ${buildSeconds.toFixed(0)} s, boots ${bootSeconds.toFixed(0)} s, comparing ${seconds.toFixed(0)} s`);
   const exitCode = exitCodeOfReview(comparison, exercises);
@@ -120,7 +124,7 @@ async function review(names: readonly string[], options: ReviewOptions, context:
   context.stdout.write(text);
   const [first] = byGravity(visibleGroups(comparison));
   if (first !== undefined) {
-    const command = hvipiCommand('replay', files.get(first.key)!, '--kernel', place.kernel);
+    const command = hvipiCommand('replay', files.get(first.key)!, ...cpuArguments(cpu), '--kernel', place.kernel);
     say(`see it: ${command} --kvm-modules ${modules.after}`);
   }
   return exitCode;
@@ -163,6 +167,7 @@ async function build(
 }
 
 interface ReviewParts {
+  readonly cpu: LabCpu;
   readonly comparison: SideBySide;
   readonly modules: PatchedModules;
   readonly patches: readonly Patch[];
@@ -176,13 +181,13 @@ interface ReviewParts {
 }
 
 async function formatText(parts: ReviewParts): Promise<string> {
-  const { comparison, modules, patches, place, linesMax, ...rest } = parts;
+  const { cpu, comparison, modules, patches, place, linesMax, ...rest } = parts;
   const facts = {
     ...rest,
     patches: patches.map(({ title }) => title),
     source: place.description,
     compiler: await compilerVersion(),
-    qemu: await qemuText(),
+    emulator: await emulatorText(cpu),
     version: ownVersion(),
     touched: describePlaces(modules.places),
     whitespaceOnly: isWhitespaceOnly(modules.places),

@@ -9,6 +9,8 @@ export interface RunOptions {
    * False: pooled VMs, LAPICs read after the last step, memory compared after the batch.
    */
   readonly exact: boolean;
+  /** Of an exact run: LAPICs are read after the last step alone, and calls are grouped as in a batch. */
+  readonly quiet?: boolean;
 }
 
 export interface Executor extends AsyncDisposable {

@@ -18,6 +18,7 @@ import { platformKey } from '../machine/vm/platform.ts';
 import { Slots } from '../machine/vm/slots.ts';
 import { VectorRegisters } from '../machine/calls/vector-registers.ts';
 import { Vm, type VmParts } from '../machine/vm/vm.ts';
+import { UnexpectedExit } from '../machine/stop.ts';
 import type { Read } from '../machine/writer.ts';
 import type { MemoryChange, Observation } from '../program/observation.ts';
 import { neighbourProgram } from '../program/neighbour.ts';
@@ -87,7 +88,7 @@ export class KvmExecutor implements Executor {
     };
   }
 
-  async run(programs: readonly Program[], { exact }: RunOptions): Promise<Observation[]> {
+  async run(programs: readonly Program[], options: RunOptions): Promise<Observation[]> {
     const observations: (Observation | undefined)[] = Array.from({ length: programs.length }, () => undefined);
     let isEndless = false;
     // What a program left behind may keep others of its batch from running: those are run again.
@@ -95,7 +96,7 @@ export class KvmExecutor implements Executor {
       const missing = programs.flatMap((_, index) => (observations[index] === undefined ? [index] : []));
       if (missing.length === 0) break;
       if (round > programs.length) throw new InfrastructureError('the hand leaves programs out');
-      isEndless = await this.#runSome(programs, missing, exact, observations);
+      isEndless = await this.#runSome(programs, missing, options, observations);
     }
     const end = observations.indexOf(undefined);
     return (end === -1 ? observations : observations.slice(0, end)) as Observation[];
@@ -110,13 +111,13 @@ export class KvmExecutor implements Executor {
   async #runSome(
     programs: readonly Program[],
     indexes: readonly number[],
-    exact: boolean,
+    { exact, quiet = false }: RunOptions,
     observations: (Observation | undefined)[],
   ): Promise<boolean> {
     const draft: Draft = { script: new Script(), cases: [], observations, stray: [], neighbours: new Map() };
     if (this.#isLost) this.#reset();
     for (const index of indexes) {
-      if (exact) this.#addExact(draft, programs[index]!, index);
+      if (exact) this.#addExact(draft, programs[index]!, index, quiet);
       else this.#addPooled(draft, programs[index]!, index);
     }
     if (!exact) this.#addMemory(draft);
@@ -173,12 +174,12 @@ export class KvmExecutor implements Executor {
     return this.#hand.run(script.finish(), 0);
   }
 
-  #addExact(draft: Draft, program: Program, index: number): void {
+  #addExact(draft: Draft, program: Program, index: number, isQuiet: boolean): void {
     const vm = new Vm(this.#parts, program);
     const { script, observations } = draft;
     this.#case(draft, index, () => {
       const readCreated = vm.create(script, program);
-      const read = this.#addProgram(draft, vm, program, true);
+      const read = this.#addProgram(draft, vm, program, !isQuiet);
       return (record) => {
         readCreated(record);
         observations[index] = read(record);
@@ -195,13 +196,8 @@ export class KvmExecutor implements Executor {
   #addPooled(draft: Draft, program: Program, index: number): void {
     const { script, observations } = draft;
     const key = platformKey(program);
-    let known = this.#pool.get(key);
+    const known = this.#pool.get(key);
     this.#pool.delete(key);
-    if (known !== undefined && this.#needsFreshVm(program)) {
-      if (this.#used.delete(known)) this.#addMemoryOf(draft, known);
-      this.#drop(draft, known, true);
-      known = undefined;
-    }
     if (known === undefined) this.#makeRoom(draft, program.vcpus.length);
     const vm = known ?? new Vm(this.#parts, program);
     this.#pool.set(key, vm);
@@ -222,25 +218,22 @@ export class KvmExecutor implements Executor {
     });
   }
 
-  /**
-   * On VMX what KVM keeps of an APIC in the VMCS (RVI, the TPR threshold) is not looked after while the APIC is disabled
-   * (kvm_lapic_enabled in vcpu_enter_guest), so that something of an earlier program may come through. An APIC that is
-   * enabled is brought up to date at each entry.
-   */
-  #needsFreshVm({ vcpus, steps }: Program): boolean {
-    if (this.#parts.code.instruction !== 'vmcall') return false;
-    return (
-      vcpus.some(({ apic }) => apic === 'software-disabled' || apic === 'hardware-disabled') ||
-      steps.some(({ kind }) => kind === 'set-apic' || kind === 'init')
-    );
-  }
-
-  #addProgram({ script, neighbours }: Draft, vm: Vm, program: Program, isExact: boolean): Read<Observation> {
+  #addProgram({ script, neighbours }: Draft, vm: Vm, program: Program, looksAtSteps: boolean): Read<Observation> {
     const { schedule, neighbour } = program.machine;
     const other = neighbour === null ? null : this.#neighbourOf(neighbours, neighbour);
-    return schedule === null
-      ? addOrdered(script, vm, program, isExact, other)
-      : addConcurrent(script, vm, program, schedule, this.#parts.code, other);
+    const read =
+      schedule === null
+        ? addOrdered(script, vm, program, looksAtSteps, other)
+        : addConcurrent(script, vm, program, schedule, this.#parts.code, other);
+    return (record) => {
+      try {
+        return read(record);
+      } catch (error) {
+        // While its vCPUs are brought up to date (`addCatchUp`), before a step.
+        if (!(error instanceof UnexpectedExit)) throw error;
+        return stoppedAtOnce(program, error.message);
+      }
+    };
   }
 
   #neighbourOf(known: Draft['neighbours'], neighbour: Neighbour): NeighbourVm {
@@ -302,6 +295,12 @@ function readCase({ index, read }: Written, { reader, ending }: CaseRecord): voi
     if (!(error instanceof RecordEnd)) throw error;
     if (index !== null) throw new InfrastructureError(`the hand's record ends too early (${ending})`);
   }
+}
+
+/** Of VP indexes nothing is known then, so they are as they were asked for. */
+function stoppedAtOnce({ vcpus }: Program, stopped: string): Observation {
+  const vpIndexes = vcpus.map(({ vpIndex }) => vpIndex);
+  return { vpIndexes, steps: [], lapics: [], neighbour: null, memory: [], stopped };
 }
 
 function failureOf({ reader }: CaseRecord): InfrastructureError {

@@ -21,10 +21,13 @@ export type HypercallInstruction = 'vmcall' | 'vmmcall';
 export interface GuestCode {
   /** The native hypercall instruction. */
   readonly instruction: HypercallInstruction;
+  /** Whether that is Intel's. */
+  readonly isVmx: boolean;
   readonly code: Buffer;
   readonly stubs: Buffer;
-  /** Where a vCPU starts. */
+  /** Where a vCPU starts, and the `out` right in front of it. */
   readonly entry: number;
+  readonly idle: number;
   /** The hypercall instruction, and the `int` behind it. */
   readonly hypercall: number;
   readonly behind: number;
@@ -53,9 +56,11 @@ export function assembleGuest(instruction: HypercallInstruction): GuestCode {
   emitHandlers(code);
   return {
     instruction,
+    isVmx: instruction === 'vmcall',
     code: code.assemble(),
     stubs: assembleStubs(code),
     entry: code.addressOf('dispatch'),
+    idle: code.addressOf('idle'),
     hypercall: code.addressOf('hypercall'),
     behind: code.addressOf('behind'),
     returnHandler: code.addressOf('return'),

@@ -5,9 +5,9 @@ import { UsageError } from '../errors.ts';
 import type { InstallOptions } from '../system/install-packages.ts';
 import type { Tools } from '../system/tools.ts';
 import { bochsAt } from './emulator/bochs/bochs-emulator.ts';
-import { bochsIn, ensureBochs } from './emulator/bochs/bochs-build.ts';
+import { bochsIn, ensureBochs, version as bochsVersion } from './emulator/bochs/bochs-build.ts';
 import type { Emulator } from './emulator/emulator.ts';
-import { qemuAt } from './emulator/qemu-emulator.ts';
+import { qemuAt, qemuText } from './emulator/qemu-emulator.ts';
 import type { LabCpu } from './lab-cpu.ts';
 
 export interface EmulatorOptions extends InstallOptions {
@@ -29,6 +29,11 @@ export async function emulatorFor(
   if (cpu === 'amd') return qemuAt(tools['qemu-system-x86_64']);
   const built = bochs === null ? await ensureBochs(options) : givenBochs(bochs);
   return bochsAt({ ...built, busybox: tools.busybox });
+}
+
+/** `QEMU 7.2.22 (TCG)` or `Bochs 3.0`, for reports. */
+export async function emulatorText(cpu: LabCpu): Promise<string> {
+  return cpu === 'amd' ? qemuText() : `Bochs ${bochsVersion}`;
 }
 
 function givenBochs(given: string): ReturnType<typeof bochsIn> {

@@ -7,6 +7,11 @@ export type LabCpu = (typeof labCpus)[number];
 /** KVM's module for the other vendor's CPU, which is of no use. */
 export const otherModule: Readonly<Record<LabCpu, string>> = { amd: 'kvm_intel', intel: 'kvm_amd' };
 
+/** What a command says of it; nothing for the default. */
+export function cpuArguments(cpu: LabCpu): string[] {
+  return cpu === 'amd' ? [] : ['--cpu', cpu];
+}
+
 /** @throws UsageError */
 export function parseLabCpu(text: string, option = '--cpu'): LabCpu {
   const cpu = labCpus.find((each) => each === text);

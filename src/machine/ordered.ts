@@ -156,9 +156,13 @@ class OrderedProgram {
         const read = this.#vm.sipi(this.#script, step);
         return (record) => [{ ...noCall, result: read(record) }];
       }
-      case 'migrate':
-        this.#vm.migrate(this.#script, this.#program, this.#isExact);
-        return () => [noCall];
+      case 'migrate': {
+        const read = this.#vm.migrate(this.#script, this.#program, this.#isExact);
+        return (record) => {
+          read(record);
+          return [noCall];
+        };
+      }
       case 'vmm':
         this.#vm.meddle(this.#script, step, this.#runners());
         return () => [noCall];

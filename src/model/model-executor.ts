@@ -44,7 +44,7 @@ export function openModelExecutor(mutant?: string): Executor {
 }
 
 /** What an executor sees that observes exactly the outcome. */
-export function observationOf(outcome: Outcome, { exact }: RunOptions): Observation {
+export function observationOf(outcome: Outcome, { exact, quiet = false }: RunOptions): Observation {
   const isConcurrent = outcome.steps.some(({ leeway }) => leeway !== null);
   const steps = outcome.steps.map(
     ({ result, exception, exit, registers, arrivals, priorities, lapics }): StepObservation => ({
@@ -55,7 +55,7 @@ export function observationOf(outcome: Outcome, { exact }: RunOptions): Observat
       arrivals,
       priorities,
       leftovers: [],
-      lapics: exact && !isConcurrent ? lapics : null,
+      lapics: exact && !quiet && !isConcurrent ? lapics : null,
     }),
   );
   const lapics = outcome.steps.at(-1)?.lapics ?? [];

@@ -92,6 +92,15 @@ export function addPatched(script: Script, vcpu: number, patches: readonly Patch
   script.add('ioctlPatch', { vcpu, get, set, size, patches: encodePatches(patches) });
 }
 
+/** Takes away what is pending and in service. */
+export function addEmpty(script: Script, vcpu: number, tpr: number): void {
+  const patches = [wordPatch(lapic.APIC_TASKPRI, tpr)];
+  for (let word = 0; word < 8; word++) {
+    patches.push(wordPatch(lapic.APIC_IRR + 0x10 * word, 0), wordPatch(lapic.APIC_ISR + 0x10 * word, 0));
+  }
+  addPatched(script, vcpu, patches);
+}
+
 /** Sets SPIV and leaves the rest of a page as it is. */
 export function addSpurious(script: Script, vcpu: number, apic: ApicState): void {
   addPatched(script, vcpu, [wordPatch(lapic.APIC_SPIV, spurious(apic))]);

@@ -8,6 +8,7 @@ import { addMemslots } from './memslots.ts';
 import { moveMsrs } from './migration.ts';
 import type { ObjectNumbers, VmNumbers } from './object-numbers.ts';
 import { addPlatform, msrsArgument } from './platform.ts';
+import type { Read } from '../writer.ts';
 import type { Vcpu } from './vcpu.ts';
 
 export class SpareVm {
@@ -16,10 +17,14 @@ export class SpareVm {
   /** Whether vectors may have been in service in it when the state was moved away. */
   #mayBeInService = false;
 
+  /** Of each vCPU, as `Vcpu.mayLag`. */
+  #mayLag: boolean[];
+
   /** Makes it beside the VM with these numbers. */
   constructor(script: Script, all: ObjectNumbers, of: VmNumbers, vcpus: readonly Vcpu[], program: Program) {
     this.#all = all;
     this.#numbers = all.take(vcpus.length);
+    this.#mayLag = vcpus.map(() => false);
     const { vm, firstVcpu } = this.#numbers;
     script.add('createTwin', { vm, of: of.vm });
     addPlatform(script, vm, program.machine, program.vcpus);
@@ -27,6 +32,17 @@ export class SpareVm {
     for (const [position, vcpu] of vcpus.entries()) {
       vcpu.createAs(script, vm, firstVcpu + position, program.vcpus[position]!);
     }
+  }
+
+  /** Makes its vCPUs as fresh ones are, before state is moved into them. */
+  catchUp(script: Script, vcpus: readonly Vcpu[]): Read<void> {
+    const reads = vcpus.flatMap((vcpu, position) =>
+      this.#mayLag[position]! ? [vcpu.catchUpAs(script, this.#numbers.firstVcpu + position)] : [],
+    );
+    this.#mayLag.fill(false);
+    return (record) => {
+      for (const read of reads) read(record);
+    };
   }
 
   /** Moves the state of the VM with these numbers into this one; then they swap their numbers. */
@@ -42,6 +58,9 @@ export class SpareVm {
     const indexes = [HV_X64_MSR_GUEST_OS_ID, HV_X64_MSR_HYPERCALL];
     moveMsrs(script, vcpus[owner]!.object, otherVcpu + owner, indexes);
     script.add('swapVms', { vm: from.vm, otherVm, vcpu: from.firstVcpu, otherVcpu, count: vcpus.length });
+    const lagsNow = vcpus.map(({ mayLag }) => mayLag);
+    for (const [position, vcpu] of vcpus.entries()) vcpu.mayLag = this.#mayLag[position]!;
+    this.#mayLag = lagsNow;
     this.#mayBeInService = vcpus.some(({ mayBeInService }, at) => mayBeInService || setups[at]!.isr.length > 0);
   }
 

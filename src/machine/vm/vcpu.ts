@@ -7,24 +7,22 @@ import * as hyperv from '../../abi/hyperv.ts';
 import * as lapic from '../../abi/lapic.ts';
 import type { VcpuSetup } from '../../case/case.ts';
 import { idRegister, vcpuIdOf } from '../../case/vcpu-id.ts';
-import { setSpecialRegisters } from '../../guest/image.ts';
 import { area, gpaOf, vcpuArea } from '../../guest/memory-map.ts';
-import { constantBytes } from '../../guest/constant-bytes.ts';
+import type { GuestCode } from '../../guest/program.ts';
 import { objectKinds } from '../../hand/operations.ts';
 import { encodePatches, noPatches, type Script } from '../../hand/script.ts';
 import * as uapi from '../../hand/uapi.ts';
 import type { LapicChanges, VcpuState } from '../../program/observation.ts';
 import { type ProgramSetApic, RFLAGS_IF } from '../../program/program.ts';
 import { addBasePage, addLapic, addPatched, addSpurious, apicBase } from './lapic.ts';
+import { addCatchUp } from './catch-up.ts';
 import { moveVcpu } from './migration.ts';
 import { addEnableCap, firstMsr, type HypervCpuid, type MsrEntry, msrsArgument } from './platform.ts';
+import { Registers, RFLAGS_FIXED } from './registers.ts';
 import { readMpState, readStart } from './sipi.ts';
 import type { Slots } from './slots.ts';
 import type { VectorRegisters } from '../calls/vector-registers.ts';
 import type { Read } from '../writer.ts';
-
-/** Bit 1, which is always set. */
-const RFLAGS_FIXED = 0x2n;
 
 const noChanges: LapicChanges = new Map();
 
@@ -46,8 +44,7 @@ export interface VcpuParts {
   /** VP indexes are below it. */
   readonly kvmMaxVcpus: number;
   readonly canEnforceCpuid: boolean;
-  /** Where the guest program begins. */
-  readonly home: number;
+  readonly code: GuestCode;
 }
 
 export class Vcpu {
@@ -58,10 +55,12 @@ export class Vcpu {
   readonly position: number;
   /** Whether the program may leave a vector in service that a handler took. */
   mayBeInService = false;
+  /** Whether it may have run while APICv was not active for it (`addCatchUp`). */
+  mayLag = false;
   /** Thread of the hand on which it runs; 0 is the one that executes scripts. KVM waits long when a vCPU changes its thread. */
   thread = 0;
   readonly #parts: VcpuParts;
-  readonly #general = Buffer.alloc(uapi.sizes.kvm_regs);
+  readonly #registers: Registers;
   /** Slot with the base page of each APIC state. */
   readonly #pages = new Map<VcpuSetup['apic'], number>();
   #page: number | null = null;
@@ -89,6 +88,7 @@ export class Vcpu {
     this.position = position;
     this.id = vcpuIdOf(setup, position);
     this.#parts = parts;
+    this.#registers = new Registers(parts.slots, position);
     this.#hasSynic = setup.autoEoi.length > 0;
     this.#vpIndexWritten = position;
     this.#vpIndex = position;
@@ -129,17 +129,41 @@ export class Vcpu {
     });
   }
 
-  /** The state in which a program starts, memory excepted; the result is the VP index. */
-  setUp(script: Script, setup: VcpuSetup): Read<number> {
+  /**
+   * The state in which a program starts, memory excepted; the result is the VP index.
+   *
+   * @param disablesApic whether the program has its APIC disabled, at some time.
+   */
+  setUp(script: Script, setup: VcpuSetup, disablesApic: boolean): Read<number> {
     this.#gotInit = false;
+    const readCaughtUp = disablesApic && this.mayLag ? this.#catchUp(script) : () => undefined;
     if (this.#parts.hasLapic) this.#setApic(script, setup);
-    const read = this.#setVpIndex(script, setup.vpIndex);
+    const readIndex = this.#setVpIndex(script, setup.vpIndex);
+    const read: Read<number> = (record) => {
+      readCaughtUp(record);
+      return readIndex(record);
+    };
     if (!this.#parts.hasLapic) return read;
     this.#setAssistPage(script, setup);
     this.#setSints(script, setup);
     const mpState = mpStates[setup.idle];
     if (this.#mpState !== mpState) this.#setMpState(script, mpState);
     return read;
+  }
+
+  #catchUp(script: Script): Read<void> {
+    const read = this.catchUpAs(script, this.object);
+    this.#mpState = uapi.KVM_MP_STATE_RUNNABLE;
+    this.#apic = null;
+    this.#isOff = false;
+    this.#isAtHome = true;
+    this.mayLag = false;
+    return read;
+  }
+
+  /** Makes it as a fresh one is, or a vCPU like it to which its state is moved then. */
+  catchUpAs(script: Script, object: number): Read<void> {
+    return addCatchUp(script, object, this, this.#parts.code, this.#registers);
   }
 
   /** Gives back the slots that it fills. */
@@ -152,13 +176,21 @@ export class Vcpu {
    * because CR8 and the APIC's base are among them.
    */
   goHome(script: Script): void {
-    if (!this.#isAtHome) this.#standAt(script, { rip: this.#parts.home, rflags: RFLAGS_FIXED });
+    this.#noteRun();
+    if (!this.#isAtHome) this.#registers.give(script, this.object, { rip: this.#parts.code.entry });
     this.#isAtHome = true;
   }
 
   /** Somebody else sets its registers from here on, or it stands where the guest program does not wait for a command. */
   leaveHome(): void {
+    this.#noteRun();
     this.#isAtHome = false;
+  }
+
+  /** It runs next, or may. */
+  #noteRun(): void {
+    const { code, hasLapic } = this.#parts;
+    this.mayLag ||= code.isVmx && hasLapic && (this.#isOff || this.#hasSynic);
   }
 
   /**
@@ -166,9 +198,9 @@ export class Vcpu {
    * a word of guest memory holds.
    */
   standInShadow(script: Script, shadow: 'sti' | 'mov-ss', rip: number, rspAt: number): void {
-    this.#standAt(script, { rip, rflags: RFLAGS_FIXED | RFLAGS_IF });
+    this.#registers.give(script, this.object, { rip, rflags: RFLAGS_FIXED | RFLAGS_IF });
     script.add('loadRegister', { vcpu: this.object, register: uapi.regs.rsp / 8, offset: rspAt });
-    this.#isAtHome = false;
+    this.leaveHome();
     const events = Buffer.alloc(4);
     events.writeUInt32LE(uapi.KVM_VCPUEVENT_VALID_SHADOW);
     const kind = shadow === 'sti' ? uapi.KVM_X86_SHADOW_INT_STI : uapi.KVM_X86_SHADOW_INT_MOV_SS;
@@ -186,7 +218,7 @@ export class Vcpu {
 
   /** Brings it back from `hlt` or from wherever it was asked to exit. */
   wakeUp(script: Script): void {
-    this.#isAtHome = false;
+    this.leaveHome();
     this.#setMpState(script, uapi.KVM_MP_STATE_RUNNABLE);
   }
 
@@ -277,21 +309,6 @@ export class Vcpu {
   #ioctlMsrs(script: Script, request: number, entries: readonly MsrEntry[], record: 0 | 1 | 2): void {
     const argument = msrsArgument(entries);
     script.add('ioctl', { kind: objectKinds.vcpu, object: this.object, request, record, argument });
-  }
-
-  #standAt(script: Script, { rip, rflags }: { rip: number; rflags: bigint }): void {
-    const general = this.#general;
-    general.writeBigUInt64LE(BigInt(rip), uapi.regs.rip);
-    general.writeBigUInt64LE(rflags, uapi.regs.rflags);
-    script.add('enter', { vcpu: this.object, specialPatches: this.#homeSlot(script), general });
-  }
-
-  /** Special registers of the guest program. */
-  #homeSlot(script: Script): number {
-    const { position } = this;
-    return this.#parts.slots.of(script, `home ${position}`, () =>
-      encodePatches(constantBytes(uapi.sizes.kvm_sregs, (buffer) => setSpecialRegisters(buffer, position))),
-    );
   }
 
   #setMpState(script: Script, mpState: number): void {

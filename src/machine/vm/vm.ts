@@ -31,6 +31,7 @@ import {
   type ProgramWriteMsr,
 } from '../../program/program.ts';
 import { CallRing } from '../calls/call-ring.ts';
+import { disablesApic } from './catch-up.ts';
 import { GuestMemory } from './guest-memory.ts';
 import { HostEnteredCalls } from '../calls/host-entered-call.ts';
 import type { ObjectNumbers, VmNumbers } from './object-numbers.ts';
@@ -90,6 +91,8 @@ export class Vm {
   #vmmAnswer = 0n;
   /** What its state is moved to next. */
   #spare: SpareVm | null = null;
+  /** Whether the program disables an APIC, so that a used vCPU must be as a fresh one is. */
+  #disablesApics = false;
 
   /** @param program whose platform it has (`platformKey`). */
   constructor(parts: VmParts, { machine, vcpus }: Program) {
@@ -104,7 +107,6 @@ export class Vm {
       ...parts,
       hasLapic: machine.irqchip !== 'none',
       hasWideIds: hasWideIds(vcpus),
-      home: parts.code.entry,
     };
     this.#members = vcpus.map((setup, position) => {
       const vcpu = new Vcpu(firstVcpu + position, position, setup, vcpuParts);
@@ -127,7 +129,7 @@ export class Vm {
     const reads = vcpus.flatMap((setup, position) => {
       const { vcpu } = this.#members[position]!;
       // Set up here, because it takes the longer the more vCPUs there are (`addBasePage`).
-      return [vcpu.create(script, vm, setup), vcpu.setUp(script, setup)];
+      return [vcpu.create(script, vm, setup), vcpu.setUp(script, setup, false)];
     });
     return (record) => {
       for (const read of reads) read(record);
@@ -148,12 +150,14 @@ export class Vm {
    *
    * @param isFresh whether the other one is made for this; else it may be the one that the state was moved from before.
    */
-  migrate(script: Script, program: Program, isFresh: boolean): void {
+  migrate(script: Script, program: Program, isFresh: boolean): Read<void> {
     const vcpus = this.#members.map(({ vcpu }) => vcpu);
     const onThisKvm = this.#onThisKvm(program);
     this.#spare ??= new SpareVm(script, this.#parts.numbers, this.#numbers, vcpus, onThisKvm);
+    const readCaughtUp = this.#disablesApics ? this.#spare.catchUp(script, vcpus) : () => undefined;
     this.#spare.takeOver(script, this.#numbers, vcpus, onThisKvm, this.#everHadHypercallMsr);
     if (isFresh) this.#dropSpare(script, false);
+    return readCaughtUp;
   }
 
   /**
@@ -190,10 +194,12 @@ export class Vm {
   }
 
   /** Brings the VM and every vCPU into the state in which a program starts; the result is the VP indexes. */
-  setUp(script: Script, { machine, vcpus }: Program): Read<number[]> {
+  setUp(script: Script, { machine, vcpus, steps }: Program): Read<number[]> {
     this.memory.undoWrites(script);
     this.#memslots.setUp(script);
     this.#vmmAnswer = machine.vmmAnswer;
+    const disables = vcpus.map((setup, position) => disablesApic(setup, steps, position));
+    this.#disablesApics = disables.includes(true);
     const owner = this.vcpuAt(msrOwnerOf(vcpus));
     if (this.#hasHypercallMsr) {
       forgetPage(script, owner.object);
@@ -207,7 +213,7 @@ export class Vm {
     const reads = vcpus.map((setup, position) => {
       const { vcpu, receiver } = this.#members[position]!;
       receiver.setUp(script, setup);
-      return vcpu.setUp(script, setup);
+      return vcpu.setUp(script, setup, disables[position]!);
     });
     return (record) => reads.map((read) => read(record));
   }

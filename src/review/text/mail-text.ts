@@ -15,7 +15,7 @@ export interface ReviewFacts {
   readonly patches: readonly string[];
   readonly source: string;
   readonly compiler: string;
-  readonly qemu: string;
+  readonly emulator: string;
   readonly version: string;
   readonly seed: string;
   /** Functions and lines that the patch changes. */
@@ -57,7 +57,7 @@ export function formatReview(comparison: SideBySide, facts: ReviewFacts, linesMa
     `kernel     ${kernel.release}, bzImage ${kernel.imageHash.slice(0, 12)}`,
     ...line('before     ', formatModules(base)),
     ...line('after      ', [...formatModules(kernel), ...sameTexts[sameModules(base, kernel) ?? 'other']]),
-    `run in     ${facts.qemu}, emulated ${comparison.cpu}`,
+    `run in     ${facts.emulator}, emulated ${comparison.cpu}`,
     `cases      ${formatCount(cases)} (${formatCount(hypercalls)} hypercalls) on each, ${seconds.toFixed(0)} s, seed ${facts.seed}`,
     ...touchedLines(facts),
     `divergences from the model of KVM: ${divergences(groups, 'base')} before, ${divergences(groups, 'kernel')} after`,

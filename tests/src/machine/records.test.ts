@@ -158,6 +158,18 @@ describe('a record', () => {
     expect(outlineOf(hand.scripts.at(-1)!)).not.toContain('createVm');
   });
 
+  it('should be a stopped program where a vCPU is not brought up to date', async () => {
+    const hand = new QuietHand();
+    const executor = await KvmExecutor.open(hand, 'lab');
+    const program = encodeCase(makeCase([{ vpIndex: 0, apic: 'hardware-disabled' }], [call()]));
+    await executor.run([program], { exact: false });
+    // The first KVM_RUN of a vCPU that ran without an APIC is for that.
+    hand.answering = once(isRun, unexpected(9), 'unexpected');
+    const [seen] = await executor.run([program], { exact: false });
+    expect(seen).toMatchObject({ vpIndexes: [0], steps: [], lapics: [] });
+    expect(seen!.stopped).toMatch(/^vCPU 0: KVM_EXIT_FAIL_ENTRY at /);
+  });
+
   it('should tell a guest that takes interrupts without end', async () => {
     const { seen } = await run(
       [programOf([makeStep({ do: 'run' })])],

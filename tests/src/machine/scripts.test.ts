@@ -1,6 +1,7 @@
 /** Programs as scripts: which operations run vCPUs, wait for them and compare, in which order. */
 import { describe, expect, it } from 'vitest';
 import { type Case, type CallStep, makeCase, makeStep, type Step, type VcpuSetup } from '../../../src/case/case.ts';
+import type { RunOptions } from '../../../src/executor/executor.ts';
 import { KvmExecutor } from '../../../src/executor/kvm-executor.ts';
 import { KVM_SET_MSRS } from '../../../src/hand/uapi.ts';
 import { encodeCase } from '../../../src/program/encode.ts';
@@ -11,12 +12,12 @@ import { QuietHand } from '../../hand/quiet-hand.ts';
 const filling = new Set(['keep', 'put', 'write', 'writeKept', 'writeAndExpect', 'zero', 'ioctlKept']);
 
 /** The operations of a program's case on a VM that has run it before. */
-async function operationsOf(value: Case, exact = false): Promise<string[]> {
+async function operationsOf(value: Case, options: RunOptions = { exact: false }): Promise<string[]> {
   const hand = new QuietHand();
   const executor = await KvmExecutor.open(hand, 'lab');
   const program = encodeCase(value);
-  await executor.run([program], { exact });
-  await executor.run([program], { exact });
+  await executor.run([program], options);
+  await executor.run([program], options);
   const all = outlineOf(hand.scripts.at(-1)!).filter((line) => !filling.has(line.trim()));
   const cases = all
     .join('\n')
@@ -47,10 +48,24 @@ describe('a program as a script', () => {
   });
 
   it('should compare LAPICs behind each step of an exact run, and make it a run of its own', async () => {
-    const operations = await operationsOf(caseOf([call(), call({ fast: true })]), true);
+    const operations = await operationsOf(caseOf([call(), call({ fast: true })]), { exact: true });
     const behind = operations.slice(operations.indexOf('run'));
     const step = ['run', ...results, 'settle', ...lapics];
     expect(behind).toEqual([...step, ...step, ...lapics]);
+  });
+
+  it('should compare LAPICs at the end alone in a quiet exact run', async () => {
+    const operations = await operationsOf(caseOf([call(), call({ fast: true })]), { exact: true, quiet: true });
+    expect(operations.slice(operations.indexOf('run'))).toEqual(['run', ...results, 'settle', ...lapics]);
+  });
+
+  // The quiet hand's CPU is none of AMD's.
+  it.each([
+    ['ran without an APIC', { apic: 'hardware-disabled' } as const, 3],
+    ['ran with a disabled one', { apic: 'software-disabled' } as const, 1],
+  ])('should run a vCPU that %s so often before and in a program that disables it', async (_, caller, runs) => {
+    const operations = await operationsOf(makeCase([{ vpIndex: 0, ...caller }, { vpIndex: 1 }], [call()]));
+    expect(operations.filter((name) => name === 'run')).toHaveLength(runs);
   });
 
   it('should enter the guest for a call from another mode, in the way that its page begins', async () => {
@@ -114,7 +129,7 @@ describe('a program as a script', () => {
   });
 
   it('should make that VM anew for an exact run, and drop the one that was left', async () => {
-    const operations = await operationsOf(caseOf([makeStep({ do: 'migrate' }), call()]), true);
+    const operations = await operationsOf(caseOf([makeStep({ do: 'migrate' }), call()]), { exact: true });
     const from = operations.indexOf('createTwin');
     const until = operations.indexOf('swapVms');
     const made = ['createTwin', 'ioctlValue', 'ioctlValue', 'memslot', 'memslot', 'createVcpu', 'createVcpu'];

@@ -27,7 +27,7 @@ export interface BuiltBochs {
 }
 
 /** What the edits were written for. */
-const version = '3.0';
+export const version = '3.0';
 const buildPackages = ['g++', 'make', 'xz-utils'];
 const biosPackages = ['bochsbios', 'vgabios'];
 /** In the packages of the BIOSes, below usr/share. */

@@ -1,6 +1,8 @@
 /**
  * What is edited in Bochs 3.0 before it is built. Each of the faults was found by a guest that did not behave as the SDM says,
- * and a fuzzer that trusts its emulator would tell it as KVM's. Sections are those of the SDM's volume 3C of December 2023 and later.
+ * and a fuzzer that trusts its emulator would tell it as KVM's. Sections are numbered as in the SDM's volume 3C of December 2023. The
+ * wording of "Posted-Interrupt Processing" (step 6), of the alignment of its descriptor and the place of "Evaluation of Pending Virtual
+ * Interrupts" were checked in a public copy of an older edition, whose chapters of VMX have numbers one lower; the other numbers were not.
  */
 import type { Edit } from '../../../system/edit.ts';
 import { windowCode } from './window-code.ts';

@@ -20,7 +20,7 @@ const facts: ReviewFacts = {
   patches: ['KVM: x86: hyper-v: Do something'],
   source: "Debian's source",
   compiler: 'gcc',
-  qemu: 'QEMU',
+  emulator: 'QEMU',
   version: '0.0.0',
   seed: 'x',
   touched: ['kvm_hv_send_ipi (arch/x86/kvm/hyperv.c:1)'],

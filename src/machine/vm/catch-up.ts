@@ -1,0 +1,64 @@
+/**
+ * Makes RVI, SVI and the TPR threshold what they are in a fresh vCPU, before a program that disables its APIC. KVM keeps them in the
+ * VMCS. It writes RVI and SVI while APICv is active for the vCPU and the threshold while it is not, and neither at an entry with a
+ * disabled APIC (kvm_lapic_enabled in vcpu_enter_guest). APICv goes off at an entry with a hardware-disabled APIC or an auto-EOI
+ * vector in the VM (__kvm_vcpu_update_apicv). Where it never was off, setting the LAPIC writes what is needed (kvm_apic_set_state).
+ * Elsewhere the vCPU runs once without an APIC, and once with an empty one. docs/findings/apicv-disabled-apic.md
+ */
+import { MSR_IA32_APICBASE } from '../../abi/lapic.ts';
+import type { VcpuSetup } from '../../case/case.ts';
+import type { GuestCode } from '../../guest/program.ts';
+import { ports } from '../../guest/memory-map.ts';
+import { objectKinds } from '../../hand/operations.ts';
+import type { Script } from '../../hand/script.ts';
+import * as uapi from '../../hand/uapi.ts';
+import type { Program } from '../../program/program.ts';
+import { expectExit } from '../stop.ts';
+import type { Read } from '../writer.ts';
+import { addEmpty, addSpurious, apicBase } from './lapic.ts';
+import { msrsArgument } from './platform.ts';
+import type { Registers } from './registers.ts';
+
+/** @param vcpu the hand's object, of that vCPU or of one like it. It is runnable then and at home, with an enabled and empty xAPIC. */
+export function addCatchUp(
+  script: Script,
+  vcpu: number,
+  { id, thread, position }: { readonly id: number; readonly thread: number; readonly position: number },
+  code: GuestCode,
+  registers: Registers,
+): Read<void> {
+  // Up to its home and no further: what its last exit was for is done before, or KVM takes the `out` for that one.
+  const idleOnce = (): Read<void> => {
+    script.add('completeExit', { vcpu });
+    registers.give(script, vcpu, { rip: code.idle });
+    script.add('run', { vcpu, thread, port: ports.idle, otherPort: ports.idle, answer: 0, watch: 0, lenient: 0 });
+    return (record) => expectExit(position, record.exit(), code);
+  };
+  const argument = Buffer.alloc(uapi.sizes.kvm_mp_state);
+  argument.writeUInt32LE(uapi.KVM_MP_STATE_RUNNABLE, 0);
+  const request = uapi.KVM_SET_MP_STATE;
+  script.add('ioctl', { kind: objectKinds.vcpu, object: vcpu, request, record: 0, argument });
+  // No threshold is above that TPR, or the CPU would refuse the entry (SDM volume 3, checks on VM-execution control fields).
+  addEmpty(script, vcpu, 0xf0);
+  setBase(script, vcpu, apicBase(id, 'hardware-disabled'));
+  const readWithout = idleOnce();
+  addEmpty(script, vcpu, 0);
+  setBase(script, vcpu, apicBase(id, 'xapic'));
+  addSpurious(script, vcpu, 'xapic');
+  const readEmpty = idleOnce();
+  return (record) => {
+    readWithout(record);
+    readEmpty(record);
+  };
+}
+
+function setBase(script: Script, vcpu: number, value: bigint): void {
+  const argument = msrsArgument([{ index: MSR_IA32_APICBASE, value }]);
+  script.add('ioctl', { kind: objectKinds.vcpu, object: vcpu, request: uapi.KVM_SET_MSRS, record: 0, argument });
+}
+
+/** Whether the APIC of a vCPU is disabled when a program begins, or becomes so. */
+export function disablesApic({ apic }: VcpuSetup, steps: Program['steps'], position: number): boolean {
+  if (apic === 'software-disabled' || apic === 'hardware-disabled') return true;
+  return steps.some((step) => (step.kind === 'set-apic' || step.kind === 'init') && step.vcpu === position);
+}
