@@ -8,6 +8,7 @@ import seedrandom from 'seedrandom';
 import type { Case } from '../src/case/case.ts';
 import { caseArbitrary } from './case.ts';
 import { hugePlan } from './machine/huge.ts';
+import { neighbourPlan } from './machine/neighbour.ts';
 import { drawSwarm, type Swarm } from './swarm.ts';
 
 export interface Batch {
@@ -17,15 +18,15 @@ export interface Batch {
   readonly cases: Case[];
 }
 
-/** Of 2^4 batches, one has concurrent cases: they cost several times as much. */
-const concurrentOfBits = 4;
+/** Of 2^3 batches, one has concurrent cases: they cost several times as much, and a race that is met once in thousands is missed. */
+const concurrentOfBits = 3;
 /** Not among the very first: everything behind it waits for a lab of its own to start. */
-const firstConcurrent = 11;
+const firstConcurrent = 5;
 /** 2^32 divided by the golden ratio: multiples of it have upper bits that look drawn (Knuth's multiplicative hashing). */
 const goldenRatio = 0x9e3779b1;
 
 /**
- * Whether the cases of a batch are concurrent ones. Which of sixteen it is differs from one sixteen to the next, so that a
+ * Whether the cases of a batch are concurrent ones. Which of eight it is differs from one eight to the next, so that a
  * shard has its share of them, whatever the number of shards.
  */
 export function isConcurrentBatch(batch: number): boolean {
@@ -45,6 +46,16 @@ export function isHugeBatch(batch: number): boolean {
   if (!isConcurrentBatch(drawn)) return batch === drawn;
   const [size, behind] = [1 << hugeOfBits, drawn + 1];
   return batch === (behind % size === 0 ? behind - size : behind);
+}
+
+/** Of 2^8 batches, one has second VMs that are gone for more than a second: three or four cases that take 1.2 s each. */
+const patientOfBits = 8;
+const firstPatient = 26;
+
+/** Whether a batch has second VMs that are long gone; of those that would, the few that are concurrent or huge have none. */
+export function isPatientBatch(batch: number): boolean {
+  const isDrawn = batch === drawnOf(batch, patientOfBits, firstPatient);
+  return isDrawn && !isConcurrentBatch(batch) && !isHugeBatch(batch);
 }
 
 /** The batch that is drawn among the 2^bits around one, from `first` on in the first of such groups. */
@@ -77,10 +88,16 @@ export function batchArbitrary(
     seedrandom(`${textForSeed(campaignSeed)}/${batch}/swarm${variant === 0 ? '' : variant}`).int32(),
   );
   const seed = batchSeed(campaignSeed, batch);
-  const swarm = isHugeBatch(batch)
-    ? { ...usual, platform: null, neighbour: null, isLarge: false, huge: fc.sample(hugePlan, { seed, numRuns: 1 })[0]! }
-    : { ...usual, isConcurrent: isConcurrentBatch(batch) };
+  const swarm = { ...usual, ...specialOf(batch, seed) };
   return { arbitrary: caseArbitrary(swarm), seed, swarm };
+}
+
+/** What a batch is for besides what its swarm draws. */
+function specialOf(batch: number, seed: number): Partial<Swarm> {
+  const one = <T>(plan: fc.Arbitrary<T>): T => fc.sample(plan, { seed, numRuns: 1 })[0]!;
+  if (isHugeBatch(batch)) return { platform: null, neighbour: null, isLarge: false, huge: one(hugePlan) };
+  if (isPatientBatch(batch)) return { neighbour: one(neighbourPlan), isPatient: true };
+  return { isConcurrent: isConcurrentBatch(batch) };
 }
 
 /** The first `size` cases of a batch. */

@@ -135,6 +135,7 @@ class StepBuilder {
       vpIndexes,
       usedVectors: this.#usedVectors,
       pages,
+      sintVector: this.#state.sintVector,
       canOpen: this.#state.canChangeApics,
     });
     this.steps.push(step);

@@ -3,20 +3,29 @@
  * a fence behind each burst. The lab has two CPUs, so that most machines have no more than two vCPUs that go round.
  */
 import type fc from 'fast-check';
-import { extendedCallBit } from '../src/abi/hypercall.ts';
+import { extendedCallBit, HV_IPI_LOW_VECTOR } from '../src/abi/hypercall.ts';
 import { type Case, type Machine, makeStep, type Step, type VcpuSetup } from '../src/case/case.ts';
 import { caseLimits, runsMeanwhile } from '../src/case/limits.ts';
 import { buildCall, type CallPlan, callPlan } from './call/call.ts';
 import { type MoveVpPlan, moveVpPlan } from './steps/change.ts';
 import { vcpuNumber, vcpuNumbers } from './integers.ts';
 import { buildMachine, effectiveVpIndexes, type MachinePlan, machinePlan } from './machine/machine.ts';
-import { among, choice, integer, just, list, planOf } from './plan.ts';
+import { among, choice, integer, just, list, planOf, sometimes } from './plan.ts';
 import { type Feature, featureWeights, type Swarm } from './swarm.ts';
 import { isWellFormed } from '../src/case/checks.ts';
 import { canHalt } from '../src/case/machine.ts';
 import { caseSchemaName } from '../src/case/schema.ts';
 
 type Role = Extract<VcpuSetup['idle'], 'parked' | 'halted' | 'spinning'> | 'as-drawn';
+
+/**
+ * Where the vectors of a case meet, if they do: in a word of IRR and TMR, which several may write at once; in a priority class,
+ * where one that is taken blocks the others; or all are the same one.
+ */
+type Meeting = 'word' | 'class' | 'vector';
+
+/** What the VMM does meanwhile. */
+type RaceDeed = 'interrupt' | 'log-dirty';
 
 export interface ConcurrentPlan {
   readonly machine: MachinePlan;
@@ -26,12 +35,17 @@ export interface ConcurrentPlan {
   /** How many vCPUs send, from which position on. */
   readonly senders: number;
   readonly firstSender: number;
+  readonly meeting: Meeting | null;
+  /** Whether all calls go to the targets of the first one. */
+  readonly isTogether: boolean;
   readonly first: CallPlan;
   /** Null is a `run` step. */
-  readonly rest: readonly (CallPlan | MoveVpPlan | null)[];
+  readonly rest: readonly (CallPlan | MoveVpPlan | RaceDeed | null)[];
 }
 
 const scheduleMax = 2 ** 32 - 1;
+/** Bits of a vector in which those that meet differ. */
+const meetingBits: Readonly<Record<Meeting, number>> = { word: 0x1f, class: 0xf, vector: 0 };
 /** Beside a sender one vCPU can spin without taking turns with it. */
 const spinningMax = 2;
 
@@ -44,7 +58,7 @@ function calmed(swarm: Swarm): Swarm {
   return {
     ...swarm,
     weights,
-    stepCountMax: Math.max(swarm.stepCountMax, 32),
+    stepCountMax: caseLimits.steps,
     platform: null,
     isLarge: false,
     huge: null,
@@ -67,23 +81,33 @@ export function concurrentPlan(drawnSwarm: Swarm): fc.Arbitrary<ConcurrentPlan> 
     { weight: 2, arbitrary: just('parked') },
     { weight: 1, arbitrary: just('as-drawn') },
   );
-  const step = choice<CallPlan | MoveVpPlan | null>(
-    { weight: 20, arbitrary: call },
-    { weight: 1, arbitrary: just(null) },
-    { weight: 1, arbitrary: moveVpPlan },
+  const step = choice<CallPlan | MoveVpPlan | RaceDeed | null>(
+    { weight: 40, arbitrary: call },
+    { weight: 2, arbitrary: just(null) },
+    { weight: 2, arbitrary: moveVpPlan },
+    { weight: 1, arbitrary: among<RaceDeed>('interrupt', 'log-dirty') },
   );
   const machine = machinePlan(swarm, 2);
   const schedule = integer(0, scheduleMax);
   const roles = list(role, vcpuNumbers, vcpuNumbers);
-  const senders = among(1, 1, 1, 2, 2, 3);
+  const senders = among(1, 1, 2, 2, 2, 3);
   const firstSender = vcpuNumber;
-  const rest = list(step, 0, swarm.stepCountMax - 1);
+  const meeting = among<Meeting | null>(null, null, null, 'word', 'word', 'class', 'vector');
+  const isTogether = sometimes(1, 4, just(true), false);
+  // A call more costs a race next to nothing beside its set-up, and is one chance more.
+  const most = swarm.stepCountMax - 1;
+  const rest = choice(
+    { weight: 1, arbitrary: list(step, 0, most) },
+    { weight: 2, arbitrary: list(step, Math.floor(most / 2), most) },
+  );
   return planOf((source) => ({
     machine: source.draw(machine),
     schedule: source.draw(schedule),
     roles: source.draw(roles),
     senders: source.draw(senders),
     firstSender: source.draw(firstSender),
+    meeting: source.draw(meeting),
+    isTogether: source.draw(isTogether),
     first: source.draw(call),
     rest: source.draw(rest),
   }));
@@ -103,6 +127,8 @@ export function buildConcurrent(plan: ConcurrentPlan): Case {
   for (const step of [plan.first, ...plan.rest].slice(0, caseLimits.steps - 1)) {
     if (step === null) {
       if (steps.at(-1)?.do !== 'run') steps.push(makeStep({ do: 'run' }));
+    } else if (typeof step === 'string') {
+      steps.push(makeStep({ do: 'vmm', does: step }));
     } else if ('vcpu' in step) {
       if (movable.length === 0) continue;
       const vcpu = movable[step.vcpu % movable.length]!;
@@ -111,7 +137,15 @@ export function buildConcurrent(plan: ConcurrentPlan): Case {
     } else {
       const index = steps.length;
       const sender = senders[(step.sender ?? index) % senders.length]!;
-      const call = buildCall(step, { index, sender, vpIndexes, usedVectors, pages: [], canOpen: false });
+      const call = buildCall(meetingCall(step, plan), {
+        index,
+        sender,
+        vpIndexes,
+        usedVectors,
+        pages: [],
+        sintVector: null,
+        canOpen: false,
+      });
       steps.push({ ...call, gpa: null, controlBits: call.controlBits.filter((bit) => bit !== extendedCallBit) });
     }
   }
@@ -119,6 +153,16 @@ export function buildConcurrent(plan: ConcurrentPlan): Case {
   const value: Case = { schema: caseSchemaName, why: '', origin: null, machine, steps };
   if (!isWellFormed(value)) throw new Error('a concurrent case that does not fit together was built');
   return value;
+}
+
+/** The call with a vector that meets those of the others, and with their targets. */
+function meetingCall(call: CallPlan, { first, meeting, isTogether }: ConcurrentPlan): CallPlan {
+  const targets = isTogether ? first.targets : call.targets;
+  if (meeting === null) return { ...call, targets };
+  const [base, own] = [first.vector.value, call.vector.value];
+  const low = meetingBits[meeting];
+  const value = Math.max((base & ~low) | (own & low), HV_IPI_LOW_VECTOR);
+  return { ...call, targets, vector: { value, distinct: false } };
 }
 
 function sendersOf({ senders, firstSender }: ConcurrentPlan, count: number): number[] {
@@ -138,5 +182,14 @@ function withRoles(machine: Machine, { roles, schedule }: ConcurrentPlan, sender
     if (role === 'spinning' && spinning++ < spinningMax) return { ...vcpu, idle: 'spinning' };
     return role === 'as-drawn' ? vcpu : { ...vcpu, idle: 'parked' };
   });
-  return { ...machine, schedule, vcpus };
+  return { ...machine, schedule, vcpus: senders.length > 1 ? vcpus : withSomebodyRunning(vcpus, senders) };
+}
+
+/** A single sender races with nobody unless a receiver runs or sleeps. */
+function withSomebodyRunning(vcpus: VcpuSetup[], senders: readonly number[]): VcpuSetup[] {
+  if (vcpus.some(runsMeanwhile)) return vcpus;
+  const free = vcpus.findIndex(({ idle, apic }, position) => {
+    return idle === 'parked' && apic !== 'hardware-disabled' && !senders.includes(position);
+  });
+  return free === -1 ? vcpus : vcpus.with(free, { ...vcpus[free]!, idle: 'spinning' });
 }

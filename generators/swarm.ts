@@ -52,8 +52,9 @@ export const featureWeights = {
   'change.init': 2,
   'change.sipi': 2,
   'change.migrate': 6,
+  'change.vmm': 5,
   'change.sint': 3,
-  'change.readMsr': 5,
+  'change.readMsr': 6,
   'act.take': 4,
   'act.enter': 5,
   'act.leave': 4,
@@ -128,6 +129,8 @@ export interface Swarm {
   readonly platform: PlatformPlan | null;
   /** A second VM of the host; null is none. */
   readonly neighbour: NeighbourPlan | null;
+  /** Whether that one may be gone for more than a second, in which thousands of cases would run. `batch.ts` says which rounds. */
+  readonly isPatient: boolean;
   /**
    * Percentage of calls by another sender than the case's usual one. Every change of sender is a KVM_RUN of its own, so
    * most rounds have few of them.
@@ -165,6 +168,7 @@ export const usualSwarm: Swarm = {
   noGuestOsIdPercent: 2,
   platform: null,
   neighbour: null,
+  isPatient: false,
   otherSenderPercent: 10,
   breakCounts: [5, 4, 1],
   weights: featureWeights,
@@ -188,6 +192,7 @@ const parts = {
   noGuestOsIdPercent: among(0, 0, 0, 25),
   platform: sometimes<PlatformPlan | null>(4, 10, platformPlan, null),
   neighbour: sometimes<NeighbourPlan | null>(1, 4, neighbourPlan, null),
+  isPatient: just(false),
   otherSenderPercent: among(0, 5, 5, 50),
   breakCounts: among<Swarm['breakCounts']>([1, 0, 0], [5, 4, 1], [5, 4, 1], [5, 4, 1], [3, 5, 2]),
   weights: planOf((source) => {

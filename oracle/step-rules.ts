@@ -1,6 +1,6 @@
 /** Names of what decides a step where no list of rules does. */
 import { sipiRules } from './lives.ts';
-import { actKinds } from '../src/case/limits.ts';
+import { actKinds, vmmDeeds } from '../src/case/limits.ts';
 import type { ProgramStep } from '../src/program/program.ts';
 
 /** Whether HYPERCALL goes along. */
@@ -17,6 +17,7 @@ const rulesByKind = {
   init: ['init'],
   sipi: sipiRules,
   migrate: migrationRules,
+  vmm: vmmDeeds,
   act: actKinds,
   'write-msr': [],
   'read-msr': ['read-msr'],

@@ -40,6 +40,7 @@ import { Phase } from './receivers/phase.ts';
 import { idlePosture, perform, type Posture, takeAll, type Taken } from './receivers/receiver.ts';
 import { decide, type Reach } from './call/rules.ts';
 import type { Model } from './parts.ts';
+import { whoSetsOut } from './vmm.ts';
 
 const noEffects: Effects = { result: null, exception: null, exit: null, registers: [] };
 const nobody: readonly number[] = [];
@@ -120,6 +121,10 @@ export class Walk {
         return { ...this.#after('read-msr'), result: this.#msrs.read(step, this.#apics[step.vcpu]!) };
       case 'migrate':
         return this.#migrate();
+      case 'vmm':
+        for (const position of whoSetsOut(step, this.#program, this.#initialized, this.#postures))
+          this.#enter(position);
+        return this.#after(step.does);
     }
   }
 
@@ -156,7 +161,7 @@ export class Walk {
     this.#forget(step.sender);
     this.#enter(step.sender);
     const arriving = this.#deliver(receivers, call.vector);
-    const effects = effectsOf(rule, step, made, this.#contract, this.#model);
+    const effects = effectsOf(rule, step, made, this.#contract, this.#model, this.#program.machine.vmmAnswer);
     return this.#outcome(rule.name, effects, call, receivers, arriving);
   }
 

@@ -45,6 +45,8 @@ export interface CallSurroundings {
   readonly vpIndexes: readonly number[];
   /** Vectors of the steps before; the call adds its own. */
   readonly usedVectors: Set<number>;
+  /** The vector that a step before gave to a SINT: what has no vector of its own is sent by it. Null where none did. */
+  readonly sintVector: number | null;
   /** Hypercall pages that steps before have enabled. */
   readonly pages: readonly bigint[];
   /** Whether a caller may have interrupts on. */
@@ -89,7 +91,8 @@ export function callPlan(swarm: Swarm): fc.Arbitrary<CallPlan> {
 export function buildCall(plan: CallPlan, surroundings: CallSurroundings): CallStep {
   const { sender, vpIndexes, usedVectors } = surroundings;
   const isEx = plan.kind === 'send-ipi-ex';
-  const vector = plan.vector.distinct ? unusedVector(plan.vector.value, usedVectors) : plan.vector.value;
+  const { value, distinct } = plan.vector;
+  const vector = distinct ? unusedVector(value, usedVectors) : (surroundings.sintVector ?? value);
   const { pages, canOpen } = surroundings;
   const { mode, cpl, page, opcode, rflags } = buildEnvironment(plan.environment, pages, canOpen);
   // Every field by its name, here and below: spread ones take longer than all the rest of drawing a call.

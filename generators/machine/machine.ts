@@ -12,6 +12,7 @@ import {
   vcpuNumbers,
   vpNumber,
   vpNumberEdge,
+  anyWord,
 } from '../integers.ts';
 import { among, choice, evenly, integer, just, list, planOf, sometimes } from '../plan.ts';
 import { type HugePlan, othersOf } from './huge.ts';
@@ -20,7 +21,7 @@ import type { Neighbour } from '../../src/case/neighbour.ts';
 import { plainVcpuPlatform, type PlatformPlan } from './platform.ts';
 
 import { largeVcpus, oneofFeatures, type Swarm } from '../swarm.ts';
-import { canHalt, defaultGuestOsId } from '../../src/case/machine.ts';
+import { canHalt, defaultGuestOsId, defaultVmmAnswer } from '../../src/case/machine.ts';
 
 /** What is in a local APIC before the first step. */
 type Preset = Pick<VcpuSetup, 'tpr' | 'irr' | 'isr'>;
@@ -48,11 +49,19 @@ export interface MachinePlan {
   readonly halted: number;
   readonly hasGuestOsId: boolean;
   readonly neighbour: Neighbour | null;
+  readonly vmmAnswer: bigint;
   readonly huge: HugePlan | null;
 }
 
 /** First VP index that every kernel refuses. */
 const vpIndexEnd = 4096;
+
+/** Status 0 and others, reps completed, reserved bits, any 64. */
+const vmmAnswer = choice<bigint>(
+  { weight: 6, arbitrary: just(defaultVmmAnswer) },
+  { weight: 3, arbitrary: among(0n, 5n, 0xffffn, 1n << 32n, (0xfffn << 32n) | 3n, 1n << 63n, (1n << 64n) - 1n) },
+  { weight: 1, arbitrary: anyWord },
+);
 
 /** Draws machines of at least so many vCPUs; with a platform they have as many as that. */
 export function machinePlan(swarm: Swarm, vcpuCountMin = 1): fc.Arbitrary<MachinePlan> {
@@ -108,7 +117,7 @@ export function machinePlan(swarm: Swarm, vcpuCountMin = 1): fc.Arbitrary<Machin
     ),
   });
   const halted = sometimes(swarm.haltedPerMille, 1000, integer(1, 0xff), 0);
-  const neighbour = neighbourLifePlan(swarm.neighbour);
+  const neighbour = neighbourLifePlan(swarm.neighbour, swarm.isPatient);
   // Of a round's cases few are so slow.
   const huge = swarm.huge === null ? just(null) : sometimes<HugePlan | null>(1, 12, just(swarm.huge), null);
   const hasGuestOsId = sometimes(swarm.noGuestOsIdPercent, 100, just(false), true);
@@ -117,6 +126,7 @@ export function machinePlan(swarm: Swarm, vcpuCountMin = 1): fc.Arbitrary<Machin
     halted: source.draw(halted),
     hasGuestOsId: source.draw(hasGuestOsId),
     neighbour: source.draw(neighbour),
+    vmmAnswer: source.draw(vmmAnswer),
     huge: source.draw(huge),
   }));
 }
@@ -161,6 +171,7 @@ export function buildMachine(plan: MachinePlan, platform: PlatformPlan | null, s
     guestOsId: plan.hasGuestOsId ? defaultGuestOsId : 0n,
     schedule: null,
     neighbour,
+    vmmAnswer: xen ? defaultVmmAnswer : plan.vmmAnswer,
     vcpus: huge === null ? vcpus : [...vcpus, ...othersOf(huge, vcpus.length)],
   };
 }

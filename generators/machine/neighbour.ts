@@ -29,16 +29,15 @@ export const neighbourPlan = planOf<NeighbourPlan>((source) => {
 });
 
 /**
- * When the second VM of a round is there. One that comes and goes takes as long as hundreds of calls. The last kind takes a
- * second, in which thousands of cases would run: it is one case in 10,000.
+ * When the second VM of a round is there. One that comes and goes takes as long as hundreds of calls; only a round that is patient
+ * has some that are long gone.
  */
-export function neighbourLifePlan(plan: NeighbourPlan | null): fc.Arbitrary<Neighbour | null> {
+export function neighbourLifePlan(plan: NeighbourPlan | null, isPatient: boolean): fc.Arbitrary<Neighbour | null> {
   if (plan === null) return just(null);
   const neighbour = (life: Neighbour['life']): fc.Arbitrary<Neighbour> => just({ ...plan, life });
   return choice<Neighbour | null>(
-    { weight: 1600, arbitrary: neighbour('beside') },
-    { weight: 840, arbitrary: just(null) },
-    { weight: 100, arbitrary: neighbour('gone') },
-    { weight: 1, arbitrary: neighbour('long-gone') },
+    { weight: 32, arbitrary: neighbour('beside') },
+    { weight: 16, arbitrary: just(null) },
+    isPatient ? { weight: 3, arbitrary: neighbour('long-gone') } : { weight: 2, arbitrary: neighbour('gone') },
   );
 }

@@ -2,7 +2,7 @@
 import type fc from 'fast-check';
 import { HV_SYNIC_SINT_AUTO_EOI, HV_SYNIC_SINT_MASKED, HV_X64_MSR_HYPERCALL_ENABLE } from '../../src/abi/hyperv.ts';
 import { makeStep, type Step } from '../../src/case/case.ts';
-import { apicChanges, msrReaders, readableMsrs } from '../../src/case/limits.ts';
+import { apicChanges, msrReaders, readableMsrs, vmmDeeds } from '../../src/case/limits.ts';
 import { arenaStart, ramEnd, romStart } from '../../src/case/memory.ts';
 import { anyWord, refusedVpIndex, vcpuNumber, vpNumber, vpNumberEdge } from '../integers.ts';
 import { among, choice, evenly, just, planOf } from '../plan.ts';
@@ -14,6 +14,7 @@ const ownVectors = 16n;
 const sintFlags = [
   HV_SYNIC_SINT_AUTO_EOI,
   HV_SYNIC_SINT_AUTO_EOI,
+  0n,
   0n,
   HV_SYNIC_SINT_MASKED,
   HV_SYNIC_SINT_MASKED | HV_SYNIC_SINT_AUTO_EOI,
@@ -36,7 +37,10 @@ export function sintValue(value: bigint, vectors: readonly number[]): bigint {
 }
 
 /** A step that is no call; its vCPU is as `vcpuAt` has it. */
-export type ChangePlan = Extract<Step, { do: 'write-msr' | 'set-apic' | 'read-msr' | 'init' | 'sipi' | 'migrate' }>;
+export type ChangePlan = Extract<
+  Step,
+  { do: 'write-msr' | 'set-apic' | 'read-msr' | 'init' | 'sipi' | 'migrate' | 'vmm' }
+>;
 
 const pageBytes = 0x1000n;
 /** Pages of the arena behind the input blocks that calls have by default, and the last page of RAM. */
@@ -83,6 +87,7 @@ export const moveVpPlan = writeMsr('vp-index', vpIndexValue);
 
 const sipiPage = among(0, 1, 0x7f, 0x80, 0xff);
 const setApic = among(...apicChanges);
+const vmmDeed = among(...vmmDeeds);
 
 const readMsr = planOf<ChangePlan>((source) => ({
   do: 'read-msr',
@@ -114,6 +119,7 @@ export function changePlan(swarm: Swarm): fc.Arbitrary<ChangePlan> {
       note: '',
     })),
     'change.migrate': swarm.isLarge || swarm.huge !== null ? rareMigrate : migrate,
+    'change.vmm': planOf((source) => makeStep({ do: 'vmm', does: source.draw(vmmDeed) })),
     'change.sipi': planOf((source) => ({
       do: 'sipi',
       vcpu: source.draw(vcpuNumber),

@@ -22,6 +22,9 @@ export class MachineState {
   readonly isEnabled: boolean[];
   readonly vpIndexes: number[];
   readonly isHalting: boolean;
+  readonly hasSints: readonly boolean[];
+  /** The vector that a step gave to a SINT last; null where none did. */
+  sintVector: number | null = null;
 
   constructor(machine: Machine) {
     const { vcpus } = machine;
@@ -31,6 +34,7 @@ export class MachineState {
     this.acts = vcpus.map(({ idle, apic }) => idle === 'parked' && apic !== 'hardware-disabled' && !this.isHalting);
     this.isEnabled = vcpus.map(({ apic }) => apic === 'x2apic' || apic === 'xapic');
     this.vpIndexes = effectiveVpIndexes(machine);
+    this.hasSints = vcpus.map(({ autoEoi }) => autoEoi.length > 0);
   }
 
   at(number: number): number {
@@ -59,12 +63,15 @@ const settlers: { readonly [Kind in ChangeStep['do']]: Settle<StepOf<Kind>> } = 
     return { ...plan, by: plan.by === 'cr8' && !state.isEnabled[vcpu]! ? 'apic' : plan.by, vcpu };
   },
   'write-msr'(plan, state) {
-    const vcpu = state.at(plan.vcpu);
+    const named = state.at(plan.vcpu);
+    // Others have no SINTs, where some have: a value that is refused says little.
+    const vcpu = isSint(plan.msr) && state.hasSints.includes(true) ? firstFrom(named, state.hasSints) : named;
     const { autoEoi } = state.machine.vcpus[vcpu]!;
     const value = isSint(plan.msr) ? sintValue(plan.value, autoEoi) : plan.value;
     const step = { ...plan, vcpu, value };
     const page = pageOf(step);
     if (page !== null) state.pages.push(page);
+    if (isSint(step.msr) && autoEoi.length > 0) state.sintVector = Number(value & 0xffn);
     if (step.msr === 'vp-index') state.vpIndexes[step.vcpu] = Number(step.value & 0xfffn);
     return step;
   },
@@ -106,6 +113,7 @@ const settlers: { readonly [Kind in ChangeStep['do']]: Settle<StepOf<Kind>> } = 
   },
   // A VM of hundreds of vCPUs takes seconds to make.
   migrate: (plan, { machine }) => (machine.vcpus.length > largeVcpus ? null : plan),
+  vmm: (plan, { machine }) => (machine.vcpus.length > largeVcpus ? null : plan),
 };
 
 export function settle(plan: ChangeStep, state: MachineState): ChangeStep | null {

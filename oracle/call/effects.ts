@@ -1,6 +1,6 @@
 /** What the answer to a call does to its caller's registers (kvm_hv_hypercall_set_result, kvm_rax_write, docs/semantics.md 1.2). */
 import type { CallExit, RegisterChange } from '../../src/program/observation.ts';
-import { plainEnvironment, type ProgramCall, registerOffset, RFLAGS_TF, vmmResult } from '../../src/program/program.ts';
+import { plainEnvironment, type ProgramCall, registerOffset, RFLAGS_TF } from '../../src/program/program.ts';
 import type { CallAtInstruction } from './caller.ts';
 import type { Contract } from '../contract.ts';
 import type { Rule } from './rules.ts';
@@ -30,9 +30,11 @@ export function effectsOf(
   made: CallAtInstruction,
   contract: Contract,
   model: { result(status: number): bigint },
+  vmmAnswer: bigint,
 ): Effects {
   const { answer } = rule;
-  const registers = step.environment === plainEnvironment ? noRegisters : changedRegisters(rule, step, made, contract);
+  const registers =
+    step.environment === plainEnvironment ? noRegisters : changedRegisters(rule, step, made, contract, vmmAnswer);
   const exception = trapBehind(step);
   switch (answer.kind) {
     case 'status':
@@ -42,7 +44,7 @@ export function effectsOf(
     case 'native':
       return { result: answer.value & (isLong(step) ? mask64 : mask32), exception, exit: null, registers };
     case 'exit':
-      return { result: BigInt(vmmResult), exception, exit: answer.exit, registers };
+      return { result: vmmAnswer & (isLong(step) ? mask64 : mask32), exception, exit: answer.exit, registers };
   }
 }
 
@@ -60,12 +62,16 @@ function changedRegisters(
   step: ProgramCall,
   { orResult }: CallAtInstruction,
   { nativeOpcode }: Contract,
+  vmmAnswer: bigint,
 ): RegisterChange[] {
   const { opcode, rflags } = step.environment;
   const changes: RegisterChange[] = [];
   // A Hyper-V result is EDX:EAX outside of 64-bit mode, whether KVM or the VMM made it.
   const isHyperv = answer.kind === 'status' || (answer.kind === 'exit' && answer.exit === 'hyperv');
-  if (isHyperv && !isLong(step)) note(changes, 'rdx', readLong(step.registers, registerOffset.rdx), 0n);
+  if (isHyperv && !isLong(step)) {
+    const upper = answer.kind === 'exit' ? vmmAnswer >> 32n : 0n;
+    note(changes, 'rdx', readLong(step.registers, registerOffset.rdx), upper);
+  }
   if (orResult !== null) {
     if (answer.kind === 'fault') note(changes, 'rax', readLong(step.registers, registerOffset.rax), orResult);
     note(changes, 'rflags', rflags, flagsAfterOr(orResult, rflags));

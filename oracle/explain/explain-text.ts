@@ -13,6 +13,7 @@ import type {
   Explanation,
 } from './explain.ts';
 import { type KvmFault, nameFault } from '../kvm-faults.ts';
+import { defaultVmmAnswer } from '../../src/case/machine.ts';
 import { formatHex } from '../names.ts';
 
 export const explanationColumns = 100;
@@ -24,6 +25,7 @@ export function formatExplanation(explanation: Explanation): string {
   const lines = [
     `contract kvm, kernel ${kernelRelease}: ${limits}`,
     `  irqchip ${machine.irqchip}, GUEST_OS_ID ${formatHex(machine.guestOsId)}${xenText(machine.xen)}`,
+    ...(machine.vmmAnswer === defaultVmmAnswer ? [] : [`  the VMM answers ${formatHex(machine.vmmAnswer)}`]),
     ...(machine.neighbour === null ? [] : [`  ${describeNeighbour(machine.neighbour)}`]),
     ...vcpuLines(vcpus),
     ...steps.flatMap((step, index) => [

@@ -9,7 +9,16 @@ import { stepRules } from '../../oracle/step-rules.ts';
 import { msrRules } from '../../oracle/msr.ts';
 import type { Outcome, StepOutcome } from '../../oracle/outcome.ts';
 import { kvmRules } from '../../oracle/call/rules.ts';
-import { callerFlags, callModes, caseLimits, cpuidFeatures, eoiKinds, irqchips, waitPoints } from '../case/limits.ts';
+import {
+  callerFlags,
+  callModes,
+  caseLimits,
+  cpuidFeatures,
+  eoiKinds,
+  irqchips,
+  vmmDeeds,
+  waitPoints,
+} from '../case/limits.ts';
 import { flagsNamed } from '../case/steps/call.ts';
 import { vcpuIdOf, xapicIdMax } from '../case/vcpu-id.ts';
 import { type Program, type ProgramCall, RFLAGS_IF, RFLAGS_TF } from '../program/program.ts';
@@ -165,6 +174,7 @@ export const dimensions: readonly Dimension[] = [
     },
   },
   { name: 'migrated', values: yesNo, valueOf: ({ program, index }) => isYes(isBehindMigration(program, index)) },
+  { name: 'vmm', values: ['nothing', ...vmmDeeds], valueOf: ({ program, index }) => lastDeed(program, index) },
   { name: 'receiver', values: receiverStates, valueOf: ({ program, outcome }) => stateOfReceivers(program, outcome) },
 ];
 
@@ -172,6 +182,15 @@ export const dimensions: readonly Dimension[] = [
 function isBehindMigration({ steps }: Program, index: number): boolean {
   for (let at = 0; at < index; at++) if (steps[at]!.kind === 'migrate') return true;
   return false;
+}
+
+/** What the VMM did last before a step. */
+function lastDeed({ steps }: Program, index: number): string {
+  for (let at = index - 1; at >= 0; at--) {
+    const step = steps[at]!;
+    if (step.kind === 'vmm') return step.does;
+  }
+  return 'nothing';
 }
 
 function flagsName({ environment: { rflags } }: ProgramCall): string {

@@ -1,13 +1,17 @@
 /** What the fields of a machine must have in common. */
 import type { CaseIssue } from './issue.ts';
 import { caseLimits, runsMeanwhile, sintCount } from './limits.ts';
-import { canHalt, type Machine } from './machine.ts';
+import { canHalt, defaultVmmAnswer, type Machine } from './machine.ts';
 import { broadcastComplaint, vcpuIdOf, xapicBroadcast, xapicIdMax } from './vcpu-id.ts';
 
 export function* checkMachine(machine: Machine): Generator<CaseIssue> {
   const { irqchip, vcpus } = machine;
   yield* checkConcurrentMachine(machine);
   yield* checkNeighbour(machine);
+  if (machine.xen !== false && machine.vmmAnswer !== defaultVmmAnswer) {
+    const message = `must be 0x${defaultVmmAnswer.toString(16)} with Xen: what its callers see of it depends on the kernel`;
+    yield { path: ['machine', 'vmmAnswer'], message };
+  }
   const ids = vcpus.map(vcpuIdOf);
   const owners = new Map(ids.map((id, position) => [id, position] as const).reverse());
   const threads = vcpus.filter(runsMeanwhile).length;

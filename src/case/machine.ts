@@ -9,6 +9,9 @@ import { vcpuSchema } from './vcpu.ts';
 /** GUEST_OS_ID of a Linux guest; any value but 0 turns on the Hyper-V interface (kvm_hv_hypercall_enabled). */
 export const defaultGuestOsId = 0x8100_0000_0000_0000n;
 
+/** No status of TLFS. */
+export const defaultVmmAnswer = 0x5an;
+
 /**
  * vCPUs in a case's text: one, or as many alike as `count` says, whose VP indexes, and ids if they are given, ascend from
  * the first one's.
@@ -36,6 +39,8 @@ export const machineSchema = z.strictObject({
     .nullable()
     .default(null),
   neighbour: neighbourSchema.nullable().default(null),
+  /** What the VMM answers a hypercall with that leaves the guest (KVM_EXIT_HYPERV). */
+  vmmAnswer: u64.default(defaultVmmAnswer),
   vcpus: z
     .array(vcpuEntrySchema)
     .min(1)

@@ -70,6 +70,7 @@ function changeLines(step: Exclude<Step, CallStep>, value: Case, outcome: StepOu
     case 'migrate':
     case 'read-msr':
     case 'sipi':
+    case 'vmm':
       throw new RangeError(`no C program shows a step of kind ${step.do}`);
     case 'init':
       return `\tsend_init(${step.vcpu});\n`;

@@ -9,18 +9,30 @@ import { cacheRoot, makeFolderAtOnce } from '../system/cache.ts';
 import { packageRoot } from '../system/own-command.ts';
 import { findProgram } from '../system/tools.ts';
 import { framesHeader } from './frames.ts';
-import { operationsHeader } from './header.ts';
+import { operationsHeader, operationsSource } from './header.ts';
 
 /** `program`: static, so that it runs wherever a kernel does. `library`: what koffi loads. */
 export type HandForm = 'program' | 'library';
 
 const compilers = ['gcc', 'clang', 'cc'] as const;
 const flags = ['-std=gnu11', '-O2', '-g', '-Wall', '-Wextra', '-pthread'];
+/** What executes scripts, in both forms. */
+export const scriptSources = [
+  'hand.c',
+  'record.c',
+  'objects.c',
+  'ioctls.c',
+  'memory.c',
+  'runs.c',
+  'conditions.c',
+  'vcpu-run.c',
+] as const;
 const forms = {
-  program: { sources: ['hand.c', 'vcpu-run.c', 'main.c', 'window.c', 'lab.c'], flags: ['-static'], file: 'hand' },
-  library: { sources: ['hand.c', 'vcpu-run.c', 'library.c'], flags: ['-shared', '-fPIC'], file: 'hand.so' },
+  program: { sources: [...scriptSources, 'main.c', 'window.c', 'lab.c'], flags: ['-static'], file: 'hand' },
+  // Its functions call each other, and not those of the same name that this process may have.
+  library: { sources: [...scriptSources, 'library.c'], flags: ['-shared', '-fPIC', '-Wl,-Bsymbolic'], file: 'hand.so' },
 } as const;
-const headers = ['hand.h', 'vcpu-run.h', 'lab.h', 'window.h'];
+const headers = ['hand.h', 'script.h', 'vcpu-run.h', 'lab.h', 'window.h'];
 
 /** What was built, and the version that it says it is. */
 export interface BuiltHand {
@@ -41,6 +53,7 @@ export async function buildHand(form: HandForm): Promise<BuiltHand> {
   const { sources, flags: ownFlags, file } = forms[form];
   const texts = new Map([...sources, ...headers].map((name) => [name, readFileSync(join(sourceFolder, name), 'utf8')]));
   texts.set('operations.h', operationsHeader());
+  texts.set('operations.c', operationsSource());
   texts.set('frames.h', framesHeader());
   const version = hashOf([...texts]).slice(0, 16);
   const { stdout: compilerVersion } = await execa(compiler, ['--version']);
@@ -50,7 +63,10 @@ export async function buildHand(form: HandForm): Promise<BuiltHand> {
   if (existsSync(path)) return { path, version };
   await makeFolderAtOnce(folder, async (draft) => {
     for (const [name, text] of texts) await writeFile(join(draft, name), text);
-    const result = await execa(compiler, [...allFlags, '-o', file, ...sources], { cwd: draft, reject: false });
+    const result = await execa(compiler, [...allFlags, '-o', file, ...sources, 'operations.c'], {
+      cwd: draft,
+      reject: false,
+    });
     if (result.failed)
       throw new InfrastructureError(`${compiler} does not compile the hand: ${firstError(result.stderr)}`);
   });

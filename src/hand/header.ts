@@ -1,4 +1,4 @@
-/** `operations.h`, the hand's side of the script's format, made from `operations.ts`. */
+/** `operations.h` and `operations.c`, the hand's side of the script's format, made from `operations.ts`. */
 import {
   conditionBytes,
   endings,
@@ -10,6 +10,8 @@ import {
 } from './operations.ts';
 import { scriptCapabilities, scriptRequests } from './uapi.ts';
 
+const madeFrom = '/* Made from operations.ts by header.ts. */';
+
 const cTypes: Readonly<Record<FieldType, string>> = {
   u8: 'uint8_t',
   u16: 'uint16_t',
@@ -19,7 +21,7 @@ const cTypes: Readonly<Record<FieldType, string>> = {
   skip: 'uint32_t',
 };
 
-const reader = `
+const declarations = `
 struct bytes {
 	const uint8_t *at;
 	uint32_t length;
@@ -30,6 +32,14 @@ struct reader {
 	size_t length, at;
 };
 
+/* Reads the next operation of a script and does it. */
+void execute(struct reader *reader);
+/* Reads the head of a case; false where it is cut short. */
+bool read_case(struct reader *reader, struct op_case *op);
+void skip(struct reader *reader, uint32_t length);
+`;
+
+const reader = `
 static bool read_raw(struct reader *reader, void *value, size_t length)
 {
 	if (reader->length - reader->at < length)
@@ -48,9 +58,7 @@ static bool read_bytes(struct reader *reader, struct bytes *bytes)
 	return true;
 }
 
-static _Noreturn void malformed(const char *complaint);
-
-static void skip(struct reader *reader, uint32_t length)
+void skip(struct reader *reader, uint32_t length)
 {
 	if (reader->length - reader->at < length)
 		malformed("what is left out is longer than the script");
@@ -58,59 +66,75 @@ static void skip(struct reader *reader, uint32_t length)
 }
 `;
 
+const entries = Object.entries(operations) as [string, Readonly<Record<string, FieldType>>][];
+
 /** The text of `operations.h`. */
 export function operationsHeader(): string {
-  const entries = Object.entries(operations) as [string, Readonly<Record<string, FieldType>>][];
   const limits = Object.entries(handLimits).map(([name, value]) => `#define HAND_${upper(name)} ${value}u`);
   const kinds = Object.entries(objectKinds).map(([name, value]) => `#define KIND_${upper(name)} ${value}`);
   const parts = Object.entries(memoryParts).map(([name, bit]) => `#define WHERE_${upper(name)} ${bit}`);
   const ends = Object.entries(endings).map(([name, value]) => `#define ENDING_${upper(name)} ${value}`);
   const codes = entries.map(([name], code) => `#define OP_${upper(name)} ${code}`);
   return [
-    '/* Made from operations.ts by header.ts. */',
+    madeFrom,
+    '#include <stdbool.h>\n#include <stddef.h>\n#include <stdint.h>',
     ...limits,
     ...kinds,
     ...parts,
     `#define CONDITION_BYTES ${conditionBytes}`,
     ...ends,
     ...codes,
+    `extern const uint32_t script_requests[${scriptRequests.length}], script_capabilities[${scriptCapabilities.length}];`,
+    'struct op_case;',
+    declarations,
+    ...entries.map(([name, fields]) => structure(name, fields)),
+  ].join('\n');
+}
+
+/** The text of `operations.c`. */
+export function operationsSource(): string {
+  return [
+    madeFrom,
+    '#include <string.h>\n#include "script.h"',
     numbers('script_requests', scriptRequests),
     numbers('script_capabilities', scriptCapabilities),
     reader,
-    ...entries.map(([name, fields]) => structure(name, fields)),
+    ...entries.map(([name, fields]) => readerOf(name, fields)),
     dispatcher(entries.map(([name]) => name)),
   ].join('\n');
 }
 
 function numbers(name: string, values: readonly number[]): string {
-  return `static const uint32_t ${name}[] = { ${values.map((value) => `0x${value.toString(16)}u`).join(', ')} };`;
+  return `const uint32_t ${name}[] = { ${values.map((value) => `0x${value.toString(16)}u`).join(', ')} };`;
 }
 
 function structure(name: string, fields: Readonly<Record<string, FieldType>>): string {
-  const all = Object.entries(fields);
-  const members = all.map(([field, type]) => `\t${cTypes[type]} ${member(field)};`);
-  const reads = all.map(([field, type]) =>
-    type === 'bytes'
-      ? `read_bytes(reader, &op->${member(field)})`
-      : `read_raw(reader, &op->${member(field)}, sizeof(op->${member(field)}))`,
-  );
+  const members = Object.entries(fields).map(([field, type]) => `\t${cTypes[type]} ${member(field)};`);
   // C has no empty structure.
   return `
 struct op_${lower(name)} {
 ${members.length === 0 ? '\tuint8_t none;' : members.join('\n')}
 };
+void do_${lower(name)}(const struct op_${lower(name)} *op);`;
+}
 
-static bool read_${lower(name)}(struct reader *reader, struct op_${lower(name)} *op)
+function readerOf(name: string, fields: Readonly<Record<string, FieldType>>): string {
+  const reads = Object.entries(fields).map(([field, type]) =>
+    type === 'bytes'
+      ? `read_bytes(reader, &op->${member(field)})`
+      : `read_raw(reader, &op->${member(field)}, sizeof(op->${member(field)}))`,
+  );
+  // The head of a case is read apart: it says where the case ends.
+  return `
+${name === 'case' ? '' : 'static '}bool read_${lower(name)}(struct reader *reader, struct op_${lower(name)} *op)
 {
 	(void)reader;
 	(void)op;
 	return ${reads.length === 0 ? 'true' : reads.join(' &&\n\t       ')};
+}`;
 }
 
-static void do_${lower(name)}(const struct op_${lower(name)} *op);`;
-}
-
-/** Every operation must be defined in `hand.c`, or it does not link. */
+/** Every operation must be defined, or the hand does not link. */
 function dispatcher(names: readonly string[]): string {
   const cases = names.map(
     (name) => `	case OP_${upper(name)}: {
@@ -123,7 +147,7 @@ function dispatcher(names: readonly string[]): string {
 	}`,
   );
   return `
-static void execute(struct reader *reader)
+void execute(struct reader *reader)
 {
 	uint8_t code;
 

@@ -1,7 +1,8 @@
 /**
  * The script's format, declared once. A script is a list of operations: a code of one byte, then the fields in this order,
- * little-endian and without padding. The hand's side (`operations.h`) is generated from this table (`header.ts`), and
- * `script.ts` writes by it. What an operation does, and what it appends to the record, stands beside it in `hand.c`.
+ * little-endian and without padding. The hand's side (`operations.h`, `operations.c`) is generated from this table
+ * (`header.ts`), and `script.ts` writes by it. What an operation does, and what it appends to the record, stands in the function
+ * of its name (`do_run` for `run`).
  */
 
 /** `bytes`: a length of 32 bits, then that many bytes. `skip`: 32 bits, how many bytes of script follow that may be left out. */
@@ -91,6 +92,8 @@ export const operations = {
   settle: {},
   /** Lets KVM complete the vCPU's last exit without entering the guest (kvm_run.immediate_exit). */
   completeExit: { vcpu: 'u32' },
+  /** KVM_RUN with a signal pending: KVM sets out for the guest and turns back. What was to be done by the last exit is done first. */
+  interruptedRun: { vcpu: 'u32' },
   /** Records the general registers that differ from the given ones. */
   registersDiff: { vcpu: 'u32', general: 'bytes' },
   /** Records bytes of memory from where a register of struct kvm_regs points to. */
@@ -98,6 +101,8 @@ export const operations = {
 
   // Threads, 1 to 16. Each runs one vCPU at a time.
   start: { thread: 'u8', vcpu: 'u32' },
+  /** Sends a signal to a thread that runs, so many times with so many microseconds between: it comes out of KVM_RUN and goes back. */
+  disturb: { thread: 'u8', times: 'u8', microseconds: 'u32' },
   /** Waits until a word of memory is not 0, and records a 1; the case ends when it stays 0. */
   waitForWord: { vm: 'u32', offset: 'u32', milliseconds: 'u32' },
   /**

@@ -72,6 +72,7 @@ export const KVM_X86_SHADOW_INT_MOV_SS = 1;
 export const KVM_X86_SHADOW_INT_STI = 2;
 
 /** kvm_userspace_memory_region.flags. */
+export const KVM_MEM_LOG_DIRTY_PAGES = 1;
 export const KVM_MEM_READONLY = 2;
 /** kvm_xen_hvm_config.flags. */
 export const KVM_XEN_HVM_CONFIG_INTERCEPT_HCALL = 2;

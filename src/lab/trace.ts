@@ -91,6 +91,7 @@ export function eventsByStep(program: Program, { observation, events }: Traced):
       case 'set-apic':
       case 'sipi':
       case 'migrate':
+      case 'vmm':
         return takeUntilEntry(runs[0]);
     }
   });

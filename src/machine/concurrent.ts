@@ -12,7 +12,7 @@ import type { GuestCode } from '../guest/program.ts';
 import type { RecordReader } from '../hand/record.ts';
 import { encodeConditions, type Script } from '../hand/script.ts';
 import type { Arrivals, Leftover, Observation, StepObservation } from '../program/observation.ts';
-import type { Program, ProgramCall, ProgramWriteMsr } from '../program/program.ts';
+import type { Program, ProgramCall, ProgramVmm, ProgramWriteMsr } from '../program/program.ts';
 import { type Schedule, scheduleOf } from '../program/schedule.ts';
 import { type CallResult, expectExit, noCall, orLost, UnexpectedExit } from './stop.ts';
 import type { NeighbourVm } from './vm/neighbour.ts';
@@ -23,11 +23,15 @@ import type { Read } from './writer.ts';
 /** The longest race takes well below a second; the lab's own watchdogs come later. */
 const stuckAfterMs = 10_000;
 
+/** Signals that a vCPU gets where a step disturbs it: a race takes a few of these times. */
+const disturbance = { times: 3, microseconds: 100 };
+
 /** Steps that race with each other, each with its index in the program. */
 interface RaceSteps {
   readonly first: number;
   readonly calls: readonly (ProgramCall & { readonly index: number })[];
-  readonly writes: readonly (ProgramWriteMsr & { readonly index: number })[];
+  /** What the host does meanwhile. */
+  readonly changes: readonly ((ProgramWriteMsr | ProgramVmm) & { readonly index: number })[];
 }
 
 /** What came of a race. */
@@ -80,7 +84,7 @@ class ConcurrentProgram {
     for (let at = 0; at < steps.length;) {
       const own = stepsFrom(this.#program, at);
       races.push({ steps: own, read: this.#race(own), readRest: this.#takeRest() });
-      at += own.calls.length + own.writes.length + 1;
+      at += own.calls.length + own.changes.length + 1;
     }
     const readLapics = this.#program.vcpus.map((_, position) => this.#vm.vcpuAt(position).lapicChanges(this.#script));
     const readNeighbour = neighbourVm?.look(this.#script, true) ?? (() => null);
@@ -108,8 +112,8 @@ class ConcurrentProgram {
     };
   }
 
-  #noteRace({ first, calls, writes }: RaceSteps, result: RaceResult, observed: StepObservation[]): string | null {
-    for (let index = first; index < first + calls.length + writes.length; index++) {
+  #noteRace({ first, calls, changes }: RaceSteps, result: RaceResult, observed: StepObservation[]): string | null {
+    for (let index = first; index < first + calls.length + changes.length; index++) {
       const one = result.results.get(index);
       if (one === undefined) return result.stopped ?? `step ${index + 1} was not made`;
       observed.push(stepOf(one, this.#noArrivals, []));
@@ -120,12 +124,19 @@ class ConcurrentProgram {
   #race(steps: RaceSteps): Read<RaceResult> {
     const script = this.#script;
     const sleepers = this.#positionsOf('halted');
+    if (steps.changes.some((step) => step.kind === 'vmm' && step.does === 'interrupt')) {
+      // The VM's first KVM_RUN starts a thread, which a signal may prevent for good (before 916b7f42b3b3).
+      script.add('completeExit', { vcpu: this.#vm.vcpuAt(0).object });
+    }
     for (const position of sleepers) this.#vm.startHalting(script, position);
     const readReady = this.#schedule.waitsForSleep[steps.first]! ? this.#waitForSleep(sleepers, false) : null;
     for (const { writes } of steps.calls) this.#vm.memory.write(script, writes);
     const senders = bySender(steps.calls);
     const { runners, readPlaces } = this.#startRunners(senders);
-    const readWrites = steps.writes.map((write) => ({ index: write.index, read: this.#vm.writeMsr(script, write) }));
+    const readChanges = steps.changes.map((step) => ({
+      index: step.index,
+      read: this.#change(step, [...runners, ...sleepers]),
+    }));
     const readDone = this.#waitForEnd(runners);
     const readAsleep = this.#waitForSleep(sleepers, true);
     const all = [...runners, ...sleepers];
@@ -147,7 +158,7 @@ class ConcurrentProgram {
       if (readReady !== null) readReady(record);
       readPlaces(record);
       const results = new Map<number, CallResult>();
-      for (const { index, read } of readWrites) results.set(index, { ...noCall, result: read(record) ? 1n : 0n });
+      for (const { index, read } of readChanges) results.set(index, { ...noCall, result: read(record) });
       const stuck = [...readDone(record), ...readAsleep(record)][0];
       for (const position of all) {
         orLost(() => record.u8(), `vCPU ${position} does not come out of KVM_RUN`);
@@ -163,6 +174,21 @@ class ConcurrentProgram {
       for (const position of runners) expectExit(position, record.exit(), this.#code);
       return { results, leftovers: readLeftovers(record), stopped: null };
     };
+  }
+
+  /** @param running vCPUs that run meanwhile. */
+  #change(step: RaceSteps['changes'][number], running: readonly number[]): Read<bigint | null> {
+    const [script, vm] = [this.#script, this.#vm];
+    if (step.kind === 'write-msr') {
+      const read = vm.writeMsr(script, step);
+      return (record) => (read(record) ? 1n : 0n);
+    }
+    if (step.does === 'interrupt') {
+      for (const position of running) script.add('disturb', { thread: vm.vcpuAt(position).thread, ...disturbance });
+    } else {
+      vm.meddle(script, step, []);
+    }
+    return () => null;
   }
 
   /** Senders wait for each other and then call; spinning receivers go round until the senders are done. */
@@ -302,14 +328,14 @@ function stepOf(
 /** The steps up to the next `run` step; a concurrent program ends with one. */
 function stepsFrom({ steps }: Program, first: number): RaceSteps {
   const calls: (ProgramCall & { index: number })[] = [];
-  const writes: (ProgramWriteMsr & { index: number })[] = [];
+  const changes: ((ProgramWriteMsr | ProgramVmm) & { index: number })[] = [];
   for (let index = first; steps[index]!.kind !== 'run'; index++) {
     const step = steps[index]!;
     if (step.kind === 'call') calls.push({ ...step, index });
-    else if (step.kind === 'write-msr') writes.push({ ...step, index });
+    else if (step.kind === 'write-msr' || step.kind === 'vmm') changes.push({ ...step, index });
     else throw new Error(`a concurrent program has no ${step.kind} step`);
   }
-  return { first, calls, writes };
+  return { first, calls, changes };
 }
 
 function bySender(calls: RaceSteps['calls']): Map<number, (typeof calls)[number][]> {

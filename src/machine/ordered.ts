@@ -163,7 +163,18 @@ class OrderedProgram {
           return [noCall];
         };
       }
+      case 'vmm':
+        this.#vm.meddle(this.#script, step, this.#runners());
+        return () => [noCall];
     }
+  }
+
+  /** vCPUs that can be in their guest. */
+  #runners(): number[] {
+    return this.#program.vcpus.flatMap(({ idle }, position) => {
+      const runs = (idle === 'parked' || idle === 'halted') && !this.#initialized.has(position);
+      return runs ? [position] : [];
+    });
   }
 
   /** Makes calls of one sender. */
@@ -257,6 +268,8 @@ function stepOf(
 
 function isAbout(step: ProgramCall | Change, position: number): boolean {
   if (step.kind === 'migrate') return true;
+  // Memslots change while it sleeps.
+  if (step.kind === 'vmm') return step.does === 'complete' || step.does === 'interrupt';
   return position === (step.kind === 'call' ? step.sender : step.vcpu);
 }
 

@@ -65,6 +65,11 @@ export class Receiver {
     this.#waitsAt = null;
   }
 
+  /** Whether it waits with interrupts on. */
+  get waitsOpen(): boolean {
+    return this.#waitsAt === 'open';
+  }
+
   /** Its handlers run, because it has interrupts on in a call. */
   noteHandlers(): void {
     this.#isUsed = true;

@@ -87,6 +87,7 @@ export type ProgramReadMsr = ProgramChanges['read-msr'];
 export type ProgramSetApic = ProgramChanges['set-apic'];
 export type ProgramInit = ProgramChanges['init'];
 export type ProgramSipi = ProgramChanges['sipi'];
+export type ProgramVmm = ProgramChanges['vmm'];
 
 export type ProgramStep = ProgramCall | ProgramChanges[keyof ProgramChanges];
 
@@ -95,6 +96,3 @@ export interface Program {
   readonly vcpus: readonly VcpuSetup[];
   readonly steps: readonly ProgramStep[];
 }
-
-/** RAX that the harness, as the VMM, answers a call with that leaves the guest (KVM_EXIT_XEN, KVM_EXIT_HYPERV). */
-export const vmmResult = 0x5a;

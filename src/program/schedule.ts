@@ -8,7 +8,10 @@ import type { Program } from './program.ts';
 export interface Schedule {
   /** Positions of all vCPUs in the order in which their threads start. */
   readonly starts: readonly number[];
-  /** For each step, how many rounds its sender spins before it; half of them are 0, 16,384 are some 60 us under TCG. */
+  /**
+   * For each step, how many rounds its sender spins before it; half of them are 0, 16,384 are some 60 us under TCG. In one
+   * schedule of three none is above 63, so that senders that began together stay together.
+   */
   readonly spins: readonly number[];
   /** For each vCPU, whether it raises and lowers its TPR all the time while it spins. */
   readonly flickers: readonly boolean[];
@@ -17,15 +20,18 @@ export interface Schedule {
 }
 
 const spinBitsMax = 14;
+const tightSpinBitsMax = 6;
+const tightOneIn = 3;
 
 export function scheduleOf(seed: number, { vcpus, steps }: Program): Schedule {
   const random = seedrandom(String(seed));
   const below = (limit: number): number => Math.floor(random() * limit);
   const positions = vcpus.map((_, position) => ({ position, rank: random() }));
+  const spinBits = seed % tightOneIn === 0 ? tightSpinBitsMax : spinBitsMax;
   return {
     starts: positions.sort((left, right) => left.rank - right.rank).map(({ position }) => position),
     flickers: vcpus.map(() => below(4) === 0),
-    spins: steps.map(() => (below(2) === 0 ? 0 : below(1 << below(spinBitsMax + 1)))),
+    spins: steps.map(() => (below(2) === 0 ? 0 : below(1 << below(spinBits + 1)))),
     waitsForSleep: steps.map(() => below(4) !== 0),
   };
 }

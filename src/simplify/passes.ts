@@ -18,6 +18,7 @@ const stepPasses = {
   init: [],
   sipi: [],
   migrate: [],
+  vmm: [],
   run: runPasses,
   'send-ipi': fieldPasses,
   'send-ipi-ex': [],

@@ -58,6 +58,8 @@ function* fewerBits(value: Case): Generator<Case> {
   for (const [index, step] of callsOf(value)) {
     for (const controlBits of sublists(step.controlBits))
       yield withCall(value, index, (call) => ({ ...call, controlBits }));
+    // Ranges over several banks come to rest where no part of them can go.
+    yield* withHeader(value, index, step, { targets: lowestOfBanks(step.targets) });
     for (const targets of sublists(step.targets)) yield* withHeader(value, index, step, { targets });
     if (step.do !== 'send-ipi-ex') continue;
     for (const emptyBanks of sublists(step.emptyBanks)) yield* withHeader(value, index, step, { emptyBanks });
@@ -94,6 +96,12 @@ function bankCount(step: CallStep): number {
 }
 
 /** Banks that are given, ascending. */
+/** Of the targets in each bank the first one. */
+function lowestOfBanks(targets: readonly number[]): number[] {
+  const bank = (vp: number): number => Math.floor(vp / vpsPerBank);
+  return targets.filter((vp, place) => place === 0 || bank(targets[place - 1]!) !== bank(vp));
+}
+
 function banksOf({ targets, emptyBanks }: SendIpiExStep): number[] {
   return ascending([...emptyBanks, ...targets.map((vp) => Math.floor(vp / vpsPerBank))]);
 }

@@ -16,7 +16,7 @@ import {
   withTargets,
   withVcpus,
 } from './edits.ts';
-import { defaultGuestOsId } from '../case/machine.ts';
+import { defaultGuestOsId, defaultVmmAnswer } from '../case/machine.ts';
 import { oddNeighbourFields, plainNeighbour } from '../case/neighbour.ts';
 import { actorOf, isCall, withActor } from '../case/steps/kinds.ts';
 
@@ -99,13 +99,20 @@ function plainerNeighbours(neighbour: Case['machine']['neighbour']): Case['machi
 
 function* plainMachine(value: Case): Generator<Case> {
   const { vcpus, ...machine } = value.machine;
-  const plain = { irqchip: 'kernel', xen: false, guestOsId: defaultGuestOsId, neighbour: null } as const;
+  const plain = {
+    irqchip: 'kernel',
+    xen: false,
+    guestOsId: defaultGuestOsId,
+    vmmAnswer: defaultVmmAnswer,
+    neighbour: null,
+  } as const;
   const schedules = machine.schedule === null ? [] : [null, 0, 1, 2, 3].map((schedule) => ({ schedule }));
   const parts = [
     { irqchip: plain.irqchip },
     { irqchip: 'split' as const },
     { xen: plain.xen },
     { guestOsId: plain.guestOsId },
+    { vmmAnswer: plain.vmmAnswer },
     { xen: true },
     ...plainerNeighbours(machine.neighbour).map((neighbour) => ({ neighbour })),
   ];

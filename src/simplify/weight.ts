@@ -10,7 +10,7 @@ import {
   irqchips,
   runsMeanwhile,
 } from '../case/limits.ts';
-import { defaultGuestOsId } from '../case/machine.ts';
+import { defaultGuestOsId, defaultVmmAnswer } from '../case/machine.ts';
 import { type Neighbour, neighbourLives, oddNeighbourFields, xenKinds } from '../case/neighbour.ts';
 import { isCall, stepKinds } from '../case/steps/kinds.ts';
 import { weighChange } from './change-fields.ts';
@@ -25,7 +25,10 @@ export type Weight = readonly bigint[];
  * Sequential before concurrent; fewer vCPU threads; at least one call; fewer steps; fewer vCPUs; fewer fields that are not
  * at their default; fewer bits; plainer vectors and VP indexes; smaller numbers.
  */
-export function weigh({ machine: { vcpus, irqchip, xen, guestOsId, schedule, neighbour }, steps }: Case): Weight {
+export function weigh({
+  machine: { vcpus, irqchip, xen, guestOsId, schedule, neighbour, vmmAnswer },
+  steps,
+}: Case): Weight {
   const calls = steps.filter(isCall);
   const changes = steps.filter((step) => !isCall(step)).map(weighChange);
   const sum = <T>(items: readonly T[], of: (item: T, index: number) => bigint | number): bigint =>
@@ -37,7 +40,12 @@ export function weigh({ machine: { vcpus, irqchip, xen, guestOsId, schedule, nei
     BigInt(steps.length),
     BigInt(vcpus.length),
     BigInt(Number(neighbour !== null)),
-    BigInt(Number(irqchip !== 'kernel') + xenWeight(xen) + Number(guestOsId !== defaultGuestOsId)) +
+    BigInt(
+      Number(irqchip !== 'kernel') +
+        xenWeight(xen) +
+        Number(guestOsId !== defaultGuestOsId) +
+        Number(vmmAnswer !== defaultVmmAnswer),
+    ) +
       // A vCPU without Hyper-V is odder than a machine that has not said who it is.
       sum(vcpus, ({ lacks }) => 2 * Number(lacks.includes('hyperv'))),
     sum(vcpus, oddVcpuFields),
@@ -69,6 +77,7 @@ export function weigh({ machine: { vcpus, irqchip, xen, guestOsId, schedule, nei
     sum(changes, ({ vcpu }) => vcpu),
     sum(changes, ({ words }) => words),
     guestOsId,
+    vmmAnswer,
     neighbour === null ? 0n : weighNeighbour(neighbour),
     BigInt(irqchips.indexOf(irqchip)),
     BigInt(schedule ?? 0),

@@ -2,7 +2,14 @@
 import fc from 'fast-check';
 import seedrandom from 'seedrandom';
 import { describe, expect, it } from 'vitest';
-import { batchArbitrary, batchSeed, drawBatch, isConcurrentBatch } from '../../generators/batch.ts';
+import {
+  batchArbitrary,
+  batchSeed,
+  drawBatch,
+  isConcurrentBatch,
+  isHugeBatch,
+  isPatientBatch,
+} from '../../generators/batch.ts';
 import { type Case, formatCase } from '../../src/case/case.ts';
 
 const size = 60;
@@ -31,20 +38,35 @@ describe('batchSeed', () => {
 });
 
 describe('isConcurrentBatch', () => {
-  it('should be one of every sixteen, the twelfth of the first', () => {
-    for (let start = 0; start < 1600; start += 16) {
-      const own = Array.from({ length: 16 }, (_, index) => start + index).filter(isConcurrentBatch);
+  it('should be one of every eight, the sixth of the first', () => {
+    for (let start = 0; start < 1600; start += 8) {
+      const own = Array.from({ length: 8 }, (_, index) => start + index).filter(isConcurrentBatch);
       expect(own).toHaveLength(1);
-      if (start === 0) expect(own).toEqual([11]);
+      if (start === 0) expect(own).toEqual([5]);
     }
   });
 
   it.each([2, 3, 4, 8, 16, 32, 50])('should give every one of %i shards its share', (shards) => {
     const counts = Array<number>(shards).fill(0);
     const perShard = 160;
-    for (let batch = 0; batch < 16 * perShard * shards; batch++)
-      if (isConcurrentBatch(batch)) counts[batch % shards]!++;
+    for (let batch = 0; batch < 8 * perShard * shards; batch++) if (isConcurrentBatch(batch)) counts[batch % shards]!++;
     expect(Math.min(...counts)).toBeGreaterThan(0.7 * perShard);
+  });
+});
+
+describe('isPatientBatch', () => {
+  it('should be one of 256 at most, the twenty-seventh of the first, and neither concurrent nor huge', () => {
+    const own = Array.from({ length: 256 * 40 }, (_, batch) => batch).filter(isPatientBatch);
+    expect(own[0]).toBe(26);
+    expect(own.length).toBeGreaterThan(30);
+    expect(new Set(own.map((batch) => batch >> 8)).size).toBe(own.length);
+    expect(own.filter((batch) => isConcurrentBatch(batch) || isHugeBatch(batch))).toEqual([]);
+  });
+
+  it('should have second VMs that are long gone, and no other batch any', () => {
+    const lives = (batch: number) => drawBatch('42', batch, 64).cases.map(({ machine }) => machine.neighbour?.life);
+    expect(lives(26)).toContain('long-gone');
+    for (const batch of [12, 14, 15, 16, 17, 18]) expect(lives(batch)).not.toContain('long-gone');
   });
 });
 

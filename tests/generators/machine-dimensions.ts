@@ -1,6 +1,6 @@
 /** What machines and their changes must occur among a campaign's cases: name, predicate, and how often in 5000 cases. */
 import type { CallStep, Case, Step, VcpuSetup } from '../../src/case/case.ts';
-import { actKinds, apicChanges, caseMsrs, cpuidFeatures, isSint } from '../../src/case/limits.ts';
+import { actKinds, apicChanges, caseMsrs, cpuidFeatures, isSint, vmmDeeds } from '../../src/case/limits.ts';
 import { hasBit31 } from './call-dimensions.ts';
 import { isCall } from '../../src/case/steps/kinds.ts';
 
@@ -133,6 +133,11 @@ export const machineDimensions: [name: string, is: (value: Case) => boolean, lea
     15,
   ],
   ['a migration before a call', (value) => isBeforeCall(value, (step) => step.do === 'migrate'), 300],
+  ...vmmDeeds.map((does): [string, (value: Case) => boolean, number] => [
+    `a VMM that does ${does} before a call`,
+    (value) => isBeforeCall(value, (step) => step.do === 'vmm' && step.does === does),
+    40,
+  ]),
   [
     'an MSR that the guest reads',
     (value) => value.steps.some((step) => step.do === 'read-msr' && step.by === 'guest'),

@@ -5,13 +5,14 @@ import type { CallStep, Case } from '../../src/case/case.ts';
 import { brokenRules } from './broken-rules.ts';
 import { callDimensions } from './call-dimensions.ts';
 import { indexes, machineDimensions } from './machine-dimensions.ts';
+import { runsMeanwhile } from '../../src/case/limits.ts';
 import { isCall } from '../../src/case/steps/kinds.ts';
 
 /**
  * What a round draws holds for all of its cases (how many rules are broken, which changes and acts there are), so figures
- * are as certain as there are many rounds, not many cases: 200 step by step and 13 concurrent ones.
+ * are as certain as there are many rounds, not many cases: 200 step by step and 28 concurrent ones.
  */
-const batchCount = 213;
+const batchCount = 228;
 const batchSize = 25;
 
 let cases: Case[] = [];
@@ -88,21 +89,33 @@ const reaches = (value: Case, idle: string): boolean =>
     return value.machine.vcpus.some((vcpu) => vcpu.idle === idle && targets.includes(vcpu.vpIndex));
   });
 
-describe('drawBatch, over 325 concurrent cases', () => {
+const isOfOneWord = (value: Case): boolean => {
+  const legal = value.steps.filter(isCall).filter(({ vector }) => vector >= 0x10 && vector <= 0xff);
+  return legal.length > 3 && new Set(legal.map(({ vector }) => vector >> 5)).size === 1;
+};
+
+describe('drawBatch, over 700 concurrent cases', () => {
   it('should draw concurrent cases in those batches and nowhere else', () => {
-    expect(concurrent.length).toBe(13 * batchSize);
+    expect(concurrent.length).toBe(28 * batchSize);
     expect(cases.length).toBe(200 * batchSize);
     expect(concurrent.every(({ machine }) => machine.schedule !== null)).toBe(true);
     expect(cases.every(({ machine }) => machine.schedule === null)).toBe(true);
   });
 
   it.each<[string, (value: Case) => boolean, number]>([
-    ['a halted receiver that is meant', (value) => reaches(value, 'halted'), 120],
-    ['a spinning receiver that is meant', (value) => reaches(value, 'spinning'), 60],
-    ['one sender', (value) => senders(value).size === 1, 100],
-    ['several senders', (value) => senders(value).size > 1, 80],
-    ['several phases', ({ steps: all }) => all.filter((step) => step.do === 'run').length > 1, 100],
-    ['a VP index that changes meanwhile', ({ steps: all }) => all.some((step) => step.do === 'write-msr'), 50],
+    ['a halted receiver that is meant', (value) => reaches(value, 'halted'), 200],
+    ['a spinning receiver that is meant', (value) => reaches(value, 'spinning'), 150],
+    ['one sender', (value) => senders(value).size === 1, 200],
+    ['several senders', (value) => senders(value).size > 1, 230],
+    ['several phases', ({ steps: all }) => all.filter((step) => step.do === 'run').length > 1, 400],
+    ['a VP index that changes meanwhile', ({ steps: all }) => all.some((step) => step.do === 'write-msr'), 250],
+    ['a VMM that disturbs them', ({ steps: all }) => all.some((step) => step.do === 'vmm'), 250],
+    ['calls of several senders with vectors of one word', (value) => senders(value).size > 1 && isOfOneWord(value), 90],
+    [
+      'one sender and a receiver that runs or sleeps',
+      (value) => senders(value).size === 1 && value.machine.vcpus.some(runsMeanwhile),
+      200,
+    ],
     ['nobody who takes part but senders', (value) => !hasIdle(value, 'halted') && !hasIdle(value, 'spinning'), 5],
   ])('should draw cases with %s', (_, is, least) => {
     expect(concurrent.filter(is).length).toBeGreaterThanOrEqual(least);

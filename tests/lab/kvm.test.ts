@@ -9,6 +9,7 @@ import { usualSwarm } from '../../generators/swarm.ts';
 import { predict } from '../../oracle/model.ts';
 import { judge } from '../../oracle/compare/verdict.ts';
 import { parseCase } from '../../src/case/case.ts';
+import { vmmDeeds } from '../../src/case/limits.ts';
 import { encodeCase } from '../../src/program/encode.ts';
 import type { Observation } from '../../src/program/observation.ts';
 import type { Program } from '../../src/program/program.ts';
@@ -134,6 +135,21 @@ describe.skipIf(isLabMissing).each(testedKernels)('KVM of %s', (kernel) => {
     }));
 
     const few = programs.slice(0, 8);
+
+    const used = await runInParts(programs, { exact: false });
+    const fresh = await runInParts(few, { exact: true });
+
+    expect(divergences(programs, used)).toEqual([]);
+    expect(divergences(few, fresh)).toEqual([]);
+  });
+
+  it.each(vmmDeeds)('should see the same when the VMM does %s before each step', async (does) => {
+    const drawn = [...drawPrograms('vmm', 2, 12), ...drawSpecialPrograms(9, 2)];
+    const programs = drawn.map(({ steps, ...rest }) => ({
+      ...rest,
+      steps: steps.flatMap((step) => [{ kind: 'vmm', does } as const, step]),
+    }));
+    const few = programs.slice(0, 4);
 
     const used = await runInParts(programs, { exact: false });
     const fresh = await runInParts(few, { exact: true });

@@ -4,6 +4,7 @@ import { bankReaderMutants } from './bank-reader.ts';
 import { callerFlagMutants } from './caller-flags.ts';
 import { callerMutants } from './callers.ts';
 import { checkMutants } from './checks.ts';
+import { crossingMutants } from './crossings/crossings.ts';
 import { decodeMutants } from './decode.ts';
 import { deliveryMutants } from './delivery.ts';
 import { runningDeliveryMutants } from './delivery-running.ts';
@@ -44,4 +45,5 @@ export const catalogue: readonly Mutant[] = [
   ...sizeMutants,
   ...failureMutants,
   ...equivalentMutants,
+  ...crossingMutants,
 ];

@@ -6,7 +6,7 @@ import { type Case, type Step, type VcpuSetup, vcpuToJson } from '../../case/cas
 import { groupVcpus, nameVcpus, shortList } from '../../case/vcpu-groups.ts';
 import { formatTable } from './table.ts';
 import { countArrivals, type RunView, type StepView, type VcpuView } from './view.ts';
-import { defaultGuestOsId } from '../../case/machine.ts';
+import { defaultGuestOsId, defaultVmmAnswer } from '../../case/machine.ts';
 import { describeNeighbour } from '../../case/neighbour.ts';
 import { isCall, kindOf } from '../../case/steps/kinds.ts';
 
@@ -39,12 +39,15 @@ export function formatMachine(value: Case): string {
 }
 
 /** What is special about the VM. */
-export function oddMachineWords({ machine: { irqchip, xen, guestOsId, schedule, neighbour } }: Case): string[] {
+export function oddMachineWords({
+  machine: { irqchip, xen, guestOsId, schedule, neighbour, vmmAnswer },
+}: Case): string[] {
   return [
     ...(irqchip === 'kernel' ? [] : [`irqchip ${irqchip}`]),
     ...(xen === false ? [] : [`Xen hypercalls intercepted${xen === 'flag' ? ' by flag alone' : ''}`]),
     ...(schedule === null ? [] : [`concurrent, schedule ${schedule}`]),
     ...(guestOsId === defaultGuestOsId ? [] : [`GUEST_OS_ID 0x${guestOsId.toString(16)}`]),
+    ...(vmmAnswer === defaultVmmAnswer ? [] : [`the VMM answers 0x${vmmAnswer.toString(16)}`]),
     ...(neighbour === null ? [] : [describeNeighbour(neighbour)]),
   ];
 }

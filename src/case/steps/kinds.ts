@@ -13,6 +13,7 @@ import { sendIpiEx } from './send-ipi-ex.ts';
 import { setApic } from './set-apic.ts';
 import { sipi } from './sipi.ts';
 import type { StepKind } from './step-kind.ts';
+import { vmm } from './vmm.ts';
 import { writeMsr } from './write-msr.ts';
 
 const kinds = {
@@ -26,6 +27,7 @@ const kinds = {
   init,
   sipi,
   migrate,
+  vmm,
 } as const;
 
 type Kinds = typeof kinds;

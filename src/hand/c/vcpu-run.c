@@ -115,6 +115,33 @@ int run_here(struct vcpu *vcpu)
 	return result;
 }
 
+/* Blocked here and not in KVM_RUN, it is pending when that begins; it is taken back behind it. */
+int run_interrupted(struct vcpu *vcpu)
+{
+	struct {
+		uint32_t length; /* struct kvm_signal_mask */
+		uint8_t set[8];
+	} none = { .length = sizeof(none.set) };
+	struct timespec now = { 0 };
+	sigset_t own_signal, before;
+	int result;
+
+	accept_signals();
+	sigemptyset(&own_signal);
+	sigaddset(&own_signal, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &own_signal, &before);
+	if (ioctl(vcpu->fd, KVM_SET_SIGNAL_MASK, &none) < 0) {
+		result = -errno;
+	} else {
+		pthread_kill(pthread_self(), SIGUSR1);
+		result = ioctl(vcpu->fd, KVM_RUN, 0) < 0 ? -errno : 0;
+		ioctl(vcpu->fd, KVM_SET_SIGNAL_MASK, NULL);
+		sigtimedwait(&own_signal, NULL, &now);
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return result;
+}
+
 bool was_endless(void)
 {
 	return atomic_load(&own.endless_serial) + 1 == atomic_load(&own.run_serial);
@@ -255,6 +282,11 @@ bool is_asleep(struct thread *thread)
 		return false;
 	behind_name = strrchr(text, ')');
 	return behind_name && behind_name[1] == ' ' && behind_name[2] == 'S';
+}
+
+void disturb_thread(struct thread *thread)
+{
+	pthread_kill(thread->pthread, SIGUSR1);
 }
 
 bool stop_thread(struct thread *thread, uint32_t milliseconds)

@@ -37,6 +37,8 @@ struct thread {
 
 /* KVM_RUN here, always on the same thread: 0 for an exit, or minus errno; -EINTR when the watchdog gave it up. */
 int run_here(struct vcpu *vcpu);
+/* KVM_RUN here with a signal pending: minus errno, or 0 where it made an exit all the same. */
+int run_interrupted(struct vcpu *vcpu);
 /* Whether the watchdog gave the last of them up. */
 bool was_endless(void);
 
@@ -53,6 +55,8 @@ bool wait_until_done(struct thread *thread, long microseconds);
  * what has woken it, and no matter of time. Only the state S is kvm_vcpu_block: one that waits for the kernel's own work has D.
  */
 bool is_asleep(struct thread *thread);
+/* Has a thread come out of KVM_RUN for an instant, where it is in it. */
+void disturb_thread(struct thread *thread);
 /* Gets a thread out of KVM_RUN without waking its guest; false when it does not come. */
 bool stop_thread(struct thread *thread, uint32_t milliseconds);
 

@@ -18,7 +18,7 @@ import type { ExitRecord } from '../../hand/record.ts';
 import { encodePatches, type Script } from '../../hand/script.ts';
 import * as uapi from '../../hand/uapi.ts';
 import type { GuestException, RegisterChange } from '../../program/observation.ts';
-import { type CallEnvironment, type ProgramCall, vmmResult } from '../../program/program.ts';
+import type { CallEnvironment, ProgramCall } from '../../program/program.ts';
 import { addForPage } from './hypercall-page.ts';
 import type { Slots } from '../vm/slots.ts';
 import { type CallResult, exitName, exitOf, UnexpectedExit } from '../stop.ts';
@@ -56,21 +56,28 @@ export class HostEnteredCalls {
   }
 
   /** Makes one call. Reading throws UnexpectedExit where its vCPU makes an exit that does not belong to the call. */
-  call(script: Script, vcpu: Vcpu, { environment, registers }: ProgramCall): Read<CallResult> {
+  call(script: Script, vcpu: Vcpu, call: ProgramCall, vmmAnswer: bigint): Read<CallResult> {
+    const { environment } = call;
     vcpu.leaveHome();
     const { page, opcode, mode } = environment;
     if (page === null) {
       const start = opcode === 'native' ? entryCode.native : entryCode.other;
-      return this.#callAt(script, vcpu, environment, registers, { start, instruction: start, pushBytes: 0 });
+      return this.#callAt(script, vcpu, call, vmmAnswer, { start, instruction: start, pushBytes: 0 });
     }
     const pushBytes = mode === 'long' ? 8 : 4;
     const read = addForPage(script, this.#vm, page, this.#code.instruction, (instruction) =>
-      this.#callAt(script, vcpu, environment, registers, { start: Number(page), instruction, pushBytes }),
+      this.#callAt(script, vcpu, call, vmmAnswer, { start: Number(page), instruction, pushBytes }),
     );
     return (record) => read(record) ?? noCode;
   }
 
-  #callAt(script: Script, vcpu: Vcpu, environment: CallEnvironment, registers: Buffer, place: Place): Read<CallResult> {
+  #callAt(
+    script: Script,
+    vcpu: Vcpu,
+    { environment, registers }: ProgramCall,
+    vmmAnswer: bigint,
+    place: Place,
+  ): Read<CallResult> {
     const before = this.#enter(script, vcpu, environment, registers, place);
     const { object } = vcpu;
     script.add('run', {
@@ -78,7 +85,7 @@ export class HostEnteredCalls {
       thread: vcpu.thread,
       port: ports.returned,
       otherPort: ports.exception,
-      answer: vmmResult,
+      answer: vmmAnswer,
       watch: 0,
       lenient: 0,
     });

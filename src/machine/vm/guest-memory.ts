@@ -10,9 +10,9 @@ import { gpaOf, hostOffset } from '../../guest/memory-map.ts';
 import type { GuestCode } from '../../guest/program.ts';
 import { memoryParts } from '../../hand/operations.ts';
 import type { Script } from '../../hand/script.ts';
-import { KVM_MEM_READONLY } from '../../hand/uapi.ts';
 import type { MemoryChange } from '../../program/observation.ts';
 import type { MemoryWrite } from '../../program/program.ts';
+import { addMemslots } from './memslots.ts';
 import type { Slots } from './slots.ts';
 
 /** Report at most so many changed words of a range. */
@@ -78,13 +78,6 @@ export class GuestMemory {
         before: wordBytes(word.expected),
         after: wordBytes(word.actual),
       }));
-  }
-}
-
-/** Where a VM for so many vCPUs has its memory in the guest's address space. */
-export function addMemslots(script: Script, vm: number, vcpuCount: number): void {
-  for (const [slot, { gpa, bytes, readOnly, offset }] of map.memslotsOf(vcpuCount).entries()) {
-    script.add('memslot', { vm, slot, flags: readOnly ? KVM_MEM_READONLY : 0, gpa, size: bytes, offset });
   }
 }
 

@@ -4,7 +4,7 @@ import { objectKinds } from '../../hand/operations.ts';
 import type { Script } from '../../hand/script.ts';
 import { KVM_SET_MSRS } from '../../hand/uapi.ts';
 import type { Program } from '../../program/program.ts';
-import { addMemslots } from './guest-memory.ts';
+import { addMemslots } from './memslots.ts';
 import { moveMsrs } from './migration.ts';
 import type { ObjectNumbers, VmNumbers } from './object-numbers.ts';
 import { addPlatform, msrsArgument } from './platform.ts';

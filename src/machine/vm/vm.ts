@@ -2,19 +2,8 @@
  * A VM that runs the guest program: made once for a platform, set up anew for every program. It knows how calls are issued,
  * how the machine is changed between them, and how handlers' logs are read; what programs make of that is told elsewhere.
  */
-import {
-  HV_X64_MSR_GUEST_OS_ID,
-  HV_X64_MSR_HYPERCALL,
-  HV_X64_MSR_SINT0,
-  HV_X64_MSR_VP_INDEX,
-} from '../../abi/hyperv.ts';
-import {
-  APIC_DEFAULT_PHYS_BASE,
-  APIC_DM_INIT,
-  APIC_DM_NMI,
-  APIC_DM_STARTUP,
-  MSR_IA32_APICBASE,
-} from '../../abi/lapic.ts';
+import { HV_X64_MSR_GUEST_OS_ID } from '../../abi/hyperv.ts';
+import { APIC_DM_INIT, APIC_DM_NMI, APIC_DM_STARTUP } from '../../abi/lapic.ts';
 import type { VcpuSetup } from '../../case/case.ts';
 import { isSint, sintOf } from '../../case/limits.ts';
 import { hasWideIds } from '../../case/vcpu-id.ts';
@@ -33,17 +22,20 @@ import {
   type ProgramReadMsr,
   type ProgramSetApic,
   type ProgramSipi,
+  type ProgramVmm,
   type ProgramWriteMsr,
-  vmmResult,
 } from '../../program/program.ts';
 import { CallRing } from '../calls/call-ring.ts';
 import { disablesApic } from './catch-up.ts';
+import { msrIndexOf } from './msr-index.ts';
 import { GuestMemory } from './guest-memory.ts';
 import { HostEnteredCalls } from '../calls/host-entered-call.ts';
 import type { ObjectNumbers, VmNumbers } from './object-numbers.ts';
 import { addPlatform, type HypervCpuid } from './platform.ts';
 import { Receiver } from '../receiver.ts';
 import type { Slots } from './slots.ts';
+import { Memslots } from './memslots.ts';
+import { msiTo } from './msi.ts';
 import { forgetPage, msrOwnerOf, SpareVm } from './spare-vm.ts';
 import { type CallResult, describeExit, expectExit, orLost, UnexpectedExit } from '../stop.ts';
 import { Vcpu } from './vcpu.ts';
@@ -85,11 +77,14 @@ export class Vm {
   readonly #parts: VmParts;
   readonly #members: readonly Member[];
   readonly #calls: HostEnteredCalls;
+  readonly #memslots: Memslots;
   /** Last value of HV_X64_MSR_GUEST_OS_ID; null when a step has changed it. */
   #guestOsId: bigint | null = 0n;
   /** Whether a step may have given HV_X64_MSR_HYPERCALL a value since the VM was set up, and since it was made. */
   #hasHypercallMsr = false;
   #everHadHypercallMsr = false;
+  /** What calls that leave the guest are answered with. */
+  #vmmAnswer = 0n;
   /** What its state is moved to next. */
   #spare: SpareVm | null = null;
   /** Whether the program disables an APIC, so that a used vCPU must be as a fresh one is. */
@@ -102,6 +97,7 @@ export class Vm {
     this.number = number;
     this.#parts = parts;
     this.memory = new GuestMemory(number);
+    this.#memslots = new Memslots(number, vcpus.length);
     this.#calls = new HostEnteredCalls(number, parts.code, parts.slots, parts.vectors);
     const vcpuParts = {
       ...parts,
@@ -160,6 +156,28 @@ export class Vm {
     return readCaughtUp;
   }
 
+  /**
+   * Does what a guest is not to notice.
+   *
+   * @param runners vCPUs that can be in their guest. One that waits with interrupts on is left alone by `interrupt`: KVM would take
+   *   a vector for it on its way (kvm_check_and_inject_events).
+   */
+  meddle(script: Script, { does }: ProgramVmm, runners: readonly number[]): void {
+    if (does === 'complete') {
+      for (const { vcpu } of this.#members) script.add('completeExit', { vcpu: vcpu.object });
+    } else if (does === 'interrupt') {
+      for (const position of runners) {
+        const { vcpu, receiver } = this.#members[position]!;
+        if (receiver.waitsOpen) continue;
+        // It may stand where a program before this one left it, with interrupts on.
+        vcpu.goHome(script);
+        script.add('interruptedRun', { vcpu: vcpu.object });
+      }
+    } else {
+      this.#memslots.change(script, does);
+    }
+  }
+
   #dropSpare(script: Script, later: boolean): void {
     this.#spare?.drop(script, later);
     this.#spare = null;
@@ -174,6 +192,8 @@ export class Vm {
   /** Brings the VM and every vCPU into the state in which a program starts; the result is the VP indexes. */
   setUp(script: Script, { machine, vcpus, steps }: Program): Read<number[]> {
     this.memory.undoWrites(script);
+    this.#memslots.setUp(script);
+    this.#vmmAnswer = machine.vmmAnswer;
     const disables = vcpus.map((setup, position) => disablesApic(setup, steps, position));
     this.#disablesApics = disables.includes(true);
     const owner = this.vcpuAt(msrOwnerOf(vcpus));
@@ -250,7 +270,7 @@ export class Vm {
     for (const { writes } of calls) this.memory.write(script, writes);
     receiver.forget();
     if (!isRingEnvironment(calls[0]!.environment)) {
-      const read = this.#calls.call(script, vcpu, calls[0]!);
+      const read = this.#calls.call(script, vcpu, calls[0]!, this.#vmmAnswer);
       return (record) => [read(record)];
     }
     if (opensInterrupts(calls[0]!)) receiver.noteHandlers();
@@ -262,7 +282,7 @@ export class Vm {
       thread: vcpu.thread,
       port: map.ports.idle,
       otherPort: map.ports.idle,
-      answer: vmmResult,
+      answer: this.#vmmAnswer,
       watch: ring.cursorAt,
       // What came of the calls before it is to be seen.
       lenient: 1,
@@ -349,24 +369,5 @@ export class Vm {
   }
 }
 
-function msrIndexOf(msr: ProgramReadMsr['msr']): number {
-  if (isSint(msr)) return HV_X64_MSR_SINT0 + sintOf(msr);
-  if (msr === 'guest-os-id') return HV_X64_MSR_GUEST_OS_ID;
-  if (msr === 'hypercall') return HV_X64_MSR_HYPERCALL;
-  return msr === 'vp-index' ? HV_X64_MSR_VP_INDEX : MSR_IA32_APICBASE;
-}
-
 /** How long a vCPU may take to come where it is waited for: milliseconds. */
 export const lostAfterMs = 5_000;
-
-/**
- * NMI, INIT or a start-up IPI to the vCPU with that APIC ID, as an MSI: unlike KVM_NMI that does not wait for a running KVM_RUN to end. A
- * hardware-disabled APIC does not get it. IDs above 255 need KVM_X2APIC_API_USE_32BIT_IDS.
- */
-function msiTo(apicId: number, data: number): Buffer {
-  const msi = Buffer.alloc(uapi.sizes.kvm_msi);
-  msi.writeUInt32LE(Number(APIC_DEFAULT_PHYS_BASE) + ((apicId & 0xff) << 12), 0);
-  msi.writeUInt32LE(apicId & ~0xff, 4);
-  msi.writeUInt32LE(data, 8);
-  return msi;
-}

@@ -22,6 +22,7 @@ const surroundings = () => ({
   usedVectors: new Set<number>(),
   pages: [],
   canOpen: true,
+  sintVector: null,
 });
 const build = (given: Partial<CallPlan>) => buildCall({ ...plan, ...given }, surroundings());
 const plainEx = makeStep({ do: 'send-ipi-ex', vector: 0xfe, targets: [0, 64] });
@@ -118,5 +119,19 @@ describe('callPlan', () => {
     expect(plans.every(({ breaks }) => breaks.length === 0)).toBe(true);
     const broken = fc.sample(callPlan({ ...usualSwarm, breakCounts: [0, 1, 1] }), { seed: 42, numRuns: 200 });
     expect(new Set(broken.map(({ breaks }) => breaks.length))).toEqual(new Set([1, 2]));
+  });
+
+  it('should send by the vector of a SINT that a step before wrote, where it has none of its own', () => {
+    const vectorOf = (distinct: boolean) =>
+      buildCall(
+        {
+          ...fc.sample(callPlan(usualSwarm), { seed: 1, numRuns: 1 })[0]!,
+          vector: { value: 0x31, distinct },
+          breaks: [],
+        },
+        { index: 0, sender: 0, vpIndexes: [0], usedVectors: new Set(), pages: [], canOpen: false, sintVector: 0x77 },
+      ).vector;
+    expect(vectorOf(false)).toBe(0x77);
+    expect(vectorOf(true)).toBe(0x31);
   });
 });

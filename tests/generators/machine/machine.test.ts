@@ -6,6 +6,7 @@ import {
   type MachinePlan,
   machinePlan,
 } from '../../../generators/machine/machine.ts';
+import { defaultVmmAnswer } from '../../../src/case/machine.ts';
 import type { PlatformPlan } from '../../../generators/machine/platform.ts';
 import { type Feature, featureWeights, type Swarm, usualSwarm } from '../../../generators/swarm.ts';
 
@@ -24,6 +25,7 @@ const planOf = (...indexes: number[]) => ({
   halted: 0,
   hasGuestOsId: true,
   neighbour: null,
+  vmmAnswer: defaultVmmAnswer,
   huge: null,
 });
 const indexesOf = (...indexes: number[]) => buildMachine(planOf(...indexes), null, 0).vcpus.map((vcpu) => vcpu.vpIndex);
@@ -64,6 +66,7 @@ describe('buildMachine, of a platform', () => {
     halted: 0,
     hasGuestOsId: false,
     neighbour: null,
+    vmmAnswer: defaultVmmAnswer,
     huge: null,
   };
   const vcpus: PlatformPlan['vcpus'] = [
@@ -82,6 +85,7 @@ describe('buildMachine, of a platform', () => {
       guestOsId: 0n,
       schedule: null,
       neighbour: null,
+      vmmAnswer: defaultVmmAnswer,
       vcpus: [
         { vpIndex: 0, idle: 'uninitialized', ...common, ...own[0], autoEoi: [] },
         { vpIndex: 4097, idle: 'parked', ...common, ...own[1], eoi: 'none', autoEoi: [0x40] },

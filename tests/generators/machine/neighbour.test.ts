@@ -26,14 +26,17 @@ describe('neighbourPlan', () => {
 });
 
 describe('neighbourLifePlan', () => {
-  const lives = fc.sample(neighbourLifePlan(plainNeighbour), { seed: 5, numRuns: 40_000 });
+  const livesOf = (isPatient: boolean) =>
+    fc.sample(neighbourLifePlan(plainNeighbour, isPatient), { seed: 5, numRuns: 4000 }).map((one) => one?.life);
 
-  it('should draw every life and none, and seldom the one that takes a second', () => {
-    expect(new Set(lives.map((neighbour) => neighbour?.life))).toEqual(new Set([...neighbourLives, undefined]));
-    expect(lives.filter((neighbour) => neighbour?.life === 'long-gone').length).toBeLessThan(40);
+  it('should draw every life and none, and the one that takes a second in patient rounds alone', () => {
+    expect(new Set(livesOf(false))).toEqual(new Set(['beside', 'gone', undefined]));
+    expect(new Set(livesOf(true))).toEqual(new Set(['beside', 'long-gone', undefined]));
+    expect(livesOf(true).filter((life) => life === 'long-gone').length).toBeLessThan(0.08 * 4000);
+    expect(new Set([...livesOf(false), ...livesOf(true)])).toEqual(new Set([...neighbourLives, undefined]));
   });
 
   it('should draw none where the round has none', () => {
-    expect(fc.sample(neighbourLifePlan(null), 20)).toEqual(Array.from({ length: 20 }, () => null));
+    expect(fc.sample(neighbourLifePlan(null, true), 20)).toEqual(Array.from({ length: 20 }, () => null));
   });
 });

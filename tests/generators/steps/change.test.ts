@@ -46,6 +46,7 @@ describe('changePlan', () => {
     expect(kinds('change.init')).toBe('init');
     expect(kinds('change.sipi')).toBe('sipi');
     expect(kinds('change.migrate')).toBe('migrate');
+    expect(kinds('change.vmm')).toBe('vmm');
     expect(kinds('change.readMsr')).toBe('read-msr');
     expect(kinds('change.sint').split(',').sort()).toEqual(['sint0', 'sint1', 'sint15', 'sint2']);
   });

@@ -5,6 +5,13 @@
  */
 #include "fake-kvm.h"
 #include "vcpu-run.c"
+#include "operations.c"
+#include "record.c"
+#include "objects.c"
+#include "ioctls.c"
+#include "memory.c"
+#include "runs.c"
+#include "conditions.c"
 #include "hand.c"
 #undef open
 #undef close

@@ -3,7 +3,8 @@ import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { operationsHeader } from '../../../src/hand/header.ts';
+import { scriptSources } from '../../../src/hand/build.ts';
+import { operationsHeader, operationsSource } from '../../../src/hand/header.ts';
 import { findProgram } from '../../../src/system/tools.ts';
 import { borderSeeds, encodeSeeds } from './seeds.ts';
 
@@ -59,7 +60,8 @@ export async function tryBorder(compiler: string, count: number, seed: number, j
     const scripts = await borderSeeds(join(root, 'corpus'));
     writeFileSync(join(folder, 'corpus'), encodeSeeds(scripts));
     writeFileSync(join(folder, 'operations.h'), operationsHeader());
-    for (const name of ['hand.c', 'hand.h', 'vcpu-run.c', 'vcpu-run.h'])
+    writeFileSync(join(folder, 'operations.c'), operationsSource());
+    for (const name of [...scriptSources, 'hand.h', 'script.h', 'vcpu-run.h'])
       copyFileSync(join(root, 'src', 'hand', 'c', name), join(folder, name));
     for (const name of ['border.c', 'fake-kvm.h']) copyFileSync(join(import.meta.dirname, name), join(folder, name));
     await execa(compiler, [...flags, '-o', 'border', 'border.c'], { cwd: folder });

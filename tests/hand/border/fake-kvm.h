@@ -258,6 +258,10 @@ static int fake_ioctl(int fd, unsigned long request, ...)
 	case KVM_SET_TSS_ADDR:
 	case KVM_CREATE_IRQCHIP:
 		return 0;
+	case KVM_SET_SIGNAL_MASK:
+		if (at)
+			take(at, sizeof(struct kvm_signal_mask) + 8);
+		return 0;
 	case KVM_GET_MSRS:
 	case KVM_SET_MSRS:
 		return fake_msrs(at, request == KVM_GET_MSRS);

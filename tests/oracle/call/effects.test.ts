@@ -21,7 +21,7 @@ describe('effectsOf', () => {
     const step = literalCall({ rcx: 0x0bn, rdx: dirtyRdx });
     const made = { registers: step.registers, orResult: null };
     expect(
-      effectsOf(ruleOf(badInput), step, made, contractFor(facts), { result: (status) => BigInt(status) + 0x100n }),
+      effectsOf(ruleOf(badInput), step, made, contractFor(facts), { result: (status) => BigInt(status) + 0x100n }, 0n),
     ).toEqual({
       result: 0x103n,
       exception: null,
@@ -66,7 +66,7 @@ describe('effectsOf', () => {
   it('should cut a native error of a plain call to 64 bits', () => {
     const step = literalCall({ rcx: 0x0bn });
     const made = { registers: step.registers, orResult: null };
-    expect(effectsOf(ruleOf(native(-1000n)), step, made, contractFor(facts), plain).result).toBe(
+    expect(effectsOf(ruleOf(native(-1000n)), step, made, contractFor(facts), plain, 0n).result).toBe(
       0xffff_ffff_ffff_fc18n,
     );
   });
@@ -82,6 +82,19 @@ describe('effectsOf', () => {
       exception: null,
       exit: name,
       registers,
+    });
+  });
+
+  it('should give 64 bits of an answer, in EDX and EAX to a 32-bit caller', () => {
+    const exit: Answer = { kind: 'exit', exit: 'hyperv' };
+    const vmmAnswer = 0xfedc_ba98_7654_3210n;
+    expect(effects(exit, { mode: 'long', cpl: 0 }, { rdx: dirtyRdx }, { vmmAnswer })).toMatchObject({
+      result: vmmAnswer,
+      registers: [],
+    });
+    expect(effects(exit, { mode: 'protected32' }, { rdx: dirtyRdx }, { vmmAnswer })).toMatchObject({
+      result: 0x7654_3210n,
+      registers: [{ register: 'rdx', before: dirtyRdx, after: 0xfedc_ba98n }],
     });
   });
 
@@ -139,7 +152,7 @@ describe("effectsOf, the other vendor's instruction", () => {
     const rule = kvmRules.find((one) => one.name === name)!;
     const step = enteredCall({ opcode: 'other' }, {});
     const made = { registers: step.registers, orResult: null };
-    expect(effectsOf(rule, step, made, contractFor(facts), plain).registers).toEqual([]);
+    expect(effectsOf(rule, step, made, contractFor(facts), plain, 0n).registers).toEqual([]);
   });
 });
 
@@ -157,7 +170,11 @@ function effects(
   answer: Answer,
   environment: Partial<CallEnvironment>,
   registers: CallRegisters,
-  { orResult = null, cpu = facts.cpu }: { orResult?: bigint | null; cpu?: string } = {},
+  {
+    orResult = null,
+    cpu = facts.cpu,
+    vmmAnswer = 0x5an,
+  }: { orResult?: bigint | null; cpu?: string; vmmAnswer?: bigint } = {},
 ) {
   const step = enteredCall(environment, registers);
   return effectsOf(
@@ -166,5 +183,6 @@ function effects(
     { registers: step.registers, orResult },
     contractFor({ ...facts, cpu }),
     plain,
+    vmmAnswer,
   );
 }

@@ -38,6 +38,7 @@ describe('parseCase', () => {
         irqchip: 'kernel',
         xen: false,
         schedule: null,
+        vmmAnswer: 0x5an,
         neighbour: null,
         guestOsId: 0x8100_0000_0000_0000n,
         vcpus: [

@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { describe, expect, it } from 'vitest';
+import { scriptSources } from '../../../src/hand/build.ts';
 import { framesHeader } from '../../../src/hand/frames.ts';
-import { operationsHeader } from '../../../src/hand/header.ts';
+import { operationsHeader, operationsSource } from '../../../src/hand/header.ts';
 import { handLimits, operations } from '../../../src/hand/operations.ts';
 import { scriptCapabilities, scriptRequests, sizes } from '../../../src/hand/uapi.ts';
 import { findProgram } from '../../../src/system/tools.ts';
@@ -25,7 +26,7 @@ async function compile(text: string): Promise<string> {
     ] as const) {
       writeFileSync(join(folder, name), content);
     }
-    const flags = ['-std=gnu11', '-O2', '-Wall', '-Wextra', '-Werror', '-fsyntax-only', `-I${handFolder}`];
+    const flags = ['-std=gnu11', '-O2', '-Wall', '-Wextra', '-Werror', '-fsyntax-only', '-I.', `-I${handFolder}`];
     const { all } = await execa(compiler!, [...flags, 'main.c'], { cwd: folder, all: true, reject: false });
     return all;
   } finally {
@@ -42,17 +43,16 @@ describe('operationsHeader', () => {
     expect(text).toContain(`#define HAND_VCPUS ${handLimits.vcpus}u\n`);
   });
 
-  it('should have a definition in hand.c for each operation, and none besides', () => {
-    const source = readFileSync(join(handFolder, 'hand.c'), 'utf8');
-    const defined = [...source.matchAll(/^static void do_(\w+)\(const struct op_\w+ \*op\)$/gm)].map(
-      ([, name]) => name,
-    );
+  it('should have one definition for each operation, and none besides', () => {
+    const source = scriptSources.map((name) => readFileSync(join(handFolder, name), 'utf8')).join('\n');
+    const defined = [...source.matchAll(/^void do_(\w+)\(const struct op_\w+ \*op\)$/gm)].map(([, name]) => name);
     expect(new Set(defined)).toEqual(new Set(Object.keys(operations).map(lower)));
     expect(defined).toHaveLength(Object.keys(operations).length);
   });
 
   it.skipIf(compiler === null)('should compile with the hand, without a warning', async () => {
-    for (const name of ['hand.c', 'vcpu-run.c', 'main.c', 'window.c', 'lab.c', 'library.c']) {
+    expect(await compile(operationsSource())).toBe('');
+    for (const name of [...scriptSources, 'main.c', 'window.c', 'lab.c', 'library.c']) {
       const text = readFileSync(join(handFolder, name), 'utf8');
       expect(await compile(`#define HAND_VERSION "0"\n${text}`)).toBe('');
     }

@@ -99,6 +99,35 @@ describe('a program as a script', () => {
     expect(operations).toEqual([...made, ...vcpu, ...vcpu, ...moves(1), 'swapVms', ...made, ...lapics]);
   });
 
+  it('should let a VMM run vCPUs in vain, but not one that waits with interrupts on, nor one that got INIT', async () => {
+    const interrupt = makeStep({ do: 'vmm', does: 'interrupt' });
+    const counts = async (steps: Step[]): Promise<number> =>
+      (await operationsOf(caseOf(steps))).filter((name) => name === 'interruptedRun').length;
+    expect(await counts([interrupt, call()])).toBe(2);
+    expect(await counts([makeStep({ do: 'act', vcpu: 1, act: 'wait' }), interrupt, call()])).toBe(1);
+    expect(await counts([makeStep({ do: 'init', vcpu: 1 }), interrupt, call()])).toBe(1);
+    // Nor where a program before this one left it waiting.
+    const left = await operationsOf(caseOf([interrupt, call(), makeStep({ do: 'act', vcpu: 1, act: 'wait' })]));
+    expect(left.slice(0, 3)).toEqual(['interruptedRun', 'enter', 'interruptedRun']);
+  });
+
+  it('should give memory to the VM once more where a VMM changes memslots, and end dirty logging with the program', async () => {
+    const slots = async (...deeds: ('log-dirty' | 'move' | 'remake')[]): Promise<number> => {
+      const steps = deeds.map((does) => makeStep({ do: 'vmm', does }));
+      return (await operationsOf(caseOf([...steps, call()]))).filter((name) => name === 'memslot').length;
+    };
+    expect(await slots('move')).toBe(4);
+    expect(await slots('remake')).toBe(4);
+    expect(await slots('log-dirty', 'log-dirty')).toBe(4);
+  });
+
+  it('should disturb who runs in a race with signals, behind a first KVM_RUN without', async () => {
+    const steps = [call(), makeStep({ do: 'vmm', does: 'interrupt' }), makeStep({ do: 'run' })];
+    const operations = await operationsOf(caseOf(steps, { idle: 'halted' }, { schedule: 1 }));
+    expect(operations.filter((name) => name === 'disturb')).toHaveLength(2);
+    expect(operations.indexOf('completeExit')).toBeLessThan(operations.indexOf('start'));
+  });
+
   it('should make that VM anew for an exact run, and drop the one that was left', async () => {
     const operations = await operationsOf(caseOf([makeStep({ do: 'migrate' }), call()]), { exact: true });
     const from = operations.indexOf('createTwin');

@@ -258,7 +258,14 @@ describe('encodeCase', () => {
 
   it('should pass the machine on', () => {
     const vcpus = [makeVcpu({ vpIndex: 65, apic: 'xapic', lacks: ['ex-masks'], enforced: true, tpr: 3, irr: [0x40] })];
-    const machine = { irqchip: 'split', xen: true, guestOsId: 1n, schedule: 7, neighbour: null } as const;
+    const machine = {
+      irqchip: 'split',
+      xen: true,
+      guestOsId: 1n,
+      schedule: 7,
+      neighbour: null,
+      vmmAnswer: 7n,
+    } as const;
     const program = encodeCase(makeCase(vcpus, [makeStep({ do: 'run' })], machine));
     expect(program).toEqual({ machine, vcpus, steps: [{ kind: 'run' }] });
   });
