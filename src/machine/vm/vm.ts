@@ -2,13 +2,8 @@
  * A VM that runs the guest program: made once for a platform, set up anew for every program. It knows how calls are issued,
  * how the machine is changed between them, and how handlers' logs are read; what programs make of that is told elsewhere.
  */
-import {
-  HV_X64_MSR_GUEST_OS_ID,
-  HV_X64_MSR_HYPERCALL,
-  HV_X64_MSR_SINT0,
-  HV_X64_MSR_VP_INDEX,
-} from '../../abi/hyperv.ts';
-import { APIC_DM_INIT, APIC_DM_NMI, APIC_DM_STARTUP, MSR_IA32_APICBASE } from '../../abi/lapic.ts';
+import { HV_X64_MSR_GUEST_OS_ID } from '../../abi/hyperv.ts';
+import { APIC_DM_INIT, APIC_DM_NMI, APIC_DM_STARTUP } from '../../abi/lapic.ts';
 import type { VcpuSetup } from '../../case/case.ts';
 import { isSint, sintOf } from '../../case/limits.ts';
 import { hasWideIds } from '../../case/vcpu-id.ts';
@@ -32,6 +27,7 @@ import {
 } from '../../program/program.ts';
 import { CallRing } from '../calls/call-ring.ts';
 import { disablesApic } from './catch-up.ts';
+import { msrIndexOf } from './msr-index.ts';
 import { GuestMemory } from './guest-memory.ts';
 import { HostEnteredCalls } from '../calls/host-entered-call.ts';
 import type { ObjectNumbers, VmNumbers } from './object-numbers.ts';
@@ -371,13 +367,6 @@ export class Vm {
       return { vectors, priorities: logsPpr ? [...record.bytes(length)] : [] };
     };
   }
-}
-
-function msrIndexOf(msr: ProgramReadMsr['msr']): number {
-  if (isSint(msr)) return HV_X64_MSR_SINT0 + sintOf(msr);
-  if (msr === 'guest-os-id') return HV_X64_MSR_GUEST_OS_ID;
-  if (msr === 'hypercall') return HV_X64_MSR_HYPERCALL;
-  return msr === 'vp-index' ? HV_X64_MSR_VP_INDEX : MSR_IA32_APICBASE;
 }
 
 /** How long a vCPU may take to come where it is waited for: milliseconds. */
