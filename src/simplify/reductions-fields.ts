@@ -95,13 +95,13 @@ function bankCount(step: CallStep): number {
   return step.do === 'send-ipi' ? 0 : banksOf(step).length;
 }
 
-/** Banks that are given, ascending. */
 /** Of the targets in each bank the first one. */
 function lowestOfBanks(targets: readonly number[]): number[] {
   const bank = (vp: number): number => Math.floor(vp / vpsPerBank);
   return targets.filter((vp, place) => place === 0 || bank(targets[place - 1]!) !== bank(vp));
 }
 
+/** Banks that are given, ascending. */
 function banksOf({ targets, emptyBanks }: SendIpiExStep): number[] {
   return ascending([...emptyBanks, ...targets.map((vp) => Math.floor(vp / vpsPerBank))]);
 }

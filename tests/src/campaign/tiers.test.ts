@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { drawBatch } from '../../../generators/batch.ts';
+import { drawBatch, isConcurrentBatch } from '../../../generators/batch.ts';
 import { predict } from '../../../oracle/model.ts';
 import { disagreements, twinsOf } from '../../../src/campaign/tiers.ts';
 import { type Case, makeCase, makeStep } from '../../../src/case/case.ts';
@@ -26,7 +26,8 @@ function compare(value: Case, change: (observation: Observation) => Observation 
 
 describe('disagreements', () => {
   it('should be none between the tiers of drawn cases, as the model has them', () => {
-    const values = drawBatch('tiers', 11, 100).cases.filter((value) => twinsOf(value) !== null);
+    const concurrent = [...Array(100).keys()].find(isConcurrentBatch)!;
+    const values = drawBatch('tiers', concurrent, 100).cases.filter((value) => twinsOf(value) !== null);
     expect(values.length).toBeGreaterThan(30);
     for (const value of values) {
       const { counted, pending } = twinsOf(value)!;
