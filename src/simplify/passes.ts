@@ -9,20 +9,14 @@ import { setApicPasses, writeMsrPasses } from './reductions-changes.ts';
 import { fieldPasses } from './reductions-fields.ts';
 import { presetPasses, runPasses } from './reductions-vectors.ts';
 
-/** What each kind of step has besides the fields of its declaration; both calls share theirs. */
+/** What a kind of step has besides the fields of its declaration, where it has any; both calls share theirs. */
 const stepPasses = {
   act: actPasses,
   'write-msr': writeMsrPasses,
-  'read-msr': [],
   'set-apic': setApicPasses,
-  init: [],
-  sipi: [],
-  migrate: [],
-  vmm: [],
   run: runPasses,
   'send-ipi': fieldPasses,
-  'send-ipi-ex': [],
-} satisfies Record<Step['do'], readonly Pass[]>;
+} satisfies Partial<Record<Step['do'], readonly Pass[]>>;
 
 /** Fields of steps that are no calls, one by one. */
 function* plainerChanges(value: Case): Generator<Case> {
