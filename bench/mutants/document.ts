@@ -12,7 +12,18 @@ const names: Record<Method, string> = {
   selftests: "the kernel's selftests",
 };
 
-export function formatDocument(all: readonly Row[], catalogue: readonly Mutant[]): string {
+/** What was measured on another kernel, or in a lab with another CPU, over a part of a catalogue. */
+export interface Elsewhere {
+  readonly where: string;
+  readonly rows: readonly Row[];
+  readonly catalogue: readonly Mutant[];
+}
+
+export function formatDocument(
+  all: readonly Row[],
+  catalogue: readonly Mutant[],
+  elsewhere: readonly Elsewhere[] = [],
+): string {
   const rows = methods.flatMap((method) => rowsOf(method, all, catalogue));
   const wrong = catalogue.filter(({ expect }) => expect !== 'equivalent').length;
   // One seed is that over all mutants; the others are for a part of them, and stand in a table of their own.
@@ -42,6 +53,7 @@ export function formatDocument(all: readonly Row[], catalogue: readonly Mutant[]
     ...summaries.flatMap((summary) => [...formatSummary(summary, main), '']),
     ...formatSeeds(rows.filter(({ method }) => method === 'hvipi')),
     ...formatMethods(summaries, main, catalogue),
+    ...formatElsewhere(elsewhere),
     '## What is not in the catalogue',
     '',
     "Mutations that today's cases cannot express, with what is missing:",
@@ -49,6 +61,25 @@ export function formatDocument(all: readonly Row[], catalogue: readonly Mutant[]
     ...laterMutants.map(({ what, missing }) => `- ${what}: needs ${missing}`),
     '',
   ].join('\n');
+}
+
+function formatElsewhere(all: readonly Elsewhere[]): string[] {
+  const measured = all.filter(({ rows }) => rows.length > 0);
+  if (measured.length === 0) return [];
+  const lines = measured.map(({ where, rows, catalogue }) => {
+    const { found, misses, falseAlarms, alarms, confirmed } = summarize('hvipi', rows, catalogue);
+    const missed = misses.map(({ mutant }) => `\`${mutant}\``).join(', ') || 'none';
+    const reported = `${share(falseAlarms)}${list(alarms)}`;
+    return tableRow([where, `${share(found)} (${percent(found)})`, share(confirmed), reported, missed]);
+  });
+  return [
+    '## Elsewhere',
+    '',
+    '| where | found | confirmed every time | equivalent ones reported | not found |',
+    '| --- | --- | --- | --- | --- |',
+    ...lines,
+    '',
+  ];
 }
 
 function formatSummary(summary: Summary, rows: readonly Row[]): string[] {

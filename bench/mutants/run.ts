@@ -12,7 +12,7 @@ import { formatDocument } from './document.ts';
 import { type Grade, grades, type Mutant } from './mutant.ts';
 import { readRows } from '../rows.ts';
 import { writePage } from '../write-page.ts';
-import { type Method, methods, rowSchema, type Trial } from './row.ts';
+import { type Method, methods, type Row, rowSchema, type Trial } from './row.ts';
 import { buildSelftests } from './selftests.ts';
 import { chooseTrials, runTrials } from './trials.ts';
 
@@ -109,7 +109,12 @@ async function buildAll(trials: readonly Trial[], builder: Builder): Promise<num
 }
 
 async function report(): Promise<number> {
-  await writePage(document, formatDocument(readRows(rowSchema, results), amdCatalogue));
+  const below = (folder: string): Row[] => readRows(rowSchema, join(results, folder));
+  const elsewhere = [
+    { where: 'every third, `debian:7.3`, emulated AMD', rows: below('7.3'), catalogue: amdCatalogue },
+    { where: '`debian:6.12`, emulated Intel with APICv', rows: below('intel'), catalogue: intelCatalogue },
+  ];
+  await writePage(document, formatDocument(readRows(rowSchema, results), amdCatalogue, elsewhere));
   say(`wrote ${document}`);
   return 0;
 }

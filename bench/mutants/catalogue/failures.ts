@@ -127,7 +127,7 @@ export const failureMutants: readonly Mutant[] = mutantsOf('hyperv.c', [
   {
     name: 'clobbers-rcx',
     find: done,
-    replace: also('kvm_rcx_write(vcpu, 0);'),
+    replace: also('kvm_register_write_raw(vcpu, VCPU_REGS_RCX, 0);'),
     mechanism: 'RCX is lost',
     grade: 'easy',
     needs: 'any call',
@@ -151,7 +151,7 @@ export const failureMutants: readonly Mutant[] = mutantsOf('hyperv.c', [
   {
     name: 'clobbers-rbx-on-fast',
     find: send,
-    replace: before('if (hc->fast)\n\t\tkvm_rbx_write(vcpu, vector);'),
+    replace: before('if (hc->fast)\n\t\tkvm_register_write_raw(vcpu, VCPU_REGS_RBX, vector);'),
     mechanism: 'RBX is lost in fast calls',
     grade: 'easy',
     needs: 'a fast call',

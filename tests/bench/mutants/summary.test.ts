@@ -104,4 +104,13 @@ describe('formatDocument', () => {
   it('should say when there is no row', () => {
     expect(formatDocument([], mutants)).toContain('Nothing was measured yet.');
   });
+
+  it('should say what was measured elsewhere, with what was missed', () => {
+    const other = { where: 'a newer kernel', rows: [aFind(easy), aRow(hard)], catalogue: mutants };
+    const text = formatDocument([], mutants, [other, { ...other, where: 'nowhere', rows: [] }]);
+
+    expect(text).toContain(`a newer kernel | 1 of 2 (50.0 %) |`);
+    expect(text).toContain(`\`${hard.name}\` |`);
+    expect(text).not.toContain('nowhere');
+  });
 });
