@@ -268,8 +268,8 @@ function stepOf(
 
 function isAbout(step: ProgramCall | Change, position: number): boolean {
   if (step.kind === 'migrate') return true;
-  // Memslots change while it sleeps.
-  if (step.kind === 'vmm') return step.does === 'complete' || step.does === 'interrupt';
+  // One that has said that it halts may have yet to come to `hlt`: without memory it would find no instruction there.
+  if (step.kind === 'vmm') return step.does !== 'log-dirty';
   return position === (step.kind === 'call' ? step.sender : step.vcpu);
 }
 
