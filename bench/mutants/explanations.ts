@@ -1,8 +1,8 @@
-/** Why a mutant was missed, by name: what of generators, model or observation would have to be different. */
 /** Measured at a load of 13 on two CPUs, where 90 s had one or two concurrent batches; races are drawn twice as often since. */
 const fewRaces =
   'a race with a window of some instructions, in one or two concurrent batches; measured before races came twice as often';
 
+/** Why a mutant was missed, by name: what of generators, model or observation would have to be different. */
 export const explanations: Readonly<Record<string, string>> = {
   'index-without-context':
     'generators: a call must name a vCPU without Hyper-V by its position, beside a sender that has it, and nothing may have ' +

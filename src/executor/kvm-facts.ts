@@ -7,7 +7,7 @@ import { objectKinds } from '../hand/operations.ts';
 import { type Script, wordPatch } from '../hand/script.ts';
 import * as uapi from '../hand/uapi.ts';
 import { addPatched } from '../machine/vm/lapic.ts';
-import { addPlatform, HypervCpuid, msrsArgument } from '../machine/vm/platform.ts';
+import { addMsrs, addPlatform, HypervCpuid } from '../machine/vm/platform.ts';
 import type { Read } from '../machine/writer.ts';
 import { ask } from './ask.ts';
 import type { EmulatorFacts, TargetFacts } from './facts.ts';
@@ -154,8 +154,7 @@ function addSpareVms(hand: Hand, xen: boolean): Promise<void> {
     // A fresh vCPU's APIC is software-disabled.
     script.add('createVcpu', { vcpu: 0, vm: 0, id: 0, regs: 0 });
     script.add('createVcpu', { vcpu: 1, vm: 0, id: 1, regs: 0 });
-    const argument = msrsArgument([{ index: MSR_IA32_APICBASE, value: 0n }]);
-    script.add('ioctl', { kind: objectKinds.vcpu, object: 1, request: uapi.KVM_SET_MSRS, record: 0, argument });
+    addMsrs(script, 1, [{ index: MSR_IA32_APICBASE, value: 0n }]);
     script.add('createVm', { vm: 1, memoryBytes: 4096 });
     script.add('createVcpu', { vcpu: 2, vm: 1, id: 0, regs: 0 });
     return () => undefined;

@@ -9,15 +9,15 @@ import { MSR_IA32_APICBASE } from '../../abi/lapic.ts';
 import type { VcpuSetup } from '../../case/case.ts';
 import type { GuestCode } from '../../guest/program.ts';
 import { ports } from '../../guest/memory-map.ts';
-import { objectKinds } from '../../hand/operations.ts';
 import type { Script } from '../../hand/script.ts';
-import * as uapi from '../../hand/uapi.ts';
+import { KVM_MP_STATE_RUNNABLE } from '../../hand/uapi.ts';
 import type { Program } from '../../program/program.ts';
 import { expectExit } from '../stop.ts';
 import type { Read } from '../writer.ts';
 import { addEmpty, addSpurious, apicBase } from './lapic.ts';
-import { msrsArgument } from './platform.ts';
+import { addMsrs } from './platform.ts';
 import type { Registers } from './registers.ts';
+import { addMpState } from './sipi.ts';
 
 /** @param vcpu the hand's object, of that vCPU or of one like it. It is runnable then and at home, with an enabled and empty xAPIC. */
 export function addCatchUp(
@@ -34,27 +34,19 @@ export function addCatchUp(
     script.add('run', { vcpu, thread, port: ports.idle, otherPort: ports.idle, answer: 0, watch: 0, lenient: 0 });
     return (record) => expectExit(position, record.exit(), code);
   };
-  const argument = Buffer.alloc(uapi.sizes.kvm_mp_state);
-  argument.writeUInt32LE(uapi.KVM_MP_STATE_RUNNABLE, 0);
-  const request = uapi.KVM_SET_MP_STATE;
-  script.add('ioctl', { kind: objectKinds.vcpu, object: vcpu, request, record: 0, argument });
+  addMpState(script, vcpu, KVM_MP_STATE_RUNNABLE);
   // No threshold is above that TPR, or the CPU would refuse the entry (SDM volume 3, checks on VM-execution control fields).
   addEmpty(script, vcpu, 0xf0);
-  setBase(script, vcpu, apicBase(id, 'hardware-disabled'));
+  addMsrs(script, vcpu, [{ index: MSR_IA32_APICBASE, value: apicBase(id, 'hardware-disabled') }]);
   const readWithout = idleOnce();
   addEmpty(script, vcpu, 0);
-  setBase(script, vcpu, apicBase(id, 'xapic'));
+  addMsrs(script, vcpu, [{ index: MSR_IA32_APICBASE, value: apicBase(id, 'xapic') }]);
   addSpurious(script, vcpu, 'xapic');
   const readEmpty = idleOnce();
   return (record) => {
     readWithout(record);
     readEmpty(record);
   };
-}
-
-function setBase(script: Script, vcpu: number, value: bigint): void {
-  const argument = msrsArgument([{ index: MSR_IA32_APICBASE, value }]);
-  script.add('ioctl', { kind: objectKinds.vcpu, object: vcpu, request: uapi.KVM_SET_MSRS, record: 0, argument });
 }
 
 /** Whether the APIC of a vCPU is disabled when a program begins, or becomes so. */

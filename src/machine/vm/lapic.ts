@@ -38,15 +38,9 @@ export function addBasePage(
     // So is the logical ID, which x2APIC derives from the ID and xAPIC has as its own.
     ...(apic === 'x2apic' ? [] : [wordPatch(lapic.APIC_LDR, 0)]),
     wordPatch(lapic.APIC_SPIV, spurious(apic)),
-    wordPatch(lapic.APIC_TASKPRI, 0),
+    ...emptyPatches(0),
   ];
-  for (let word = 0; word < 8; word++) {
-    patches.push(
-      wordPatch(lapic.APIC_IRR + 0x10 * word, 0),
-      wordPatch(lapic.APIC_ISR + 0x10 * word, 0),
-      wordPatch(lapic.APIC_TMR + 0x10 * word, 0xffff_ffff),
-    );
-  }
+  for (let word = 0; word < 8; word++) patches.push(wordPatch(lapic.APIC_TMR + 0x10 * word, 0xffff_ffff));
   addPatched(script, vcpu, patches);
   // As in `addLapic`.
   if (wasUsed) addPatched(script, vcpu, patches);
@@ -94,11 +88,15 @@ export function addPatched(script: Script, vcpu: number, patches: readonly Patch
 
 /** Takes away what is pending and in service. */
 export function addEmpty(script: Script, vcpu: number, tpr: number): void {
+  addPatched(script, vcpu, emptyPatches(tpr));
+}
+
+function emptyPatches(tpr: number): Patch[] {
   const patches = [wordPatch(lapic.APIC_TASKPRI, tpr)];
   for (let word = 0; word < 8; word++) {
     patches.push(wordPatch(lapic.APIC_IRR + 0x10 * word, 0), wordPatch(lapic.APIC_ISR + 0x10 * word, 0));
   }
-  addPatched(script, vcpu, patches);
+  return patches;
 }
 
 /** Sets SPIV and leaves the rest of a page as it is. */

@@ -77,6 +77,12 @@ export function msrsArgument(entries: readonly MsrEntry[]): Buffer {
   return argument;
 }
 
+/** Writes MSRs of a vCPU as the host, which KVM must take. */
+export function addMsrs(script: Script, vcpu: number, entries: readonly MsrEntry[]): void {
+  const argument = msrsArgument(entries);
+  script.add('ioctl', { kind: objectKinds.vcpu, object: vcpu, request: uapi.KVM_SET_MSRS, record: 0, argument });
+}
+
 /** The value of the first entry; null unless KVM_GET_MSRS did that one. */
 export function firstMsr({ result, argument }: IoctlRecord): bigint | null {
   return result === 1 ? argument.readBigUInt64LE(msrAt(0) + 8) : null;

@@ -1,8 +1,15 @@
-/** What is read of a vCPU behind INIT and start-up IPIs. */
+/** MP states: how they are set, and what is read of a vCPU behind INIT and start-up IPIs. */
 import { objectKinds } from '../../hand/operations.ts';
 import type { Script } from '../../hand/script.ts';
 import * as uapi from '../../hand/uapi.ts';
 import type { Read } from '../writer.ts';
+
+export function addMpState(script: Script, vcpu: number, mpState: number): void {
+  const argument = Buffer.alloc(uapi.sizes.kvm_mp_state);
+  argument.writeUInt32LE(mpState, 0);
+  const request = uapi.KVM_SET_MP_STATE;
+  script.add('ioctl', { kind: objectKinds.vcpu, object: vcpu, request, record: 0, argument });
+}
 
 /** Reads the MP state; KVM acts first on what is pending (kvm_arch_vcpu_ioctl_get_mpstate). */
 export function readMpState(script: Script, vcpu: number): Read<number> {

@@ -1,13 +1,11 @@
 /** A second VM of the same platform on the same memory, to which the state of the first one is moved. */
 import { HV_X64_MSR_GUEST_OS_ID, HV_X64_MSR_HYPERCALL } from '../../abi/hyperv.ts';
-import { objectKinds } from '../../hand/operations.ts';
 import type { Script } from '../../hand/script.ts';
-import { KVM_SET_MSRS } from '../../hand/uapi.ts';
 import type { Program } from '../../program/program.ts';
 import { addMemslots } from './memslots.ts';
 import { moveMsrs } from './migration.ts';
 import type { ObjectNumbers, VmNumbers } from './object-numbers.ts';
-import { addPlatform, msrsArgument } from './platform.ts';
+import { addMsrs, addPlatform } from './platform.ts';
 import type { Read } from '../writer.ts';
 import type { Vcpu } from './vcpu.ts';
 
@@ -83,9 +81,8 @@ export function msrOwnerOf(vcpus: Program['vcpus']): number {
 
 /** Makes HV_X64_MSR_HYPERCALL 0, which KVM takes while GUEST_OS_ID is not 0 (kvm_hv_set_msr_pw). */
 export function forgetPage(script: Script, vcpu: number): void {
-  const argument = msrsArgument([
+  addMsrs(script, vcpu, [
     { index: HV_X64_MSR_GUEST_OS_ID, value: 1n },
     { index: HV_X64_MSR_HYPERCALL, value: 0n },
   ]);
-  script.add('ioctl', { kind: objectKinds.vcpu, object: vcpu, request: KVM_SET_MSRS, record: 0, argument });
 }

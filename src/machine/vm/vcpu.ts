@@ -17,9 +17,9 @@ import { type ProgramSetApic, RFLAGS_IF } from '../../program/program.ts';
 import { addBasePage, addLapic, addPatched, addSpurious, apicBase } from './lapic.ts';
 import { addCatchUp } from './catch-up.ts';
 import { moveVcpu } from './migration.ts';
-import { addEnableCap, firstMsr, type HypervCpuid, type MsrEntry, msrsArgument } from './platform.ts';
+import { addEnableCap, addMsrs, firstMsr, type HypervCpuid, type MsrEntry, msrsArgument } from './platform.ts';
 import { Registers, RFLAGS_FIXED } from './registers.ts';
-import { readMpState, readStart } from './sipi.ts';
+import { addMpState, readMpState, readStart } from './sipi.ts';
 import type { Slots } from './slots.ts';
 import type { VectorRegisters } from '../calls/vector-registers.ts';
 import type { Read } from '../writer.ts';
@@ -297,7 +297,7 @@ export class Vcpu {
 
   /** Writes an MSR as the host, which KVM must take. */
   setMsr(script: Script, index: number, value: bigint): void {
-    this.#ioctlMsrs(script, uapi.KVM_SET_MSRS, [{ index, value }], 0);
+    addMsrs(script, this.object, [{ index, value }]);
   }
 
   /** Writes an MSR as the host; false when KVM refuses the value (KVM_SET_MSRS did 0 entries). */
@@ -306,7 +306,7 @@ export class Vcpu {
     return (record) => record.i32() === 1;
   }
 
-  #ioctlMsrs(script: Script, request: number, entries: readonly MsrEntry[], record: 0 | 1 | 2): void {
+  #ioctlMsrs(script: Script, request: number, entries: readonly MsrEntry[], record: 1 | 2): void {
     const argument = msrsArgument(entries);
     script.add('ioctl', { kind: objectKinds.vcpu, object: this.object, request, record, argument });
   }
@@ -315,10 +315,7 @@ export class Vcpu {
     this.#mpState = mpState;
     // One that waits for INIT completes nothing any more (kvm_arch_vcpu_ioctl_run).
     if (mpState === uapi.KVM_MP_STATE_UNINITIALIZED) script.add('completeExit', { vcpu: this.object });
-    const argument = Buffer.alloc(uapi.sizes.kvm_mp_state);
-    argument.writeUInt32LE(mpState, 0);
-    const request = uapi.KVM_SET_MP_STATE;
-    script.add('ioctl', { kind: objectKinds.vcpu, object: this.object, request, record: 0, argument });
+    addMpState(script, this.object, mpState);
   }
 
   #readVpIndex(script: Script): Read<void> {

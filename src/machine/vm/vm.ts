@@ -68,6 +68,7 @@ interface Member {
   ring: CallRing | null;
 }
 
+const noneDisables: readonly boolean[] = [];
 const noLog: Log = { vectors: [], priorities: [] };
 
 export class Vm {
@@ -194,7 +195,10 @@ export class Vm {
     this.memory.undoWrites(script);
     this.#memslots.setUp(script);
     this.#vmmAnswer = machine.vmmAnswer;
-    const disables = vcpus.map((setup, position) => disablesApic(setup, steps, position));
+    // On VMX alone something lags.
+    const disables = this.#parts.code.isVmx
+      ? vcpus.map((setup, position) => disablesApic(setup, steps, position))
+      : noneDisables;
     this.#disablesApics = disables.includes(true);
     const owner = this.vcpuAt(msrOwnerOf(vcpus));
     if (this.#hasHypercallMsr) {
@@ -209,7 +213,7 @@ export class Vm {
     const reads = vcpus.map((setup, position) => {
       const { vcpu, receiver } = this.#members[position]!;
       receiver.setUp(script, setup);
-      return vcpu.setUp(script, setup, disables[position]!);
+      return vcpu.setUp(script, setup, disables[position] ?? false);
     });
     return (record) => reads.map((read) => read(record));
   }
