@@ -5,8 +5,8 @@
  */
 import { join } from 'node:path';
 import { drawBatch } from '../../generators/batch.ts';
-import { defaultShrinkLimits } from '../../src/campaign/shrink.ts';
-import type { Target } from '../../src/campaign/target.ts';
+import { defaultShrinkLimits } from '../../src/campaign/findings/shrink.ts';
+import type { Target } from '../../src/campaign/target/target.ts';
 import { type Case, caseId } from '../../src/case/case.ts';
 import { encodeCase } from '../../src/program/encode.ts';
 import type { Program } from '../../src/program/program.ts';

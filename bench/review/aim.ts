@@ -5,7 +5,7 @@
 import { Command } from 'commander';
 import { placeToBuild } from '../../src/build/mirror.ts';
 import { type Batch, batchesOf } from '../../src/campaign/stream/batches.ts';
-import type { Session } from '../../src/campaign/session.ts';
+import type { Session } from '../../src/campaign/target/session.ts';
 import { Aim } from '../../src/review/aim/aim.ts';
 import { Targets } from '../../src/review/aim/targets.ts';
 import { compareKernels, defaultCompareLimits } from '../../src/review/compare.ts';

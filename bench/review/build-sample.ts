@@ -1,7 +1,7 @@
 /** A sample as two sets of modules, and a lab with one of them. */
 import type { BuildPlace } from '../../src/build/mirror.ts';
-import { Session } from '../../src/campaign/session.ts';
-import { parseTarget } from '../../src/campaign/target.ts';
+import { Session } from '../../src/campaign/target/session.ts';
+import { parseTarget } from '../../src/campaign/target/target.ts';
 import { buildBoth, type PatchedModules } from '../../src/review/patched.ts';
 import { patchOf } from './patch-of.ts';
 import type { ReviewSample } from './sample.ts';

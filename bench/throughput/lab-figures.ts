@@ -1,6 +1,6 @@
 /** Rates in the lab: the guest's loop, programs that are only run, and whole campaigns. */
 import { runCampaign } from '../../src/campaign/campaign.ts';
-import { defaultShrinkLimits } from '../../src/campaign/shrink.ts';
+import { defaultShrinkLimits } from '../../src/campaign/findings/shrink.ts';
 import { encodeCase } from '../../src/program/encode.ts';
 import type { Program } from '../../src/program/program.ts';
 import type { Executor } from '../../src/executor/executor.ts';

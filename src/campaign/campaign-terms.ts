@@ -1,10 +1,10 @@
 /** What a campaign is given and what it gives. */
 import type { Batch, Place, StreamOptions } from './stream/batches.ts';
 import type { DeviationGroup } from './deviation-log.ts';
-import type { Finding } from './finding.ts';
+import type { Finding } from './findings/finding.ts';
 import type { ContractName, Judgement, Prepared } from './judgement.ts';
-import type { PursuitOptions } from './pursuit.ts';
-import type { Session } from './session.ts';
+import type { PursuitOptions } from './findings/pursuit.ts';
+import type { Session } from './target/session.ts';
 import type { Tally } from './tally.ts';
 
 export interface CampaignOptions extends StreamOptions, Omit<PursuitOptions, 'target'> {

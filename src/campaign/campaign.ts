@@ -10,17 +10,17 @@ import type { Observation } from '../program/observation.ts';
 import { InfrastructureError, KernelFailure } from '../errors.ts';
 import { type Batch, batchesOf, type Place } from './stream/batches.ts';
 import type { CampaignHooks, CampaignOptions, CampaignResult, Ending } from './campaign-terms.ts';
-import { withinCapacity } from './capacity.ts';
-import { aroundFaults, describeFault } from './emulator-faults.ts';
+import { withinCapacity } from './target/capacity.ts';
+import { aroundFaults, describeFault } from './target/emulator-faults.ts';
 import { breathe, Interrupted, interruptible } from './interrupt.ts';
 import { type DeviationGroup, DeviationLog } from './deviation-log.ts';
 import { isProblem, type Judgement, judgeObservation, type Prepared, type Problem } from './judgement.ts';
-import { Pursuit, type PursuitOptions } from './pursuit.ts';
+import { Pursuit, type PursuitOptions } from './findings/pursuit.ts';
 import type { EmulatorFault } from '../lab/emulator/faults.ts';
-import { Session, suspectRounds } from './session.ts';
+import { Session, suspectRounds } from './target/session.ts';
 import { Tally } from './tally.ts';
-import type { Target } from './target.ts';
-import type { Finding } from './finding.ts';
+import type { Target } from './target/target.ts';
+import type { Finding } from './findings/finding.ts';
 
 /** Batches that are with each lane of the executor: it always has the next one while this side judges the last one. */
 const flightsPerLane = 4;

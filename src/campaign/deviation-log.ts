@@ -8,10 +8,10 @@ import type { JudgedCall } from '../../oracle/tlfs/tlfs.ts';
 import { formatDone, formatPermitted } from '../../oracle/tlfs/tlfs-text.ts';
 import { type Case, toJson } from '../case/case.ts';
 import type { Place } from './stream/batches.ts';
-import type { Finding } from './finding.ts';
+import type { Finding } from './findings/finding.ts';
 import { prepare, type Prepared, type Problem } from './judgement.ts';
 import { reduce } from '../simplify/reduce.ts';
-import type { Session } from './session.ts';
+import type { Session } from './target/session.ts';
 
 /** Attempts of the reducer; they cost no execution. */
 const attemptsMax = 5000;

@@ -1,5 +1,5 @@
 /** The progress line: rewritten in place on a terminal, a plain line now and then elsewhere. */
-import type { Finding } from './finding.ts';
+import type { Finding } from './findings/finding.ts';
 import { formatCount } from './text/table.ts';
 import type { Tally } from './tally.ts';
 

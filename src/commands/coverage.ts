@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { placeToBuild } from '../build/mirror.ts';
 import { Workshop } from '../build/workshop.ts';
-import type { Session } from '../campaign/session.ts';
+import type { Session } from '../campaign/target/session.ts';
 import { InfrastructureError, UsageError } from '../errors.ts';
 import { debianSeries } from '../lab/kernel/debian-kernel.ts';
 import { buildCounted } from '../counts/counted-build.ts';

@@ -1,7 +1,7 @@
 /** `replay --trace`: KVM's own trace events beside the rules of the model. */
 import { kvmRules } from '../../oracle/call/rules.ts';
 import type { Difference, StepOutcome } from '../../oracle/outcome.ts';
-import { faultMet } from '../campaign/emulator-faults.ts';
+import { faultMet } from '../campaign/target/emulator-faults.ts';
 import { isProblem, judgeObservation, prepare, type Prepared } from '../campaign/judgement.ts';
 import { Progress } from '../campaign/progress.ts';
 import { describeStep, formatMachine } from '../campaign/text/stages.ts';

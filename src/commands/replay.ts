@@ -6,7 +6,7 @@ import type { JudgedCall } from '../../oracle/tlfs/tlfs.ts';
 import { formatDone, formatPermitted, formatVerdict } from '../../oracle/tlfs/tlfs-text.ts';
 import { isProblem, type Judgement, type Prepared } from '../campaign/judgement.ts';
 import { Progress } from '../campaign/progress.ts';
-import { Session } from '../campaign/session.ts';
+import { Session } from '../campaign/target/session.ts';
 import { formatMachine, formatStages } from '../campaign/text/stages.ts';
 import { formatTable } from '../campaign/text/table.ts';
 import { viewObservation, viewOutcome } from '../campaign/text/view.ts';

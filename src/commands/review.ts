@@ -8,7 +8,7 @@ import { newestThatApplies } from '../build/newest-source.ts';
 import { type Patch, readPatches, sortSeries } from '../build/patch.ts';
 import { loadCorpus, ownCorpusFolder } from '../campaign/corpus.ts';
 import { Progress } from '../campaign/progress.ts';
-import { rounded } from '../campaign/pursuit.ts';
+import { rounded } from '../campaign/findings/pursuit.ts';
 import { batchesOf } from '../campaign/stream/batches.ts';
 import { Aim } from '../review/aim/aim.ts';
 import { Targets } from '../review/aim/targets.ts';

@@ -1,5 +1,5 @@
 /** Reads a kernel's counters now and then while cases run on it, so that a kernel that dies has told most of it. */
-import type { Session } from '../campaign/session.ts';
+import type { Session } from '../campaign/target/session.ts';
 import { InfrastructureError, KernelFailure } from '../errors.ts';
 import type { CountedModules } from './counted-folder.ts';
 import { type Counted, CountReader } from './count-reader.ts';

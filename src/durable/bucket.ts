@@ -1,6 +1,6 @@
 /** What makes two problems the same: class, signature, and whether the case alone shows it. */
 import type { FindingClass } from '../campaign/judgement.ts';
-import { agentDeath } from '../campaign/session.ts';
+import { agentDeath } from '../campaign/target/session.ts';
 import { shortHash } from './journal/folder.ts';
 import type { KnownFinding } from './known.ts';
 

@@ -4,7 +4,7 @@
  * union, so it does not matter in which order, or how often, directories are merged.
  */
 import { formatCase, type Case } from '../case/case.ts';
-import type { Finding } from '../campaign/finding.ts';
+import type { Finding } from '../campaign/findings/finding.ts';
 import { compareWeights, weigh } from '../simplify/weight.ts';
 import { UsageError } from '../errors.ts';
 import { increment } from './coverage.ts';

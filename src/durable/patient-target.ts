@@ -2,7 +2,7 @@
  * A target for campaigns that run for days: tells of each executor that dies, once, and of what; and a target that does
  * not open again is tried for a while, because somebody may make room on the disk.
  */
-import type { Target } from '../campaign/target.ts';
+import type { Target } from '../campaign/target/target.ts';
 import type { Executor } from '../executor/executor.ts';
 import { InfrastructureError, KernelFailure } from '../errors.ts';
 

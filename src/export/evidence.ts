@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { faultMet } from '../campaign/emulator-faults.ts';
+import { faultMet } from '../campaign/target/emulator-faults.ts';
 import { type Judgement, judgeObservation, prepare, type Prepared } from '../campaign/judgement.ts';
 import { type RunView, viewObservation } from '../campaign/text/view.ts';
 import type { Case } from '../case/case.ts';

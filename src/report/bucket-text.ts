@@ -1,5 +1,5 @@
 /** A bucket in words, for every form of the report that shows text. */
-import { type Finding, parseFinding } from '../campaign/finding.ts';
+import { type Finding, parseFinding } from '../campaign/findings/finding.ts';
 import { formatStages } from '../campaign/text/stages.ts';
 import { formatCase } from '../case/case.ts';
 import type { CampaignValue, ReportBucket } from './value.ts';

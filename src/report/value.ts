@@ -1,6 +1,6 @@
 /** A campaign as one JSON value; every other form of the report is a rendering of it. */
 import { kvmRules } from '../../oracle/call/rules.ts';
-import { type Finding, findingToJson } from '../campaign/finding.ts';
+import { type Finding, findingToJson } from '../campaign/findings/finding.ts';
 import { bucketKind, type BucketKind } from '../durable/bucket.ts';
 import { type CampaignBucket, combineJournals, type CurvePoint } from '../durable/combine.ts';
 import { dimensions } from '../campaign/coverage.ts';

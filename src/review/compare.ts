@@ -3,12 +3,12 @@
  * grouped, and shrunk to the smallest case that shows the same difference.
  */
 import type { Batch, Place } from '../campaign/stream/batches.ts';
-import { withinCapacity } from '../campaign/capacity.ts';
-import { aroundFaults } from '../campaign/emulator-faults.ts';
+import { withinCapacity } from '../campaign/target/capacity.ts';
+import { aroundFaults } from '../campaign/target/emulator-faults.ts';
 import { breathe, Interrupted, interruptible } from '../campaign/interrupt.ts';
 import { hypercallsOf, judgeObservation, type Prepared } from '../campaign/judgement.ts';
 import { reduce } from '../simplify/reduce.ts';
-import type { Session } from '../campaign/session.ts';
+import type { Session } from '../campaign/target/session.ts';
 import { type Case, caseId } from '../case/case.ts';
 import type { Observation } from '../program/observation.ts';
 import type { TargetFacts } from '../executor/facts.ts';

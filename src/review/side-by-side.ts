@@ -1,8 +1,8 @@
 /** Opens two kernels at a time and compares them: what `compare` and `review` have in common. */
 import type { Batch } from '../campaign/stream/batches.ts';
-import { Session } from '../campaign/session.ts';
+import { Session } from '../campaign/target/session.ts';
 import { formatCount } from '../campaign/text/table.ts';
-import { parseTarget } from '../campaign/target.ts';
+import { parseTarget } from '../campaign/target/target.ts';
 import { resolveKernel } from '../lab/kernel/kernels.ts';
 import type { LabCpu } from '../lab/lab-cpu.ts';
 import type { CountedModules } from '../counts/counted-folder.ts';

@@ -6,9 +6,9 @@ import { formatCase } from '../../case/case.ts';
 import { shortList } from '../../case/vcpu-groups.ts';
 import type { CampaignResult } from '../campaign-terms.ts';
 import { type DeviationGroup, deviationToJson } from '../deviation-log.ts';
-import { type Finding, findingToJson } from '../finding.ts';
+import { type Finding, findingToJson } from '../findings/finding.ts';
 import type { ContractName } from '../judgement.ts';
-import { rounded } from '../pursuit.ts';
+import { rounded } from '../findings/pursuit.ts';
 import { describeStep, formatMachine, formatStages } from './stages.ts';
 import { formatCount } from './table.ts';
 

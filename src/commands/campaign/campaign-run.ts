@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type CorpusEntry, loadCorpus, ownCorpusFolder } from '../../campaign/corpus.ts';
 import { Interrupted } from '../../campaign/interrupt.ts';
-import { defaultShrinkLimits } from '../../campaign/shrink.ts';
+import { defaultShrinkLimits } from '../../campaign/findings/shrink.ts';
 import { corpusHashOf, differences, modulesHashOf } from '../../durable/identity.ts';
 import { findJournals, isMerged, lockFile, makeFolders, readJournals } from '../../durable/journal/folder.ts';
 import { noLimits } from '../../durable/limits.ts';

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { caseAt } from '../../campaign/stream/batches.ts';
-import { findingSchemaName, parseFinding } from '../../campaign/finding.ts';
+import { findingSchemaName, parseFinding } from '../../campaign/findings/finding.ts';
 import { type Case, CaseError, fittingCase, parseCase } from '../../case/case.ts';
 import type { TargetFacts } from '../../executor/facts.ts';
 import { UsageError } from '../../errors.ts';

@@ -1,7 +1,7 @@
 /** The options that mean the same for every verb, as commander reads them and as checked values. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type ContractName, contractNames } from '../../campaign/judgement.ts';
-import { parseTarget, type Target, withJobs } from '../../campaign/target.ts';
+import { parseTarget, type Target, withJobs } from '../../campaign/target/target.ts';
 import { UsageError } from '../../errors.ts';
 import { defaultKernel, kernelSpecHelp } from '../../lab/kernel/kernels.ts';
 import { parseKvmOptions } from '../../lab/kernel/kvm-options.ts';

@@ -14,7 +14,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { type Finding, formatFinding, parseFinding } from '../../campaign/finding.ts';
+import { type Finding, formatFinding, parseFinding } from '../../campaign/findings/finding.ts';
 import { CaseError } from '../../case/case.ts';
 import { ensureFolder } from '../../system/cache.ts';
 import { UsageError } from '../../errors.ts';

@@ -1,7 +1,7 @@
 /** What happened in the batches since the last line of the journal that committed some. */
 import { createHash } from 'node:crypto';
 import { caseId } from '../../case/case.ts';
-import { rounded } from '../../campaign/pursuit.ts';
+import { rounded } from '../../campaign/findings/pursuit.ts';
 import { hypercallsOf, isProblem, type Judgement, type Prepared } from '../../campaign/judgement.ts';
 import { bucketId } from '../bucket.ts';
 import { addCoverage, increment } from '../coverage.ts';

@@ -3,7 +3,7 @@
  * full. Records go to the journal and to the state at once, so both always say the same.
  */
 import { join } from 'node:path';
-import type { Finding } from '../../campaign/finding.ts';
+import type { Finding } from '../../campaign/findings/finding.ts';
 import { formatCase, caseId, type Case } from '../../case/case.ts';
 import { bucketId, type BucketKey } from '../bucket.ts';
 import { findingName, folders, makeFolders, shortHash, writeOnce, writeWhole } from './folder.ts';

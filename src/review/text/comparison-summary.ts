@@ -1,5 +1,5 @@
 /** What a comparison came to: counts, the JSON value of `compare --json`, and the exit code. */
-import { rounded } from '../../campaign/pursuit.ts';
+import { rounded } from '../../campaign/findings/pursuit.ts';
 import { formatCount } from '../../campaign/text/table.ts';
 import { viewObservation, viewOutcome } from '../../campaign/text/view.ts';
 import { toJson } from '../../case/case.ts';

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { runCampaign } from '../../../src/campaign/campaign.ts';
 import type { CampaignHooks } from '../../../src/campaign/campaign-terms.ts';
 import { caseAt } from '../../../src/campaign/stream/batches.ts';
-import { withJobs } from '../../../src/campaign/target.ts';
+import { withJobs } from '../../../src/campaign/target/target.ts';
 import { type Case, caseId, formatCase, makeCase, makeStep } from '../../../src/case/case.ts';
 import type { Program } from '../../../src/program/program.ts';
 import type { Executor } from '../../../src/executor/executor.ts';

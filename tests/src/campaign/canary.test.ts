@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { runCampaign } from '../../../src/campaign/campaign.ts';
 import type { CampaignResult } from '../../../src/campaign/campaign-terms.ts';
-import type { Finding } from '../../../src/campaign/finding.ts';
+import type { Finding } from '../../../src/campaign/findings/finding.ts';
 import type { Problem } from '../../../src/campaign/judgement.ts';
-import { Session } from '../../../src/campaign/session.ts';
+import { Session } from '../../../src/campaign/target/session.ts';
 import { formatCase } from '../../../src/case/case.ts';
 import { mutants } from '../../../src/model/mutants.ts';
 import { campaignOptions, modelTarget, never } from './helpers.ts';

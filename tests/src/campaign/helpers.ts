@@ -3,8 +3,8 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { CampaignOptions } from '../../../src/campaign/campaign-terms.ts';
-import { defaultShrinkLimits } from '../../../src/campaign/shrink.ts';
-import { parseTarget, type Target } from '../../../src/campaign/target.ts';
+import { defaultShrinkLimits } from '../../../src/campaign/findings/shrink.ts';
+import { parseTarget, type Target } from '../../../src/campaign/target/target.ts';
 import type { Executor } from '../../../src/executor/executor.ts';
 import { openModelExecutor } from '../../../src/model/model-executor.ts';
 

@@ -5,8 +5,8 @@ import { noLimits } from '../../../src/durable/limits.ts';
 import type { CampaignIdentity, EndingName } from '../../../src/durable/journal/record.ts';
 import { type DurableOptions, runDurable } from '../../../src/durable/run.ts';
 import { Store } from '../../../src/durable/journal/store.ts';
-import { defaultShrinkLimits } from '../../../src/campaign/shrink.ts';
-import type { Target } from '../../../src/campaign/target.ts';
+import { defaultShrinkLimits } from '../../../src/campaign/findings/shrink.ts';
+import type { Target } from '../../../src/campaign/target/target.ts';
 import { modelTarget, never } from '../campaign/helpers.ts';
 
 export interface CampaignSetup {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { Target } from '../../../src/campaign/target.ts';
+import type { Target } from '../../../src/campaign/target/target.ts';
 import { patientTarget } from '../../../src/durable/patient-target.ts';
 import type { Executor } from '../../../src/executor/executor.ts';
 import { modelFacts } from '../../../src/model/model-executor.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { UsageError } from '../../../src/errors.ts';
 import { parseLabCpu } from '../../../src/lab/lab-cpu.ts';
-import { parseTarget } from '../../../src/campaign/target.ts';
+import { parseTarget } from '../../../src/campaign/target/target.ts';
 
 describe('parseLabCpu', () => {
   it('should take the two vendors, and name the option that has another', () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { batchesOf } from '../../../src/campaign/stream/batches.ts';
-import { Session } from '../../../src/campaign/session.ts';
-import { parseTarget } from '../../../src/campaign/target.ts';
+import { Session } from '../../../src/campaign/target/session.ts';
+import { parseTarget } from '../../../src/campaign/target/target.ts';
 import { type Comparison, compareKernels, defaultCompareLimits } from '../../../src/review/compare.ts';
 import { exitCodeOfComparison, formatCounts } from '../../../src/review/text/comparison-summary.ts';
 import { formatGroup } from '../../../src/review/text/comparison-text.ts';

@@ -2,12 +2,12 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { Difference } from '../../oracle/outcome.ts';
-import { type Case, CaseError, caseId, readCase, toJson } from '../case/case.ts';
-import type { TargetFacts } from '../executor/facts.ts';
-import { hvipiCommand } from '../system/own-command.ts';
-import type { FindingClass, Problem } from './judgement.ts';
-import { type RunView, viewObservation, viewOutcome } from './text/view.ts';
+import type { Difference } from '../../../oracle/outcome.ts';
+import { type Case, CaseError, caseId, readCase, toJson } from '../../case/case.ts';
+import type { TargetFacts } from '../../executor/facts.ts';
+import { hvipiCommand } from '../../system/own-command.ts';
+import type { FindingClass, Problem } from '../judgement.ts';
+import { type RunView, viewObservation, viewOutcome } from '../text/view.ts';
 
 export const findingSchemaName = 'hvipi/finding/1';
 

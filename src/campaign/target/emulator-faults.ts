@@ -1,9 +1,9 @@
 /** Keeps cases away from what the emulator under the kernel does otherwise than a CPU (`src/lab/emulator/faults.ts`). */
-import type { Case } from '../case/case.ts';
-import type { TargetFacts } from '../executor/facts.ts';
-import { emulatorTitles } from '../lab/emulator/emulator.ts';
-import { type EmulatorFault, emulatorFaults } from '../lab/emulator/faults.ts';
-import type { Batch } from './stream/batches.ts';
+import type { Case } from '../../case/case.ts';
+import type { TargetFacts } from '../../executor/facts.ts';
+import { emulatorTitles } from '../../lab/emulator/emulator.ts';
+import { type EmulatorFault, emulatorFaults } from '../../lab/emulator/faults.ts';
+import type { Batch } from '../stream/batches.ts';
 
 type Facts = Pick<TargetFacts, 'emulator'>;
 

@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { runCampaign } from '../../../src/campaign/campaign.ts';
-import { aroundFaults, faultMet } from '../../../src/campaign/emulator-faults.ts';
-import { Session } from '../../../src/campaign/session.ts';
-import { corpusBatch } from '../../../src/campaign/stream/batches.ts';
-import type { Target } from '../../../src/campaign/target.ts';
-import { type Case, makeCase, makeStep } from '../../../src/case/case.ts';
-import type { EmulatorFacts } from '../../../src/executor/facts.ts';
-import { openModelExecutor } from '../../../src/model/model-executor.ts';
-import type { Program } from '../../../src/program/program.ts';
-import { campaignOptions, never } from './helpers.ts';
+import { runCampaign } from '../../../../src/campaign/campaign.ts';
+import { aroundFaults, faultMet } from '../../../../src/campaign/target/emulator-faults.ts';
+import { Session } from '../../../../src/campaign/target/session.ts';
+import { corpusBatch } from '../../../../src/campaign/stream/batches.ts';
+import type { Target } from '../../../../src/campaign/target/target.ts';
+import { type Case, makeCase, makeStep } from '../../../../src/case/case.ts';
+import type { EmulatorFacts } from '../../../../src/executor/facts.ts';
+import { openModelExecutor } from '../../../../src/model/model-executor.ts';
+import type { Program } from '../../../../src/program/program.ts';
+import { campaignOptions, never } from '../helpers.ts';
 
 const faulty: EmulatorFacts = { name: 'qemu', version: '7.2.22', faults: ['shadow-kept-over-vmrun'] };
 const right: EmulatorFacts = { name: 'qemu', version: '10.0.2', faults: [] };

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { beyondCapacity, withinCapacity } from '../../../src/campaign/capacity.ts';
-import { corpusBatch } from '../../../src/campaign/stream/batches.ts';
-import { makeCase, makeStep } from '../../../src/case/case.ts';
+import { beyondCapacity, withinCapacity } from '../../../../src/campaign/target/capacity.ts';
+import { corpusBatch } from '../../../../src/campaign/stream/batches.ts';
+import { makeCase, makeStep } from '../../../../src/case/case.ts';
 
 const step = makeStep({ do: 'send-ipi', targets: [0] });
 const withIds = (...ids: number[]) =>

@@ -3,11 +3,11 @@
  * fresh one, which is how a crashed lab is replaced. Executors are imported when they are opened: the model needs
  * neither a hand nor QEMU.
  */
-import type { Executor } from '../executor/executor.ts';
-import { mutants } from '../model/mutants.ts';
-import { UsageError } from '../errors.ts';
-import type { LabCpu } from '../lab/lab-cpu.ts';
-import { parseDestination } from '../remote/destination.ts';
+import type { Executor } from '../../executor/executor.ts';
+import { mutants } from '../../model/mutants.ts';
+import { UsageError } from '../../errors.ts';
+import type { LabCpu } from '../../lab/lab-cpu.ts';
+import { parseDestination } from '../../remote/destination.ts';
 
 /** The options of the command line that say where cases run. */
 export interface TargetOptions {
@@ -55,7 +55,7 @@ export function parseTarget(options: TargetOptions): Target {
 export function withJobs(target: Target, jobs: number): Target {
   if (jobs === 1) return target;
   const open = async (signal: AbortSignal): Promise<Executor> => {
-    const { ExecutorPool } = await import('../executor/executor-pool.ts');
+    const { ExecutorPool } = await import('../../executor/executor-pool.ts');
     return ExecutorPool.open(jobs, () => target.open(signal));
   };
   return { ...target, open };
@@ -68,7 +68,7 @@ function modelTarget(mutant: string | undefined): Target {
   }
   const name = mutant === undefined ? 'model' : `model:${mutant}`;
   const open = async (): Promise<Executor> => {
-    const { openModelExecutor } = await import('../model/model-executor.ts');
+    const { openModelExecutor } = await import('../../model/model-executor.ts');
     return openModelExecutor(mutant);
   };
   return { name, replayArguments: ['--target', name], open };
@@ -80,7 +80,7 @@ function labTarget(target: TargetOptions): Target {
   const modules = kvmModules === null ? [] : ['--kvm-modules', kvmModules];
   const options = kvmOptions === null ? [] : ['--kvm-options', kvmOptions];
   const open = async (signal: AbortSignal): Promise<Executor> => {
-    const { openTwoLabs } = await import('../lab/two-labs.ts');
+    const { openTwoLabs } = await import('../../lab/two-labs.ts');
     return openTwoLabs({ cpu, bochs, kernel, kvmModules, kvmOptions, install, readsOffer, say, signal });
   };
   return { name: 'lab', replayArguments: [...emulator, '--kernel', kernel, ...modules, ...options], open };
@@ -88,7 +88,7 @@ function labTarget(target: TargetOptions): Target {
 
 function hostTarget(): Target {
   const open = async (): Promise<Executor> => {
-    const { openHost } = await import('../executor/host.ts');
+    const { openHost } = await import('../../executor/host.ts');
     return openHost();
   };
   return { name: 'host', replayArguments: ['--target', 'host'], open };
@@ -98,7 +98,7 @@ function sshTarget(text: string | undefined): Target {
   const destination = parseDestination(text);
   const name = `ssh:${destination}`;
   const open = async (): Promise<Executor> => {
-    const { openSsh } = await import('../remote/open-ssh.ts');
+    const { openSsh } = await import('../../remote/open-ssh.ts');
     return openSsh(destination);
   };
   return { name, replayArguments: ['--target', name], open };

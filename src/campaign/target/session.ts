@@ -2,15 +2,15 @@
  * The executor that a campaign uses now, and its replacement when it died. A session also runs single cases in exact
  * mode ("probes"), which is how suspects, shrinking and replay ask whether a problem is there.
  */
-import type { Executor } from '../executor/executor.ts';
-import type { TargetFacts } from '../executor/facts.ts';
-import { InfrastructureError, KernelFailure, SkippedError } from '../errors.ts';
-import type { Case } from '../case/case.ts';
-import { encodeCase } from '../program/encode.ts';
-import type { Observation } from '../program/observation.ts';
+import type { Executor } from '../../executor/executor.ts';
+import type { TargetFacts } from '../../executor/facts.ts';
+import { InfrastructureError, KernelFailure, SkippedError } from '../../errors.ts';
+import type { Case } from '../../case/case.ts';
+import { encodeCase } from '../../program/encode.ts';
+import type { Observation } from '../../program/observation.ts';
 import { beyondCapacity } from './capacity.ts';
 import { faultMet } from './emulator-faults.ts';
-import { interruptible } from './interrupt.ts';
+import { interruptible } from '../interrupt.ts';
 import {
   type ContractName,
   type Failure,
@@ -18,9 +18,9 @@ import {
   judgeObservation,
   prepare,
   type Prepared,
-} from './judgement.ts';
+} from '../judgement.ts';
 import type { Target } from './target.ts';
-import { disagreements, twinsOf } from './tiers.ts';
+import { disagreements, twinsOf } from '../tiers.ts';
 
 /** A target that dies more often than this is not worth another boot. */
 const restartsMaxDefault = 50;

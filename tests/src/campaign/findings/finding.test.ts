@@ -1,12 +1,12 @@
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { runCampaign } from '../../../src/campaign/campaign.ts';
-import { type Finding, formatFinding, parseFinding } from '../../../src/campaign/finding.ts';
-import { formatFindingReport } from '../../../src/campaign/text/report.ts';
-import type { Step } from '../../../src/case/case.ts';
-import { loadCases } from '../../../src/commands/common/case-files.ts';
-import { campaignOptions, modelTarget, never, temporaryFolder } from './helpers.ts';
+import { runCampaign } from '../../../../src/campaign/campaign.ts';
+import { type Finding, formatFinding, parseFinding } from '../../../../src/campaign/findings/finding.ts';
+import { formatFindingReport } from '../../../../src/campaign/text/report.ts';
+import type { Step } from '../../../../src/case/case.ts';
+import { loadCases } from '../../../../src/commands/common/case-files.ts';
+import { campaignOptions, modelTarget, never, temporaryFolder } from '../helpers.ts';
 
 describe('finding', () => {
   it('should be the same after it was saved and read', async () => {

@@ -2,10 +2,10 @@
  * From a case that shows a problem to the smallest one that shows the same (`src/simplify`). A problem with another
  * signature that is met on the way is not followed, only remembered.
  */
-import { type Case, caseId } from '../case/case.ts';
-import { reduce } from '../simplify/reduce.ts';
-import { isProblem, type Judgement, type Problem, sameProblem } from './judgement.ts';
-import type { Session } from './session.ts';
+import { type Case, caseId } from '../../case/case.ts';
+import { reduce } from '../../simplify/reduce.ts';
+import { isProblem, type Judgement, type Problem, sameProblem } from '../judgement.ts';
+import type { Session } from '../target/session.ts';
 
 export interface ShrinkLimits {
   /** How many smaller cases may be tried. */

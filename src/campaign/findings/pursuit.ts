@@ -1,12 +1,12 @@
 /** What becomes of a problem: a finding per signature, shrunk, confirmed and saved. */
-import type { Case } from '../case/case.ts';
-import type { Place } from './stream/batches.ts';
+import type { Case } from '../../case/case.ts';
+import type { Place } from '../stream/batches.ts';
 import { type Finding, makeFinding, saveFinding } from './finding.ts';
-import type { Prepared, Problem } from './judgement.ts';
-import type { Session } from './session.ts';
+import type { Prepared, Problem } from '../judgement.ts';
+import type { Session } from '../target/session.ts';
 import { Shrinker, type ShrinkLimits } from './shrink.ts';
-import type { Tally } from './tally.ts';
-import type { Target } from './target.ts';
+import type { Tally } from '../tally.ts';
+import type { Target } from '../target/target.ts';
 
 export interface PursuitOptions {
   readonly seed: string;
