@@ -3,7 +3,7 @@
  * kvm_apic_accept_events, kvm_vcpu_deliver_sipi_vector.
  */
 import type { VcpuSetup } from '../src/case/case.ts';
-import { vcpuIdOf } from '../src/case/vcpu-id.ts';
+import { vcpuIdOf } from '../src/case/vcpus/vcpu-id.ts';
 
 /** KVM_MP_STATE_*. */
 const states = { runnable: 0, uninitialized: 1, initReceived: 2 } as const;

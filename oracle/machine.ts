@@ -17,7 +17,7 @@ import {
 import type { VcpuSetup } from '../src/case/case.ts';
 import type { LapicChanges } from '../src/program/observation.ts';
 import type { ProgramSetApic } from '../src/program/program.ts';
-import { idRegister } from '../src/case/vcpu-id.ts';
+import { idRegister } from '../src/case/vcpus/vcpu-id.ts';
 
 /** TMR words at set-up. */
 export const tmrAtSetup = 0xffff_ffff;

@@ -10,7 +10,7 @@ import {
   X2APIC_ENABLE,
 } from '../src/abi/lapic.ts';
 import { isSint, sintCount, sintOf } from '../src/case/limits.ts';
-import { vcpuIdOf } from '../src/case/vcpu-id.ts';
+import { vcpuIdOf } from '../src/case/vcpus/vcpu-id.ts';
 import type { Program, ProgramReadMsr, ProgramWriteMsr } from '../src/program/program.ts';
 import type { Apic } from './machine.ts';
 import type { Contract } from './contract.ts';

@@ -14,7 +14,7 @@ import {
   type ProgramStep,
   type ProgramWriteMsr,
 } from '../src/program/program.ts';
-import { hasWideIds, vcpuIdOf } from '../src/case/vcpu-id.ts';
+import { hasWideIds, vcpuIdOf } from '../src/case/vcpus/vcpu-id.ts';
 import { atInstruction, type Caller, callerOf, pageCode } from './call/caller.ts';
 import type { Contract } from './contract.ts';
 import type { Call } from './call/decode.ts';

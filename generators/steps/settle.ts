@@ -3,7 +3,7 @@ import type { Machine } from '../../src/case/case.ts';
 import { isSint } from '../../src/case/limits.ts';
 import { canRun } from '../../src/case/machine.ts';
 import type { ChangeStep, StepOf } from '../../src/case/steps/kinds.ts';
-import { vcpuIdOf, xapicBroadcast } from '../../src/case/vcpu-id.ts';
+import { vcpuIdOf, xapicBroadcast } from '../../src/case/vcpus/vcpu-id.ts';
 import { vcpuAt } from '../integers.ts';
 import { largeVcpus } from '../swarm.ts';
 import { effectiveVpIndexes } from '../machine/machine.ts';

@@ -2,7 +2,7 @@
 import type { VcpuSetup } from '../../src/case/case.ts';
 import { formatList } from '../../src/case/cpulist.ts';
 import { describeNeighbour } from '../../src/case/neighbour.ts';
-import { groupVcpus, nameVcpus, shortList } from '../../src/case/vcpu-groups.ts';
+import { groupVcpus, nameVcpus, shortList } from '../../src/case/vcpus/vcpu-groups.ts';
 import type {
   ExplainedCall,
   ExplainedChange,

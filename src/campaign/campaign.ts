@@ -1,7 +1,7 @@
 /**
  * The main loop: batches in order of the stream, some for each lane of the executor on their way, each case judged in order.
  * What the kernel's failures and the hand's deaths mean for the batches on their way is decided here; what becomes of
- * a single problem is decided in `pursuit.ts`.
+ * a single problem is decided in `findings/pursuit.ts`.
  */
 import type { Case } from '../case/case.ts';
 import { contractFor } from '../../oracle/contract.ts';

@@ -20,7 +20,7 @@ import {
   waitPoints,
 } from '../case/limits.ts';
 import { flagsNamed } from '../case/steps/call.ts';
-import { vcpuIdOf, xapicIdMax } from '../case/vcpu-id.ts';
+import { vcpuIdOf, xapicIdMax } from '../case/vcpus/vcpu-id.ts';
 import { type Program, type ProgramCall, RFLAGS_IF, RFLAGS_TF } from '../program/program.ts';
 import { type Tier, tierOf, tiers } from '../program/tier.ts';
 

@@ -5,11 +5,11 @@
  */
 import { createHash } from 'node:crypto';
 import { defaultsOf, fieldsToJson } from './json.ts';
-import { likeVcpusFrom } from './like-vcpus.ts';
+import { likeVcpusFrom } from './vcpus/like-vcpus.ts';
 import { type Machine, machineSchema } from './machine.ts';
 import { neighbourSchema } from './neighbour.ts';
 import { type Step, stepKinds } from './steps/kinds.ts';
-import { vcpuSchema, type VcpuSetup } from './vcpu.ts';
+import { vcpuSchema, type VcpuSetup } from './vcpus/vcpu.ts';
 import { checkCase } from './checks.ts';
 import { type Case, caseSchema, caseSchemaName } from './schema.ts';
 
@@ -20,7 +20,7 @@ export { makeStep } from './steps/kinds.ts';
 export type { CallStep, Step } from './steps/kinds.ts';
 export type { SendIpiExStep } from './steps/send-ipi-ex.ts';
 export type { SendIpiStep } from './steps/send-ipi.ts';
-export type { VcpuSetup } from './vcpu.ts';
+export type { VcpuSetup } from './vcpus/vcpu.ts';
 
 /** A case text that cannot be used; the message names the field. */
 export class CaseError extends Error {

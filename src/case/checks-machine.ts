@@ -2,7 +2,7 @@
 import type { CaseIssue } from './issue.ts';
 import { caseLimits, runsMeanwhile, sintCount } from './limits.ts';
 import { canHalt, defaultVmmAnswer, type Machine } from './machine.ts';
-import { broadcastComplaint, vcpuIdOf, xapicBroadcast, xapicIdMax } from './vcpu-id.ts';
+import { broadcastComplaint, vcpuIdOf, xapicBroadcast, xapicIdMax } from './vcpus/vcpu-id.ts';
 
 export function* checkMachine(machine: Machine): Generator<CaseIssue> {
   const { irqchip, vcpus } = machine;

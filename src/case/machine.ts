@@ -1,10 +1,10 @@
 /** The machine of a case: irqchip, Hyper-V setup, and its vCPUs. */
 import { z } from 'zod';
 import { u64 } from './fields.ts';
-import { repeatVcpu } from './like-vcpus.ts';
+import { repeatVcpu } from './vcpus/like-vcpus.ts';
 import { caseLimits, irqchips } from './limits.ts';
 import { neighbourSchema } from './neighbour.ts';
-import { vcpuSchema } from './vcpu.ts';
+import { vcpuSchema } from './vcpus/vcpu.ts';
 
 /** GUEST_OS_ID of a Linux guest; any value but 0 turns on the Hyper-V interface (kvm_hv_hypercall_enabled). */
 export const defaultGuestOsId = 0x8100_0000_0000_0000n;

@@ -7,7 +7,7 @@ import { Progress } from '../campaign/progress.ts';
 import { describeStep, formatMachine } from '../campaign/text/stages.ts';
 import { viewOutcome } from '../campaign/text/view.ts';
 import { caseId } from '../case/case.ts';
-import { groupVcpus, nameVcpus } from '../case/vcpu-groups.ts';
+import { groupVcpus, nameVcpus } from '../case/vcpus/vcpu-groups.ts';
 import { parseLabCpu } from '../lab/lab-cpu.ts';
 import { openLab } from '../lab/lab.ts';
 import { SkippedError, UsageError } from '../errors.ts';

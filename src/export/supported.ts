@@ -3,7 +3,7 @@
  * field or a step that the exports do not know is refused, also one that was added after they were written.
  */
 import { type Case, toJson } from '../case/case.ts';
-import { xapicIdMax } from '../case/vcpu-id.ts';
+import { xapicIdMax } from '../case/vcpus/vcpu-id.ts';
 import { UsageError } from '../errors.ts';
 
 const caseFields = ['schema', 'why', 'origin', 'machine', 'steps'];

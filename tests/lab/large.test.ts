@@ -7,7 +7,7 @@ import { predict } from '../../oracle/model.ts';
 import { judge } from '../../oracle/compare/verdict.ts';
 import { type Case, makeCase, makeStep, makeVcpu } from '../../src/case/case.ts';
 import { encodeCase } from '../../src/program/encode.ts';
-import { repeatVcpu } from '../../src/case/like-vcpus.ts';
+import { repeatVcpu } from '../../src/case/vcpus/like-vcpus.ts';
 import type { Lab } from '../../src/lab/lab.ts';
 import { isLabMissing, openTestLab } from './support.ts';
 import { testedKernels } from './tested-kernels.ts';

@@ -1,6 +1,6 @@
 /** Saved cases whose machine a KVM cannot have. What is drawn fits into every KVM. */
 import type { Case } from '../../case/case.ts';
-import { vcpuIdOf } from '../../case/vcpu-id.ts';
+import { vcpuIdOf } from '../../case/vcpus/vcpu-id.ts';
 import type { TargetFacts } from '../../executor/facts.ts';
 import type { Batch } from '../stream/batches.ts';
 

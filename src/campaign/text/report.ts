@@ -3,7 +3,7 @@ import { deviations } from '../../../oracle/tlfs/deviations.ts';
 import { kvmRules } from '../../../oracle/call/rules.ts';
 import { formatDone, formatPermitted, tlfsSourceOf } from '../../../oracle/tlfs/tlfs-text.ts';
 import { formatCase } from '../../case/case.ts';
-import { shortList } from '../../case/vcpu-groups.ts';
+import { shortList } from '../../case/vcpus/vcpu-groups.ts';
 import type { CampaignResult } from '../campaign-terms.ts';
 import { type DeviationGroup, deviationToJson } from '../deviation-log.ts';
 import { type Finding, findingToJson } from '../findings/finding.ts';

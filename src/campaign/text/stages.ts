@@ -3,7 +3,7 @@
  * Only text; the values come from `view.ts`.
  */
 import { type Case, type Step, type VcpuSetup, vcpuToJson } from '../../case/case.ts';
-import { groupVcpus, nameVcpus, shortList } from '../../case/vcpu-groups.ts';
+import { groupVcpus, nameVcpus, shortList } from '../../case/vcpus/vcpu-groups.ts';
 import { formatTable } from './table.ts';
 import { countArrivals, type RunView, type StepView, type VcpuView } from './view.ts';
 import { defaultGuestOsId, defaultVmmAnswer } from '../../case/machine.ts';

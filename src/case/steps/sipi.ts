@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { note, vcpuPosition } from '../fields.ts';
 import type { CaseIssue } from '../issue.ts';
-import { broadcastComplaint, vcpuIdOf, xapicBroadcast } from '../vcpu-id.ts';
+import { broadcastComplaint, vcpuIdOf, xapicBroadcast } from '../vcpus/vcpu-id.ts';
 import type { StepContext, StepKind } from './step-kind.ts';
 
 const schema = z.strictObject({

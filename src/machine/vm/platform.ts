@@ -1,7 +1,7 @@
 /** What a VM must be made with, because KVM does not let it change later: irqchip, Xen, vCPU ids, CPUID. */
 import { hypervCpuidBits, hypervisorLeafRange } from '../../abi/hyperv.ts';
 import type { VcpuSetup } from '../../case/case.ts';
-import { hasWideIds } from '../../case/vcpu-id.ts';
+import { hasWideIds } from '../../case/vcpus/vcpu-id.ts';
 import { objectKinds } from '../../hand/operations.ts';
 import type { IoctlRecord } from '../../hand/record.ts';
 import type { Script } from '../../hand/script.ts';

@@ -6,7 +6,7 @@
 import * as hyperv from '../../abi/hyperv.ts';
 import * as lapic from '../../abi/lapic.ts';
 import type { VcpuSetup } from '../../case/case.ts';
-import { idRegister, vcpuIdOf } from '../../case/vcpu-id.ts';
+import { idRegister, vcpuIdOf } from '../../case/vcpus/vcpu-id.ts';
 import { area, gpaOf, vcpuArea } from '../../guest/memory-map.ts';
 import type { GuestCode } from '../../guest/program.ts';
 import { objectKinds } from '../../hand/operations.ts';

@@ -6,7 +6,7 @@ import { HV_X64_MSR_GUEST_OS_ID } from '../../abi/hyperv.ts';
 import { APIC_DM_INIT, APIC_DM_NMI, APIC_DM_STARTUP } from '../../abi/lapic.ts';
 import type { VcpuSetup } from '../../case/case.ts';
 import { isSint, sintOf } from '../../case/limits.ts';
-import { hasWideIds } from '../../case/vcpu-id.ts';
+import { hasWideIds } from '../../case/vcpus/vcpu-id.ts';
 import * as map from '../../guest/memory-map.ts';
 import { area } from '../../guest/memory-map.ts';
 import type { GuestCode } from '../../guest/program.ts';

@@ -1,7 +1,7 @@
 /** A comparison as text: each group with its smallest case, both kernels side by side, next to their contracts. */
 import { formatPermitted } from '../../../oracle/tlfs/tlfs-text.ts';
 import { prepare } from '../../campaign/judgement.ts';
-import { groupVcpus, nameVcpus, shortList } from '../../case/vcpu-groups.ts';
+import { groupVcpus, nameVcpus, shortList } from '../../case/vcpus/vcpu-groups.ts';
 import { describeStep, oddMachineWords, oddVcpuWords } from '../../campaign/text/stages.ts';
 import { formatCount, formatTable } from '../../campaign/text/table.ts';
 import { type StepView, viewObservation, viewOutcome } from '../../campaign/text/view.ts';

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { drawBatch, isConcurrentBatch, isHugeBatch } from '../../../generators/batch.ts';
 import { hugePlan, othersOf } from '../../../generators/machine/huge.ts';
 import { isWellFormed } from '../../../src/case/checks.ts';
-import { hasWideIds, vcpuIdOf } from '../../../src/case/vcpu-id.ts';
+import { hasWideIds, vcpuIdOf } from '../../../src/case/vcpus/vcpu-id.ts';
 
 const plans = fc.sample(hugePlan, { seed: 3, numRuns: 300 });
 

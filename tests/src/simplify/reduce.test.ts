@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { drawBatch } from '../../../generators/batch.ts';
 import { encodeCase } from '../../../src/program/encode.ts';
 import { type Case, CaseError, formatCase, makeCase, makeStep, makeVcpu, parseCase } from '../../../src/case/case.ts';
-import { repeatVcpu } from '../../../src/case/like-vcpus.ts';
+import { repeatVcpu } from '../../../src/case/vcpus/like-vcpus.ts';
 import { reduce } from '../../../src/simplify/reduce.ts';
 import { passes } from '../../../src/simplify/passes.ts';
 import { isLighter, weigh } from '../../../src/simplify/weight.ts';

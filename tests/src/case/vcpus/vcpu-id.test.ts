@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { makeCase, makeVcpu } from '../../../src/case/case.ts';
-import { hasWideIds, idRegister, vcpuIdOf } from '../../../src/case/vcpu-id.ts';
+import { makeCase, makeVcpu } from '../../../../src/case/case.ts';
+import { hasWideIds, idRegister, vcpuIdOf } from '../../../../src/case/vcpus/vcpu-id.ts';
 
 describe('vcpuIdOf', () => {
   it('should be the position unless one is given', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { makeVcpu, type VcpuSetup } from '../../../src/case/case.ts';
-import { likeVcpusFrom, repeatVcpu } from '../../../src/case/like-vcpus.ts';
+import { makeVcpu, type VcpuSetup } from '../../../../src/case/case.ts';
+import { likeVcpusFrom, repeatVcpu } from '../../../../src/case/vcpus/like-vcpus.ts';
 
 const three = repeatVcpu(makeVcpu({ vpIndex: 5 }), 3);
 

@@ -2,7 +2,7 @@
  * vCPUs in texts: a machine of a few has a line for each of them, in a larger one all those that say the same share a
  * line.
  */
-import { formatList } from './cpulist.ts';
+import { formatList } from '../cpulist.ts';
 
 /** Machines of up to so many vCPUs are shown vCPU by vCPU. */
 const singlyMax = 8;

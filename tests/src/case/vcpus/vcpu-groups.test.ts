@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { groupVcpus, nameVcpus, shortList } from '../../../src/case/vcpu-groups.ts';
+import { groupVcpus, nameVcpus, shortList } from '../../../../src/case/vcpus/vcpu-groups.ts';
 
 describe('groupVcpus', () => {
   it('should leave the vCPUs of a small machine apart', () => {

@@ -1,7 +1,7 @@
 /** How a vCPU is set up. */
 import { z } from 'zod';
-import { list, words } from './fields.ts';
-import { apicStates, caseLimits, cpuidFeatures, eoiKinds, idleKinds } from './limits.ts';
+import { list, words } from '../fields.ts';
+import { apicStates, caseLimits, cpuidFeatures, eoiKinds, idleKinds } from '../limits.ts';
 
 export const vcpuSchema = z.strictObject({
   /** Value that the host writes to HV_X64_MSR_VP_INDEX. */
