@@ -9,7 +9,7 @@ import { withFileErrors } from '../system/file-errors.ts';
 import type { TargetFacts } from '../executor/facts.ts';
 import { type Evidence, problemOf } from './evidence.ts';
 import { formatMail } from './mail.ts';
-import { type ExportedProgram, exportForms, programOrNull } from './write.ts';
+import { type ExportedProgram, exportForms, programOrNull } from './c/write.ts';
 
 /** File names in the archive, and their texts. */
 export function bundleFiles(

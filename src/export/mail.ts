@@ -4,9 +4,9 @@ import { kvmRules } from '../../oracle/call/rules.ts';
 import { describeStep, formatMachine, formatStages } from '../campaign/text/stages.ts';
 import { viewOutcome } from '../campaign/text/view.ts';
 import type { Case, Step } from '../case/case.ts';
-import { wrap } from './c-text.ts';
+import { wrap } from './c/text.ts';
 import { type Evidence, problemOf } from './evidence.ts';
-import type { ExportedProgram } from './write.ts';
+import type { ExportedProgram } from './c/write.ts';
 import { isCall } from '../case/steps/kinds.ts';
 
 /** The draft; the person fills in what only they know, in angle brackets. */

@@ -6,13 +6,13 @@ import {
   HVCALL_SEND_IPI_EX,
   hvStatusName,
   vpsPerBank,
-} from '../abi/hypercall.ts';
-import type { CallStep, Machine, SendIpiExStep } from '../case/case.ts';
-import { type CallEnvironment, plainEnvironment, type ProgramCall, registerOffset } from '../program/program.ts';
-import type { StepOutcome } from '../../oracle/outcome.ts';
-import { address } from './c-address.ts';
-import { hex } from './c-text.ts';
-import { defaultRax } from '../case/steps/call.ts';
+} from '../../abi/hypercall.ts';
+import type { CallStep, Machine, SendIpiExStep } from '../../case/case.ts';
+import { type CallEnvironment, plainEnvironment, type ProgramCall, registerOffset } from '../../program/program.ts';
+import type { StepOutcome } from '../../../oracle/outcome.ts';
+import { address } from './address.ts';
+import { hex } from './text.ts';
+import { defaultRax } from '../../case/steps/call.ts';
 
 /**
  * @param plain the call as encoded for a 64-bit caller: where the parameters are in another mode is the program's matter.

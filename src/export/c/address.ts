@@ -1,6 +1,6 @@
 /** Guest physical addresses by the place that they are in: the programs have the arena at different ones. */
-import { arenaStart, ramEnd, romEnd, romStart } from '../case/memory.ts';
-import { hex } from './c-text.ts';
+import { arenaStart, ramEnd, romEnd, romStart } from '../../case/memory.ts';
+import { hex } from './text.ts';
 
 /** Addresses behind RAM up to here are meant as such; beyond, as numbers. */
 const nearMax = 0x100_0000n;

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { makeCase, makeStep } from '../../../src/case/case.ts';
-import type { TargetFacts } from '../../../src/executor/facts.ts';
-import { exportCase, exportForms, programOrNull } from '../../../src/export/write.ts';
-import { modelFacts } from './facts.ts';
+import { makeCase, makeStep } from '../../../../src/case/case.ts';
+import type { TargetFacts } from '../../../../src/executor/facts.ts';
+import { exportCase, exportForms, programOrNull } from '../../../../src/export/c/write.ts';
+import { modelFacts } from '../facts.ts';
 
 const facts: TargetFacts = modelFacts;
 const toVp1 = makeCase(

@@ -1,13 +1,13 @@
 /** C programs that show a case without this tool: a template with the case put in. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { packageRoot } from '../system/own-command.ts';
-import { prepare } from '../campaign/judgement.ts';
-import { type Case, caseId } from '../case/case.ts';
-import type { TargetFacts } from '../executor/facts.ts';
-import { UsageError } from '../errors.ts';
-import { cPartsOf } from './c-steps.ts';
-import { commentLines } from './c-text.ts';
+import { packageRoot } from '../../system/own-command.ts';
+import { prepare } from '../../campaign/judgement.ts';
+import { type Case, caseId } from '../../case/case.ts';
+import type { TargetFacts } from '../../executor/facts.ts';
+import { UsageError } from '../../errors.ts';
+import { cPartsOf } from './steps.ts';
+import { commentLines } from './text.ts';
 import { checkExportable } from './supported.ts';
 
 /** `standalone` needs libc and kernel headers, `selftest` the kernel's tools/testing/selftests/kvm. */
@@ -94,5 +94,5 @@ function chooseParts(text: string, uses: ReadonlySet<string>): string {
 
 /** They are C files beside this one; a build has them in its package's `src`. */
 function template(name: ExportForm | 'entry' | 'lapic' | 'setup'): string {
-  return readFileSync(join(packageRoot(), 'src/export', `${name}.c`), 'utf8');
+  return readFileSync(join(packageRoot(), 'src/export/c', `${name}.c`), 'utf8');
 }

@@ -1,6 +1,6 @@
 /** The machine of a case as a table of C. */
-import type { Case, VcpuSetup } from '../case/case.ts';
-import { hex } from './c-text.ts';
+import type { Case, VcpuSetup } from '../../case/case.ts';
+import { hex } from './text.ts';
 
 const apicNames = {
   x2apic: 'X2APIC',

@@ -1,21 +1,21 @@
 /** A case as the part of a C program that is its own: the machine's table, a function for each step, their calls. */
-import { hvStatusName } from '../abi/hypercall.ts';
-import { HV_X64_MSR_HYPERCALL_ENABLE } from '../abi/hyperv.ts';
-import { APIC_IRR, APIC_ISR } from '../abi/lapic.ts';
-import type { CallStep, Case, Step } from '../case/case.ts';
-import { encodeCase } from '../program/encode.ts';
-import type { ProgramCall } from '../program/program.ts';
-import { clearedInTmr } from '../../oracle/compare/lapic-differences.ts';
-import { vectorsOf } from '../../oracle/machine.ts';
-import type { StepOutcome } from '../../oracle/outcome.ts';
-import { describeStep } from '../campaign/text/stages.ts';
-import type { Prepared } from '../campaign/judgement.ts';
-import { address } from './c-address.ts';
-import { callLines } from './c-call.ts';
-import { apicName, machineText } from './c-machine.ts';
-import { cComment, hex } from './c-text.ts';
-import { isCall } from '../case/steps/kinds.ts';
-import type { caseMsrs } from '../case/limits.ts';
+import { hvStatusName } from '../../abi/hypercall.ts';
+import { HV_X64_MSR_HYPERCALL_ENABLE } from '../../abi/hyperv.ts';
+import { APIC_IRR, APIC_ISR } from '../../abi/lapic.ts';
+import type { CallStep, Case, Step } from '../../case/case.ts';
+import { encodeCase } from '../../program/encode.ts';
+import type { ProgramCall } from '../../program/program.ts';
+import { clearedInTmr } from '../../../oracle/compare/lapic-differences.ts';
+import { vectorsOf } from '../../../oracle/machine.ts';
+import type { StepOutcome } from '../../../oracle/outcome.ts';
+import { describeStep } from '../../campaign/text/stages.ts';
+import type { Prepared } from '../../campaign/judgement.ts';
+import { address } from './address.ts';
+import { callLines } from './call.ts';
+import { apicName, machineText } from './machine.ts';
+import { cComment, hex } from './text.ts';
+import { isCall } from '../../case/steps/kinds.ts';
+import type { caseMsrs } from '../../case/limits.ts';
 
 export interface CParts {
   readonly machine: string;

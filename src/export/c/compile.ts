@@ -3,9 +3,9 @@ import { existsSync } from 'node:fs';
 import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { BuildError } from '../build/make.ts';
-import type { Source } from '../build/make.ts';
-import { runTool } from '../system/apt.ts';
+import { BuildError } from '../../build/make.ts';
+import type { Source } from '../../build/make.ts';
+import { runTool } from '../../system/apt.ts';
 import type { ExportedProgram } from './write.ts';
 
 export interface Compiled {

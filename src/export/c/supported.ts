@@ -2,9 +2,9 @@
  * Which cases a C export can show. Looked at in the case's text form, where what has its default is left out: so a
  * field or a step that the exports do not know is refused, also one that was added after they were written.
  */
-import { type Case, toJson } from '../case/case.ts';
-import { xapicIdMax } from '../case/vcpus/vcpu-id.ts';
-import { UsageError } from '../errors.ts';
+import { type Case, toJson } from '../../case/case.ts';
+import { xapicIdMax } from '../../case/vcpus/vcpu-id.ts';
+import { UsageError } from '../../errors.ts';
 
 const caseFields = ['schema', 'why', 'origin', 'machine', 'steps'];
 const machineFields = ['irqchip', 'xen', 'guestOsId', 'vcpus'];
