@@ -5,7 +5,7 @@
  */
 import { xenHypervBit } from '../src/abi/hypercall.ts';
 import { APIC_PROCPRI } from '../src/abi/lapic.ts';
-import { priorityClass } from './machine.ts';
+import { priorityClass } from './state/machine.ts';
 import type { Outcome, StepOutcome } from './outcome.ts';
 import { migrationRules } from './step-rules.ts';
 

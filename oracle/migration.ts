@@ -4,7 +4,7 @@
  */
 import { APIC_ISR, APIC_PROCPRI, APIC_TASKPRI } from '../src/abi/lapic.ts';
 import type { LapicChanges } from '../src/program/observation.ts';
-import { type Apic, priorityClass, vectorsOf, withWord } from './machine.ts';
+import { type Apic, priorityClass, vectorsOf, withWord } from './state/machine.ts';
 
 /**
  * The vCPUs that have not been in their guest since they were restored. KVM computes PPR before it has counted what is in

@@ -2,7 +2,7 @@
 import type { Arrivals, CallExit, LapicChanges, MemoryChange, RegisterChange } from '../src/program/observation.ts';
 import { hypercallBytes, type MemoryWrite } from '../src/program/program.ts';
 import type { Call } from './call/decode.ts';
-import type { Apic } from './machine.ts';
+import type { Apic } from './state/machine.ts';
 import type { Posture } from './receivers/receiver.ts';
 
 /**

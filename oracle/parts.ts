@@ -2,7 +2,7 @@
 import { type Call, decodeCall } from './call/decode.ts';
 import { kvmRules, type Reach, type Rule } from './call/rules.ts';
 import { effectiveVpIndexes, selectTargets } from './call/targets.ts';
-import { acceptsInterrupts, acceptVector, takeableVectors } from './machine.ts';
+import { acceptsInterrupts, acceptVector, takeableVectors } from './state/machine.ts';
 import { acknowledge, isAutoEoi, type ReceiverParts } from './receivers/receiver.ts';
 
 /** The parts of the model. A part is pure unless its owner says otherwise. */

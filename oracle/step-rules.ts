@@ -1,5 +1,5 @@
 /** Names of what decides a step where no list of rules does. */
-import { sipiRules } from './lives.ts';
+import { sipiRules } from './state/lives.ts';
 import { actKinds, vmmDeeds } from '../src/case/limits.ts';
 import type { ProgramStep } from '../src/program/program.ts';
 

@@ -29,11 +29,11 @@ import {
   untouchedLapic,
   vectorsOf,
   withApic,
-} from './machine.ts';
-import { Lives } from './lives.ts';
-import { ModelMemory } from './memory.ts';
+} from './state/machine.ts';
+import { Lives } from './state/lives.ts';
+import { ModelMemory } from './state/memory.ts';
 import { RestoredVcpus } from './migration.ts';
-import { Msrs } from './msr-state.ts';
+import { Msrs } from './state/msr-state.ts';
 import { type Arriving, joinedArrivals } from './receivers/joined-arrivals.ts';
 import type { StepOutcome } from './outcome.ts';
 import { Phase } from './receivers/phase.ts';

@@ -8,7 +8,7 @@ import { isRealMode } from '../../src/case/limits.ts';
 import type { CallEnvironment, Program, ProgramCall } from '../../src/program/program.ts';
 import { callRegisterBytes, plainEnvironment, registerOffset } from '../../src/program/program.ts';
 import type { Contract } from '../contract.ts';
-import type { ModelMemory } from '../memory.ts';
+import type { ModelMemory } from '../state/memory.ts';
 
 /** What the rules may know of the caller besides the call itself. */
 export interface Caller {

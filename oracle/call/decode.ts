@@ -16,7 +16,7 @@ import { fieldOf, reservedBitsOf, type WordField } from '../../src/abi/layout.ts
 import { registerOffset } from '../../src/program/program.ts';
 import { type Caller, plainCaller } from './caller.ts';
 import type { Contract } from '../contract.ts';
-import type { ModelMemory } from '../memory.ts';
+import type { ModelMemory } from '../state/memory.ts';
 import { type Halves, halvesOf, popcount, readHalves, readLong, zeroHalves } from '../words.ts';
 
 /** A decoded call and its caller. Of an input that cannot be read, and of an unknown call code, everything after the head is 0. */

@@ -6,7 +6,7 @@ import { APIC_IRR, APIC_TMR, vectorBit } from '../../src/abi/lapic.ts';
 import type { LapicChanges, Observation } from '../../src/program/observation.ts';
 import type { Program } from '../../src/program/program.ts';
 import { takesInterrupts } from '../../src/program/tier.ts';
-import { tmrAtSetup } from '../machine.ts';
+import { tmrAtSetup } from '../state/machine.ts';
 import type { Outcome } from '../outcome.ts';
 
 export class Attribution {

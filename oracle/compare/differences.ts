@@ -8,7 +8,7 @@ import { Attribution, isPending } from './attribution.ts';
 import { type LapicPair, lapicDifferences } from './lapic-differences.ts';
 import { leftoverDifferences } from './leftover-differences.ts';
 import { neighbourDifferences } from './neighbour-differences.ts';
-import { untouchedLapic } from '../machine.ts';
+import { untouchedLapic } from '../state/machine.ts';
 import { formatException, formatHex, formatResult, formatVectors } from '../names.ts';
 import { type Difference, type Outcome, ripOffsetOf, type StepOutcome } from '../outcome.ts';
 

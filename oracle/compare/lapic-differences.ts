@@ -1,7 +1,7 @@
 /** What two states of a LAPIC page differ in, as vectors where a register is a set of vectors. */
 import { APIC_IRR, APIC_ISR, APIC_TMR, lapicRegisterName } from '../../src/abi/lapic.ts';
 import type { LapicChanges } from '../../src/program/observation.ts';
-import { tmrAtSetup, vectorsOf } from '../machine.ts';
+import { tmrAtSetup, vectorsOf } from '../state/machine.ts';
 import { formatHex, formatVectors } from '../names.ts';
 
 /** A pair of states of one vCPU at one moment. */

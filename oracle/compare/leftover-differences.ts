@@ -4,7 +4,7 @@
  * out of the guest (kvm_vcpu_kick). What TPR or ISR block may stay.
  */
 import type { Leftover } from '../../src/program/observation.ts';
-import { takeableVectors } from '../machine.ts';
+import { takeableVectors } from '../state/machine.ts';
 import { formatVectors } from '../names.ts';
 import type { Difference } from '../outcome.ts';
 

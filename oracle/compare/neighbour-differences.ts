@@ -1,6 +1,6 @@
 /** What differs of a second VM: it comes to what it would come to alone. */
 import type { Observation } from '../../src/program/observation.ts';
-import { untouchedLapic } from '../machine.ts';
+import { untouchedLapic } from '../state/machine.ts';
 import type { Difference, Outcome } from '../outcome.ts';
 import { lapicDifferences } from './lapic-differences.ts';
 

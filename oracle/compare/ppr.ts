@@ -5,7 +5,7 @@
  */
 import { APIC_ISR, APIC_PROCPRI, APIC_TASKPRI } from '../../src/abi/lapic.ts';
 import type { LapicChanges, Observation } from '../../src/program/observation.ts';
-import { vectorsOf } from '../machine.ts';
+import { vectorsOf } from '../state/machine.ts';
 
 export function withPprAsRead(observation: Observation): Observation {
   const steps = observation.steps.map((step) => ({ ...step, lapics: step.lapics?.map(asRead) ?? null }));

@@ -30,7 +30,7 @@ import { isHyperv } from '../call/caller.ts';
 import { faultsShownBy, type KvmFault } from '../kvm-faults.ts';
 import { type Contract, contractFor } from '../contract.ts';
 import { bankHalf, type Call } from '../call/decode.ts';
-import { acceptsInterrupts, type Apic, vectorsOf } from '../machine.ts';
+import { acceptsInterrupts, type Apic, vectorsOf } from '../state/machine.ts';
 import { predict } from '../model.ts';
 import { msrRules } from '../msr.ts';
 import { formatException, formatHex, formatResult, formatVectors } from '../names.ts';

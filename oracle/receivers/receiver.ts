@@ -8,7 +8,7 @@ import { APIC_IRR, APIC_ISR, APIC_PROCPRI, APIC_TASKPRI } from '../../src/abi/la
 import type { VcpuSetup } from '../../src/case/case.ts';
 import type { LapicChanges } from '../../src/program/observation.ts';
 import type { ProgramAct } from '../../src/program/program.ts';
-import { priorityClass, type takeableVectors, vectorsOf, withBit, withoutPending, withWord } from '../machine.ts';
+import { priorityClass, type takeableVectors, vectorsOf, withBit, withoutPending, withWord } from '../state/machine.ts';
 
 /** What a vCPU is in the middle of, besides what its local APIC holds. */
 export interface Posture {

@@ -5,7 +5,7 @@
  */
 import type { LapicChanges, Observation } from '../../src/program/observation.ts';
 import { isEdge, isPending } from '../compare/attribution.ts';
-import { acceptVector, withoutPending } from '../machine.ts';
+import { acceptVector, withoutPending } from '../state/machine.ts';
 import type { Leeway, Outcome, StepOutcome } from '../outcome.ts';
 
 /** The outcome of the interleaving that comes closest to an observation. */

@@ -8,7 +8,7 @@ import type { Case, Step } from '../case/case.ts';
 import { runsMeanwhile } from '../case/limits.ts';
 import type { LapicChanges, Observation } from '../program/observation.ts';
 import { clearedInTmr } from '../../oracle/compare/lapic-differences.ts';
-import { vectorsOf } from '../../oracle/machine.ts';
+import { vectorsOf } from '../../oracle/state/machine.ts';
 import { formatResult, formatVectors } from '../../oracle/names.ts';
 import type { Difference } from '../../oracle/outcome.ts';
 import { isCall, kindOf } from '../case/steps/kinds.ts';

@@ -1,5 +1,5 @@
 /** Mutants that deliver or report wrongly: VP set, VP index, APIC, handlers, result, registers, memory. */
-import { withBit } from '../../oracle/machine.ts';
+import { withBit } from '../../oracle/state/machine.ts';
 import { APIC_IRR } from '../abi/lapic.ts';
 import { makeCase } from '../case/case.ts';
 import { arenaStart } from '../case/memory.ts';

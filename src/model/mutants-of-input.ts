@@ -1,6 +1,6 @@
 /** Mutants that read the call wrongly: control word, vector, registers, memory, format. */
 import { isIpiEx, namesAll, xmmBankCount } from '../../oracle/call/decode.ts';
-import { acceptVector } from '../../oracle/machine.ts';
+import { acceptVector } from '../../oracle/state/machine.ts';
 import { arenaStart } from '../case/memory.ts';
 import { registerOffset } from '../program/program.ts';
 import * as parts from './mutant-parts.ts';

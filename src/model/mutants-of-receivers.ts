@@ -1,7 +1,7 @@
 /** Mutants that treat running receivers wrongly: priorities, EOI, shadows, auto-EOI. */
 import { APIC_IRR, APIC_ISR, APIC_TASKPRI } from '../abi/lapic.ts';
 import { makeCase, makeStep } from '../case/case.ts';
-import { takeableVectors, vectorsOf, withBit } from '../../oracle/machine.ts';
+import { takeableVectors, vectorsOf, withBit } from '../../oracle/state/machine.ts';
 import { acknowledge } from '../../oracle/receivers/receiver.ts';
 import * as parts from './mutant-parts.ts';
 

@@ -1,7 +1,7 @@
 /** What the model says of a second VM, and what a difference of it is told as. */
 import { describe, expect, it } from 'vitest';
 import { judge } from '../../oracle/compare/verdict.ts';
-import { vectorsOf } from '../../oracle/machine.ts';
+import { vectorsOf } from '../../oracle/state/machine.ts';
 import { predict } from '../../oracle/model.ts';
 import { APIC_IRR } from '../../src/abi/lapic.ts';
 import { makeCase, makeStep } from '../../src/case/case.ts';

@@ -14,7 +14,7 @@ import type {
   RegisterChange,
 } from '../../program/observation.ts';
 import { hypercallBytes } from '../../program/program.ts';
-import { tmrAtSetup } from '../../../oracle/machine.ts';
+import { tmrAtSetup } from '../../../oracle/state/machine.ts';
 import { type Outcome, ripOffsetOf } from '../../../oracle/outcome.ts';
 
 export interface VcpuView {

@@ -6,7 +6,7 @@ import type { CallStep, Case, Step } from '../../case/case.ts';
 import { encodeCase } from '../../program/encode.ts';
 import type { ProgramCall } from '../../program/program.ts';
 import { clearedInTmr } from '../../../oracle/compare/lapic-differences.ts';
-import { vectorsOf } from '../../../oracle/machine.ts';
+import { vectorsOf } from '../../../oracle/state/machine.ts';
 import type { StepOutcome } from '../../../oracle/outcome.ts';
 import { describeStep } from '../../campaign/text/stages.ts';
 import type { Prepared } from '../../campaign/judgement.ts';

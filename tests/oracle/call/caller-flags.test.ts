@@ -1,7 +1,7 @@
 /** Callers with IF or TF set: what they take when, and where #DB comes. */
 import { describe, expect, it } from 'vitest';
 import { judge } from '../../../oracle/compare/verdict.ts';
-import { vectorsOf } from '../../../oracle/machine.ts';
+import { vectorsOf } from '../../../oracle/state/machine.ts';
 import { predict } from '../../../oracle/model.ts';
 import { APIC_IRR } from '../../../src/abi/lapic.ts';
 import { makeCase, makeStep, type SendIpiStep, type Step, type VcpuSetup } from '../../../src/case/case.ts';

@@ -10,7 +10,7 @@ import {
   plainCaller,
 } from '../../../oracle/call/caller.ts';
 import { contractFor } from '../../../oracle/contract.ts';
-import { ModelMemory } from '../../../oracle/memory.ts';
+import { ModelMemory } from '../../../oracle/state/memory.ts';
 import { enteredCall, facts, literalCall, oldFacts, programOf } from '../programs.ts';
 
 const amd = contractFor(facts);

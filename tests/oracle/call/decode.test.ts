@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { arenaStart, ramEnd } from '../../../src/case/memory.ts';
 import { contractFor } from '../../../oracle/contract.ts';
 import { bankHalf, decodeCall } from '../../../oracle/call/decode.ts';
-import { ModelMemory } from '../../../oracle/memory.ts';
+import { ModelMemory } from '../../../oracle/state/memory.ts';
 import { bytesOf, facts, registersOf } from '../programs.ts';
 
 const contract = contractFor(facts);

@@ -3,11 +3,11 @@ import { ramEnd } from '../../../src/case/memory.ts';
 import { plainCaller } from '../../../oracle/call/caller.ts';
 import { contractFor } from '../../../oracle/contract.ts';
 import { type Call, decodeCall } from '../../../oracle/call/decode.ts';
-import { ModelMemory } from '../../../oracle/memory.ts';
+import { ModelMemory } from '../../../oracle/state/memory.ts';
 import { decide, kvmRules } from '../../../oracle/call/rules.ts';
 import { bytesOf, facts, registersOf } from '../programs.ts';
-import { meetings, passing } from '../rule-borders.ts';
-import { type Arriving, rows } from '../rule-rows.ts';
+import { meetings, passing } from './rule-borders.ts';
+import { type Arriving, rows } from './rule-rows.ts';
 
 describe('decide', () => {
   it.each(rows)('should let $rule decide ($answer), and $otherwise without it', (row) => {

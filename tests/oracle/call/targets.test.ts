@@ -4,7 +4,7 @@ import { makeCase, makeStep } from '../../../src/case/case.ts';
 import { encodeCase } from '../../../src/program/encode.ts';
 import { contractFor } from '../../../oracle/contract.ts';
 import { decodeCall } from '../../../oracle/call/decode.ts';
-import { ModelMemory } from '../../../oracle/memory.ts';
+import { ModelMemory } from '../../../oracle/state/memory.ts';
 import { predict } from '../../../oracle/model.ts';
 import { effectiveVpIndexes, namesVp, selectTargets } from '../../../oracle/call/targets.ts';
 import { facts, programOf, registersOf } from '../programs.ts';

@@ -8,7 +8,7 @@ import type { Program } from '../../../src/program/program.ts';
 import { observationOf } from '../../../src/model/model-executor.ts';
 import { predict } from '../../../oracle/model.ts';
 import { isSameMemory, judge } from '../../../oracle/compare/verdict.ts';
-import { perturbations, type Perturbation, type Place } from '../perturb.ts';
+import { perturbations, type Perturbation, type Place } from './perturb.ts';
 import { anyProgram, facts, registerSoup } from '../programs.ts';
 
 const place = fc.record({ step: fc.nat(63), vcpu: fc.nat(7), bit: fc.nat(63) });

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { APIC_IRR, APIC_ISR } from '../../../src/abi/lapic.ts';
 import { type ActStep, makeCase, makeStep, type VcpuSetup } from '../../../src/case/case.ts';
 import { encodeCase } from '../../../src/program/encode.ts';
-import { vectorsOf } from '../../../oracle/machine.ts';
+import { vectorsOf } from '../../../oracle/state/machine.ts';
 import { predict } from '../../../oracle/model.ts';
 import { facts } from '../programs.ts';
 

@@ -5,7 +5,7 @@ import type { Program, ProgramStep } from '../../../src/program/program.ts';
 import { type Caller, plainCaller } from '../../../oracle/call/caller.ts';
 import { contractFor } from '../../../oracle/contract.ts';
 import { type Call, decodeCall } from '../../../oracle/call/decode.ts';
-import { ModelMemory } from '../../../oracle/memory.ts';
+import { ModelMemory } from '../../../oracle/state/memory.ts';
 import { predict } from '../../../oracle/model.ts';
 import type { StepOutcome } from '../../../oracle/outcome.ts';
 import { deliveryRules, judgeByTlfs, permittedFor } from '../../../oracle/tlfs/tlfs.ts';
@@ -20,7 +20,7 @@ import {
   programOf,
   registerSoup,
 } from '../programs.ts';
-import { fast, fastEx, fine, hypercallPage, type Row, rows, toVcpu0 } from '../tlfs-rows.ts';
+import { fast, fastEx, fine, hypercallPage, type Row, rows, toVcpu0 } from './tlfs-rows.ts';
 
 describe('tlfsRules', () => {
   it.each(rows)('should apply $rule alone: $permitted', (row) => {

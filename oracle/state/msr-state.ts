@@ -2,19 +2,19 @@
  * The MSRs of a VM between two steps: what they hold, and what that means. Source: kvm_hv_set_msr_pw, kvm_hv_get_msr_pw,
  * kvm_hv_set_msr, synic_set_sint, synic_has_vector_auto_eoi.
  */
-import { HV_SYNIC_SINT_AUTO_EOI, HV_SYNIC_SINT_MASKED, HV_X64_MSR_HYPERCALL_ENABLE } from '../src/abi/hyperv.ts';
+import { HV_SYNIC_SINT_AUTO_EOI, HV_SYNIC_SINT_MASKED, HV_X64_MSR_HYPERCALL_ENABLE } from '../../src/abi/hyperv.ts';
 import {
   APIC_DEFAULT_PHYS_BASE,
   MSR_IA32_APICBASE_BSP,
   MSR_IA32_APICBASE_ENABLE,
   X2APIC_ENABLE,
-} from '../src/abi/lapic.ts';
-import { isSint, sintCount, sintOf } from '../src/case/limits.ts';
-import { vcpuIdOf } from '../src/case/vcpus/vcpu-id.ts';
-import type { Program, ProgramReadMsr, ProgramWriteMsr } from '../src/program/program.ts';
+} from '../../src/abi/lapic.ts';
+import { isSint, sintCount, sintOf } from '../../src/case/limits.ts';
+import { vcpuIdOf } from '../../src/case/vcpus/vcpu-id.ts';
+import type { Program, ProgramReadMsr, ProgramWriteMsr } from '../../src/program/program.ts';
 import type { Apic } from './machine.ts';
-import type { Contract } from './contract.ts';
-import { decideMsr, type MsrRule, type MsrState, pageAddress, vpIndexOf } from './msr.ts';
+import type { Contract } from '../contract.ts';
+import { decideMsr, type MsrRule, type MsrState, pageAddress, vpIndexOf } from '../msr.ts';
 
 /** Below it a SINT has no vector (HV_SYNIC_FIRST_VALID_VECTOR). */
 const firstVector = 16;

@@ -1,7 +1,7 @@
 /** Rows for the rules of TLFS: each call trips one rule and is otherwise right. */
-import { arenaStart, ramEnd } from '../../src/case/memory.ts';
-import type { Caller } from '../../oracle/call/caller.ts';
-import type { CallRegisters } from './programs.ts';
+import { arenaStart, ramEnd } from '../../../src/case/memory.ts';
+import type { Caller } from '../../../oracle/call/caller.ts';
+import type { CallRegisters } from '../programs.ts';
 
 export interface Row {
   readonly rule: string;

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { APIC_IRR, APIC_ISR, APIC_TMR } from '../../src/abi/lapic.ts';
-import { makeVcpu, type VcpuSetup } from '../../src/case/case.ts';
+import { APIC_IRR, APIC_ISR, APIC_TMR } from '../../../src/abi/lapic.ts';
+import { makeVcpu, type VcpuSetup } from '../../../src/case/case.ts';
 import {
   acceptsInterrupts,
   acceptVector,
@@ -15,7 +15,7 @@ import {
   vectorsOf,
   withApic,
   withoutPending,
-} from '../../oracle/machine.ts';
+} from '../../../oracle/state/machine.ts';
 
 const vcpu = (setup: Partial<VcpuSetup>) => makeVcpu(setup);
 const on: Apic = { isHardwareEnabled: true, isSoftwareEnabled: true };

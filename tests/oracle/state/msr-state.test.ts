@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { makeCase, makeStep, type Step, type VcpuSetup } from '../../src/case/case.ts';
-import { arenaStart } from '../../src/case/memory.ts';
-import { encodeCase } from '../../src/program/encode.ts';
-import { predict } from '../../oracle/model.ts';
-import { facts } from './programs.ts';
+import { makeCase, makeStep, type Step, type VcpuSetup } from '../../../src/case/case.ts';
+import { arenaStart } from '../../../src/case/memory.ts';
+import { encodeCase } from '../../../src/program/encode.ts';
+import { predict } from '../../../oracle/model.ts';
+import { facts } from '../programs.ts';
 
 type Msr = Extract<Step, { do: 'read-msr' }>['msr'];
 const read = (msr: Msr, vcpu = 0, by: 'host' | 'guest' = 'host') => makeStep({ do: 'read-msr', msr, vcpu, by });

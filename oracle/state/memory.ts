@@ -2,9 +2,9 @@
  * Guest memory as the model needs it: zero, overlaid by what the steps wrote, in order. A list of writes instead of an
  * image, because a program writes little and reads less.
  */
-import { isReadable } from '../src/case/memory.ts';
-import type { MemoryChange } from '../src/program/observation.ts';
-import type { MemoryWrite } from '../src/program/program.ts';
+import { isReadable } from '../../src/case/memory.ts';
+import type { MemoryChange } from '../../src/program/observation.ts';
+import type { MemoryWrite } from '../../src/program/program.ts';
 
 /** Bytes at `offset` of a buffer; they may be shared with the program, so nobody writes to them. */
 export interface MemoryView {

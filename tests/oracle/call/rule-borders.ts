@@ -1,6 +1,6 @@
 /** Calls at the borders between rules of KVM. */
-import { arenaStart, ramEnd } from '../../src/case/memory.ts';
-import { oldFacts } from './programs.ts';
+import { arenaStart, ramEnd } from '../../../src/case/memory.ts';
+import { oldFacts } from '../programs.ts';
 import { type Arriving, fine, fineEx, inHole, intel, isHypervForXen, on510, twelveBanks } from './rule-rows.ts';
 
 /** Which rule decides, and what the call has. */

@@ -1,9 +1,9 @@
 /** Rows for the rules of KVM: each call trips one rule and is otherwise right. */
-import { arenaStart, ramEnd } from '../../src/case/memory.ts';
-import type { TargetFacts } from '../../src/executor/facts.ts';
-import type { Caller } from '../../oracle/call/caller.ts';
-import type { Answer } from '../../oracle/call/rules.ts';
-import type { CallRegisters } from './programs.ts';
+import { arenaStart, ramEnd } from '../../../src/case/memory.ts';
+import type { TargetFacts } from '../../../src/executor/facts.ts';
+import type { Caller } from '../../../oracle/call/caller.ts';
+import type { Answer } from '../../../oracle/call/rules.ts';
+import type { CallRegisters } from '../programs.ts';
 
 /** A call as it arrives: registers, who makes it, and on which KVM. */
 export interface Arriving {

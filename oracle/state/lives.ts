@@ -2,8 +2,8 @@
  * What INIT and start-up IPIs make of a vCPU. Source: SDM volume 3 "MP Initialization Protocol"; __apic_accept_irq,
  * kvm_apic_accept_events, kvm_vcpu_deliver_sipi_vector.
  */
-import type { VcpuSetup } from '../src/case/case.ts';
-import { vcpuIdOf } from '../src/case/vcpus/vcpu-id.ts';
+import type { VcpuSetup } from '../../src/case/case.ts';
+import { vcpuIdOf } from '../../src/case/vcpus/vcpu-id.ts';
 
 /** KVM_MP_STATE_*. */
 const states = { runnable: 0, uninitialized: 1, initReceived: 2 } as const;

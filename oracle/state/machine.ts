@@ -13,11 +13,11 @@ import {
   APIC_TASKPRI,
   APIC_TMR,
   vectorBit,
-} from '../src/abi/lapic.ts';
-import type { VcpuSetup } from '../src/case/case.ts';
-import type { LapicChanges } from '../src/program/observation.ts';
-import type { ProgramSetApic } from '../src/program/program.ts';
-import { idRegister } from '../src/case/vcpus/vcpu-id.ts';
+} from '../../src/abi/lapic.ts';
+import type { VcpuSetup } from '../../src/case/case.ts';
+import type { LapicChanges } from '../../src/program/observation.ts';
+import type { ProgramSetApic } from '../../src/program/program.ts';
+import { idRegister } from '../../src/case/vcpus/vcpu-id.ts';
 
 /** TMR words at set-up. */
 export const tmrAtSetup = 0xffff_ffff;

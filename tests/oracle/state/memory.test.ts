@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { arenaStart, ramEnd, romEnd, romStart } from '../../src/case/memory.ts';
-import { ModelMemory } from '../../oracle/memory.ts';
+import { arenaStart, ramEnd, romEnd, romStart } from '../../../src/case/memory.ts';
+import { ModelMemory } from '../../../oracle/state/memory.ts';
 
 const hex = (text: string): Buffer => Buffer.from(text, 'hex');
 

@@ -1,7 +1,7 @@
 /** Every way in which an observation can differ from another, one at a time. */
-import { APIC_IRR, APIC_ISR, APIC_PROCPRI, APIC_SPIV, APIC_TMR } from '../../src/abi/lapic.ts';
-import { arenaStart } from '../../src/case/memory.ts';
-import type { LapicChanges, MemoryChange, Observation, StepObservation } from '../../src/program/observation.ts';
+import { APIC_IRR, APIC_ISR, APIC_PROCPRI, APIC_SPIV, APIC_TMR } from '../../../src/abi/lapic.ts';
+import { arenaStart } from '../../../src/case/memory.ts';
+import type { LapicChanges, MemoryChange, Observation, StepObservation } from '../../../src/program/observation.ts';
 
 /** Numbers that choose where in the observation the difference is. */
 export interface Place {

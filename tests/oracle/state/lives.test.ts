@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { makeVcpu, type VcpuSetup } from '../../src/case/case.ts';
-import { Lives } from '../../oracle/lives.ts';
+import { makeVcpu, type VcpuSetup } from '../../../src/case/case.ts';
+import { Lives } from '../../../oracle/state/lives.ts';
 
 const livesOf = (...vcpus: Partial<VcpuSetup>[]) => new Lives(vcpus.map((vcpu) => makeVcpu(vcpu)));
 
