@@ -1,7 +1,7 @@
 /** Builds the hand with the compiler that is there, and keeps what came of it by source and compiler. */
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { InfrastructureError } from '../errors.ts';
@@ -15,16 +15,16 @@ import { operationsHeader, operationsSource } from './header.ts';
 export type HandForm = 'program' | 'library';
 
 const compilers = ['gcc', 'clang', 'cc'] as const;
-const flags = ['-std=gnu11', '-O2', '-g', '-Wall', '-Wextra', '-pthread'];
+const flags = ['-std=gnu11', '-O2', '-g', '-Wall', '-Wextra', '-pthread', '-I.'];
 /** What executes scripts, in both forms. */
 export const scriptSources = [
   'hand.c',
   'record.c',
-  'objects.c',
-  'ioctls.c',
-  'memory.c',
-  'runs.c',
-  'conditions.c',
+  'operations/objects.c',
+  'operations/ioctls.c',
+  'operations/memory.c',
+  'operations/runs.c',
+  'operations/conditions.c',
   'vcpu-run.c',
 ] as const;
 const forms = {
@@ -62,6 +62,7 @@ export async function buildHand(form: HandForm): Promise<BuiltHand> {
   const path = join(folder, file);
   if (existsSync(path)) return { path, version };
   await makeFolderAtOnce(folder, async (draft) => {
+    await mkdir(join(draft, 'operations'));
     for (const [name, text] of texts) await writeFile(join(draft, name), text);
     const result = await execa(compiler, [...allFlags, '-o', file, ...sources, 'operations.c'], {
       cwd: draft,

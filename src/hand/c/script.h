@@ -68,7 +68,7 @@ void put32(uint32_t value);
 void put64(uint64_t value);
 void failed(uint32_t request, int error);
 
-/* objects.c */
+/* operations/objects.c */
 struct vm *vm_of(uint32_t number);
 struct vcpu *vcpu_of(uint32_t number);
 struct slot *slot_of(uint32_t number);
@@ -77,17 +77,17 @@ uint8_t *memory_at(struct vm *vm, uint8_t *memory, uint32_t offset, uint64_t len
 int descriptor_of(uint8_t kind, uint32_t object);
 bool runs(struct vcpu *vcpu);
 
-/* ioctls.c */
+/* operations/ioctls.c */
 void refuse_unless_allowed(uint32_t request);
 int ioctl_scratch(int fd, uint32_t request);
 void set_scratch(const void *bytes, uint32_t length, uint32_t request);
 void patch(uint8_t *buffer, size_t size, struct bytes patches);
 void get_structure(struct vcpu *vcpu, uint32_t request, uint32_t size);
 
-/* memory.c */
+/* operations/memory.c */
 uint64_t word_at(struct vm *vm, uint32_t offset);
 
-/* runs.c */
+/* operations/runs.c */
 struct thread *started_thread(uint8_t number);
 _Noreturn void lose(struct thread *thread);
 void stop_all_threads(void);

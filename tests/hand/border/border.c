@@ -7,11 +7,11 @@
 #include "vcpu-run.c"
 #include "operations.c"
 #include "record.c"
-#include "objects.c"
-#include "ioctls.c"
-#include "memory.c"
-#include "runs.c"
-#include "conditions.c"
+#include "operations/objects.c"
+#include "operations/ioctls.c"
+#include "operations/memory.c"
+#include "operations/runs.c"
+#include "operations/conditions.c"
 #include "hand.c"
 #undef open
 #undef close

@@ -1,5 +1,5 @@
 /** Builds the harness of the border with sanitizers, and runs it. */
-import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
@@ -61,10 +61,11 @@ export async function tryBorder(compiler: string, count: number, seed: number, j
     writeFileSync(join(folder, 'corpus'), encodeSeeds(scripts));
     writeFileSync(join(folder, 'operations.h'), operationsHeader());
     writeFileSync(join(folder, 'operations.c'), operationsSource());
+    mkdirSync(join(folder, 'operations'));
     for (const name of [...scriptSources, 'hand.h', 'script.h', 'vcpu-run.h'])
       copyFileSync(join(root, 'src', 'hand', 'c', name), join(folder, name));
     for (const name of ['border.c', 'fake-kvm.h']) copyFileSync(join(import.meta.dirname, name), join(folder, name));
-    await execa(compiler, [...flags, '-o', 'border', 'border.c'], { cwd: folder });
+    await execa(compiler, [...flags, '-I.', '-o', 'border', 'border.c'], { cwd: folder });
     const start = performance.now();
     const options = { cwd: folder, env: environment, reject: false } as const;
     const each = Math.ceil(count / jobs);
