@@ -6,7 +6,7 @@ import type { Hand } from '../hand/hand.ts';
 import { objectKinds } from '../hand/operations.ts';
 import { type Script, wordPatch } from '../hand/script.ts';
 import * as uapi from '../hand/uapi.ts';
-import { addPatched } from '../machine/vm/lapic.ts';
+import { addPatched } from '../machine/vcpu/lapic.ts';
 import { addMsrs, addPlatform, HypervCpuid } from '../machine/vm/platform.ts';
 import type { Read } from '../machine/writer.ts';
 import { ask } from './ask.ts';

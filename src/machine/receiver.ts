@@ -12,7 +12,7 @@ import { handLimits } from '../hand/operations.ts';
 import type { Script } from '../hand/script.ts';
 import type { ProgramAct } from '../program/program.ts';
 import { expectExit, orLost } from './stop.ts';
-import type { Vcpu } from './vm/vcpu.ts';
+import type { Vcpu } from './vcpu/vcpu.ts';
 import type { Read } from './writer.ts';
 
 /** How long a vCPU in `hlt` may take to wake up although it has something to take: milliseconds in which we get on. */

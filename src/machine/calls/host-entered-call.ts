@@ -22,7 +22,7 @@ import type { CallEnvironment, ProgramCall } from '../../program/program.ts';
 import { addForPage } from './hypercall-page.ts';
 import type { Slots } from '../vm/slots.ts';
 import { type CallResult, exitName, exitOf, UnexpectedExit } from '../stop.ts';
-import type { Vcpu } from '../vm/vcpu.ts';
+import type { Vcpu } from '../vcpu/vcpu.ts';
 import type { VectorRegisters } from './vector-registers.ts';
 import type { Read } from '../writer.ts';
 

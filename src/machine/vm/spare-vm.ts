@@ -7,7 +7,7 @@ import { moveMsrs } from './migration.ts';
 import type { ObjectNumbers, VmNumbers } from './object-numbers.ts';
 import { addMsrs, addPlatform } from './platform.ts';
 import type { Read } from '../writer.ts';
-import type { Vcpu } from './vcpu.ts';
+import type { Vcpu } from '../vcpu/vcpu.ts';
 
 export class SpareVm {
   readonly #numbers: VmNumbers;

@@ -26,8 +26,8 @@ import {
   type ProgramWriteMsr,
 } from '../../program/program.ts';
 import { CallRing } from '../calls/call-ring.ts';
-import { disablesApic } from './catch-up.ts';
-import { msrIndexOf } from './msr-index.ts';
+import { disablesApic } from '../vcpu/catch-up.ts';
+import { msrIndexOf } from '../vcpu/msr-index.ts';
 import { GuestMemory } from './guest-memory.ts';
 import { HostEnteredCalls } from '../calls/host-entered-call.ts';
 import type { ObjectNumbers, VmNumbers } from './object-numbers.ts';
@@ -38,7 +38,7 @@ import { Memslots } from './memslots.ts';
 import { msiTo } from './msi.ts';
 import { forgetPage, msrOwnerOf, SpareVm } from './spare-vm.ts';
 import { type CallResult, describeExit, expectExit, orLost, UnexpectedExit } from '../stop.ts';
-import { Vcpu } from './vcpu.ts';
+import { Vcpu } from '../vcpu/vcpu.ts';
 import type { VectorRegisters } from '../calls/vector-registers.ts';
 import type { Read } from '../writer.ts';
 

@@ -15,7 +15,7 @@ import type { Program } from '../../program/program.ts';
 import { expectExit } from '../stop.ts';
 import type { Read } from '../writer.ts';
 import { addEmpty, addSpurious, apicBase } from './lapic.ts';
-import { addMsrs } from './platform.ts';
+import { addMsrs } from '../vm/platform.ts';
 import type { Registers } from './registers.ts';
 import { addMpState } from './sipi.ts';
 

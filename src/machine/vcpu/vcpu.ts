@@ -16,11 +16,11 @@ import type { LapicChanges, VcpuState } from '../../program/observation.ts';
 import { type ProgramSetApic, RFLAGS_IF } from '../../program/program.ts';
 import { addBasePage, addLapic, addPatched, addSpurious, apicBase } from './lapic.ts';
 import { addCatchUp } from './catch-up.ts';
-import { moveVcpu } from './migration.ts';
-import { addEnableCap, addMsrs, firstMsr, type HypervCpuid, type MsrEntry, msrsArgument } from './platform.ts';
+import { moveVcpu } from '../vm/migration.ts';
+import { addEnableCap, addMsrs, firstMsr, type HypervCpuid, type MsrEntry, msrsArgument } from '../vm/platform.ts';
 import { Registers, RFLAGS_FIXED } from './registers.ts';
 import { addMpState, readMpState, readStart } from './sipi.ts';
-import type { Slots } from './slots.ts';
+import type { Slots } from '../vm/slots.ts';
 import type { VectorRegisters } from '../calls/vector-registers.ts';
 import type { Read } from '../writer.ts';
 

@@ -3,7 +3,7 @@ import { constantBytes } from '../../guest/constant-bytes.ts';
 import { setSpecialRegisters } from '../../guest/image.ts';
 import { encodePatches, type Script } from '../../hand/script.ts';
 import * as uapi from '../../hand/uapi.ts';
-import type { Slots } from './slots.ts';
+import type { Slots } from '../vm/slots.ts';
 
 /** Bit 1, which is always set. */
 export const RFLAGS_FIXED = 0x2n;
