@@ -3,13 +3,13 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { comparable } from '../../src/durable/view/comparable.ts';
-import { combineJournals } from '../../src/durable/combine.ts';
-import { readJournals } from '../../src/durable/journal/folder.ts';
-import { run } from '../src/commands/run.ts';
+import { comparable } from '../../../src/durable/view/comparable.ts';
+import { combineJournals } from '../../../src/durable/combine.ts';
+import { readJournals } from '../../../src/durable/journal/folder.ts';
+import { run } from '../../src/commands/run.ts';
 import { missingSlurm, SlurmCluster } from './slurm.ts';
 
-const checkout = fileURLToPath(new URL('../..', import.meta.url));
+const checkout = fileURLToPath(new URL('../../..', import.meta.url));
 const missing = missingSlurm();
 if (missing !== null) process.stderr.write(`the test of Slurm is skipped: ${missing}\n`);
 

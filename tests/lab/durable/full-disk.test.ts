@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { comparable } from '../../src/durable/view/comparable.ts';
-import { readFindings, readJournals } from '../../src/durable/journal/folder.ts';
-import { run } from '../src/commands/run.ts';
+import { comparable } from '../../../src/durable/view/comparable.ts';
+import { readFindings, readJournals } from '../../../src/durable/journal/folder.ts';
+import { run } from '../../src/commands/run.ts';
 
-const checkout = fileURLToPath(new URL('../..', import.meta.url));
+const checkout = fileURLToPath(new URL('../../..', import.meta.url));
 const settings = ['--target', 'model:clobbers-rbx', '--seed', 'full', '--runs', '2000'];
 
 /** Whether this process may mount. */

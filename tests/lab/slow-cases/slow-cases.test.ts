@@ -2,15 +2,15 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { judge } from '../../oracle/compare/verdict.ts';
-import { predict } from '../../oracle/model.ts';
-import { parseCase } from '../../src/case/case.ts';
-import type { Lab } from '../../src/lab/lab.ts';
-import { encodeCase } from '../../src/program/encode.ts';
-import { isLabMissing, openTestLab } from './support.ts';
-import { testedKernels } from './tested-kernels.ts';
+import { judge } from '../../../oracle/compare/verdict.ts';
+import { predict } from '../../../oracle/model.ts';
+import { parseCase } from '../../../src/case/case.ts';
+import type { Lab } from '../../../src/lab/lab.ts';
+import { encodeCase } from '../../../src/program/encode.ts';
+import { isLabMissing, openTestLab } from '../support.ts';
+import { testedKernels } from '../tested-kernels.ts';
 
-const folder = join(import.meta.dirname, 'slow-cases');
+const folder = import.meta.dirname;
 
 describe.skipIf(isLabMissing).each(testedKernels)('slow cases on %s', (kernel) => {
   let lab: Lab;
@@ -19,7 +19,7 @@ describe.skipIf(isLabMissing).each(testedKernels)('slow cases on %s', (kernel) =
   });
   afterAll(async () => lab[Symbol.asyncDispose]());
 
-  it.each(readdirSync(folder))('should match the model: %s', async (name) => {
+  it.each(readdirSync(folder).filter((name) => name.endsWith('.json')))('should match the model: %s', async (name) => {
     const program = encodeCase(parseCase(readFileSync(join(folder, name), 'utf8')));
     const [observation] = await lab.run([program], { exact: true });
     expect(judge(program, predict(program, lab.facts), observation!)).toMatchObject({ kind: 'match' });
