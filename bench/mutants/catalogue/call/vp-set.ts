@@ -1,5 +1,5 @@
 /** hv_is_vp_in_sparse_set: bank, slot and bit of a VP. */
-import { type Mutant, mutantsOf } from '../mutant.ts';
+import { type Mutant, mutantsOf } from '../../mutant.ts';
 
 const bankOf = 'vp_id / HV_VCPUS_PER_SPARSE_BANK;';
 const bitOf = 'test_bit(vp_id % HV_VCPUS_PER_SPARSE_BANK,';

@@ -1,5 +1,5 @@
 /** Who may call and from where: CPL and mode, the registers of each mode, CPUID, the platform around the calls. */
-import { type Mutant, mutantsOf } from '../mutant.ts';
+import { type Mutant, mutantsOf } from '../../mutant.ts';
 
 const environment = 'kvm_x86_call(get_cpl)(vcpu) != 0 || !is_protmode(vcpu)';
 const illegal = 'kvm_queue_exception(vcpu, UD_VECTOR);\n\t\treturn 1;\n\t}\n\n#ifdef';

@@ -1,5 +1,5 @@
 /** kvm_hv_send_ipi: the variable header against the mask, the order of the checks, the vector. */
-import { type Mutant, mutantsOf } from '../mutant.ts';
+import { type Mutant, mutantsOf } from '../../mutant.ts';
 
 const countCheck =
   'if (hc->var_cnt != hweight64(valid_bank_mask))\n\t\t\treturn HV_STATUS_INVALID_HYPERCALL_INPUT;\n\n\t\tif (all_cpus)\n';

@@ -1,5 +1,5 @@
 /** Receivers that sleep or run: svm_complete_interrupt_delivery, and the delivery loop that looks at what they do. */
-import { type Mutant, mutantsOf } from '../mutant.ts';
+import { type Mutant, mutantsOf } from '../../mutant.ts';
 
 const kick = 'kvm_make_request(KVM_REQ_EVENT, vcpu);\n\t\tkvm_vcpu_kick(vcpu);';
 const deliver = 'kvm_apic_set_irq(vcpu, &irq, NULL);\n\t}\n}\n\nstatic u64 kvm_hv_send_ipi(';

@@ -1,5 +1,5 @@
 /** What one VM configures shows in another: the static keys of lapic.h and xen.h, and state that is not a VM's own. */
-import { type Mutant, mutantsOf } from '../mutant.ts';
+import { type Mutant, mutantsOf } from '../../mutant.ts';
 
 export const neighbourMutants: readonly Mutant[] = [
   ...mutantsOf('lapic.h', [

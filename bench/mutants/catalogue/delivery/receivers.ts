@@ -1,5 +1,5 @@
 /** What a receiver's LAPIC makes of an accepted vector: service, priority, TPR, EOI, auto-EOI, disabling, INIT. */
-import { type Mutant, mutantsOf } from '../mutant.ts';
+import { type Mutant, mutantsOf } from '../../mutant.ts';
 
 const inLapic = mutantsOf('lapic.c', [
   {

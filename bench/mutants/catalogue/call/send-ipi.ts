@@ -1,5 +1,5 @@
 /** kvm_hv_send_ipi, 0x000b: each field read in both forms, the bank that stands for its mask. */
-import { type Mutant, mutantsOf } from '../mutant.ts';
+import { type Mutant, mutantsOf } from '../../mutant.ts';
 
 const fastPlain = 'sparse_banks[0] = hc->outgpa;\n\t\t\tvector = (u32)hc->ingpa;';
 const fastReserved = 'hc->ingpa >> 32 != 0';

@@ -1,7 +1,39 @@
-/** More of what a vCPU goes through: INIT in full, start-up IPIs, SINTs that share and change vectors, MSRs read back. */
+/** What a vCPU goes through: INIT, start-up IPIs, SINTs that share and change vectors, MSRs that are read back. */
 import { mutantsOf } from '../../mutant.ts';
 
 const lapic = mutantsOf('lapic.c', [
+  {
+    name: 'boot-processor-waits',
+    find: 'if (kvm_vcpu_is_bsp(apic->vcpu))',
+    replace: 'if (0)',
+    mechanism: 'the boot processor waits for a start-up IPI behind INIT',
+    grade: 'medium',
+    needs: 'INIT and a start-up IPI to vCPU id 0',
+  },
+  {
+    name: 'sipi-starts-whoever',
+    find: 'if (vcpu->arch.mp_state == KVM_MP_STATE_INIT_RECEIVED) {',
+    replace: 'if (1) {',
+    mechanism: 'a start-up IPI starts who does not wait for it',
+    grade: 'medium',
+    needs: 'a second start-up IPI, or one to who waits for INIT',
+  },
+]);
+
+const start = mutantsOf('x86.c', [
+  {
+    name: 'sipi-other-selector',
+    find: 'cs.selector = vector << 8;',
+    replace: 'cs.selector = vector << 4;',
+    mechanism: 'CS has another selector where a vCPU starts',
+    grade: 'medium',
+    needs: 'a start-up IPI behind INIT',
+  },
+]);
+
+export const livesMutants = [...lapic, ...start];
+
+const moreLapic = mutantsOf('lapic.c', [
   {
     name: 'init-keeps-isr',
     find: 'kvm_lapic_set_reg(apic, APIC_ISR + 0x10 * i, 0);',
@@ -53,7 +85,7 @@ const lapic = mutantsOf('lapic.c', [
   },
 ]);
 
-const x86 = mutantsOf('x86.c', [
+const moreX86 = mutantsOf('x86.c', [
   {
     name: 'waits-for-sipi-no-more',
     find: '} else\n\t\tvcpu->arch.mp_state = mp_state->mp_state;',
@@ -73,7 +105,7 @@ const x86 = mutantsOf('x86.c', [
   },
 ]);
 
-const hyperv = mutantsOf('hyperv.c', [
+const moreHyperv = mutantsOf('hyperv.c', [
   {
     name: 'sint-first-of-vector',
     find: 'if (synic_get_sint_vector(sint_value) == vector &&\n\t\t    sint_value & HV_SYNIC_SINT_AUTO_EOI)\n\t\t\treturn true;',
@@ -164,4 +196,4 @@ const hyperv = mutantsOf('hyperv.c', [
   },
 ]);
 
-export const moreLivesMutants = [...lapic, ...x86, ...hyperv];
+export const moreLivesMutants = [...moreLapic, ...moreX86, ...moreHyperv];

@@ -1,5 +1,5 @@
 /** kvm_hv_hypercall: who may call, reading the registers, decoding the control word. */
-import { type Mutant, mutantsOf } from '../mutant.ts';
+import { type Mutant, mutantsOf } from '../../mutant.ts';
 
 const repCount = '(hc.param >> HV_HYPERCALL_REP_COMP_OFFSET) & 0xfff';
 const repStart = '(hc.param >> HV_HYPERCALL_REP_START_OFFSET) & 0xfff';

@@ -1,5 +1,5 @@
 /** Receivers that run: priority, acknowledging, taking; lapic.c. */
-import { type Mutant, mutantsOf } from '../mutant.ts';
+import { type Mutant, mutantsOf } from '../../mutant.ts';
 
 export const runningDeliveryMutants: readonly Mutant[] = mutantsOf('lapic.c', [
   {

@@ -1,5 +1,5 @@
 /** kvm_hv_send_ipi, 0x0015: each field read in both forms, and the format. */
-import { type Mutant, mutantsOf } from '../mutant.ts';
+import { type Mutant, mutantsOf } from '../../mutant.ts';
 
 const formatCheck = 'all_cpus = send_ipi_ex.vp_set.format == HV_GENERIC_SET_ALL;';
 const slowPlain = 'kvm_read_guest(kvm, hc->ingpa, &send_ipi,';

@@ -1,5 +1,5 @@
 /** kvm_hv_send_ipi_to_many: the interrupt that is sent, and to whom. */
-import { type Mutant, mutantsOf } from '../mutant.ts';
+import { type Mutant, mutantsOf } from '../../mutant.ts';
 
 const irqVector = '.vector = vector\n\t};';
 const irqMode = 'APIC_DM_FIXED,\n\t\t.vector = vector\n';

@@ -1,7 +1,28 @@
-/** More of many vCPUs, of sets with many banks, and of numbers that outgrow a byte. */
-import { mutantsOf } from '../../mutant.ts';
+/** Many vCPUs, and ids far from their positions. */
+import { type Mutant, mutantsOf } from '../../mutant.ts';
 
-const hyperv = mutantsOf('hyperv.c', [
+const deliver = 'kvm_apic_set_irq(vcpu, &irq, NULL);\n\t}\n}\n\nstatic u64 kvm_hv_send_ipi(';
+
+export const sizeMutants: readonly Mutant[] = mutantsOf('hyperv.c', [
+  {
+    name: 'vcpu-256-left-out',
+    find: deliver,
+    replace: `if (i < 256)\n\t\t\t${deliver}`,
+    mechanism: 'no vCPU behind the first 256 gets an IPI',
+    grade: 'hard',
+    needs: 'a machine of more than 256 vCPUs',
+  },
+  {
+    name: 'id-4095-left-out',
+    find: deliver,
+    replace: `if (vcpu->vcpu_id != 4095)\n\t\t\t${deliver}`,
+    mechanism: 'the vCPU with the last id of a KVM for 1,024 vCPUs gets no IPI',
+    grade: 'hard',
+    needs: 'a vCPU with id 4,095',
+  },
+]);
+
+export const moreSizeMutants: readonly Mutant[] = mutantsOf('hyperv.c', [
   {
     name: 'bank-15-left-out',
     find: 'if (!test_bit(valid_bit_nr, (unsigned long *)&valid_bank_mask))\n\t\treturn false;',
@@ -54,5 +75,3 @@ const hyperv = mutantsOf('hyperv.c', [
     needs: 'a set of sixteen banks or more',
   },
 ]);
-
-export const moreSizeMutants = [...hyperv];

@@ -1,5 +1,5 @@
 /** VP indexes, the result register, and whose hypercalls are Hyper-V's. */
-import { type Mutant, mutantsOf } from '../mutant.ts';
+import { type Mutant, mutantsOf } from '../../mutant.ts';
 
 const indexLimit = 'new_vp_index >= KVM_MAX_VCPUS';
 const indexWritten = 'hv_vcpu->vp_index = new_vp_index;';

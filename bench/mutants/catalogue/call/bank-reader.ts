@@ -1,5 +1,5 @@
 /** kvm_hv_get_hc_data and kvm_get_sparse_vp_set: reading the banks in both forms. */
-import { type Mutant, mutantsOf } from '../mutant.ts';
+import { type Mutant, mutantsOf } from '../../mutant.ts';
 
 const count = 'u16 cnt = min(orig_cnt, cnt_cap);';
 const limit = 'orig_cnt > 2 * HV_HYPERCALL_MAX_XMM_REGISTERS - hc->consumed_xmm_halves';

@@ -1,5 +1,5 @@
 /** kvm_hv_hypercall: checks before the call, reading XMM registers, dispatch. */
-import { type Mutant, mutantsOf } from '../mutant.ts';
+import { type Mutant, mutantsOf } from '../../mutant.ts';
 
 const rsvd = 'hc.param & HV_HYPERCALL_RSVD_MASK)';
 const plainHeader = 'case HVCALL_SEND_IPI:\n\t\tif (unlikely(hc.var_cnt))';

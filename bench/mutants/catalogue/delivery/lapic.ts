@@ -1,5 +1,5 @@
 /** From acceptance to the handler: lapic.c, irq.c, svm.c, and the EOI MSR of hyperv.c. */
-import { type Mutant, mutantsOf } from '../mutant.ts';
+import { type Mutant, mutantsOf } from '../../mutant.ts';
 
 const enabled = 'kvm_apic_sw_enabled(apic) &&\tkvm_apic_hw_enabled(apic)';
 const search = 'return __fls(*reg) + vec;';
