@@ -1,6 +1,3 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { APIC_SPIV } from '../../src/abi/lapic.ts';
 import { main } from '../../src/commands/main.ts';
@@ -8,10 +5,11 @@ import type { KvmOffer } from '../../src/executor/offer.ts';
 import { openLab } from '../../src/lab/lab.ts';
 import { offerDifferences } from '../../src/review/offer/offer-difference.ts';
 import { isLabMissing } from './support.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 
 describe.skipIf(isLabMissing)('compare', () => {
   it("should find the differences between Debian's kernels, and none that the contracts do not say", async () => {
-    const out = await mkdtemp(join(tmpdir(), 'hvipi-test-'));
+    const out = temporaryFolder();
     let text = '';
     const options = ['--base', 'debian:6.1', '--kernel', 'debian:6.12', '--seed', 'ci', '--runs', '64', '--no-install'];
 
@@ -21,7 +19,6 @@ describe.skipIf(isLabMissing)('compare', () => {
       signal: new AbortController().signal,
       isDebugging: false,
     });
-    await rm(out, { recursive: true, force: true });
 
     const { groups, offers } = JSON.parse(text) as {
       groups: { key: string; confirmed: string }[];

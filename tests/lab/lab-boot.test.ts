@@ -14,6 +14,7 @@ import type { Lab } from '../../src/lab/lab.ts';
 import { LabHand } from '../../src/lab/lab-hand.ts';
 import { isLabMissing, openTestLab as open } from './support.ts';
 import { testedKernels } from './tested-kernels.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 
 const program = encodeCase(
   makeCase([{ vpIndex: 0 }, { vpIndex: 1 }], [makeStep({ do: 'send-ipi', vector: 0xf0, targets: [1] })]),
@@ -135,7 +136,7 @@ describe('lab that fails', () => {
     });
 
     it('should blame the infrastructure when QEMU dies, and leave nothing behind', async () => {
-      const folder = mkdtempSync(join(tmpdir(), 'hvipi-test-'));
+      const folder = temporaryFolder();
       vi.stubEnv('TMPDIR', folder);
       const lab = await open(spec, programs);
       const waiting = lab.exec(['sleep', '60']);
@@ -144,16 +145,14 @@ describe('lab that fails', () => {
       await lab[Symbol.asyncDispose]();
       vi.unstubAllEnvs();
       expect(readdirSync(folder)).toEqual([]);
-      rmSync(folder, { recursive: true });
     });
 
     it('should say in one line why a kernel cannot be used, and keep its console', async () => {
-      const folder = mkdtempSync(join(tmpdir(), 'hvipi-test-'));
+      const folder = temporaryFolder();
       const kernel = join(folder, 'vmlinuz');
       // No modules beside it, so it has no KVM.
       writeFileSync(kernel, readFileSync(cachedKernels(debianSeries(spec)!)[0]!.bzImage));
       const error = (await open(kernel).catch((failure: Error) => failure)) as Error;
-      rmSync(folder, { recursive: true });
       expect(error).toBeInstanceOf(InfrastructureError);
       expect(error.message).toMatch(/^[^\n]*no (?:\/dev\/kvm|virtio-serial port)[^\n]*; console log: [^\n]*$/);
       const log = /console log: (.*)$/.exec(error.message)![1]!;

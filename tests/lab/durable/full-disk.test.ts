@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { comparable } from '../../../src/durable/view/comparable.ts';
 import { readFindings, readJournals } from '../../../src/durable/journal/folder.ts';
 import { run } from '../../src/commands/run.ts';
+import { temporaryFolder } from '../../temporary-folder.ts';
 
 const checkout = fileURLToPath(new URL('../../..', import.meta.url));
 const settings = ['--target', 'model:clobbers-rbx', '--seed', 'full', '--runs', '2000'];
@@ -49,14 +50,13 @@ describe.skipIf(!canMount())('a campaign on a full disk', () => {
     rmSync(join(disk, 'filler'));
 
     expect(await ended).toBe(1);
-    const whole = mkdtempSync(join(tmpdir(), 'hvipi-test-'));
+    const whole = temporaryFolder();
     await run('campaign', 'start', join(whole, 'whole'), ...settings);
     expect(comparable(folder)).toEqual(comparable(join(whole, 'whole')));
     const [{ records }] = readJournals(folder) as [ReturnType<typeof readJournals>[number]];
     expect(records.some((record) => record.type === 'trouble' && record.what === 'disk')).toBe(true);
     expect(readFindings(folder)).toHaveLength(readFindings(join(whole, 'whole')).length);
     expect(readdirSync(join(folder, 'findings')).filter((name) => name.endsWith('.part'))).toEqual([]);
-    rmSync(whole, { recursive: true });
   }, 180_000);
 });
 

@@ -1,9 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, describe, it } from 'vitest';
 import { compilerDiffers, compilerVersion, majorOf } from '../../../src/build/compiler.ts';
 import { findProgram } from '../../../src/system/tools.ts';
+import { temporaryFolder } from '../../temporary-folder.ts';
 
 describe('majorOf', () => {
   it.each([
@@ -17,17 +17,13 @@ describe('majorOf', () => {
 
 describe.runIf(findProgram('gcc') !== null)('compilerDiffers', () => {
   it('should name both where they differ, and say nothing where they do not', async () => {
-    const tree = mkdtempSync(join(tmpdir(), 'hvipi-test-'));
-    try {
-      expect(await compilerDiffers(tree)).toBeNull();
-      writeFileSync(join(tree, '.config.kernel'), `CONFIG_CC_VERSION_TEXT="${await compilerVersion()}"\n`);
-      expect(await compilerDiffers(tree)).toBeNull();
-      writeFileSync(join(tree, '.config.kernel'), 'CONFIG_CC_VERSION_TEXT="gcc (Somebody) 3.4.6"\n');
-      expect(await compilerDiffers(tree)).toMatch(
-        /^the modules are built by gcc .*, the kernel was by gcc \(Somebody\) 3\.4\.6$/,
-      );
-    } finally {
-      rmSync(tree, { recursive: true });
-    }
+    const tree = temporaryFolder();
+    expect(await compilerDiffers(tree)).toBeNull();
+    writeFileSync(join(tree, '.config.kernel'), `CONFIG_CC_VERSION_TEXT="${await compilerVersion()}"\n`);
+    expect(await compilerDiffers(tree)).toBeNull();
+    writeFileSync(join(tree, '.config.kernel'), 'CONFIG_CC_VERSION_TEXT="gcc (Somebody) 3.4.6"\n');
+    expect(await compilerDiffers(tree)).toMatch(
+      /^the modules are built by gcc .*, the kernel was by gcc \(Somebody\) 3\.4\.6$/,
+    );
   });
 });

@@ -1,21 +1,20 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { BuildError } from '../../../src/build/make.ts';
 import { chooseNewest, newestFirst } from '../../../src/build/newest-source.ts';
 import type { Patch } from '../../../src/build/patch.ts';
 import { InfrastructureError } from '../../../src/errors.ts';
+import { temporaryFolder } from '../../temporary-folder.ts';
 
 const file = 'arch/x86/kvm/hyperv.c';
 let root: string;
 let told: string[];
 const say = (line: string): number => told.push(line);
 beforeEach(() => {
-  root = mkdtempSync(join(tmpdir(), 'hvipi-test-'));
+  root = temporaryFolder();
   told = [];
 });
-afterEach(() => rmSync(root, { recursive: true }));
 
 /** A tree whose one file has these lines. */
 function makeTree(name: string, lines: readonly string[]): void {

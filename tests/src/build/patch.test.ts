@@ -1,16 +1,13 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { BuildError } from '../../../src/build/make.ts';
 import { applyPatch, filesOfDiff, readPatches, sortSeries } from '../../../src/build/patch.ts';
+import { temporaryFolder } from '../../temporary-folder.ts';
 
 let folder: string;
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'hvipi-test-'));
-});
-afterEach(async () => {
-  await rm(folder, { recursive: true, force: true });
+  folder = temporaryFolder();
 });
 
 const diff = (line: string): string =>

@@ -1,19 +1,16 @@
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { Workshop } from '../../../src/build/workshop.ts';
+import { temporaryFolder } from '../../temporary-folder.ts';
 
 let folder: string;
 let tree: string;
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'hvipi-test-'));
+  folder = temporaryFolder();
   tree = join(folder, 'linux');
   await mkdir(tree);
-});
-afterEach(async () => {
-  await rm(folder, { recursive: true, force: true });
 });
 
 /** A tree with a change in it, and what a build that was killed has put aside. */

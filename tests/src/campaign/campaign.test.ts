@@ -8,7 +8,8 @@ import { type Case, caseId, formatCase, makeCase, makeStep } from '../../../src/
 import type { Program } from '../../../src/program/program.ts';
 import type { Executor } from '../../../src/executor/executor.ts';
 import { InfrastructureError, KernelFailure } from '../../../src/errors.ts';
-import { campaignOptions, modelTarget, never, temporaryFolder, troubledTarget } from './helpers.ts';
+import { campaignOptions, modelTarget, never, troubledTarget } from './helpers.ts';
+import { temporaryFolder } from '../../temporary-folder.ts';
 
 const oops = (): KernelFailure => new KernelFailure('oops', 'BUG: kvm_hv_send_ipi', 'BUG: ...');
 const isFast = ({ steps }: Program): boolean => steps.some((step) => step.kind === 'call' && step.registers[2]! & 1);

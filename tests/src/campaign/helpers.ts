@@ -1,12 +1,10 @@
 /** Targets and options for tests of campaigns: the model, with trouble added where a test wants some. */
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { CampaignOptions } from '../../../src/campaign/campaign-terms.ts';
 import { defaultShrinkLimits } from '../../../src/campaign/findings/shrink.ts';
 import { parseTarget, type Target } from '../../../src/campaign/target/target.ts';
 import type { Executor } from '../../../src/executor/executor.ts';
 import { openModelExecutor } from '../../../src/model/model-executor.ts';
+import { temporaryFolder } from '../../temporary-folder.ts';
 
 export const never = new AbortController().signal;
 
@@ -28,10 +26,6 @@ export function troubledTarget(run: (model: Executor, open: number) => Executor[
     });
   };
   return { name: 'troubled', replayArguments: [], open };
-}
-
-export function temporaryFolder(): string {
-  return mkdtempSync(join(tmpdir(), 'hvipi-test-'));
 }
 
 export function campaignOptions(changes: Partial<CampaignOptions> = {}): CampaignOptions {

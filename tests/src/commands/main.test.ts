@@ -1,11 +1,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { formatCase, makeCase, makeStep } from '../../../src/case/case.ts';
-import { temporaryFolder } from '../campaign/helpers.ts';
+import { temporaryFolder } from '../../temporary-folder.ts';
 import { run } from './run.ts';
 
-const folder = temporaryFolder();
+const folder = temporaryFolder(afterAll);
 const file = (name: string): string => join(folder, name);
 const good = makeCase([{ vpIndex: 0 }], [makeStep({ do: 'send-ipi', targets: [0] })]);
 const wrongField = { ...JSON.parse(formatCase(good)), steps: [{ do: 'send-ipi', vector: 'many' }] };

@@ -1,12 +1,12 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { objectsOf } from '../../../src/counts/counted-build.ts';
+import { temporaryFolder } from '../../temporary-folder.ts';
 
 let tree: string;
 beforeEach(async () => {
-  tree = await mkdtemp(join(tmpdir(), 'hvipi-test-'));
+  tree = temporaryFolder();
   await save('arch/x86/kvm/hyperv.c');
   await save('arch/x86/kvm/.hyperv.o.cmd', 'deps := arch/x86/kvm/hyperv.h include/linux/kvm_host.h');
   await save('arch/x86/kvm/svm/avic.c');
@@ -16,9 +16,6 @@ beforeEach(async () => {
   // A link of objects, and a source that this configuration does not build.
   await save('arch/x86/kvm/.kvm.o.cmd', 'deps := include/linux/kvm_host.h');
   await save('arch/x86/kvm/xen.c');
-});
-afterEach(async () => {
-  await rm(tree, { recursive: true, force: true });
 });
 
 async function save(path: string, text = ''): Promise<void> {

@@ -9,7 +9,7 @@ import { formatHtml } from '../../../src/report/html.ts';
 import { formatMarkdown } from '../../../src/report/markdown.ts';
 import { formatSourcePage, readSources } from '../../../src/report/source-page.ts';
 import type { Trace } from '../../../src/counts/lcov.ts';
-import { temporaryFolder } from '../campaign/helpers.ts';
+import { temporaryFolder } from '../../temporary-folder.ts';
 import { resumeIn, startIn } from './helpers.ts';
 
 const file = 'arch/x86/kvm/lapic.c';

@@ -1,24 +1,22 @@
 import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { comparable } from '../../../src/durable/view/comparable.ts';
 import { mergeCampaigns } from '../../../src/durable/merge.ts';
 import { noLimits } from '../../../src/durable/limits.ts';
-import { modelTarget, temporaryFolder } from '../campaign/helpers.ts';
+import { modelTarget } from '../campaign/helpers.ts';
+import { temporaryFolder } from '../../temporary-folder.ts';
 import { startIn } from './helpers.ts';
 
 const mutant = 'misses-last-vp';
-const shards: string[] = [];
-let whole: string;
+const shards = [0, 1, 2].map(() => temporaryFolder(afterAll));
+const whole = temporaryFolder(afterAll);
 
 beforeAll(async () => {
   const target = modelTarget(mutant);
-  for (let index = 0; index < 3; index++) {
-    const folder = temporaryFolder();
+  for (const [index, folder] of shards.entries()) {
     await startIn(folder, { target, campaign: { shard: { index, count: 3 } }, run: `00000000000${index}` });
-    shards.push(folder);
   }
-  whole = temporaryFolder();
   await startIn(whole, { target });
 }, 60_000);
 

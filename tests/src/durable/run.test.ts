@@ -8,7 +8,8 @@ import { noLimits } from '../../../src/durable/limits.ts';
 import { foldJournal } from '../../../src/durable/journal/state.ts';
 import { kindsOf } from '../../../src/durable/view/view.ts';
 import { InfrastructureError, KernelFailure } from '../../../src/errors.ts';
-import { modelTarget, temporaryFolder, troubledTarget } from '../campaign/helpers.ts';
+import { modelTarget, troubledTarget } from '../campaign/helpers.ts';
+import { temporaryFolder } from '../../temporary-folder.ts';
 import { type CampaignSetup, resumeIn, startIn } from './helpers.ts';
 
 const mutant = 'misses-last-vp';

@@ -1,9 +1,9 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { InfrastructureError } from '../../../src/errors.ts';
 import { buildHand } from '../../../src/hand/build.ts';
+import { temporaryFolder } from '../../temporary-folder.ts';
 
 const tools = vi.hoisted(() => ({ folder: '' }));
 // The folders that a plain user's PATH may lack have a compiler here; only those of the test are looked into.
@@ -14,14 +14,13 @@ vi.mock('../../../src/system/tools.ts', async (original) => ({
 
 let folder: string;
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'hvipi-test-'));
+  folder = temporaryFolder();
   tools.folder = join(folder, 'bin');
   mkdirSync(tools.folder);
   vi.stubEnv('HVIPI_CACHE', join(folder, 'cache'));
 });
 afterEach(() => {
   vi.unstubAllEnvs();
-  rmSync(folder, { recursive: true });
 });
 
 /** A compiler that is a shell script. */

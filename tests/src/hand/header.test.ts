@@ -1,5 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { describe, expect, it } from 'vitest';
@@ -9,6 +8,7 @@ import { operationsHeader, operationsSource } from '../../../src/hand/header.ts'
 import { handLimits, operations } from '../../../src/hand/operations.ts';
 import { scriptCapabilities, scriptRequests, sizes } from '../../../src/hand/uapi.ts';
 import { findProgram } from '../../../src/system/tools.ts';
+import { temporaryFolder } from '../../temporary-folder.ts';
 
 const handFolder = join(import.meta.dirname, '..', '..', '..', 'src', 'hand', 'c');
 const lower = (name: string) => name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
@@ -17,21 +17,17 @@ if (compiler === null) process.stderr.write('the header of the hand is not compi
 
 /** Compiles C text beside the hand's sources and headers; what the compiler says. */
 async function compile(text: string): Promise<string> {
-  const folder = mkdtempSync(join(tmpdir(), 'hvipi-test-'));
-  try {
-    for (const [name, content] of [
-      ['operations.h', operationsHeader()],
-      ['frames.h', framesHeader()],
-      ['main.c', text],
-    ] as const) {
-      writeFileSync(join(folder, name), content);
-    }
-    const flags = ['-std=gnu11', '-O2', '-Wall', '-Wextra', '-Werror', '-fsyntax-only', '-I.', `-I${handFolder}`];
-    const { all } = await execa(compiler!, [...flags, 'main.c'], { cwd: folder, all: true, reject: false });
-    return all;
-  } finally {
-    rmSync(folder, { recursive: true });
+  const folder = temporaryFolder();
+  for (const [name, content] of [
+    ['operations.h', operationsHeader()],
+    ['frames.h', framesHeader()],
+    ['main.c', text],
+  ] as const) {
+    writeFileSync(join(folder, name), content);
   }
+  const flags = ['-std=gnu11', '-O2', '-Wall', '-Wextra', '-Werror', '-fsyntax-only', '-I.', `-I${handFolder}`];
+  const { all } = await execa(compiler!, [...flags, 'main.c'], { cwd: folder, all: true, reject: false });
+  return all;
 }
 
 describe('operationsHeader', () => {

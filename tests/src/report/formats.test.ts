@@ -1,10 +1,11 @@
-import { beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { KnownFinding } from '../../../src/durable/known.ts';
 import { type ReportFormatName, reportFormats } from '../../../src/report/formats.ts';
 import { escape, html } from '../../../src/report/markup.ts';
 import { type CampaignValue, campaignValue } from '../../../src/report/value.ts';
 import { InfrastructureError, KernelFailure } from '../../../src/errors.ts';
-import { temporaryFolder, troubledTarget } from '../campaign/helpers.ts';
+import { troubledTarget } from '../campaign/helpers.ts';
+import { temporaryFolder } from '../../temporary-folder.ts';
 import { startIn } from '../durable/helpers.ts';
 
 /** Of one of the divergences, whichever the campaign has. */
@@ -14,6 +15,7 @@ const known: Omit<KnownFinding, 'signature'> = {
   release: '6.12.1',
   why: 'it was <reported>',
 };
+const folder = temporaryFolder(afterAll);
 let value: CampaignValue;
 
 /** A campaign with a finding of each kind: a divergence, a known one, an oops, the death of our agent. */
@@ -28,7 +30,6 @@ beforeAll(async () => {
     },
     'clobbers-rbx',
   );
-  const folder = temporaryFolder();
   await startIn(folder, { target, campaign: { runs: 256 } });
   const divergences = campaignValue(folder, []).buckets.filter(({ class: name }) => name === 'divergence');
   value = campaignValue(folder, [{ ...known, signature: divergences.at(-1)!.signature }]);

@@ -1,10 +1,10 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { type CountedModules, countedFile, formatCounted, readCounted } from '../../../src/counts/counted-folder.ts';
 import { KeptBefore } from '../../../src/review/kept-before.ts';
 import { findProgram } from '../../../src/system/tools.ts';
+import { temporaryFolder } from '../../temporary-folder.ts';
 
 const counters = {
   file: 'a.c',
@@ -19,14 +19,13 @@ const counters = {
 let root: string;
 let counted: CountedModules;
 beforeEach(() => {
-  root = mkdtempSync(join(tmpdir(), 'hvipi-test-'));
+  root = temporaryFolder();
   const folder = join(root, 'modules-gcov');
   const notes = [{ object: 'arch/x86/kvm/a', note: Buffer.from([0, 255, 10]) }];
   counted = { folder, modules: [{ name: 'kvm', counters: [counters] }], notes, tree: '/tree', realTree: '/real/tree' };
   for (const name of ['modules', 'modules-gcov']) mkdirSync(join(root, name));
   writeFileSync(join(folder, countedFile), formatCounted(counted));
 });
-afterEach(() => rmSync(root, { recursive: true, force: true }));
 
 describe('readCounted', () => {
   it('should read what was written, and nothing from modules that do not count', async () => {

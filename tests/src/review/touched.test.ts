@@ -1,8 +1,8 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { describePlaces, isWhitespaceOnly, parsePlaces, touchedPlaces } from '../../../src/review/touched.ts';
+import { temporaryFolder } from '../../temporary-folder.ts';
 
 const file = 'arch/x86/kvm/hyperv.c';
 const diff = `--- a/${file}
@@ -33,13 +33,12 @@ describe('parsePlaces', () => {
 
 describe('touchedPlaces', () => {
   it('should name the function, not the label, before the change', async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'hvipi-test-'));
+    const folder = temporaryFolder();
     const text = 'static int f(int a)\n{\n\tx;\nout:\n\treturn 0;\n}\n';
     await writeFile(join(folder, 'before'), text);
     await writeFile(join(folder, 'after'), text.replace('return 0', 'return 1'));
 
     const places = await touchedPlaces(file, join(folder, 'before'), join(folder, 'after'));
-    await rm(folder, { recursive: true });
 
     expect(places.map((place) => [place.function, place.lines])).toEqual([['f', [5, 5]]]);
   });

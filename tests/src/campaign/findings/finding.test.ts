@@ -6,7 +6,8 @@ import { type Finding, formatFinding, parseFinding } from '../../../../src/campa
 import { formatFindingReport } from '../../../../src/campaign/text/report.ts';
 import type { Step } from '../../../../src/case/case.ts';
 import { loadCases } from '../../../../src/commands/common/case-files.ts';
-import { campaignOptions, modelTarget, never, temporaryFolder } from '../helpers.ts';
+import { campaignOptions, modelTarget, never } from '../helpers.ts';
+import { temporaryFolder } from '../../../temporary-folder.ts';
 
 describe('finding', () => {
   it('should be the same after it was saved and read', async () => {

@@ -4,7 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { Journal, readJournal } from '../../../../src/durable/journal/journal.ts';
 import { noLimits } from '../../../../src/durable/limits.ts';
 import { type Entry, journalSchemaName } from '../../../../src/durable/journal/record.ts';
-import { never, temporaryFolder } from '../../campaign/helpers.ts';
+import { never } from '../../campaign/helpers.ts';
+import { temporaryFolder } from '../../../temporary-folder.ts';
 import { identity } from '../helpers.ts';
 
 const start: Entry = {

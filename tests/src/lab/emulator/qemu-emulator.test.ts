@@ -1,8 +1,8 @@
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { qemuAt, versionOfText } from '../../../../src/lab/emulator/qemu-emulator.ts';
+import { temporaryFolder } from '../../../temporary-folder.ts';
 
 describe('versionOfText', () => {
   it('should read what Debian, Fedora and a build of its own print', () => {
@@ -15,7 +15,7 @@ describe('versionOfText', () => {
 
 describe('qemuAt', () => {
   it('should ask for the version once, and complain in one line where there is none', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'hvipi-test-'));
+    const folder = temporaryFolder();
     const program = (name: string, text: string): string => {
       const path = join(folder, name);
       writeFileSync(path, `#!/bin/sh\necho asked >> ${folder}/asked\necho '${text}'\n`);
@@ -27,6 +27,5 @@ describe('qemuAt', () => {
     expect(both.map(({ name, version }) => `${name} ${version}`)).toEqual(['qemu 9.1.0', 'qemu 9.1.0']);
     expect(readFileSync(join(folder, 'asked'), 'utf8')).toBe('asked\n');
     await expect(qemuAt(program('other', 'nothing'))).rejects.toThrow('other does not tell its version');
-    rmSync(folder, { recursive: true });
   });
 });

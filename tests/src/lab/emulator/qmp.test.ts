@@ -1,10 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { InfrastructureError } from '../../../../src/errors.ts';
 import { Qmp } from '../../../../src/lab/emulator/qmp.ts';
+import { temporaryFolder } from '../../../temporary-folder.ts';
 
 let folder: string;
 let server: Server;
@@ -14,7 +13,7 @@ let asked: string[];
 let qemu: Socket;
 
 beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'hvipi-test-'));
+  folder = temporaryFolder();
   const path = join(folder, 'qmp');
   asked = [];
   const accepted = new Promise<Socket>((resolve) => (server = createServer(resolve).listen(path)));
@@ -25,7 +24,6 @@ beforeEach(async () => {
 afterEach(() => {
   qemu.destroy();
   server.close();
-  rmSync(folder, { recursive: true });
 });
 
 describe('Qmp', () => {

@@ -1,17 +1,16 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { makeState, stateFolder, useState } from '../../../../src/lab/emulator/saved-state.ts';
+import { temporaryFolder } from '../../../temporary-folder.ts';
 
 let cache: string;
 beforeEach(() => {
-  cache = mkdtempSync(join(tmpdir(), 'hvipi-test-'));
+  cache = temporaryFolder();
   vi.stubEnv('HVIPI_CACHE', cache);
 });
 afterEach(() => {
   vi.unstubAllEnvs();
-  rmSync(cache, { recursive: true });
 });
 
 describe('stateFolder', () => {

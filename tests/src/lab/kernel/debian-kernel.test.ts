@@ -1,17 +1,8 @@
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { fetchDebianKernel } from '../../../../src/lab/kernel/debian-kernel.ts';
+import { temporaryFolder } from '../../../temporary-folder.ts';
 
 const release = '7.3.4+deb13-amd64';
 const version = '7.3.4-1~bpo13+1';
@@ -48,7 +39,7 @@ const said: string[] = [];
 const options = { say: (line: string) => void said.push(line) };
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'hvipi-test-'));
+  folder = temporaryFolder();
   said.length = 0;
   for (const [name, script] of Object.entries(tools)) {
     writeFileSync(join(folder, name), `#!/bin/sh\n${script}\n`);
@@ -66,7 +57,6 @@ beforeEach(() => {
 });
 afterEach(() => {
   vi.unstubAllEnvs();
-  rmSync(folder, { recursive: true });
 });
 
 describe.runIf(hasKeys)('fetchDebianKernel', () => {

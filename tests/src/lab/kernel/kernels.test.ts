@@ -1,5 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { InfrastructureError } from '../../../../src/errors.ts';
@@ -8,17 +7,17 @@ import { cacheRoot } from '../../../../src/system/cache.ts';
 import { cachedKernels } from '../../../../src/lab/kernel/debian-kernel.ts';
 import { UsageError } from '../../../../src/errors.ts';
 import { defaultKernelOf, releaseOfImage, resolveKernel } from '../../../../src/lab/kernel/kernels.ts';
+import { temporaryFolder } from '../../../temporary-folder.ts';
 
 const options = { install: 'refuse', say: () => undefined } as const;
 let folder: string;
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'hvipi-test-'));
+  folder = temporaryFolder();
   vi.stubEnv('HVIPI_CACHE', join(folder, 'cache'));
 });
 afterEach(() => {
   vi.unstubAllEnvs();
-  rmSync(folder, { recursive: true });
 });
 
 describe('resolveKernel', () => {

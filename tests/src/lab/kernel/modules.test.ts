@@ -1,19 +1,18 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { qemuChannelModules } from '../../../../src/lab/emulator/qemu.ts';
 import { UsageError } from '../../../../src/errors.ts';
 import { findProgram } from '../../../../src/system/tools.ts';
 import { collectModules, dependsOf, hasZstdModules } from '../../../../src/lab/kernel/modules.ts';
+import { temporaryFolder } from '../../../temporary-folder.ts';
 
 let folder: string;
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'hvipi-test-'));
+  folder = temporaryFolder();
 });
-afterEach(() => rmSync(folder, { recursive: true }));
 
 describe('dependsOf', () => {
   it('should read the names, with underscores', () => {

@@ -1,9 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { kernelImage, loadedImage, payloadOf } from '../../../../../src/lab/emulator/bochs/kernel-image.ts';
+import { temporaryFolder } from '../../../../temporary-folder.ts';
 
 interface Segment {
   readonly type: 1 | 4;
@@ -77,13 +77,12 @@ describe('loadedImage', () => {
 
 describe('kernelImage', () => {
   it('should unpack what a bzImage holds, and refuse what it cannot unpack', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'hvipi-test-'));
+    const folder = temporaryFolder();
     const path = join(folder, 'bzImage');
     writeFileSync(path, bzImage(gzipSync(kernel)));
     expect((await kernelImage(path, 'busybox')).entry).toBe(0x100_0a30);
     writeFileSync(path, bzImage(Buffer.from('some other form')));
     await expect(kernelImage(path, 'busybox')).rejects.toThrow('packed neither with gzip, xz nor zstd');
-    rmSync(folder, { recursive: true });
   });
 
   it('should take 0 setup sectors for 4', () => {

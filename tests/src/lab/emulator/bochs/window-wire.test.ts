@@ -1,5 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
@@ -12,6 +11,7 @@ import {
   windowWords,
 } from '../../../../../src/hand/window.ts';
 import { WindowWire } from '../../../../../src/lab/emulator/bochs/window-wire.ts';
+import { temporaryFolder } from '../../../../temporary-folder.ts';
 
 let folder: string;
 let wire: WindowWire;
@@ -19,7 +19,7 @@ const heard: Buffer[] = [];
 const printed: string[] = [];
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'hvipi-test-'));
+  folder = temporaryFolder();
   writeFileSync(join(folder, 'window'), Buffer.alloc(windowBytes));
   writeFileSync(join(folder, 'com1'), '');
   heard.length = 0;
@@ -31,7 +31,6 @@ beforeEach(() => {
 });
 afterEach(() => {
   wire.close();
-  rmSync(folder, { recursive: true });
 });
 
 /** The other side, as the hand has it. */
