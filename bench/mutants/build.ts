@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { applyEdit } from '../../src/system/edit.ts';
 import type { Source } from '../../src/build/make.ts';
 import { Workshop } from '../../src/build/workshop.ts';
-import type { Say } from '../../src/system/apt.ts';
+import type { Say } from '../../src/system/say.ts';
 import { cacheRoot, ensureFolder } from '../../src/system/cache.ts';
 import { newerEdits } from './catalogue/newer.ts';
 import type { Mutant } from './mutant.ts';

@@ -8,7 +8,7 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import type { Source } from '../../src/build/make.ts';
 import { KernelFailure } from '../../src/errors.ts';
-import { runTool } from '../../src/system/apt.ts';
+import { runTool } from '../../src/system/run-tool.ts';
 import { cacheRoot, makeFolderAtOnce } from '../../src/system/cache.ts';
 import type { Lab } from '../../src/lab/lab.ts';
 import { type Measurement, nothingFound } from './row.ts';

@@ -3,7 +3,7 @@ import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { LabCpu } from '../../src/lab/lab-cpu.ts';
 import { type Lab, openLab } from '../../src/lab/lab.ts';
-import type { Say } from '../../src/system/apt.ts';
+import type { Say } from '../../src/system/say.ts';
 import type { Builder } from './build.ts';
 import { fuzz } from './fuzz.ts';
 import type { Grade, Mutant } from './mutant.ts';

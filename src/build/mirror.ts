@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { execa } from 'execa';
-import { runTool } from '../system/apt.ts';
+import { runTool } from '../system/run-tool.ts';
 import { cacheRoot, ensureFolder, makeFolderAtOnce } from '../system/cache.ts';
 import type { InstallOptions } from '../system/install-packages.ts';
 import { UsageError } from '../errors.ts';
@@ -87,7 +87,7 @@ async function builtTree(root: string, description: string, options: InstallOpti
 
 /** The spec of a Debian kernel in the cache that has this version: its modules load there, so no kernel needs to be built. */
 function debianKernelOf(version: string): string | null {
-  const kernel = cachedKernels().find(({ id }) => upstreamOf(id.split('_')[1]!) === version);
+  const kernel = cachedKernels().find((one) => upstreamOf(one.version) === version);
   // `--kernel` would take the newest of the series.
   const [newest] = kernel === undefined ? [] : cachedKernels(seriesOf(kernel.release));
   return kernel === undefined || newest?.id !== kernel.id ? null : specOf(kernel);

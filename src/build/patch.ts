@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { InfrastructureError } from '../errors.ts';
-import { runTool } from '../system/apt.ts';
+import { runTool } from '../system/run-tool.ts';
 import { UsageError } from '../errors.ts';
 import { findProgram } from '../system/tools.ts';
 import { type FileDiff, fileDiffs } from './diff.ts';

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { runTool } from '../system/apt.ts';
+import { runTool } from '../system/run-tool.ts';
 import { UsageError } from '../errors.ts';
 import type { InstallOptions } from '../system/install-packages.ts';
 import { withLock } from '../system/lock.ts';

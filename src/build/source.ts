@@ -7,7 +7,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { InfrastructureError } from '../errors.ts';
-import { runTool, type Say } from '../system/apt.ts';
+import { runTool } from '../system/run-tool.ts';
+import type { Say } from '../system/say.ts';
 import { cacheRoot, ensureFolder } from '../system/cache.ts';
 import { withFileErrors } from '../system/file-errors.ts';
 import type { InstallOptions } from '../system/install-packages.ts';
@@ -116,7 +117,7 @@ function packageOf(release: string): string {
 /** Source and headers have the version of the kernel's package: structures and symbols are to agree. */
 async function unpack(root: string, source: Source, kernel: DebianKernel, options: InstallOptions): Promise<void> {
   const { say, signal } = options;
-  const version = kernel.id.split('_')[1]!;
+  const { version } = kernel;
   const headers = `linux-headers-${source.release}`;
   const name = packageOf(source.release);
   const packages = [name, headers].map((one) => ({ name: one, version }));

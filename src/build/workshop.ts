@@ -6,7 +6,8 @@
 import { existsSync } from 'node:fs';
 import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { runTool, type Say } from '../system/apt.ts';
+import { runTool } from '../system/run-tool.ts';
+import type { Say } from '../system/say.ts';
 import { withFileErrors } from '../system/file-errors.ts';
 import { withLock } from '../system/lock.ts';
 import { keepModules } from './kept-modules.ts';

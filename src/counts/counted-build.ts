@@ -7,7 +7,7 @@ import { readdir, readFile, realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { builtModules, keepModules } from '../build/kept-modules.ts';
 import { makeGoals, type Source } from '../build/make.ts';
-import { runTool } from '../system/apt.ts';
+import { runTool } from '../system/run-tool.ts';
 import {
   type CountedModule,
   type CountedModules,

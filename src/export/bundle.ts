@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { type Case, caseId, formatCase } from '../case/case.ts';
-import { runTool } from '../system/apt.ts';
+import { runTool } from '../system/run-tool.ts';
 import { ensureFolder } from '../system/cache.ts';
 import { withFileErrors } from '../system/file-errors.ts';
 import type { TargetFacts } from '../executor/facts.ts';

@@ -66,6 +66,7 @@ void skip(struct reader *reader, uint32_t length)
 }
 `;
 
+const requests = Object.values(scriptRequests);
 const entries = Object.entries(operations) as [string, Readonly<Record<string, FieldType>>][];
 
 /** The text of `operations.h`. */
@@ -84,7 +85,7 @@ export function operationsHeader(): string {
     `#define CONDITION_BYTES ${conditionBytes}`,
     ...ends,
     ...codes,
-    `extern const uint32_t script_requests[${scriptRequests.length}], script_capabilities[${scriptCapabilities.length}];`,
+    `extern const uint32_t script_requests[${requests.length}], script_capabilities[${scriptCapabilities.length}];`,
     'struct op_case;',
     declarations,
     ...entries.map(([name, fields]) => structure(name, fields)),
@@ -96,7 +97,7 @@ export function operationsSource(): string {
   return [
     madeFrom,
     '#include <string.h>\n#include "script.h"',
-    numbers('script_requests', scriptRequests),
+    numbers('script_requests', requests),
     numbers('script_capabilities', scriptCapabilities),
     reader,
     ...entries.map(([name, fields]) => readerOf(name, fields)),

@@ -28,7 +28,7 @@ export async function openLibraryHand(): Promise<Hand> {
         if (error !== null) reject(error);
         else if (length < 0) reject(new HandRefusal(koffi.decode(place[0], 'char', -1) as string));
         else if (length === 0) resolve(Buffer.alloc(0));
-        else resolve(Buffer.from(koffi.decode(place[0], koffi.array('uint8_t', length, 'Typed')) as Uint8Array));
+        else resolve(Buffer.from(new Uint8Array(koffi.view(place[0], length))));
       });
     });
   return {

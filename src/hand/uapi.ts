@@ -174,7 +174,7 @@ export const xstate = { x87: 1n, sse: 2n, avx: 4n } as const;
  * The ioctls that a script may ask for. None of their structures holds a pointer that KVM writes through; of struct
  * kvm_xen_hvm_config the hand keeps flags and MSR alone.
  */
-export const scriptRequests = [
+export const scriptRequests = {
   KVM_GET_MSR_INDEX_LIST,
   KVM_CHECK_EXTENSION,
   KVM_GET_SUPPORTED_CPUID,
@@ -201,7 +201,7 @@ export const scriptRequests = [
   KVM_SET_VCPU_EVENTS,
   KVM_GET_XSAVE,
   KVM_SET_XSAVE,
-] as const;
+} as const;
 
 /** The capabilities that a script may enable (KVM_ENABLE_CAP). Some others have an address among their arguments. */
 export const scriptCapabilities = [
@@ -213,25 +213,11 @@ export const scriptCapabilities = [
 
 const requestNames: ReadonlyMap<number, string> = new Map(
   Object.entries({
+    ...scriptRequests,
     KVM_CREATE_VM,
     KVM_CREATE_VCPU,
     KVM_SET_USER_MEMORY_REGION,
     KVM_GET_VCPU_MMAP_SIZE,
-    KVM_GET_SREGS,
-    KVM_XEN_HVM_CONFIG,
-    KVM_SET_TSS_ADDR,
-    KVM_CREATE_IRQCHIP,
-    KVM_ENABLE_CAP,
-    KVM_GET_MSRS,
-    KVM_SET_MSRS,
-    KVM_GET_LAPIC,
-    KVM_SET_LAPIC,
-    KVM_SET_CPUID2,
-    KVM_GET_MP_STATE,
-    KVM_SET_MP_STATE,
-    KVM_GET_VCPU_EVENTS,
-    KVM_SET_VCPU_EVENTS,
-    KVM_GET_XSAVE,
   }).map(([name, request]) => [request, name]),
 );
 

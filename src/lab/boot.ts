@@ -4,7 +4,7 @@
  */
 import { InfrastructureError, KernelFailure, SkippedError } from '../errors.ts';
 import { HandRefusal } from '../hand/hand.ts';
-import type { Say } from '../system/apt.ts';
+import type { Say } from '../system/say.ts';
 import { Channel } from './channel.ts';
 import type { Initramfs } from './initramfs/initramfs.ts';
 import type { Kernel } from './kernel/kernels.ts';

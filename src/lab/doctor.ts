@@ -1,9 +1,10 @@
 /** What this computer has of what the lab needs; plain facts, nothing is changed. */
-import { accessSync, constants, existsSync, statfsSync } from 'node:fs';
+import { existsSync, statfsSync } from 'node:fs';
 import { release, tmpdir, totalmem } from 'node:os';
 import { dirname } from 'node:path';
 import { execa } from 'execa';
 import { InfrastructureError } from '../errors.ts';
+import { may } from '../system/access.ts';
 import { hasApt, isRoot } from '../system/apt.ts';
 import { cacheRoot } from '../system/cache.ts';
 import { bochsFolder, bochsIn } from './emulator/bochs/bochs-build.ts';
@@ -114,7 +115,7 @@ function spaceCheck(name: string, path: string, mibMin: number, variable: string
   while (!existsSync(folder)) folder = dirname(folder);
   const { bavail, bsize } = statfsSync(folder);
   const mib = Math.floor((bavail * bsize) / 1024 ** 2);
-  const writable = isAccessible(folder, constants.W_OK);
+  const writable = may('write', folder);
   const detail = `${path}: ${mib} MiB free${writable ? '' : ', not writable'}`;
   const ok = writable && mib >= mibMin;
   return { name, ok, detail, remedy: ok ? '' : `needs ${mibMin} MiB; set ${variable} to another folder` };
@@ -124,13 +125,4 @@ function memoryCheck(): Check {
   const mib = Math.floor(totalmem() / 1024 ** 2);
   const ok = mib >= memoryMibMin;
   return { name: 'memory', ok, detail: `${mib} MiB`, remedy: ok ? '' : `the lab needs ${memoryMibMin} MiB` };
-}
-
-function isAccessible(path: string, mode: number): boolean {
-  try {
-    accessSync(path, mode);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -9,7 +9,7 @@ import type { TargetFacts } from '../executor/facts.ts';
 import { KvmExecutor } from '../executor/kvm-executor.ts';
 import { buildHand } from '../hand/build.ts';
 import { InfrastructureError, SkippedError } from '../errors.ts';
-import type { Say } from '../system/apt.ts';
+import type { Say } from '../system/say.ts';
 import { bootLab } from './boot.ts';
 import type { Channel } from './channel.ts';
 import { prepareInitramfs } from './initramfs/initramfs.ts';

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import type { BuildPlace } from '../build/mirror.ts';
 import { applyPatch, filesOfDiff, type Patch } from '../build/patch.ts';
 import { Workshop } from '../build/workshop.ts';
-import type { Say } from '../system/apt.ts';
+import type { Say } from '../system/say.ts';
 import { findProgram } from '../system/tools.ts';
 import { buildCounted, objectsOf } from '../counts/counted-build.ts';
 import type { CountedModules } from '../counts/counted-folder.ts';

@@ -1,12 +1,9 @@
 /** Debian's package tools: the one place that runs apt. */
-import { execa } from 'execa';
 import { InfrastructureError } from '../errors.ts';
+import { runTool } from './run-tool.ts';
+import type { Say } from './say.ts';
 import { findProgram } from './tools.ts';
 
-/** Tells the user what is being done, one line each. */
-export type Say = (line: string) => void;
-
-const environment = { LC_ALL: 'C', DEBIAN_FRONTEND: 'noninteractive' };
 /** Seconds to wait for another apt that runs. */
 const options = ['-o', 'DPkg::Lock::Timeout=120', '-o', 'APT::Sandbox::User=root'];
 
@@ -58,31 +55,4 @@ export async function packageNames(prefix: string, args: readonly string[] = [])
 export async function candidateVersion(name: string, args: readonly string[] = []): Promise<string | null> {
   const version = /^ +Candidate: (.*)$/m.exec(await runTool('apt-cache', [...args, 'policy', name]))?.[1];
   return version === undefined || version === '(none)' ? null : version;
-}
-
-/**
- * Runs a tool and returns its stdout.
- *
- * @throws InfrastructureError in one line: the command and the tool's own last error line.
- */
-export async function runTool(
-  tool: string,
-  args: readonly string[],
-  { cwd, signal }: { cwd?: string; signal?: AbortSignal | undefined } = {},
-): Promise<string> {
-  const result = await execa(tool, args, {
-    encoding: 'utf8',
-    env: environment,
-    stdin: 'ignore',
-    reject: false,
-    ...(cwd === undefined ? {} : { cwd }),
-    ...(signal === undefined ? {} : { cancelSignal: signal }),
-  });
-  if (!result.failed) return result.stdout;
-  const lines = result.stderr.split('\n').map((line) => line.trim());
-  // The last one is often a summary without the reason.
-  const isReason = (line: string): boolean => line.startsWith('E:') && !line.startsWith('E: Some index files');
-  const said = lines.findLast(isReason) ?? lines.findLast(Boolean) ?? result.shortMessage;
-  const verb = args.find((arg) => /^[a-z]+$/.test(arg)) ?? '';
-  throw new InfrastructureError(`${tool} ${verb} failed: ${said}`);
 }

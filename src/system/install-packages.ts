@@ -1,6 +1,7 @@
 /** Installs packages of the distribution where we may, and says what to type where we may not. */
 import { InfrastructureError } from '../errors.ts';
-import { aptGet, candidateVersion, hasApt, isRoot, type Say, updateLists } from './apt.ts';
+import { aptGet, candidateVersion, hasApt, isRoot, updateLists } from './apt.ts';
+import type { Say } from './say.ts';
 import { thisDistribution } from './distribution.ts';
 import { installCommand } from './tools.ts';
 

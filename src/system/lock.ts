@@ -3,7 +3,7 @@ import { readFileSync, rmSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { atExit } from './at-exit.ts';
-import type { Say } from './apt.ts';
+import type { Say } from './say.ts';
 
 const pollMs = 500;
 

@@ -1,6 +1,7 @@
 /** Programs that the lab needs on the host, and the packages that have them. */
-import { accessSync, constants, existsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { may } from './access.ts';
 import type { Distribution, Family } from './distribution.ts';
 
 interface Tool {
@@ -30,7 +31,7 @@ export const zstdTool: Tool = { packages: { debian: ['zstd'], fedora: ['zstd'], 
 /** Path of a program, also from the folders that a plain user's PATH may lack; null when there is none. */
 export function findProgram(name: string, path: string = process.env['PATH'] ?? ''): string | null {
   const folders = [...path.split(delimiter), '/usr/bin', '/bin', '/usr/sbin', '/sbin'].filter(Boolean);
-  return folders.map((folder) => join(folder, name)).find(isExecutable) ?? null;
+  return folders.map((folder) => join(folder, name)).find((path) => may('execute', path)) ?? null;
 }
 
 export function missingTools(): ToolName[] {
@@ -61,14 +62,5 @@ export function installCommand(packages: readonly string[], { family }: Distribu
       return `${as}pacman -S --needed ${names}`;
     case 'other':
       return null;
-  }
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
   }
 }

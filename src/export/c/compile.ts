@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { BuildError } from '../../build/make.ts';
 import type { Source } from '../../build/make.ts';
-import { runTool } from '../../system/apt.ts';
+import { runTool } from '../../system/run-tool.ts';
 import type { ExportedProgram } from './write.ts';
 
 export interface Compiled {

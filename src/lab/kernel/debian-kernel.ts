@@ -4,7 +4,8 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { InfrastructureError, UsageError } from '../../errors.ts';
-import { aptGet, hasApt, runTool } from '../../system/apt.ts';
+import { aptGet, hasApt } from '../../system/apt.ts';
+import { runTool } from '../../system/run-tool.ts';
 import { cacheRoot, ensureFolder, makeFolderAtOnce } from '../../system/cache.ts';
 import { withFileErrors } from '../../system/file-errors.ts';
 import type { InstallOptions } from '../../system/install-packages.ts';
@@ -21,6 +22,8 @@ export type DebianSpec = `debian:${string}`;
 export interface DebianKernel {
   /** Package and version, as in the folder's name. */
   readonly id: string;
+  /** Of the package. */
+  readonly version: string;
   readonly release: string;
   readonly bzImage: string;
   readonly moduleDir: string;
@@ -41,10 +44,9 @@ export function cachedKernels(series?: string): DebianKernel[] {
   const root = kernelsRoot();
   if (!existsSync(root)) return [];
   return readdirSync(root)
-    .filter((id) => existsSync(join(root, id, 'vmlinuz')) && releaseOfId(id) !== null)
-    .filter((id) => series === undefined || seriesOf(releaseOfId(id)!) === series)
-    .sort((a, b) => compareVersions(b.split('_')[1] ?? '', a.split('_')[1] ?? ''))
-    .map(describe);
+    .flatMap((id) => kernelOfId(id) ?? [])
+    .filter(({ bzImage, release }) => existsSync(bzImage) && (series === undefined || seriesOf(release) === series))
+    .sort((a, b) => compareVersions(b.version, a.version));
 }
 
 /**
@@ -119,7 +121,7 @@ function noSuchSeries(spec: string, offers: readonly KernelPackage[], complaint:
 }
 
 async function download(spec: string, chosen: KernelPackage, { say, signal }: ListOptions): Promise<DebianKernel> {
-  const kernel = describe(idOf(chosen));
+  const kernel = kernelOfId(idOf(chosen))!;
   if (existsSync(kernel.bzImage)) return kernel;
   const pieces = await piecesOf(chosen);
   const more = pieces.length === 1 ? '' : ` in ${pieces.length} pieces`;
@@ -157,23 +159,18 @@ export async function unpackPackages(
   return tree;
 }
 
-function describe(id: string): DebianKernel {
+/** Null for a folder that is no kernel's. */
+function kernelOfId(id: string): DebianKernel | null {
+  const [name = '', version = ''] = id.split('_');
+  const release = releaseOfPackage(name);
   const folder = join(kernelsRoot(), id);
-  return {
-    id,
-    release: releaseOfId(id)!,
-    bzImage: join(folder, 'vmlinuz'),
-    moduleDir: join(folder, 'modules'),
-  };
+  if (release === null) return null;
+  return { id, version, release, bzImage: join(folder, 'vmlinuz'), moduleDir: join(folder, 'modules') };
 }
 
 /** The name of the cache folder. */
 function idOf({ name, version }: KernelPackage): string {
   return `${name}_${version.replaceAll(/[^\w.+~-]/g, '-')}`;
-}
-
-function releaseOfId(id: string): string | null {
-  return releaseOfPackage(id.split('_')[0]!);
 }
 
 function kernelsRoot(): string {

@@ -1,6 +1,7 @@
 /** Which kernels Debian's suites have, from the private lists, and of which packages each is put together. */
 import { InfrastructureError } from '../../errors.ts';
-import { packageNames, runTool } from '../../system/apt.ts';
+import { packageNames } from '../../system/apt.ts';
+import { runTool } from '../../system/run-tool.ts';
 import { thisDistribution } from '../../system/distribution.ts';
 import { listArguments } from './debian-lists.ts';
 import { byPreference, isMeta, type KernelPackage, releaseOfPackage, seriesOf } from './debian-release.ts';

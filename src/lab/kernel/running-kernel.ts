@@ -1,7 +1,8 @@
 /** `--kernel running`: image and modules of the kernel that this computer runs, as its distribution installed them. */
-import { accessSync, constants, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { release as runningRelease } from 'node:os';
 import { InfrastructureError } from '../../errors.ts';
+import { may } from '../../system/access.ts';
 import { findKernel, type KernelPlace } from './kernel-folder.ts';
 
 export const runningSpec = 'running';
@@ -21,7 +22,7 @@ export function runningKernel(root = '/', release = runningRelease()): KernelPla
         `/lib/modules/${release}/vmlinuz${more}; give --kernel debian:6.12, a bzImage or a kernel build folder`,
     );
   }
-  if (!isReadable(place.bzImage)) {
+  if (!may('read', place.bzImage)) {
     // Ubuntu's images are for root alone.
     throw new InfrastructureError(
       `--kernel running: ${place.bzImage} may be read by root only; type: sudo chmod a+r ${place.bzImage}`,
@@ -41,14 +42,5 @@ function installedReleases(root: string): string[] {
     return readdirSync(`${root}/boot`).flatMap((name) => /^vmlinuz-(.+)$/.exec(name)?.[1] ?? []);
   } catch {
     return [];
-  }
-}
-
-function isReadable(path: string): boolean {
-  try {
-    accessSync(path, constants.R_OK);
-    return true;
-  } catch {
-    return false;
   }
 }
