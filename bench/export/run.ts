@@ -3,10 +3,8 @@
  * warning, and run on that kernel and on the one as it is. Prints a table; rows are kept, so that it goes on where it
  * was.
  */
-import { appendFile, mkdtemp, rm } from 'node:fs/promises';
+import { appendFile } from 'node:fs/promises';
 import { existsSync, readFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Command } from 'commander';
 import { z } from 'zod';
 import type { Source } from '../../src/build/make.ts';
@@ -20,6 +18,7 @@ import { type Lab, openLab } from '../../src/lab/lab.ts';
 import { Builder } from '../mutants/build.ts';
 import { fuzzJson } from '../mutants/fuzz.ts';
 import { brokenKernels } from './broken.ts';
+import { temporaryFolder } from '../../src/system/temporary-folder.ts';
 
 interface Options {
   readonly only: readonly string[];
@@ -87,21 +86,17 @@ async function measure(
   form: ExportForm,
   { good, kvmModules, source }: Kernels,
 ): Promise<Omit<Row, 'mutant' | 'finding' | 'form'>> {
-  const folder = await mkdtemp(join(tmpdir(), 'hvipi-export-'));
-  try {
-    const { path, warnings } = await compileExport(exportCase(value, good.facts, form), folder, source);
-    if (warnings !== '') say(warnings);
-    const onGood = await runInLab(good, path);
-    if (onGood.verdict !== 'pass') say(`on the good kernel: ${onGood.output}`);
-    await using broken = await openOn(kvmModules);
-    const onBroken = await runInLab(broken, path);
-    const lines = onBroken.output.split('\n');
-    const said = (lines.find((line) => line.includes('step')) ?? lines[0] ?? '').trim();
-    const count = warnings === '' ? 0 : warnings.split('\n').length;
-    return { warnings: count, good: onGood.verdict, broken: onBroken.verdict, said };
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  await using folder = await temporaryFolder('export');
+  const { path, warnings } = await compileExport(exportCase(value, good.facts, form), folder.path, source);
+  if (warnings !== '') say(warnings);
+  const onGood = await runInLab(good, path);
+  if (onGood.verdict !== 'pass') say(`on the good kernel: ${onGood.output}`);
+  await using broken = await openOn(kvmModules);
+  const onBroken = await runInLab(broken, path);
+  const lines = onBroken.output.split('\n');
+  const said = (lines.find((line) => line.includes('step')) ?? lines[0] ?? '').trim();
+  const count = warnings === '' ? 0 : warnings.split('\n').length;
+  return { warnings: count, good: onGood.verdict, broken: onBroken.verdict, said };
 }
 
 /** On a busy computer a boot may take too long once. */

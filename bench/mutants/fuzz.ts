@@ -1,11 +1,9 @@
 /** Runs our own campaign on a mutant, through the command line as a person would. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import type { LabCpu } from '../../src/lab/lab-cpu.ts';
 import { type Measurement, measurementOf } from './row.ts';
+import { temporaryFolder } from '../../src/system/temporary-folder.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 /** Booting, shrinking and confirming come on top of the budget; a hang costs a boot and 20 s each time. */
@@ -31,32 +29,28 @@ export async function fuzzJson(
   { cpu, kernel, kvmModules, seed, budgetSeconds }: FuzzOptions,
   more: readonly string[],
 ): Promise<unknown> {
-  const out = await mkdtemp(join(tmpdir(), 'hvipi-mutant-'));
-  try {
-    const cpuOption = cpu === undefined ? [] : ['--cpu', cpu];
-    const kernelOption = kernel === undefined ? [] : ['--kernel', kernel];
-    const options = [
-      '--json',
-      ...more,
-      ...cpuOption,
-      ...kernelOption,
-      '--seed',
-      seed,
-      '--time',
-      `${budgetSeconds}s`,
-      '--out',
-      out,
-    ];
-    const result = await execa(
-      process.execPath,
-      ['--import', 'tsx', 'src/cli.ts', 'fuzz', ...options, '--kvm-modules', kvmModules],
-      { cwd: root, stdin: 'ignore', reject: false, timeout: budgetSeconds * 1000 + timeBesidesMs },
-    );
-    if (!result.stdout.trimStart().startsWith('{')) {
-      throw new Error(result.stderr.trim().split('\n').at(-1) ?? result.shortMessage ?? 'no result');
-    }
-    return JSON.parse(result.stdout);
-  } finally {
-    await rm(out, { recursive: true, force: true });
+  await using out = await temporaryFolder('mutant');
+  const cpuOption = cpu === undefined ? [] : ['--cpu', cpu];
+  const kernelOption = kernel === undefined ? [] : ['--kernel', kernel];
+  const options = [
+    '--json',
+    ...more,
+    ...cpuOption,
+    ...kernelOption,
+    '--seed',
+    seed,
+    '--time',
+    `${budgetSeconds}s`,
+    '--out',
+    out.path,
+  ];
+  const result = await execa(
+    process.execPath,
+    ['--import', 'tsx', 'src/cli.ts', 'fuzz', ...options, '--kvm-modules', kvmModules],
+    { cwd: root, stdin: 'ignore', reject: false, timeout: budgetSeconds * 1000 + timeBesidesMs },
+  );
+  if (!result.stdout.trimStart().startsWith('{')) {
+    throw new Error(result.stderr.trim().split('\n').at(-1) ?? result.shortMessage ?? 'no result');
   }
+  return JSON.parse(result.stdout);
 }

@@ -1,6 +1,5 @@
 /** `npm run bench:review`: public changes of KVM given to `review` as patches, and what it says of them as a page. */
-import { appendFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { appendFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
@@ -13,6 +12,7 @@ import { readRows } from '../rows.ts';
 import { results, resultsFile, type Row, rowSchema } from './row.ts';
 import { type Answer, type ReviewSample, sampleKernel } from './sample.ts';
 import { reviewSamples } from './samples.ts';
+import { temporaryFolder } from '../../src/system/temporary-folder.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -90,36 +90,32 @@ async function reviewSample(
   tree: string,
   { seed, time, out }: Options,
 ): Promise<{ row: Row | null; text: string }> {
-  const folder = await mkdtemp(join(tmpdir(), 'hvipi-samples-'));
-  try {
-    const patch = join(folder, `${sample.name}.patch`);
-    await writeFile(patch, await patchOf(sample, tree));
-    const start = performance.now();
-    const options = [
-      ...cpuArguments(sample.cpu ?? 'amd'),
-      '--kernel',
-      sampleKernel,
-      '--seed',
-      seed,
-      '--time',
-      time,
-      '--out',
-      join(out, sample.name),
-      '--json',
-    ];
-    const command = ['--import', 'tsx', 'src/cli.ts', 'review', patch, ...options];
-    const result = await execa(process.execPath, command, { cwd: root, reject: false, stdin: 'ignore' });
-    if (!result.stdout.startsWith('{')) return { row: null, text: result.stderr };
-    const json = JSON.parse(result.stdout) as ReviewJson;
-    const seconds = Math.round((performance.now() - start) / 1000);
-    const date = new Date().toISOString().slice(0, 10);
-    return {
-      row: rowOf(sample, json, { exitCode: result.exitCode ?? -1, seconds, seed, time, date }),
-      text: json.mail,
-    };
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  await using folder = await temporaryFolder('samples');
+  const patch = join(folder.path, `${sample.name}.patch`);
+  await writeFile(patch, await patchOf(sample, tree));
+  const start = performance.now();
+  const options = [
+    ...cpuArguments(sample.cpu ?? 'amd'),
+    '--kernel',
+    sampleKernel,
+    '--seed',
+    seed,
+    '--time',
+    time,
+    '--out',
+    join(out, sample.name),
+    '--json',
+  ];
+  const command = ['--import', 'tsx', 'src/cli.ts', 'review', patch, ...options];
+  const result = await execa(process.execPath, command, { cwd: root, reject: false, stdin: 'ignore' });
+  if (!result.stdout.startsWith('{')) return { row: null, text: result.stderr };
+  const json = JSON.parse(result.stdout) as ReviewJson;
+  const seconds = Math.round((performance.now() - start) / 1000);
+  const date = new Date().toISOString().slice(0, 10);
+  return {
+    row: rowOf(sample, json, { exitCode: result.exitCode ?? -1, seconds, seed, time, date }),
+    text: json.mail,
+  };
 }
 
 function rowOf(

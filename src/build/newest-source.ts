@@ -1,7 +1,6 @@
 /** The newest of Debian's sources that a series of patches applies to. */
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { copyFile, mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { InfrastructureError } from '../errors.ts';
 import { cachedKernels, specOf } from '../lab/kernel/debian-kernel.ts';
@@ -14,6 +13,7 @@ import { BuildError, type Source } from './make.ts';
 import { applyPatch, filesOfDiff, type Patch } from './patch.ts';
 import { debianSourceKernel, hasSource, unpackedSource } from './source.ts';
 import { Workshop } from './workshop.ts';
+import { temporaryFolder } from '../system/temporary-folder.ts';
 
 /** The oldest series whose modules are built as those of today are. */
 const oldestSeries = '6.1';
@@ -72,20 +72,18 @@ async function openOrTell(
 
 /** Applies the patches to copies of what they touch. Null when all apply. */
 async function complaintOf(patches: readonly Patch[], tree: string): Promise<BuildError | null> {
-  const copy = await mkdtemp(join(tmpdir(), 'hvipi-apply-'));
+  await using copy = await temporaryFolder('apply');
   try {
     for (const file of new Set(patches.flatMap(({ diff }) => filesOfDiff(diff)))) {
       if (!existsSync(join(tree, file))) continue;
-      await mkdir(dirname(join(copy, file)), { recursive: true });
-      await copyFile(join(tree, file), join(copy, file));
+      await mkdir(dirname(join(copy.path, file)), { recursive: true });
+      await copyFile(join(tree, file), join(copy.path, file));
     }
-    for (const patch of patches) await applyPatch(patch, copy);
+    for (const patch of patches) await applyPatch(patch, copy.path);
     return null;
   } catch (error) {
     if (error instanceof BuildError) return error;
     throw error;
-  } finally {
-    await rm(copy, { recursive: true, force: true });
   }
 }
 

@@ -3,8 +3,7 @@
  * which knows their encodings; the parts are applied by `patch`, which forgives moved lines.
  */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { InfrastructureError } from '../errors.ts';
@@ -13,6 +12,7 @@ import { UsageError } from '../errors.ts';
 import { findProgram } from '../system/tools.ts';
 import { type FileDiff, fileDiffs } from './diff.ts';
 import { BuildError } from './make.ts';
+import { temporaryFolder } from '../system/temporary-folder.ts';
 
 export interface Patch {
   /** Where it comes from: a file, or `-`. */
@@ -138,25 +138,21 @@ function isMail(text: string): boolean {
 
 async function splitMail(from: string, text: string): Promise<Patch[]> {
   if (findProgram('git') === null) throw new InfrastructureError('git is needed to read mails (Debian package: git)');
-  const folder = await mkdtemp(join(tmpdir(), 'hvipi-mail-'));
-  try {
-    await writeFile(join(folder, 'mbox'), text);
-    await runTool('git', ['mailsplit', `-o${folder}`, '-b', join(folder, 'mbox')]);
-    const parts: (Patch & { place: number })[] = [];
-    for (const name of (await readdir(folder)).filter((file) => /^\d+$/.test(file)).sort()) {
-      const mail = await readFile(join(folder, name));
-      const info = await execa('git', ['mailinfo', join(folder, 'message'), join(folder, 'diff')], {
-        input: mail,
-        reject: false,
-      });
-      const title = /^Subject: (.*)$/m.exec(info.stdout)?.[1] ?? from;
-      const place = Number(
-        /^Subject:.*?\[[^\]]*?\b(\d+)\/\d+[^\]]*\]/im.exec(mail.toString('utf8'))?.[1] ?? parts.length + 1,
-      );
-      parts.push({ from, title, place, diff: await readFile(join(folder, 'diff'), 'utf8') });
-    }
-    return parts.sort((left, right) => left.place - right.place);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
+  await using folder = await temporaryFolder('mail');
+  await writeFile(join(folder.path, 'mbox'), text);
+  await runTool('git', ['mailsplit', `-o${folder.path}`, '-b', join(folder.path, 'mbox')]);
+  const parts: (Patch & { place: number })[] = [];
+  for (const name of (await readdir(folder.path)).filter((file) => /^\d+$/.test(file)).sort()) {
+    const mail = await readFile(join(folder.path, name));
+    const info = await execa('git', ['mailinfo', join(folder.path, 'message'), join(folder.path, 'diff')], {
+      input: mail,
+      reject: false,
+    });
+    const title = /^Subject: (.*)$/m.exec(info.stdout)?.[1] ?? from;
+    const place = Number(
+      /^Subject:.*?\[[^\]]*?\b(\d+)\/\d+[^\]]*\]/im.exec(mail.toString('utf8'))?.[1] ?? parts.length + 1,
+    );
+    parts.push({ from, title, place, diff: await readFile(join(folder.path, 'diff'), 'utf8') });
   }
+  return parts.sort((left, right) => left.place - right.place);
 }

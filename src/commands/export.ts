@@ -1,8 +1,6 @@
 /** `export`: a saved case as something that shows it without this tool, or that goes to other people. */
 import { readFileSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { BuildError } from '../build/make.ts';
 import { compilerPackages, ensurePackages } from '../system/packages.ts';
@@ -21,6 +19,7 @@ import { UsageError } from '../errors.ts';
 import { assumedFacts, assumedKernels, defaultAssumed } from './common/assumed-facts.ts';
 import { type LoadedCase, loadCases } from './common/case-files.ts';
 import { type CommandContext, exitCodes } from './common/command.ts';
+import { temporaryFolder } from '../system/temporary-folder.ts';
 
 interface ExportOptions {
   readonly as: string;
@@ -115,9 +114,9 @@ async function verify(program: ExportedProgram, options: ExportOptions, context:
   await ensurePackages(compilerPackages, build);
   const source = program.form === 'selftest' ? await prepareSource(build) : null;
   if (source !== null) await buildSelftestLibrary(source);
-  const folder = await mkdtemp(join(tmpdir(), 'hvipi-export-'));
+  await using folder = await temporaryFolder('export');
   try {
-    const compiled = await compileExport(program, folder, source);
+    const compiled = await compileExport(program, folder.path, source);
     say(compiled.warnings === '' ? 'compiled without warnings' : compiled.warnings);
     let verdict = 'pass';
     const modules = options.kvmModules === undefined ? [null] : [null, options.kvmModules];
@@ -140,7 +139,5 @@ async function verify(program: ExportedProgram, options: ExportOptions, context:
   } catch (error) {
     if (error instanceof BuildError) context.stderr.write(`${error.log}\n`);
     throw error;
-  } finally {
-    await rm(folder, { recursive: true, force: true });
   }
 }

@@ -1,12 +1,12 @@
 /** Counters as counts of source lines, by gcov, which knows the blocks of each function from gcc's notes. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { execa } from 'execa';
 import { InfrastructureError } from '../errors.ts';
 import type { Counted } from './count-reader.ts';
 import type { CountedModules } from './counted-folder.ts';
 import { dataFile } from './counters.ts';
+import { temporaryFolder } from '../system/temporary-folder.ts';
 
 export interface FunctionLines {
   readonly name: string;
@@ -54,27 +54,23 @@ interface GcovJson {
 /** @throws InfrastructureError when gcov cannot be run or read. */
 export async function lineCounts(modules: CountedModules, counted: readonly Counted[]): Promise<LineCounts> {
   const found: GcovJson[] = [];
-  const folder = await mkdtemp(join(tmpdir(), 'hvipi-gcov-'));
-  try {
-    for (const { note } of modules.notes) {
-      await writeFile(join(folder, 'object.gcno'), note);
-      const own = counted.filter(({ counters }) => note.includes(nameInNote(counters)));
-      await writeFile(join(folder, 'object.gcda'), dataFile(note, own));
-      const result = await execa('gcov', ['-t', '-j', '-b', 'object.gcda'], {
-        cwd: folder,
-        reject: false,
-        maxBuffer: 2 ** 28,
-      });
-      if (!result.stdout.startsWith('{')) throw new InfrastructureError(`gcov: ${result.stderr || result.message}`);
-      found.push(
-        ...result.stdout
-          .trim()
-          .split('\n')
-          .map((line) => JSON.parse(line) as GcovJson),
-      );
-    }
-  } finally {
-    await rm(folder, { recursive: true, force: true });
+  await using folder = await temporaryFolder('gcov');
+  for (const { note } of modules.notes) {
+    await writeFile(join(folder.path, 'object.gcno'), note);
+    const own = counted.filter(({ counters }) => note.includes(nameInNote(counters)));
+    await writeFile(join(folder.path, 'object.gcda'), dataFile(note, own));
+    const result = await execa('gcov', ['-t', '-j', '-b', 'object.gcda'], {
+      cwd: folder.path,
+      reject: false,
+      maxBuffer: 2 ** 28,
+    });
+    if (!result.stdout.startsWith('{')) throw new InfrastructureError(`gcov: ${result.stderr || result.message}`);
+    found.push(
+      ...result.stdout
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as GcovJson),
+    );
   }
   const counts = mergeCounts(found, [modules.tree, modules.realTree]);
   const missing = modules.notes.find(({ object }) => !counts.has(`${object}.c`));

@@ -1,6 +1,5 @@
 /** A finding as one archive that another person can judge and run: case, kernel, console, programs, a draft of the mail. */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { type Case, caseId, formatCase } from '../case/case.ts';
 import { runTool } from '../system/run-tool.ts';
@@ -10,6 +9,7 @@ import type { TargetFacts } from '../executor/facts.ts';
 import { type Evidence, problemOf } from './evidence.ts';
 import { formatMail } from './mail.ts';
 import { type ExportedProgram, exportForms, programOrNull } from './c/write.ts';
+import { temporaryFolder } from '../system/temporary-folder.ts';
 
 /** File names in the archive, and their texts. */
 export function bundleFiles(
@@ -36,15 +36,11 @@ export function bundleFiles(
 
 /** Writes the archive, a .tar.gz. @throws InfrastructureError for a full disk and the like. */
 export async function writeBundle(files: ReadonlyMap<string, string>, name: string, target: string): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), 'hvipi-bundle-'));
-  try {
-    await mkdir(join(folder, name));
-    for (const [file, text] of files) await writeFile(join(folder, name, file), text);
-    await ensureFolder(dirname(resolve(target)));
-    await withFileErrors(target, () => runTool('tar', ['czf', resolve(target), '-C', folder, name]));
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  await using folder = await temporaryFolder('bundle');
+  await mkdir(join(folder.path, name));
+  for (const [file, text] of files) await writeFile(join(folder.path, name, file), text);
+  await ensureFolder(dirname(resolve(target)));
+  await withFileErrors(target, () => runTool('tar', ['czf', resolve(target), '-C', folder.path, name]));
 }
 
 function readme(value: Case, evidence: Evidence, programs: readonly ExportedProgram[]): string {

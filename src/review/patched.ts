@@ -1,7 +1,6 @@
 /** Builds KVM before and after a series of patches, and finds out what they touch. */
-import { copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { copyFile, mkdir } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { BuildPlace } from '../build/mirror.ts';
 import { applyPatch, filesOfDiff, type Patch } from '../build/patch.ts';
@@ -12,6 +11,7 @@ import { buildCounted, objectsOf } from '../counts/counted-build.ts';
 import type { CountedModules } from '../counts/counted-folder.ts';
 import { type Before, KeptBefore } from './kept-before.ts';
 import { type TouchedPlace, touchedPlaces } from './touched.ts';
+import { temporaryFolder } from '../system/temporary-folder.ts';
 
 export interface PatchedModules {
   /** Folders of modules. */
@@ -38,25 +38,21 @@ export async function buildBoth(
   const files = [...new Set(patches.flatMap(({ diff }) => filesOfDiff(diff)))];
   const count = findProgram('gcov') === null ? null : () => buildCounted(source, files, signal);
   const before = await buildBefore(place, workshop, files, count, say);
-  const aside = await mkdtemp(join(tmpdir(), 'hvipi-review-'));
-  try {
-    const places: TouchedPlace[] = [];
-    let counted: CountedModules | null = null;
-    say('building KVM after the patch');
-    const make = async (): Promise<void> => {
-      for (const file of files) await copyIfThere(join(source.tree, file), join(aside, file));
-      for (const patch of patches) await applyPatch(patch, source.tree);
-      for (const file of files) {
-        places.push(...(await touchedPlaces(file, join(aside, file), join(source.tree, file))));
-      }
-      counted = (await count?.()) ?? null;
-    };
-    const after = await workshop.build({ files, make });
-    const both = before.counted === null || counted === null ? null : { before: before.counted, after: counted };
-    return { before: before.modules, after, places, counted: both };
-  } finally {
-    await rm(aside, { recursive: true, force: true });
-  }
+  await using aside = await temporaryFolder('review');
+  const places: TouchedPlace[] = [];
+  let counted: CountedModules | null = null;
+  say('building KVM after the patch');
+  const make = async (): Promise<void> => {
+    for (const file of files) await copyIfThere(join(source.tree, file), join(aside.path, file));
+    for (const patch of patches) await applyPatch(patch, source.tree);
+    for (const file of files) {
+      places.push(...(await touchedPlaces(file, join(aside.path, file), join(source.tree, file))));
+    }
+    counted = (await count?.()) ?? null;
+  };
+  const after = await workshop.build({ files, make });
+  const both = before.counted === null || counted === null ? null : { before: before.counted, after: counted };
+  return { before: before.modules, after, places, counted: both };
 }
 
 async function buildBefore(

@@ -1,7 +1,6 @@
 /** Debian's own kernels: finding the newest of a series, downloading it without root, keeping what the lab needs. */
 import { existsSync, readdirSync } from 'node:fs';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InfrastructureError, UsageError } from '../../errors.ts';
 import { aptGet, hasApt } from '../../system/apt.ts';
@@ -14,6 +13,7 @@ import { ensureLists, listArguments, type ListOptions } from './debian-lists.ts'
 import { bestOfEach, offeredKernels, piecesOf } from './debian-packages.ts';
 import { compareVersions, type KernelPackage, releaseOfPackage, seriesOf } from './debian-release.ts';
 import { keepKernel } from './kernel-folder.ts';
+import { temporaryFolder } from '../../system/temporary-folder.ts';
 
 /** `debian:6.12`, or `debian:newest`: what `--kernel` calls a series. */
 export type DebianSpec = `debian:${string}`;
@@ -126,13 +126,9 @@ async function download(spec: string, chosen: KernelPackage, { say, signal }: Li
   const pieces = await piecesOf(chosen);
   const more = pieces.length === 1 ? '' : ` in ${pieces.length} pieces`;
   say(`downloading ${chosen.name} ${chosen.version} (${chosen.suite})${more}`);
-  const work = await mkdtemp(join(tmpdir(), 'hvipi-kernel-'));
-  try {
-    const tree = await unpackPackages(pieces, work, signal);
-    await makeFolderAtOnce(join(kernelsRoot(), kernel.id), (folder) => keepKernel(tree, kernel.release, folder, spec));
-  } finally {
-    await rm(work, { recursive: true, force: true });
-  }
+  await using work = await temporaryFolder('kernel');
+  const tree = await unpackPackages(pieces, work.path, signal);
+  await makeFolderAtOnce(join(kernelsRoot(), kernel.id), (folder) => keepKernel(tree, kernel.release, folder, spec));
   return kernel;
 }
 

@@ -4,8 +4,8 @@
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { availableParallelism, tmpdir } from 'node:os';
+import { copyFile, readdir, readFile, writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { applyEdit, EditError } from '../../../system/edit.ts';
 import { ensurePackages } from '../../../system/packages.ts';
@@ -20,6 +20,7 @@ import { unpackPackages } from '../../kernel/debian-kernel.ts';
 import { ensureLists, listArguments, sourceSuite } from '../../kernel/debian-lists.ts';
 import { versionsOf } from '../../kernel/debian-packages.ts';
 import { bochsEdits } from './edits.ts';
+import { temporaryFolder } from '../../../system/temporary-folder.ts';
 
 export interface BuiltBochs {
   readonly path: string;
@@ -85,21 +86,17 @@ export async function ensureBochs(options: InstallOptions): Promise<BuiltBochs> 
   await withLock(join(cacheRoot(), 'bochs', 'lock'), say, async () => {
     if (existsSync(folder)) return;
     const startedAt = performance.now();
-    const work = await mkdtemp(join(tmpdir(), 'hvipi-bochs-'));
-    try {
-      const source = await fetchSource(work, options);
-      say(`building Bochs ${version} with ${bochsEdits.length} edits, once: some 5 minutes on one CPU`);
-      await build(source, signal);
-      const bioses = await fetchBioses(join(work, 'bioses'), options);
-      await makeFolderAtOnce(folder, async (draft) => {
-        const built = bochsIn(draft);
-        await runTool('strip', ['-o', built.path, join(source, 'bochs')]);
-        await copyFile(bioses.bios, built.bios);
-        await copyFile(bioses.vgaBios, built.vgaBios);
-      });
-    } finally {
-      await rm(work, { recursive: true, force: true });
-    }
+    await using work = await temporaryFolder('bochs');
+    const source = await fetchSource(work.path, options);
+    say(`building Bochs ${version} with ${bochsEdits.length} edits, once: some 5 minutes on one CPU`);
+    await build(source, signal);
+    const bioses = await fetchBioses(join(work.path, 'bioses'), options);
+    await makeFolderAtOnce(folder, async (draft) => {
+      const built = bochsIn(draft);
+      await runTool('strip', ['-o', built.path, join(source, 'bochs')]);
+      await copyFile(bioses.bios, built.bios);
+      await copyFile(bioses.vgaBios, built.vgaBios);
+    });
     say(`Bochs was built in ${Math.round((performance.now() - startedAt) / 1000)} s`);
   });
   return bochsIn(folder);
