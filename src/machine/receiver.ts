@@ -90,7 +90,7 @@ export class Receiver {
     switch (step.act) {
       case 'enter': {
         this.#put(script, area.enter, 1);
-        this.#vcpu.mayBeInService = true;
+        this.#vcpu.lapic.mayBeInService = true;
         const read = this.#command(script, map.commands.window);
         // Nothing was taken, or it would be clear.
         this.#put(script, area.enter, 0);

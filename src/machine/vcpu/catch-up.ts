@@ -14,8 +14,8 @@ import { KVM_MP_STATE_RUNNABLE } from '../../hand/uapi.ts';
 import type { Program } from '../../program/program.ts';
 import { expectExit } from '../stop.ts';
 import type { Read } from '../writer.ts';
-import { addEmpty, addSpurious, apicBase } from './lapic.ts';
-import { addMsrs } from '../vm/platform.ts';
+import { addEmpty, addSpurious, apicBase } from './lapic-page.ts';
+import { addMsrs } from './msrs.ts';
 import type { Registers } from './registers.ts';
 import { addMpState } from './sipi.ts';
 

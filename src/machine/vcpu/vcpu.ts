@@ -3,28 +3,24 @@
  * ones before them have run, so what is remembered here is what scripts have asked for. A case that goes otherwise takes its
  * VM along, so that nothing is remembered wrongly.
  */
-import * as hyperv from '../../abi/hyperv.ts';
-import * as lapic from '../../abi/lapic.ts';
 import type { VcpuSetup } from '../../case/case.ts';
-import { idRegister, vcpuIdOf } from '../../case/vcpus/vcpu-id.ts';
-import { area, gpaOf, vcpuArea } from '../../guest/memory-map.ts';
+import { vcpuIdOf } from '../../case/vcpus/vcpu-id.ts';
 import type { GuestCode } from '../../guest/program.ts';
-import { objectKinds } from '../../hand/operations.ts';
 import { encodePatches, noPatches, type Script } from '../../hand/script.ts';
 import * as uapi from '../../hand/uapi.ts';
 import type { LapicChanges, VcpuState } from '../../program/observation.ts';
 import { type ProgramSetApic, RFLAGS_IF } from '../../program/program.ts';
-import { addBasePage, addLapic, addPatched, addSpurious, apicBase } from './lapic.ts';
+import { HypervMsrs } from './hyperv-msrs.ts';
+import { Lapic } from './lapic.ts';
+import { readMsr } from './msrs.ts';
 import { addCatchUp } from './catch-up.ts';
 import { moveVcpu } from '../vm/migration.ts';
-import { addEnableCap, addMsrs, firstMsr, type HypervCpuid, type MsrEntry, msrsArgument } from '../vm/platform.ts';
+import { addEnableCap, type HypervCpuid } from '../vm/platform.ts';
 import { Registers, RFLAGS_FIXED } from './registers.ts';
 import { addMpState, readMpState, readStart } from './sipi.ts';
 import type { Slots } from '../vm/slots.ts';
 import type { VectorRegisters } from '../calls/vector-registers.ts';
 import type { Read } from '../writer.ts';
-
-const noChanges: LapicChanges = new Map();
 
 const mpStates: Readonly<Record<VcpuSetup['idle'], number>> = {
   parked: uapi.KVM_MP_STATE_RUNNABLE,
@@ -53,35 +49,19 @@ export class Vcpu {
   /** Argument of KVM_CREATE_VCPU, and the APIC ID. */
   readonly id: number;
   readonly position: number;
-  /** Whether the program may leave a vector in service that a handler took. */
-  mayBeInService = false;
+  readonly lapic: Lapic;
+  readonly msrs: HypervMsrs;
   /** Whether it may have run while APICv was not active for it (`addCatchUp`). */
   mayLag = false;
   /** Thread of the hand on which it runs; 0 is the one that executes scripts. KVM waits long when a vCPU changes its thread. */
   thread = 0;
   readonly #parts: VcpuParts;
   readonly #registers: Registers;
-  /** Slot with the base page of each APIC state. */
-  readonly #pages = new Map<VcpuSetup['apic'], number>();
-  #page: number | null = null;
-  /** Null when a step has changed it: it must be set anew. */
-  #apic: VcpuSetup['apic'] | null = null;
   /** Whether it got INIT since the program began. */
   #gotInit = false;
-  /** Whether its LAPIC is hardware-disabled. */
-  #isOff = false;
-  /** Last value written to HV_X64_MSR_VP_INDEX, null when a step has changed it. */
-  #vpIndexWritten: number | null;
-  /** Whether no value that KVM takes was written so far: the VP index is still the one that KVM gave it. */
-  #hasOwnVpIndex = true;
-  /** What reading it gave last. */
-  #vpIndex: number;
   #mpState: number | null = null;
   #isAtHome = false;
-  #hasAssistPage = false;
   readonly #hasSynic: boolean;
-  /** So many SINTs, from the first on, may be other than masked. */
-  #sints = 0;
 
   constructor(object: number, position: number, setup: VcpuSetup, parts: VcpuParts) {
     this.object = object;
@@ -90,8 +70,8 @@ export class Vcpu {
     this.#parts = parts;
     this.#registers = new Registers(parts.slots, position);
     this.#hasSynic = setup.autoEoi.length > 0;
-    this.#vpIndexWritten = position;
-    this.#vpIndex = position;
+    this.lapic = new Lapic(object, this.id, parts.hasWideIds, parts.slots);
+    this.msrs = new HypervMsrs(object, position, this.#hasSynic, parts.kvmMaxVcpus);
   }
 
   /** Makes it, with what cannot change later. */
@@ -102,7 +82,7 @@ export class Vcpu {
     vectors.give(script, slots, object, null);
     // A vCPU without Hyper-V gets a Hyper-V context when the host asks for its VP index (kvm_hv_get_msr_common), so it
     // is not asked.
-    return setup.lacks.includes('hyperv') ? () => undefined : this.#readVpIndex(script);
+    return setup.lacks.includes('hyperv') ? () => undefined : this.msrs.readVpIndex(script);
   }
 
   /** Makes a vCPU like it, as that object of that VM: to such a one its state can be moved. */
@@ -122,9 +102,9 @@ export class Vcpu {
   moveTo(script: Script, object: number, setup: VcpuSetup, mayBeInServiceThere: boolean): void {
     moveVcpu(script, this.object, object, {
       hasLapic: this.#parts.hasLapic,
-      hasHyperv: !setup.lacks.includes('hyperv') || !this.#hasOwnVpIndex,
+      hasHyperv: !setup.lacks.includes('hyperv') || !this.msrs.hasOwnVpIndex,
       hasSynic: this.#hasSynic,
-      isOff: this.#isOff,
+      isOff: this.lapic.isOff,
       mayBeInServiceThere,
     });
   }
@@ -137,15 +117,15 @@ export class Vcpu {
   setUp(script: Script, setup: VcpuSetup, disablesApic: boolean): Read<number> {
     this.#gotInit = false;
     const readCaughtUp = disablesApic && this.mayLag ? this.#catchUp(script) : () => undefined;
-    if (this.#parts.hasLapic) this.#setApic(script, setup);
-    const readIndex = this.#setVpIndex(script, setup.vpIndex);
+    if (this.#parts.hasLapic) this.lapic.setUp(script, setup);
+    const readIndex = this.msrs.setVpIndex(script, setup.vpIndex);
     const read: Read<number> = (record) => {
       readCaughtUp(record);
       return readIndex(record);
     };
     if (!this.#parts.hasLapic) return read;
-    this.#setAssistPage(script, setup);
-    this.#setSints(script, setup);
+    this.msrs.setAssistPage(script, setup);
+    this.msrs.setSints(script, setup);
     const mpState = mpStates[setup.idle];
     if (this.#mpState !== mpState) this.#setMpState(script, mpState);
     return read;
@@ -154,8 +134,7 @@ export class Vcpu {
   #catchUp(script: Script): Read<void> {
     const read = this.catchUpAs(script, this.object);
     this.#mpState = uapi.KVM_MP_STATE_RUNNABLE;
-    this.#apic = null;
-    this.#isOff = false;
+    this.lapic.noteEnabled();
     this.#isAtHome = true;
     this.mayLag = false;
     return read;
@@ -164,11 +143,6 @@ export class Vcpu {
   /** Makes it as a fresh one is, or a vCPU like it to which its state is moved then. */
   catchUpAs(script: Script, object: number): Read<void> {
     return addCatchUp(script, object, this, this.#parts.code, this.#registers);
-  }
-
-  /** Gives back the slots that it fills. */
-  releaseSlots(): void {
-    for (const slot of this.#pages.values()) this.#parts.slots.release(slot);
   }
 
   /**
@@ -190,7 +164,7 @@ export class Vcpu {
   /** It runs next, or may. */
   #noteRun(): void {
     const { code, hasLapic } = this.#parts;
-    this.mayLag ||= code.isVmx && hasLapic && (this.#isOff || this.#hasSynic);
+    this.mayLag ||= code.isVmx && hasLapic && (this.lapic.isOff || this.#hasSynic);
   }
 
   /**
@@ -222,44 +196,19 @@ export class Vcpu {
     this.#setMpState(script, uapi.KVM_MP_STATE_RUNNABLE);
   }
 
-  /** Writes HV_X64_MSR_VP_INDEX as a step of a program; whether KVM took the value. */
-  writeVpIndex(script: Script, value: bigint): Read<boolean> {
-    this.#vpIndexWritten = null;
-    // Whether KVM takes it shows later than the next program's script is written.
-    this.#hasOwnVpIndex = false;
-    return this.tryMsr(script, hyperv.HV_X64_MSR_VP_INDEX, value);
-  }
-
-  /** Writes the MSR of a SINT as a step of a program; whether KVM took the value. */
-  writeSint(script: Script, sint: number, value: bigint): Read<boolean> {
-    if (this.#hasSynic) this.#sints = Math.max(this.#sints, sint + 1);
-    return this.tryMsr(script, hyperv.HV_X64_MSR_SINT0 + sint, value);
-  }
-
   /** Reads an MSR as the host; null where KVM does not give it. */
   readMsr(script: Script, index: number): Read<bigint | null> {
-    this.#ioctlMsrs(script, uapi.KVM_GET_MSRS, [{ index, value: 0n }], 2);
-    return (record) => firstMsr(record.ioctl());
+    return readMsr(script, this.object, index);
   }
 
   /** Enables or disables the local APIC; what is pending and in service stays. */
-  changeApic(script: Script, change: ProgramSetApic['apic'], { apic: setUpAs }: VcpuSetup): void {
-    const whenEnabled = setUpAs === 'x2apic' ? 'x2apic' : 'xapic';
-    this.#apic = null;
-    this.#isOff = change === 'hardware-disabled';
-    // What is in service counts from now on, if it was restored (kvm_apic_set_state).
-    if (this.#isOff) addPatched(script, this.object, []);
-    const base = apicBase(this.id, change === 'hardware-disabled' ? change : whenEnabled);
-    this.setMsr(script, lapic.MSR_IA32_APICBASE, base);
-    if (change === 'hardware-disabled') return;
-    addSpurious(script, this.object, change === 'enabled' ? whenEnabled : change);
+  changeApic(script: Script, change: ProgramSetApic['apic'], setup: VcpuSetup): void {
+    this.lapic.change(script, change, setup);
   }
 
   /** Lets KVM act on an INIT that was sent: it does before it answers (kvm_arch_vcpu_ioctl_get_mpstate). */
   takeInit(script: Script): Read<number> {
-    this.#apic = null;
-    // A LAPIC that is off does not get it.
-    this.#gotInit ||= !this.#isOff;
+    this.#gotInit = this.lapic.noteInit() || this.#gotInit;
     this.leaveHome();
     this.#mpState = null;
     return readMpState(script, this.object);
@@ -274,12 +223,7 @@ export class Vcpu {
 
   /** Words of the LAPIC page that differ from the page that changes are counted from. */
   lapicChanges(script: Script): Read<LapicChanges> {
-    const slot = this.#page;
-    if (slot === null) return () => noChanges;
-    const end = lapic.lapicPageBytes;
-    const ranges = { start: 0, end, secondStart: end, secondEnd: end };
-    script.add('ioctlDiff', { vcpu: this.object, get: uapi.KVM_GET_LAPIC, slot, ...ranges, patches: noPatches });
-    return (record) => record.structure();
+    return this.lapic.changes(script);
   }
 
   /** Registers as of its last exit, activity and LAPIC; of a vCPU that runs this would wait. */
@@ -295,92 +239,11 @@ export class Vcpu {
     };
   }
 
-  /** Writes an MSR as the host, which KVM must take. */
-  setMsr(script: Script, index: number, value: bigint): void {
-    addMsrs(script, this.object, [{ index, value }]);
-  }
-
-  /** Writes an MSR as the host; false when KVM refuses the value (KVM_SET_MSRS did 0 entries). */
-  tryMsr(script: Script, index: number, value: bigint): Read<boolean> {
-    this.#ioctlMsrs(script, uapi.KVM_SET_MSRS, [{ index, value }], 1);
-    return (record) => record.i32() === 1;
-  }
-
-  #ioctlMsrs(script: Script, request: number, entries: readonly MsrEntry[], record: 1 | 2): void {
-    const argument = msrsArgument(entries);
-    script.add('ioctl', { kind: objectKinds.vcpu, object: this.object, request, record, argument });
-  }
-
   #setMpState(script: Script, mpState: number): void {
     this.#mpState = mpState;
     // One that waits for INIT completes nothing any more (kvm_arch_vcpu_ioctl_run).
     if (mpState === uapi.KVM_MP_STATE_UNINITIALIZED) script.add('completeExit', { vcpu: this.object });
     addMpState(script, this.object, mpState);
-  }
-
-  #readVpIndex(script: Script): Read<void> {
-    const read = this.readMsr(script, hyperv.HV_X64_MSR_VP_INDEX);
-    return (record) => {
-      const index = read(record);
-      if (index === null) throw new Error('KVM does not give HV_X64_MSR_VP_INDEX');
-      this.#vpIndex = Number(index);
-    };
-  }
-
-  #setVpIndex(script: Script, requested: number): Read<number> {
-    if (this.#vpIndexWritten === requested) return () => this.#vpIndex;
-    // KVM may refuse the value; the index is then that of a fresh vCPU, its position. That is written only where it may
-    // be another one by now: what KVM itself gave is to be seen.
-    const index = hyperv.HV_X64_MSR_VP_INDEX;
-    const values = this.#hasOwnVpIndex ? [requested] : [this.position, requested];
-    if (requested < this.#parts.kvmMaxVcpus) this.#hasOwnVpIndex = false;
-    const entries = values.map((value) => ({ index, value: BigInt(value) }));
-    this.#ioctlMsrs(script, uapi.KVM_SET_MSRS, entries, 1);
-    this.#vpIndexWritten = requested;
-    const readIndex = this.#readVpIndex(script);
-    return (record) => {
-      record.i32();
-      readIndex(record);
-      return this.#vpIndex;
-    };
-  }
-
-  #setAssistPage(script: Script, { eoi, lacks }: VcpuSetup): void {
-    const isWanted = eoi === 'assist' && !lacks.includes('hyperv');
-    if (isWanted === this.#hasAssistPage) return;
-    const page = gpaOf(vcpuArea(this.position) + area.assist);
-    const value = isWanted ? page | hyperv.HV_X64_MSR_VP_ASSIST_PAGE_ENABLE : 0n;
-    this.setMsr(script, hyperv.HV_X64_MSR_VP_ASSIST_PAGE, value);
-    this.#hasAssistPage = isWanted;
-  }
-
-  #setSints(script: Script, { autoEoi }: VcpuSetup): void {
-    for (let sint = 0; sint < Math.max(autoEoi.length, this.#sints); sint++) {
-      const vector = autoEoi[sint];
-      const value = vector === undefined ? hyperv.HV_SYNIC_SINT_MASKED : hyperv.HV_SYNIC_SINT_AUTO_EOI | BigInt(vector);
-      this.setMsr(script, hyperv.HV_X64_MSR_SINT0 + sint, value);
-    }
-    this.#sints = autoEoi.length;
-  }
-
-  #setApic(script: Script, setup: VcpuSetup): void {
-    const { apic } = setup;
-    this.#isOff = apic === 'hardware-disabled';
-    const { slots, hasWideIds } = this.#parts;
-    let slot = this.#pages.get(apic);
-    if (this.#apic !== apic) {
-      this.setMsr(script, lapic.MSR_IA32_APICBASE, apicBase(this.id, apic));
-      this.#apic = apic;
-    }
-    if (slot === undefined) {
-      slot = slots.reserve();
-      const id = idRegister(this.id, apic === 'x2apic', hasWideIds);
-      addBasePage(script, { vcpu: this.object, slot, id, apic, wasUsed: this.#pages.size > 0 });
-      this.#pages.set(apic, slot);
-    }
-    this.#page = slot;
-    addLapic(script, this.object, slot, setup, this.mayBeInService);
-    this.mayBeInService = setup.eoi === 'none';
   }
 }
 

@@ -7,7 +7,7 @@ import { APIC_ISR } from '../../abi/lapic.ts';
 import { sintCount } from '../../case/limits.ts';
 import { encodePatches, noPatches, type Script, wordPatch } from '../../hand/script.ts';
 import * as uapi from '../../hand/uapi.ts';
-import { msrsArgument } from './platform.ts';
+import { msrsArgument } from '../vcpu/msrs.ts';
 
 /** What a vCPU has. */
 export interface VcpuParts {

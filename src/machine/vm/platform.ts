@@ -3,7 +3,6 @@ import { hypervCpuidBits, hypervisorLeafRange } from '../../abi/hyperv.ts';
 import type { VcpuSetup } from '../../case/case.ts';
 import { hasWideIds } from '../../case/vcpus/vcpu-id.ts';
 import { objectKinds } from '../../hand/operations.ts';
-import type { IoctlRecord } from '../../hand/record.ts';
 import type { Script } from '../../hand/script.ts';
 import * as uapi from '../../hand/uapi.ts';
 import type { Program } from '../../program/program.ts';
@@ -59,37 +58,6 @@ export function addEnableCap(
   argument.writeUInt32LE(capability, 0);
   argument.writeBigUInt64LE(BigInt(value), 8);
   script.add('ioctl', { kind: objectKinds[kind], object, request: uapi.KVM_ENABLE_CAP, record: 0, argument });
-}
-
-export interface MsrEntry {
-  readonly index: number;
-  readonly value: bigint;
-}
-
-/** struct kvm_msrs. KVM does the entries one after the other, up to the first that it refuses, and gives how many. */
-export function msrsArgument(entries: readonly MsrEntry[]): Buffer {
-  const argument = Buffer.alloc(msrAt(entries.length));
-  argument.writeUInt32LE(entries.length, 0);
-  for (const [place, { index, value }] of entries.entries()) {
-    argument.writeUInt32LE(index, msrAt(place));
-    argument.writeBigUInt64LE(value, msrAt(place) + 8);
-  }
-  return argument;
-}
-
-/** Writes MSRs of a vCPU as the host, which KVM must take. */
-export function addMsrs(script: Script, vcpu: number, entries: readonly MsrEntry[]): void {
-  const argument = msrsArgument(entries);
-  script.add('ioctl', { kind: objectKinds.vcpu, object: vcpu, request: uapi.KVM_SET_MSRS, record: 0, argument });
-}
-
-/** The value of the first entry; null unless KVM_GET_MSRS did that one. */
-export function firstMsr({ result, argument }: IoctlRecord): bigint | null {
-  return result === 1 ? argument.readBigUInt64LE(msrAt(0) + 8) : null;
-}
-
-function msrAt(place: number): number {
-  return uapi.sizes.kvm_msrs + place * uapi.sizes.kvm_msr_entry;
 }
 
 /** CPUID for vCPUs: what KVM supports, with KVM's own hypervisor leaves replaced by the Hyper-V ones. */

@@ -5,7 +5,8 @@ import type { Program } from '../../program/program.ts';
 import { addMemslots } from './memslots.ts';
 import { moveMsrs } from './migration.ts';
 import type { ObjectNumbers, VmNumbers } from './object-numbers.ts';
-import { addMsrs, addPlatform } from './platform.ts';
+import { addMsrs } from '../vcpu/msrs.ts';
+import { addPlatform } from './platform.ts';
 import type { Read } from '../writer.ts';
 import type { Vcpu } from '../vcpu/vcpu.ts';
 
@@ -59,7 +60,7 @@ export class SpareVm {
     const lagsNow = vcpus.map(({ mayLag }) => mayLag);
     for (const [position, vcpu] of vcpus.entries()) vcpu.mayLag = this.#mayLag[position]!;
     this.#mayLag = lagsNow;
-    this.#mayBeInService = vcpus.some(({ mayBeInService }, at) => mayBeInService || setups[at]!.isr.length > 0);
+    this.#mayBeInService = vcpus.some(({ lapic }, at) => lapic.mayBeInService || setups[at]!.isr.length > 0);
   }
 
   drop(script: Script, later: boolean): void {

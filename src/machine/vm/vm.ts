@@ -28,6 +28,7 @@ import {
 import { CallRing } from '../calls/call-ring.ts';
 import { disablesApic } from '../vcpu/catch-up.ts';
 import { msrIndexOf } from '../vcpu/msr-index.ts';
+import { addMsrs, tryMsr } from '../vcpu/msrs.ts';
 import { GuestMemory } from './guest-memory.ts';
 import { HostEnteredCalls } from '../calls/host-entered-call.ts';
 import type { ObjectNumbers, VmNumbers } from './object-numbers.ts';
@@ -137,7 +138,7 @@ export class Vm {
   drop(script: Script, later: boolean): void {
     this.#dropSpare(script, later);
     script.add('dropVm', { vm: this.number, later: Number(later) });
-    for (const { vcpu } of this.#members) vcpu.releaseSlots();
+    for (const { vcpu } of this.#members) vcpu.lapic.releaseSlots();
     this.#parts.numbers.giveBack(this.#numbers);
   }
 
@@ -207,7 +208,7 @@ export class Vm {
       this.#hasHypercallMsr = false;
     }
     if (this.#guestOsId !== machine.guestOsId) {
-      owner.setMsr(script, HV_X64_MSR_GUEST_OS_ID, machine.guestOsId);
+      addMsrs(script, owner.object, [{ index: HV_X64_MSR_GUEST_OS_ID, value: machine.guestOsId }]);
       this.#guestOsId = machine.guestOsId;
     }
     const reads = vcpus.map((setup, position) => {
@@ -229,11 +230,11 @@ export class Vm {
   /** Writes an MSR as the host; whether KVM took the value. */
   writeMsr(script: Script, { vcpu: position, msr, value }: ProgramWriteMsr): Read<boolean> {
     const { vcpu } = this.#members[position]!;
-    if (msr === 'vp-index') return vcpu.writeVpIndex(script, value);
-    if (isSint(msr)) return vcpu.writeSint(script, sintOf(msr), value);
+    if (msr === 'vp-index') return vcpu.msrs.writeVpIndex(script, value);
+    if (isSint(msr)) return vcpu.msrs.writeSint(script, sintOf(msr), value);
     if (msr === 'guest-os-id') this.#guestOsId = null;
     else this.#hasHypercallMsr = this.#everHadHypercallMsr = true;
-    return vcpu.tryMsr(script, msrIndexOf(msr), value);
+    return tryMsr(script, vcpu.object, msrIndexOf(msr), value);
   }
 
   /** Reads an MSR as the host or in the guest; null where KVM does not give it. */
