@@ -1,44 +1,27 @@
 /**
- * The main loop: batches in order of the stream, some for each lane of the executor on their way, each case judged in order.
- * What the kernel's failures and the hand's deaths mean for the batches on their way is decided here; what becomes of
- * a single problem is decided in `findings/pursuit.ts`.
+ * The main loop: each case of the batches that come back (`flights.ts`) is judged in order of the stream. What the kernel's
+ * failures and the hand's deaths mean for the batches on their way is decided here; what becomes of a single problem is
+ * decided in `findings/pursuit.ts`.
  */
 import type { Case } from '../case/case.ts';
 import { contractFor } from '../../oracle/contract.ts';
 import { isSameMemory } from '../../oracle/compare/verdict.ts';
 import type { Observation } from '../program/observation.ts';
 import { InfrastructureError, KernelFailure } from '../errors.ts';
-import { type Batch, batchesOf, type Place } from './stream/batches.ts';
+import { batchesOf, type Place } from './stream/batches.ts';
 import type { CampaignHooks, CampaignOptions, CampaignResult, Ending } from './campaign-terms.ts';
-import { withinCapacity } from './target/capacity.ts';
-import { aroundFaults, describeFault } from './target/emulator-faults.ts';
-import { breathe, Interrupted, interruptible } from './interrupt.ts';
+import { type Flight, Flights, placeOf } from './flights.ts';
+import { breathe, Interrupted } from './interrupt.ts';
 import { type DeviationGroup, DeviationLog } from './deviation-log.ts';
-import { isProblem, type Judgement, judgeObservation, type Prepared, type Problem } from './judgement.ts';
+import { isProblem, type Judgement, judgeObservation, type Problem } from './judgement.ts';
 import { Pursuit, type PursuitOptions } from './findings/pursuit.ts';
-import type { EmulatorFault } from '../lab/emulator/faults.ts';
 import { Session, suspectRounds } from './target/session.ts';
 import { Tally } from './tally.ts';
 import type { Target } from './target/target.ts';
 import type { Finding } from './findings/finding.ts';
 
-/** Batches that are with each lane of the executor: it always has the next one while this side judges the last one. */
-const flightsPerLane = 4;
-
 /** So many cases of a concurrent batch are compared between the tiers. */
 const comparedOfBatch = 2;
-
-/** A batch on its way. Its answer never rejects, so that nobody needs to be waiting for it. */
-interface Flight {
-  readonly batch: Batch;
-  readonly cases: readonly Prepared[];
-  /** Where its first case is in the batch: those before have been judged. */
-  readonly first: number;
-  readonly generation: number;
-  readonly answer: Promise<readonly Observation[] | Error>;
-  /** Whether the hand died of it before. */
-  readonly isRepeat: boolean;
-}
 
 /**
  * Runs a campaign to its end.
@@ -69,10 +52,8 @@ class Campaign {
   readonly #hooks: CampaignHooks;
   readonly #pursuit: Pursuit;
   readonly #deviations: DeviationLog;
-  readonly #batches: Iterator<Batch>;
-  #flights: Flight[] = [];
+  readonly #flights: Flights;
   #isStopped = false;
-  readonly #toldFaults = new Set<EmulatorFault>();
 
   constructor(session: Session, options: CampaignOptions & PursuitOptions, hooks: CampaignHooks) {
     this.#session = session;
@@ -81,7 +62,8 @@ class Campaign {
     this.tally = new Tally(contractFor(session.facts));
     // TLFS says nothing of an order that nobody knows.
     const tier = options.contract === 'tlfs' ? 'ordered' : (options.tier ?? 'all');
-    this.#batches = (options.batches ?? batchesOf({ ...options, tier }))[Symbol.iterator]();
+    const batches = options.batches ?? batchesOf({ ...options, tier });
+    this.#flights = new Flights(session, batches, options.warn);
     this.#pursuit = new Pursuit(session, this.tally, options, (finding, isSaved) =>
       hooks.onFinding?.(finding, isSaved),
     );
@@ -103,12 +85,14 @@ class Campaign {
       if (this.#options.tier !== 'ordered' && this.#options.contract === 'kvm') {
         (await this.#session.executor()).expectRaces?.();
       }
-      await this.#fill();
-      while (this.#flights.length > 0 && !this.#isStopped) {
-        await this.#settle(this.#flights.shift()!);
+      const goesOn = (): boolean => !this.#isStopped && this.tally.seconds < this.#options.seconds;
+      await this.#flights.fill(goesOn);
+      for (let next = await this.#flights.next(); next !== null; next = await this.#flights.next()) {
+        await this.#settle(next.flight, next.answer);
         this.#hooks.onBatch?.(this.tally, this.findings);
         await breathe();
-        await this.#fill();
+        if (this.#isStopped) break;
+        await this.#flights.fill(goesOn);
       }
       return { ending: this.#isStopped ? 'finding' : 'budget', error: null };
     } catch (error) {
@@ -118,50 +102,13 @@ class Campaign {
     }
   }
 
-  /** Sends batches until enough are on their way or the time is over. */
-  async #fill(): Promise<void> {
-    const flightsMax = flightsPerLane * this.#session.lanes;
-    while (this.#flights.length < flightsMax && !this.#isStopped && this.tally.seconds < this.#options.seconds) {
-      if (this.#session.signal.aborted) throw new Interrupted('interrupted');
-      const next = this.#batches.next();
-      if (next.done === true) return;
-      const batch = this.#around(withinCapacity(next.value, this.#session.facts));
-      if (batch.cases.length === 0) continue;
-      const cases = batch.cases.map((value) => this.#session.prepare(value));
-      this.#flights.push(await this.#launch({ batch, cases, first: 0, isRepeat: false }));
-    }
-  }
-
-  /** Cases that meet a fault of the emulator are others; one that shows with some kernels only is told, once. */
-  #around(drawn: Batch): Batch {
-    const { facts } = this.#session;
-    const { batch, met } = aroundFaults(drawn, facts);
-    for (const fault of met) {
-      if (fault.needs === null || this.#toldFaults.has(fault)) continue;
-      this.#toldFaults.add(fault);
-      this.#options.warn(`cases go around a fault of the emulator: ${describeFault(fault, facts)}`);
-    }
-    return batch;
-  }
-
-  async #launch({ batch, cases, first, isRepeat }: Omit<Flight, 'answer' | 'generation'>): Promise<Flight> {
-    const executor = await this.#session.executor();
-    const programs = cases.map(({ program }) => program);
-    const answer = executor.run(programs, { exact: false }).catch((error: unknown) => error as Error);
-    return { batch, cases, first, generation: this.#session.generation, answer, isRepeat };
-  }
-
-  async #settle(flight: Flight): Promise<void> {
-    // Whatever was sent to an executor that is gone goes to the next one, whether or not it had answered.
-    const isLost = flight.generation !== this.#session.generation;
-    const current = isLost ? await this.#launch(flight) : flight;
-    const answer = await interruptible(current.answer, this.#session.signal);
-    if (!(answer instanceof Error)) return this.#judgeBatch(current, answer);
-    if (answer instanceof KernelFailure) return this.#isolate(current, answer);
+  async #settle(flight: Flight, answer: readonly Observation[] | Error): Promise<void> {
+    if (!(answer instanceof Error)) return this.#judgeBatch(flight, answer);
+    if (answer instanceof KernelFailure) return this.#isolate(flight, answer);
     if (!(answer instanceof InfrastructureError)) throw answer;
     await this.#session.discard();
-    if (current.isRepeat) return this.#runOneByOne(current);
-    this.#flights.unshift(await this.#launch({ ...current, isRepeat: true }));
+    if (flight.isRepeat) return this.#runOneByOne(flight);
+    await this.#flights.sendAgain({ ...flight, isRepeat: true });
   }
 
   async #judgeBatch(flight: Flight, observations: readonly Observation[]): Promise<void> {
@@ -182,7 +129,7 @@ class Campaign {
     if (isWhole) return this.#finish(flight);
     const cases = flight.cases.slice(observations.length);
     const first = flight.first + observations.length;
-    this.#flights.unshift(await this.#launch({ ...flight, cases, first }));
+    await this.#flights.sendAgain({ ...flight, cases, first });
   }
 
   /** Of a concurrent batch the first cases run once more, alone and in the other tiers: those must agree. */
@@ -256,8 +203,7 @@ class Campaign {
    */
   async #isolate(flight: Flight, failure: KernelFailure): Promise<void> {
     await this.#session.discard();
-    const flights = [flight, ...this.#flights];
-    this.#flights = [];
+    const flights = [flight, ...this.#flights.recall()];
     const problemsBefore = this.#pursuit.problems;
     for (const each of flights) {
       await this.#runOneByOne(each);
@@ -284,9 +230,4 @@ class Campaign {
     if (batch.number !== null) this.nextBatch = batch.number + 1;
     await this.#hooks.onBatchDone?.(batch);
   }
-}
-
-/** The place of a flight's case in the stream. */
-function placeOf({ batch, first }: Flight, index: number): Place {
-  return batch.placeOf(first + index);
 }
