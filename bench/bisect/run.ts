@@ -21,7 +21,7 @@ const sampleName = 'zero-banks-to-all';
 /** What of the source the history has: the rest is as in the prepared one. */
 const parts = ['Makefile', 'arch/x86/kvm', 'virt/kvm'];
 
-const source = await prepareSource({ install: 'auto', say });
+const source = await prepareSource({ install: true, say });
 const tree = await mkdtemp(join(tmpdir(), 'hvipi-bisect-'));
 const git = (...args: string[]) =>
   execa('git', ['-C', tree, '-c', 'user.name=A', '-c', 'user.email=a@example.org', ...args]);

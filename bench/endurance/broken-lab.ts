@@ -31,9 +31,9 @@ const seed = 'broken-kvm';
 const sendingRules = new Set(kvmRules.filter(({ reach }) => reach !== 'nobody').map(({ name }) => name));
 const say = (line: string): void => void process.stderr.write(`broken-kvm: ${line}\n`);
 
-const source = await prepareSource({ install: 'auto', say });
+const source = await prepareSource({ install: true, say });
 const kvmModules = await new Builder(source, say).build(brokenKvm);
-const target = parseTarget({ target: 'lab', kernel: debianSourceKernel, kvmModules, install: 'auto', say });
+const target = parseTarget({ target: 'lab', kernel: debianSourceKernel, kvmModules, install: true, say });
 const { batches, planted } = plant(await factsOfTarget());
 say(`${batches} batches hold ${names.map((name) => `${planted[name]} ${name}`).join(', ')}`);
 

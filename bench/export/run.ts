@@ -52,7 +52,7 @@ const program = new Command('bench:export')
   .action(run);
 
 async function run({ only, seed, budget, rows: file }: Options): Promise<void> {
-  const source = await prepareSource({ install: 'auto', say });
+  const source = await prepareSource({ install: true, say });
   await buildSelftestLibrary(source);
   const builder = new Builder(source, say);
   await using good = await openOn(null);
@@ -101,7 +101,7 @@ async function measure(
 
 /** On a busy computer a boot may take too long once. */
 function openOn(kvmModules: string | null): Promise<Lab> {
-  const open = (): Promise<Lab> => openLab({ kernel: 'debian:6.12', kvmModules, install: 'auto', say });
+  const open = (): Promise<Lab> => openLab({ kernel: 'debian:6.12', kvmModules, install: true, say });
   return open().catch(open);
 }
 

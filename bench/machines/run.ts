@@ -66,7 +66,7 @@ async function runSystem(system: System, cells: readonly Cell[]): Promise<number
   let failures = 0;
   try {
     const kernels: DebianKernel[] = [];
-    for (const { kernel } of cells) kernels.push(await debianKernel(kernel, { install: 'auto', say }));
+    for (const { kernel } of cells) kernels.push(await debianKernel(kernel, { install: true, say }));
     const node = await prepare(system, kernels);
     for (const cell of cells) {
       try {

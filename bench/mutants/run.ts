@@ -77,7 +77,7 @@ async function run(options: Options): Promise<number> {
   const stop = new AbortController();
   process.once('SIGINT', () => stop.abort());
   const source =
-    options.source === undefined ? await prepareSource({ install: 'auto', say }, kernel) : givenSource(options.source);
+    options.source === undefined ? await prepareSource({ install: true, say }, kernel) : givenSource(options.source);
   const builder = new Builder(source, say);
   if (options.build) return buildAll(trials, builder);
   await ensureFolder(folder);

@@ -85,7 +85,7 @@ async function runTrial({ method, mutant, seed, budgetSeconds }: Trial, workshop
     cpu: workshop.cpu,
     kernel: workshop.kernel,
     kvmModules,
-    install: 'auto',
+    install: true,
     say: quiet,
     signal: workshop.signal,
   });

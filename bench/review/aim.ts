@@ -41,7 +41,7 @@ await new Command('bench:aim')
   .parseAsync();
 
 async function measure({ only, seeds, time, by }: Options): Promise<void> {
-  const place = await placeToBuild(null, { install: 'auto', say }, sampleKernel);
+  const place = await placeToBuild(null, { install: true, say }, sampleKernel);
   for (const name of only) {
     const sample =
       reviewSamples.find((one) => one.name === name) ?? sampleOf(catalogue.find((one) => one.name === name));

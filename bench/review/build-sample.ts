@@ -22,5 +22,5 @@ export async function buildSample(
 }
 
 export function openWith(kvmModules: string, { kernel }: BuildPlace): Promise<Session> {
-  return Session.open(parseTarget({ target: 'lab', kernel, kvmModules, install: 'auto', say }), signal);
+  return Session.open(parseTarget({ target: 'lab', kernel, kvmModules, install: true, say }), signal);
 }

@@ -52,7 +52,7 @@ const program = new Command('bench:review')
 
 async function run(options: Options): Promise<void> {
   const say = (line: string): void => void process.stderr.write(`${line}\n`);
-  const source = await prepareSource({ install: 'auto', say }, sampleKernel);
+  const source = await prepareSource({ install: true, say }, sampleKernel);
   await mkdir(options.out, { recursive: true });
   let wrong = 0;
   for (const sample of chosenOf(options.only)) {

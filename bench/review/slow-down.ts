@@ -25,7 +25,7 @@ await new Command('bench:slow-down')
   .parseAsync();
 
 async function measure({ pairs, runs }: { readonly pairs: string; readonly runs: string }): Promise<void> {
-  const place = await placeToBuild(null, { install: 'auto', say }, sampleKernel);
+  const place = await placeToBuild(null, { install: true, say }, sampleKernel);
   const sample = reviewSamples.find(({ name }) => name === sampleName)!;
   const { before, after, counted, places } = await buildSample(sample, place);
   if (counted === null) throw new Error('gcov is missing');

@@ -102,7 +102,7 @@ export async function shrinkFigures(): Promise<Figure[]> {
       target: `model:${mutant}`,
       kernel: '',
       kvmModules: null,
-      install: 'refuse',
+      install: false,
       say: () => undefined,
     });
     const { findings } = await runCampaign(

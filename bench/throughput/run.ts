@@ -62,7 +62,7 @@ async function main(): Promise<void> {
     return;
   }
   const { has, out, minutes, cpu, kvmOptions } = options;
-  const open = (cpus: 1 | 2 = 1) => openLab({ cpu, kernel, install: 'auto', say, kvmOptions, cpus });
+  const open = (cpus: 1 | 2 = 1) => openLab({ cpu, kernel, install: true, say, kvmOptions, cpus });
   const before = loadavg()[0]!;
   const figures: Figure[] = [];
   const series: Series[] = [];

@@ -15,7 +15,7 @@ const coldRounds = 3;
 
 async function openAndJudge(kernel: string): Promise<void> {
   const program = encodeCase(rawCase(2, 1));
-  await using lab = await openLab({ kernel, install: 'refuse', say: () => undefined });
+  await using lab = await openLab({ kernel, install: false, say: () => undefined });
   const [observation] = await lab.run([program], { exact: false });
   const verdict = judge(program, predict(program, lab.facts), observation!);
   if (verdict.kind !== 'match') throw new Error(`a divergence in the bench: ${verdict.signature}`);

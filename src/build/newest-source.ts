@@ -90,7 +90,7 @@ async function complaintOf(patches: readonly Patch[], tree: string): Promise<Bui
 /** Specs of all series, the newest first. Without apt, or where nothing may be installed, those whose source is there. */
 async function candidates({ say, signal, install }: InstallOptions): Promise<string[]> {
   const cached = cachedKernels();
-  if (install === 'refuse' || !hasApt()) {
+  if (!install || !hasApt()) {
     const there = newestFirst(cached.filter(({ release }) => hasSource(release)).map(specOf));
     return there.length > 0 ? there : [debianSourceKernel];
   }

@@ -1,4 +1,5 @@
 /** The progress line: rewritten in place on a terminal, a plain line now and then elsewhere. */
+import type { Say } from '../system/say.ts';
 import type { Finding } from './findings/finding.ts';
 import { formatCount } from './text/table.ts';
 import type { Tally } from './tally.ts';
@@ -39,6 +40,9 @@ export class Progress {
     this.#output.write(`${this.#isLineOpen ? rewind : ''}${text}\n`);
     this.#isLineOpen = false;
   }
+
+  /** What is being done, as a line of its own. */
+  readonly say: Say = (text) => this.line(`hvipi: ${text}`);
 
   /** Leaves the terminal with an empty line to go on with. */
   end(): void {

@@ -41,8 +41,7 @@ export function addBisect(program: Command, context: CommandContext, finish: (ex
 }
 
 async function bisect(file: string, options: BisectOptions, context: CommandContext): Promise<number> {
-  const progress = new Progress(context.stderr);
-  const say = (line: string): void => progress.line(`hvipi: ${line}`);
+  const { say } = new Progress(context.stderr);
   try {
     const [loaded, ...others] = loadCases([file]);
     if (loaded === undefined || others.length > 0) throw new UsageError(`${file}: bisect takes one case`);
@@ -63,11 +62,11 @@ async function test(
   { signal, stdout }: CommandContext,
   say: (line: string) => void,
 ): Promise<number> {
-  const build = { install: install ? 'auto' : 'refuse', say, signal } as const;
+  const build = { install, say, signal } as const;
   const cpu = parseLabCpu(options.cpu);
   const place = await placeToBuild(tree, build);
   const kvmModules = await new Workshop(place.source, say, signal).build(null);
-  const target = parseTarget({ target: 'lab', cpu, kernel: place.kernel, kvmModules, install: build.install, say });
+  const target = parseTarget({ target: 'lab', cpu, kernel: place.kernel, kvmModules, install, say });
   await using session = await Session.open(target, signal);
   const prepared = session.prepare(loaded.value);
   const before = loaded.before.map((value) => session.prepare(value));

@@ -56,8 +56,7 @@ export function addCompare(program: Command, context: CommandContext, finish: (e
 
 async function compare(options: CompareOptions, context: CommandContext): Promise<number> {
   const { base: sideA, kernel: sideB } = sidesOf(options);
-  const progress = new Progress(context.stderr);
-  const say = (line: string): void => progress.line(`hvipi: ${line}`);
+  const { say } = new Progress(context.stderr);
   const seed = options.seed ?? randomBytes(6).toString('hex');
   const corpus = options.corpus ? await loadCorpus(ownCorpusFolder()) : [];
   const { runs = Infinity, time = options.runs === undefined ? defaultSeconds : Infinity } = options;
@@ -69,7 +68,7 @@ async function compare(options: CompareOptions, context: CommandContext): Promis
     {
       base: sideA,
       kernel: sideB,
-      install: options.install ? 'auto' : 'refuse',
+      install: options.install,
       say,
       batches: batchesOf({ seed, fromBatch: 0, corpus, runs, tier: 'ordered' }),
       seconds: time,

@@ -37,8 +37,7 @@ export async function buildForCoverage(
   if (debianSeries(options.kernel) === null) {
     throw new UsageError(`--kernel ${options.kernel}: --coverage takes the source of a series, like debian:7.3`);
   }
-  const install = options.install ? 'auto' : 'refuse';
-  const { source } = await placeToBuild(null, { install, say, signal }, options.kernel);
+  const { source } = await placeToBuild(null, { install: options.install, say, signal }, options.kernel);
   say('building KVM with counters');
   const workshop = new Workshop(source, say, signal);
   const modules = await workshop.whilePristine(() => buildCounted(source, countedFiles, signal));

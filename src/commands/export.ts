@@ -68,8 +68,8 @@ async function exportEvidence(file: string, options: ExportOptions, context: Com
   const evidence = await gatherEvidence(value, {
     kernel: options.kernel,
     kvmModules: options.kvmModules ?? null,
-    install: options.install ? 'auto' : 'refuse',
-    say: (line) => progress.line(`hvipi: ${line}`),
+    install: options.install,
+    say: progress.say,
     signal: context.signal,
   });
   const known = facts ?? assumedFacts(defaultAssumed);
@@ -107,10 +107,8 @@ function exportedProgram({ value, facts }: LoadedCase, form: ExportForm, kernel:
 
 /** The exit code of the kernel that is asked about: 0 when the program passes there, 1 when it fails. */
 async function verify(program: ExportedProgram, options: ExportOptions, context: CommandContext): Promise<number> {
-  const progress = new Progress(context.stderr);
-  const say = (line: string): void => progress.line(`hvipi: ${line}`);
-  const install = options.install ? 'auto' : 'refuse';
-  const build = { install, say, signal: context.signal } as const;
+  const { say } = new Progress(context.stderr);
+  const build = { install: options.install, say, signal: context.signal } as const;
   await ensurePackages(compilerPackages, build);
   const source = program.form === 'selftest' ? await prepareSource(build) : null;
   if (source !== null) await buildSelftestLibrary(source);
@@ -124,7 +122,7 @@ async function verify(program: ExportedProgram, options: ExportOptions, context:
       await using lab = await openLab({
         kernel: options.kernel,
         kvmModules,
-        install,
+        install: options.install,
         say,
         signal: context.signal,
         hasPrograms: true,

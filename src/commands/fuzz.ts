@@ -72,7 +72,7 @@ export function addFuzz(program: Command, context: CommandContext, finish: (exit
 
 async function fuzz(options: FuzzOptions, context: CommandContext): Promise<number> {
   const progress = new Progress(context.stderr);
-  const say = (line: string): void => progress.line(`hvipi: ${line}`);
+  const { say } = progress;
   const counted = options.coverage ? await buildForCoverage(options, say, context.signal) : null;
   const coverage = counted === null ? null : new Coverage(counted);
   const target = targetOf(counted === null ? options : { ...options, kvmModules: counted.folder }, say);
@@ -137,7 +137,7 @@ async function runFuzz({
   const { runs = Infinity, time = isEndless ? defaultSeconds : Infinity, fromBatch, out } = options;
   const onOpen = (session: Session): void => {
     const { facts, bootSeconds } = session;
-    progress.line(`hvipi: kernel ${facts.kernelRelease}, booted in ${bootSeconds.toFixed(1)} s`);
+    progress.say(`kernel ${facts.kernelRelease}, booted in ${bootSeconds.toFixed(1)} s`);
     coverage?.begin(session);
   };
   const onFinding = (finding: Finding, isSaved: boolean): void => {
@@ -160,7 +160,7 @@ async function runFuzz({
       seconds: time,
       keepGoing: options.keepGoing === true,
       shrink: defaultShrinkLimits,
-      warn: (line) => progress.line(`hvipi: ${line}`),
+      warn: progress.say,
     },
     context.signal,
     {

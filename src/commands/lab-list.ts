@@ -28,8 +28,7 @@ export function addLabList(lab: Command, context: CommandContext, finish: (exitC
 
 async function list({ json, update }: ListOptions, context: CommandContext): Promise<number> {
   const { stdout, stderr, signal } = context;
-  const progress = new Progress(stderr);
-  const say = (line: string): void => progress.line(`hvipi: ${line}`);
+  const { say } = new Progress(stderr);
   if (update) {
     const complaint = await ensureLists('update', { say, signal });
     if (complaint !== null) say(complaint.message);

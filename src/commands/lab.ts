@@ -5,26 +5,17 @@ import { formatTable } from '../campaign/text/table.ts';
 import { interruptible } from '../campaign/interrupt.ts';
 import { installLab } from '../lab/install.ts';
 import { debianSeries } from '../lab/kernel/debian-kernel.ts';
-import { defaultKernel, kernelSpecHelp } from '../lab/kernel/kernels.ts';
+import { defaultKernel } from '../lab/kernel/kernels.ts';
 import { type Lab, type LabOptions, openLab } from '../lab/lab.ts';
 import { runLabShell } from '../lab/shell.ts';
 import { UsageError } from '../errors.ts';
 import { parseLabCpu } from '../lab/lab-cpu.ts';
 import { addLabList } from './lab-list.ts';
-import { bochsOf, bochsOption, cpuOption } from './common/options.ts';
+import { addLabOptions, cpuOption, labOptionsOf, type RawLabOptions } from './common/options.ts';
 import { type CommandContext, exitCodes } from './common/command.ts';
 
 interface InstallOptions {
   readonly cpu: string;
-}
-
-interface BootOptions {
-  readonly cpu: string;
-  readonly bochs?: string;
-  readonly kernel: string;
-  readonly kvmModules?: string;
-  readonly kvmOptions?: string;
-  readonly install: boolean;
 }
 
 export function addLab(program: Command, context: CommandContext, finish: (exitCode: number) => void): void {
@@ -36,27 +27,13 @@ export function addLab(program: Command, context: CommandContext, finish: (exitC
     .addOption(cpuOption())
     .action(async (specs: string[], { cpu }: InstallOptions) => finish(await install(specs, cpu, context)));
   addLabList(lab, context, finish);
-  lab
-    .command('run')
+  addLabOptions(lab.command('run'))
     .description('boot the lab, run a command in it (busybox and node are there), and switch it off')
     .argument('[CMD...]', 'the command, after --; without one, what the lab is')
-    .action(async (argv: string[], options: BootOptions) => finish(await run(argv, options, context)));
-  lab
-    .command('shell')
+    .action(async (argv: string[], options: RawLabOptions) => finish(await run(argv, options, context)));
+  addLabOptions(lab.command('shell'))
     .description('boot the lab with a shell on its console, to look around in')
-    .action(async (options: BootOptions) => finish(await shell(options, context)));
-  for (const booting of lab.commands.filter((command) => ['run', 'shell'].includes(command.name()))) {
-    booting
-      .addOption(cpuOption())
-      .addOption(bochsOption())
-      .option('--kernel <SPEC>', kernelSpecHelp, defaultKernel)
-      .option('--kvm-modules <DIR>', 'take kvm.ko, kvm-amd.ko and kvm-intel.ko from there')
-      .option(
-        '--kvm-options <TEXT>',
-        'parameters of kvm.ko and kvm-amd.ko or kvm-intel.ko, like "halt_poll_ns=0 npt=0"',
-      )
-      .option('--no-install', 'install nothing; say what is missing');
-  }
+    .action(async (options: RawLabOptions) => finish(await shell(options, context)));
 }
 
 async function install(named: readonly string[], cpu: string, { stderr, signal }: CommandContext): Promise<number> {
@@ -66,12 +43,12 @@ async function install(named: readonly string[], cpu: string, { stderr, signal }
     throw new UsageError(`lab install ${wrong}: only Debian's kernels are installed, like debian:7.3 or debian:newest`);
   }
   const specs = (named.length === 0 ? [defaultKernel] : named).filter((spec) => debianSeries(spec) !== null);
-  await installLab(specs, parseLabCpu(cpu), { say: (line) => progress.line(`hvipi: ${line}`), signal });
+  await installLab(specs, parseLabCpu(cpu), { say: progress.say, signal });
   return exitCodes.fine;
 }
 
 /** The command's own exit code is the exit code, as with ssh. */
-async function run(argv: readonly string[], options: BootOptions, context: CommandContext): Promise<number> {
+async function run(argv: readonly string[], options: RawLabOptions, context: CommandContext): Promise<number> {
   const { stdout, signal } = context;
   await using lab = await openLab({ ...labOptions(options, context), hasPrograms: argv.length > 0 });
   if (argv.length === 0) {
@@ -85,24 +62,14 @@ async function run(argv: readonly string[], options: BootOptions, context: Comma
   return exitCode;
 }
 
-async function shell(options: BootOptions, context: CommandContext): Promise<number> {
+async function shell(options: RawLabOptions, context: CommandContext): Promise<number> {
   await runLabShell(labOptions(options, context));
   return exitCodes.fine;
 }
 
-function labOptions(options: BootOptions, { stderr, signal }: CommandContext): LabOptions {
+function labOptions(options: RawLabOptions, { stderr, signal }: CommandContext): LabOptions {
   const progress = new Progress(stderr);
-  const cpu = parseLabCpu(options.cpu);
-  return {
-    cpu,
-    bochs: bochsOf(options.bochs, cpu),
-    kernel: options.kernel,
-    kvmModules: options.kvmModules ?? null,
-    kvmOptions: options.kvmOptions,
-    install: options.install ? 'auto' : 'refuse',
-    say: (line) => progress.line(`hvipi: ${line}`),
-    signal,
-  };
+  return { ...labOptionsOf(options, progress.say), signal };
 }
 
 function describeLab({ facts, bootSeconds }: Lab): string {

@@ -8,13 +8,12 @@ import { describeStep, formatMachine } from '../campaign/text/stages.ts';
 import { viewOutcome } from '../campaign/text/view.ts';
 import { caseId } from '../case/case.ts';
 import { groupVcpus, nameVcpus } from '../case/vcpus/vcpu-groups.ts';
-import { parseLabCpu } from '../lab/lab-cpu.ts';
 import { openLab } from '../lab/lab.ts';
 import { SkippedError, UsageError } from '../errors.ts';
 import { eventsByStep, type Traced, type TraceEvent, traceProgram, withoutAsides } from '../lab/trace.ts';
 import type { LoadedCase } from './common/case-files.ts';
 import { type CommandContext, exitCodes } from './common/command.ts';
-import { bochsOf, type RawTargetOptions } from './common/options.ts';
+import { labOptionsOf, type RawTargetOptions } from './common/options.ts';
 
 /** Traces each case in the lab; the exit code is that of `replay`. */
 export async function replayTraced(
@@ -26,21 +25,11 @@ export async function replayTraced(
   const progress = new Progress(stderr);
   const cases = loaded.filter((each) => complaintOf(each) === null);
   for (const each of loaded) {
-    if (!cases.includes(each)) progress.line(`hvipi: ${each.name}: --trace: ${complaintOf(each)!}`);
+    if (!cases.includes(each)) progress.say(`${each.name}: --trace: ${complaintOf(each)!}`);
   }
   if (cases.length === 0) return exitCodes.usage;
-  const cpu = parseLabCpu(options.cpu);
-  await using lab = await openLab({
-    cpu,
-    bochs: bochsOf(options.bochs, cpu),
-    kernel: options.kernel,
-    kvmModules: options.kvmModules ?? null,
-    kvmOptions: options.kvmOptions,
-    install: options.install ? 'auto' : 'refuse',
-    say: (line) => progress.line(`hvipi: ${line}`),
-    signal,
-    hasPrograms: true,
-  });
+  const labOptions = labOptionsOf(options, progress.say);
+  await using lab = await openLab({ ...labOptions, signal, hasPrograms: true });
   let exitCode: number = cases.length < loaded.length ? exitCodes.usage : exitCodes.fine;
   for (const { name, value } of cases) {
     const reason = faultMet(value, lab.facts);

@@ -53,7 +53,7 @@ async function replay(files: readonly string[], options: ReplayOptions, context:
   for (const { error } of refused) progress.line(errorLine(error));
   if (cases.length === 0) return exitCodes.usage;
   if (options.trace) return worstOf([await replayTraced(cases, options, context), codeOf(refused)]);
-  const target = targetOf(options, (line) => progress.line(`hvipi: ${line}`));
+  const target = targetOf(options, progress.say);
   await using session = await Session.open(target, context.signal, contractOf(options.contract));
   const results: Replayed[] = [];
   for (const loaded of cases) {

@@ -65,9 +65,7 @@ export function addReview(program: Command, context: CommandContext, finish: (ex
 }
 
 async function review(names: readonly string[], options: ReviewOptions, context: CommandContext): Promise<number> {
-  const progress = new Progress(context.stderr);
-  const say = (line: string): void => progress.line(`hvipi: ${line}`);
-  const install = options.install ? 'auto' : 'refuse';
+  const { say } = new Progress(context.stderr);
   const seed = options.seed ?? randomBytes(6).toString('hex');
   const cpu = parseLabCpu(options.cpu);
   const given = await readPatches(names);
@@ -77,7 +75,7 @@ async function review(names: readonly string[], options: ReviewOptions, context:
       `not exercised: KVM's modules are built from nothing that is touched: ${outside.join(', ')}`,
     );
   }
-  const place = await placeOf(options, patches, { install, say, signal: context.signal });
+  const place = await placeOf(options, patches, { install: options.install, say, signal: context.signal });
   const start = performance.now();
   const modules = await build(place, patches, say, context);
   const buildSeconds = (performance.now() - start) / 1000;
@@ -94,7 +92,7 @@ async function review(names: readonly string[], options: ReviewOptions, context:
     {
       base: { cpu, kernel: place.kernel, kvmModules: modules.before, counted: modules.counted?.before },
       kernel: { cpu, kernel: place.kernel, kvmModules: modules.after, counted: modules.counted?.after },
-      install,
+      install: options.install,
       say,
       batches: aim?.batches(stream) ?? batchesOf(stream),
       ...(aim === null ? {} : { aim }),

@@ -41,8 +41,8 @@ export async function installLab(
   cpu: LabCpu,
   options: Omit<InstallOptions, 'install'>,
 ): Promise<void> {
-  await ensureTools({ ...options, install: 'auto' });
-  if (cpu === 'intel') await ensureBochs({ ...options, install: 'auto' });
+  await ensureTools({ ...options, install: true });
+  if (cpu === 'intel') await ensureBochs({ ...options, install: true });
   for (const [index, spec] of specs.entries()) {
     const kernel = await fetchDebianKernel(spec, { ...options, lists: index === 0 ? 'update' : 'fresh' });
     options.say(`${spec} is ${kernel.release}`);

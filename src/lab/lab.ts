@@ -37,7 +37,7 @@ export interface LabOptions {
   /** Parameters of KVM's modules, like `halt_poll_ns=0 npt=0`. */
   readonly kvmOptions?: string | null | undefined;
   /** Whether missing programs and kernels may be installed. */
-  readonly install: 'auto' | 'refuse';
+  readonly install: boolean;
   /** Takes one line about what is being done. */
   readonly say: Say;
   /** Ends the boot; a lab that is up is ended by disposing it. */

@@ -26,7 +26,7 @@ export interface Side {
 export interface SideBySideOptions {
   readonly base: Side;
   readonly kernel: Side;
-  readonly install: 'auto' | 'refuse';
+  readonly install: boolean;
   readonly say: (line: string) => void;
   readonly batches: Iterable<Batch>;
   /** Learns from what each batch ran. */

@@ -6,8 +6,8 @@ import { thisDistribution } from './distribution.ts';
 import { installCommand } from './tools.ts';
 
 export interface InstallOptions {
-  /** `auto` installs what is missing, `refuse` says what is missing. */
-  readonly install: 'auto' | 'refuse';
+  /** Whether what is missing may be installed; else it is said. */
+  readonly install: boolean;
   readonly say: Say;
   readonly signal?: AbortSignal | undefined;
 }
@@ -31,7 +31,7 @@ export async function installPackages(
       `${need}; how to install them on ${distribution.name} is not known here (Debian calls them ${packages.join(' ')})`,
     );
   }
-  if (install === 'refuse') throw new InfrastructureError(`${need}; installing is switched off; type: ${command}`);
+  if (!install) throw new InfrastructureError(`${need}; installing is switched off; type: ${command}`);
   if (!hasApt() || !isRoot()) throw new InfrastructureError(`${need}; type: ${command}`);
 
   const versions = await Promise.all(packages.map((name) => candidateVersion(name)));

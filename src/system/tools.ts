@@ -31,7 +31,7 @@ export const zstdTool: Tool = { packages: { debian: ['zstd'], fedora: ['zstd'], 
 /** Path of a program, also from the folders that a plain user's PATH may lack; null when there is none. */
 export function findProgram(name: string, path: string = process.env['PATH'] ?? ''): string | null {
   const folders = [...path.split(delimiter), '/usr/bin', '/bin', '/usr/sbin', '/sbin'].filter(Boolean);
-  return folders.map((folder) => join(folder, name)).find((path) => may('execute', path)) ?? null;
+  return folders.map((folder) => join(folder, name)).find((file) => may('execute', file)) ?? null;
 }
 
 export function missingTools(): ToolName[] {

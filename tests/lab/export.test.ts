@@ -26,7 +26,7 @@ describe.skipIf(isLabMissing)('a kernel in the lab', () => {
   let lab: Lab;
   let folder: string;
   beforeAll(async () => {
-    await ensurePackages(compilerPackages, { install: 'auto', say: (line) => void process.stderr.write(`${line}\n`) });
+    await ensurePackages(compilerPackages, { install: true, say: (line) => void process.stderr.write(`${line}\n`) });
     folder = await mkdtemp(join(tmpdir(), 'hvipi-test-'));
     lab = await openTestLab('debian:6.12', { hasPrograms: true });
   });

@@ -15,8 +15,8 @@ declare module 'vitest' {
 export default async function setup(project: TestProject): Promise<void> {
   const say = (line: string): void => void process.stderr.write(`${line}\n`);
   try {
-    await ensureTools({ install: 'auto', say });
-    for (const spec of testedKernels) await resolveKernel(spec, { install: 'auto', say });
+    await ensureTools({ install: true, say });
+    for (const spec of testedKernels) await resolveKernel(spec, { install: true, say });
     project.provide('labMissing', null);
   } catch (error) {
     if (!(error instanceof InfrastructureError) || process.env['CI'] !== undefined) throw error;

@@ -8,5 +8,5 @@ export const isLabMissing = inject('labMissing') !== null;
 /** Opens a lab; installing is over, so what is missing now is an error. */
 export function openTestLab(kernel: string, options: Partial<LabOptions> = {}): Promise<Lab> {
   const say = (line: string): void => void process.stderr.write(`${line}\n`);
-  return openLab({ kernel, install: 'refuse', say, ...options });
+  return openLab({ kernel, install: false, say, ...options });
 }

@@ -6,26 +6,15 @@
 import type { Executor } from '../../executor/executor.ts';
 import { mutants } from '../../model/mutants.ts';
 import { UsageError } from '../../errors.ts';
-import type { LabCpu } from '../../lab/lab-cpu.ts';
+import type { LabOptions } from '../../lab/lab.ts';
 import { parseDestination } from '../../remote/destination.ts';
 
+/** What of a lab's options the command line gives. */
+type LabPart = 'cpu' | 'bochs' | 'kernel' | 'kvmModules' | 'kvmOptions' | 'install' | 'readsOffer' | 'say';
+
 /** The options of the command line that say where cases run. */
-export interface TargetOptions {
+export interface TargetOptions extends Pick<LabOptions, LabPart> {
   readonly target: string;
-  /** CPU of the lab; default `amd`. */
-  readonly cpu?: LabCpu;
-  /** A Bochs of the user's own, or null. */
-  readonly bochs?: string | null;
-  readonly kernel: string;
-  readonly kvmModules: string | null;
-  /** Parameters of KVM's modules, or null. */
-  readonly kvmOptions?: string | null;
-  /** Whether missing programs and kernels may be installed. */
-  readonly install: 'auto' | 'refuse';
-  /** Whether what the lab's KVM offers is read (`facts.offer`). */
-  readonly readsOffer?: boolean;
-  /** Takes one line about what is being done: installing, booting. */
-  readonly say: (line: string) => void;
 }
 
 export interface Target {
@@ -74,16 +63,15 @@ function modelTarget(mutant: string | undefined): Target {
   return { name, replayArguments: ['--target', name], open };
 }
 
-function labTarget(target: TargetOptions): Target {
-  const { cpu = 'amd', bochs = null, kernel, kvmModules, kvmOptions = null, install, readsOffer, say } = target;
-  const emulator = [...(cpu === 'amd' ? [] : ['--cpu', cpu]), ...(bochs === null ? [] : ['--bochs', bochs])];
-  const modules = kvmModules === null ? [] : ['--kvm-modules', kvmModules];
-  const options = kvmOptions === null ? [] : ['--kvm-options', kvmOptions];
+function labTarget(options: TargetOptions): Target {
+  const { cpu = 'amd', bochs, kernel, kvmModules, kvmOptions } = options;
+  const given = { bochs, kernel, 'kvm-modules': kvmModules, 'kvm-options': kvmOptions };
+  const replayArguments = Object.entries(given).flatMap(([name, value]) => (value == null ? [] : [`--${name}`, value]));
   const open = async (signal: AbortSignal): Promise<Executor> => {
     const { openTwoLabs } = await import('../../lab/two-labs.ts');
-    return openTwoLabs({ cpu, bochs, kernel, kvmModules, kvmOptions, install, readsOffer, say, signal });
+    return openTwoLabs({ ...options, signal });
   };
-  return { name: 'lab', replayArguments: [...emulator, '--kernel', kernel, ...modules, ...options], open };
+  return { name: 'lab', replayArguments: [...(cpu === 'amd' ? [] : ['--cpu', cpu]), ...replayArguments], open };
 }
 
 function hostTarget(): Target {

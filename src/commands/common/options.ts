@@ -5,38 +5,49 @@ import { parseTarget, type Target, withJobs } from '../../campaign/target/target
 import { UsageError } from '../../errors.ts';
 import { defaultKernel, kernelSpecHelp } from '../../lab/kernel/kernels.ts';
 import { parseKvmOptions } from '../../lab/kernel/kvm-options.ts';
+import type { LabOptions } from '../../lab/lab.ts';
 import { type LabCpu, parseLabCpu } from '../../lab/lab-cpu.ts';
+import type { Say } from '../../system/say.ts';
 
 /** Where findings are saved; `findings/` of this project holds something else. */
 export const defaultOut = 'hvipi-findings';
 
-/** What commander gives for the options that choose a target. */
-export interface RawTargetOptions {
-  readonly target: string;
+/** What commander gives for the options that choose a lab. */
+export interface RawLabOptions {
   readonly cpu: string;
   readonly bochs?: string;
   readonly kernel: string;
   readonly kvmModules?: string;
   readonly kvmOptions?: string;
-  readonly contract: string;
   readonly install: boolean;
+}
+
+/** What commander gives for the options that choose a target. */
+export interface RawTargetOptions extends RawLabOptions {
+  readonly target: string;
+  readonly contract: string;
   /** Of the verbs that have `--jobs`. */
   readonly jobs?: number;
 }
 
 export function addTargetOptions(command: Command): Command {
+  command.option(
+    '--target <WHERE>',
+    'lab, host, ssh:HOST, model or model:MUTANT; host is the KVM of this very computer',
+    'lab',
+  );
+  return addLabOptions(command).addOption(
+    new Option('--contract <NAME>', 'whose word the model speaks for: kvm or tlfs').default('kvm'),
+  );
+}
+
+export function addLabOptions(command: Command): Command {
   return command
-    .option(
-      '--target <WHERE>',
-      'lab, host, ssh:HOST, model or model:MUTANT; host is the KVM of this very computer',
-      'lab',
-    )
     .addOption(cpuOption())
     .addOption(bochsOption())
     .option('--kernel <SPEC>', `kernel of the lab: ${kernelSpecHelp}`, defaultKernel)
     .option('--kvm-modules <DIR>', 'take kvm.ko, kvm-amd.ko and kvm-intel.ko from there')
     .option('--kvm-options <TEXT>', 'parameters of kvm.ko and kvm-amd.ko or kvm-intel.ko, like "halt_poll_ns=0 npt=0"')
-    .addOption(new Option('--contract <NAME>', 'whose word the model speaks for: kvm or tlfs').default('kvm'))
     .option('--no-install', 'install nothing; say what is missing');
 }
 
@@ -69,22 +80,33 @@ function parseJobs(text: string): number {
  *
  * @throws UsageError
  */
-export function targetOf(options: RawTargetOptions, say: (line: string) => void): Target {
-  const { target, kernel, kvmModules, kvmOptions, jobs = 1 } = options;
+export function targetOf(options: RawTargetOptions, say: Say): Target {
+  const { target, kvmModules, kvmOptions, jobs = 1 } = options;
   if (jobs > 1 && (target === 'host' || target.startsWith('ssh:'))) {
     throw new UsageError(`--jobs goes with --target lab and model; there is one ${target}`);
   }
   if (kvmModules !== undefined && target !== 'lab') throw new UsageError('--kvm-modules goes with --target lab only');
   if (kvmOptions !== undefined && target !== 'lab') throw new UsageError('--kvm-options goes with --target lab only');
-  const cpu = parseLabCpu(options.cpu);
-  if (cpu !== 'amd' && target !== 'lab') throw new UsageError('--cpu goes with --target lab only');
-  const bochs = bochsOf(options.bochs, cpu);
+  const lab = labOptionsOf(options, say);
+  if (lab.cpu !== 'amd' && target !== 'lab') throw new UsageError('--cpu goes with --target lab only');
   const contract = contractOf(options.contract);
-  const install = options.install ? 'auto' : 'refuse';
-  const parameters = kvmOptions === undefined ? null : formatKvmOptions(kvmOptions);
-  const modules = { kvmModules: kvmModules ?? null, kvmOptions: parameters };
-  const parsed = withJobs(parseTarget({ target, cpu, bochs, kernel, say, ...modules, install }), jobs);
+  const parsed = withJobs(parseTarget({ target, ...lab }), jobs);
   return contract === 'kvm' ? parsed : withReplayArguments(parsed, ['--contract', contract]);
+}
+
+/** @throws UsageError */
+export function labOptionsOf(options: RawLabOptions, say: Say): LabOptions {
+  const { kernel, kvmModules, kvmOptions, install } = options;
+  const cpu = parseLabCpu(options.cpu);
+  return {
+    cpu,
+    bochs: bochsOf(options.bochs, cpu),
+    kernel,
+    kvmModules,
+    kvmOptions: kvmOptions === undefined ? null : formatKvmOptions(kvmOptions),
+    install,
+    say,
+  };
 }
 
 /** @throws UsageError */

@@ -95,7 +95,7 @@ export async function debianKernel(spec: string, { install, say, signal }: Insta
   const series = debianSeries(spec);
   const [cached] = series === null || series === 'newest' ? [] : cachedKernels(series);
   if (cached !== undefined) return cached;
-  if (install !== 'refuse') return fetchDebianKernel(spec, { say, signal });
+  if (install) return fetchDebianKernel(spec, { say, signal });
   const [newest] = cachedKernels();
   if (series === 'newest' && newest !== undefined) return newest;
   throw new InfrastructureError(

@@ -10,7 +10,7 @@ export const never = new AbortController().signal;
 
 export function modelTarget(mutant?: string): Target {
   const target = mutant === undefined ? 'model' : `model:${mutant}`;
-  return parseTarget({ target, kernel: 'debian:6.12', kvmModules: null, install: 'refuse', say: () => undefined });
+  return parseTarget({ target, kernel: 'debian:6.12', kvmModules: null, install: false, say: () => undefined });
 }
 
 /** A target whose executors are the model's with another `run`; `open` counts from 1. */

@@ -16,7 +16,7 @@ describe('a target with a CPU', () => {
     target: 'lab',
     kernel: 'debian:6.12',
     kvmModules: null,
-    install: 'refuse',
+    install: false,
     say: () => undefined,
   } as const;
 

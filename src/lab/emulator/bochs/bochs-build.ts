@@ -76,7 +76,7 @@ export function bochsIn(folder: string): BuiltBochs {
 export async function ensureBochs(options: InstallOptions): Promise<BuiltBochs> {
   const folder = bochsFolder();
   if (existsSync(folder)) return bochsIn(folder);
-  if (options.install === 'refuse') {
+  if (!options.install) {
     const command = hvipiCommand('lab', 'install', '--cpu', 'intel');
     throw new InfrastructureError(`Bochs is not in the cache, and installing is switched off; run: ${command}`);
   }

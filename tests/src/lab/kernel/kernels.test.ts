@@ -9,7 +9,7 @@ import { UsageError } from '../../../../src/errors.ts';
 import { defaultKernelOf, releaseOfImage, resolveKernel } from '../../../../src/lab/kernel/kernels.ts';
 import { temporaryFolder } from '../../../temporary-folder.ts';
 
-const options = { install: 'refuse', say: () => undefined } as const;
+const options = { install: false, say: () => undefined } as const;
 let folder: string;
 
 beforeEach(() => {
