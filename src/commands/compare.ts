@@ -13,7 +13,8 @@ import { UsageError } from '../errors.ts';
 import { type CommandContext, exitCodes, formatJson } from './common/command.ts';
 import { cpuOption, defaultOut, parseDuration, parsePositive, parseSeed } from './common/options.ts';
 import { defaultKernel, kernelSpecHelp } from '../lab/kernel/kernels.ts';
-import { cpuArguments, parseLabCpu } from '../lab/lab-cpu.ts';
+import { labArguments } from '../lab/lab-arguments.ts';
+import { parseLabCpu } from '../lab/lab-cpu.ts';
 import { hvipiCommand } from '../system/own-command.ts';
 
 interface CompareOptions {
@@ -117,7 +118,6 @@ function sidesOf(options: CompareOptions): { base: Side; kernel: Side } {
 }
 
 /** The case on the second kernel; on the first one it goes alike. */
-function replayCommand(file: string, { cpu = 'amd', kernel, kvmModules }: Side): string {
-  const modules = kvmModules === null ? [] : ['--kvm-modules', kvmModules];
-  return hvipiCommand('replay', file, ...cpuArguments(cpu), '--kernel', kernel, ...modules);
+function replayCommand(file: string, side: Side): string {
+  return hvipiCommand('replay', file, ...labArguments(side));
 }

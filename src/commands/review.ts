@@ -20,7 +20,8 @@ import { formatReview, linesMaxDefault } from '../review/text/mail-text.ts';
 import { buildBoth, type PatchedModules } from '../review/patched.ts';
 import { compareSides, type SideBySide, toldTo } from '../review/side-by-side.ts';
 import { emulatorText } from '../lab/emulators.ts';
-import { cpuArguments, type LabCpu, parseLabCpu } from '../lab/lab-cpu.ts';
+import { labArguments } from '../lab/lab-arguments.ts';
+import { type LabCpu, parseLabCpu } from '../lab/lab-cpu.ts';
 import { describePlaces, isWhitespaceOnly } from '../review/touched.ts';
 import { verdictOf } from '../review/verdict.ts';
 import { type CommandContext, exitCodes, formatJson } from './common/command.ts';
@@ -122,7 +123,7 @@ async function review(names: readonly string[], options: ReviewOptions, context:
   context.stdout.write(text);
   const [first] = byGravity(visibleGroups(comparison));
   if (first !== undefined) {
-    const command = hvipiCommand('replay', files.get(first.key)!, ...cpuArguments(cpu), '--kernel', place.kernel);
+    const command = hvipiCommand('replay', files.get(first.key)!, ...labArguments({ cpu, kernel: place.kernel }));
     say(`see it: ${command} --kvm-modules ${modules.after}`);
   }
   return exitCode;

@@ -8,7 +8,7 @@ export type LabCpu = (typeof labCpus)[number];
 export const otherModule: Readonly<Record<LabCpu, string>> = { amd: 'kvm_intel', intel: 'kvm_amd' };
 
 /** What a command says of it; nothing for the default. */
-export function cpuArguments(cpu: LabCpu): string[] {
+export function cpuArguments(cpu: string): string[] {
   return cpu === 'amd' ? [] : ['--cpu', cpu];
 }
 

@@ -2,6 +2,7 @@
 import { type Finding, parseFinding } from '../campaign/findings/finding.ts';
 import { formatStages } from '../campaign/text/stages.ts';
 import { formatCase } from '../case/case.ts';
+import { labArguments } from '../lab/lab-arguments.ts';
 import type { CampaignValue, ReportBucket } from './value.ts';
 import { hvipiCommand } from '../system/own-command.ts';
 
@@ -20,18 +21,15 @@ export interface BucketText {
 export function bucketText({ campaign }: CampaignValue, bucket: ReportBucket): BucketText | null {
   if (bucket.finding === null || bucket.file === null) return null;
   const finding = parseFinding(bucket.finding);
-  const { contract, cpu, kernel, kvmModules, kvmOptions, target } = campaign;
+  const { contract, kernel, target } = campaign;
   // Written anew: the directory may have been copied or merged since the finding was saved.
-  const where =
-    target === 'lab' ? [...(cpu === 'amd' ? [] : ['--cpu', cpu]), '--kernel', kernel ?? ''] : ['--target', target];
-  const modules = kvmModules === null ? [] : ['--kvm-modules', kvmModules];
-  const options = kvmOptions === null ? [] : ['--kvm-options', kvmOptions];
+  const where = kernel === null ? ['--target', target] : labArguments({ ...campaign, kernel });
   const words = contract === 'kvm' ? [] : ['--contract', contract];
   return {
     finding,
     case: formatCase(finding.case),
     stages: formatStages(finding.case, finding.expected, finding.observed),
-    replay: hvipiCommand('replay', bucket.file, ...where, ...modules, ...options, ...words),
+    replay: hvipiCommand('replay', bucket.file, ...where, ...words),
     console: finding.console,
   };
 }

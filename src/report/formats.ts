@@ -1,7 +1,6 @@
 /** The forms in which a report can be had. */
 import { formatHtml } from './html.ts';
 import { formatJunit } from './junit.ts';
-import { formatKtap } from './ktap.ts';
 import { formatMarkdown } from './markdown.ts';
 import { sarifValue } from './sarif.ts';
 import type { CampaignValue } from './value.ts';
@@ -19,7 +18,6 @@ export const reportFormats = {
   md: { extension: 'md', format: formatMarkdown },
   json: { extension: 'json', format: json },
   junit: { extension: 'xml', format: formatJunit },
-  ktap: { extension: 'ktap', format: formatKtap },
   sarif: { extension: 'sarif', format: (value) => json(sarifValue(value)) },
 } as const satisfies Record<string, ReportFormat>;
 

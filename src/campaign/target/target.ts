@@ -6,6 +6,7 @@
 import type { Executor } from '../../executor/executor.ts';
 import { mutants } from '../../model/mutants.ts';
 import { UsageError } from '../../errors.ts';
+import { labArguments } from '../../lab/lab-arguments.ts';
 import type { LabOptions } from '../../lab/lab.ts';
 import { parseDestination } from '../../remote/destination.ts';
 
@@ -64,14 +65,11 @@ function modelTarget(mutant: string | undefined): Target {
 }
 
 function labTarget(options: TargetOptions): Target {
-  const { cpu = 'amd', bochs, kernel, kvmModules, kvmOptions } = options;
-  const given = { bochs, kernel, 'kvm-modules': kvmModules, 'kvm-options': kvmOptions };
-  const replayArguments = Object.entries(given).flatMap(([name, value]) => (value == null ? [] : [`--${name}`, value]));
   const open = async (signal: AbortSignal): Promise<Executor> => {
     const { openTwoLabs } = await import('../../lab/two-labs.ts');
     return openTwoLabs({ ...options, signal });
   };
-  return { name: 'lab', replayArguments: [...(cpu === 'amd' ? [] : ['--cpu', cpu]), ...replayArguments], open };
+  return { name: 'lab', replayArguments: labArguments(options), open };
 }
 
 function hostTarget(): Target {

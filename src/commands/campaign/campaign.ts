@@ -37,7 +37,7 @@ export function addCampaign(program: Command, context: CommandContext, finish: (
     .command('report')
     .description('write a report of a campaign, also while it runs')
     .argument('<DIR>', folderHelp)
-    .option('--format <NAME>', 'html, md, json, junit, ktap or sarif', 'html')
+    .option('--format <NAME>', 'html, md, json, junit or sarif', 'html')
     .option('--out <FILE>', 'where to; - is stdout (default: report.* in the directory)')
     .option('--source <DIR>', 'with --coverage: the kernel tree to show (default: the one that was built)')
     .option('--known <FILE>', 'known findings, to be kept apart')

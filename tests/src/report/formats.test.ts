@@ -86,15 +86,6 @@ describe('reportFormats', () => {
     expect(text).not.toContain('\u0007');
   });
 
-  it('should make KTAP whose plan agrees with its results', () => {
-    const text = textOf('ktap');
-    const results = text.split('\n').filter((line) => /^ {2}(not )?ok \d+ /.test(line));
-    expect(text).toMatch(/^KTAP version 1\n1\.\.1\n/);
-    expect(text).toContain(`\n  1..${results.length}\n`);
-    expect(results.map((line) => Number(/ok (\d+)/.exec(line)![1]))).toEqual(results.map((_, index) => index + 1));
-    expect(text).toMatch(/\nnot ok 1 [^\n]*\n$/);
-  });
-
   it('should make SARIF with a result for each bucket but our own troubles', () => {
     const { version, runs } = JSON.parse(textOf('sarif'));
     expect(version).toBe('2.1.0');

@@ -60,10 +60,7 @@ async function compare(base: string, kernel: string): Promise<Comparison> {
   const { signal } = new AbortController();
   const open = (target: string): Promise<Session> => {
     const say = (): void => undefined;
-    return Session.open(
-      parseTarget({ target, kernel: 'debian:6.12', kvmModules: null, install: false, say }),
-      signal,
-    );
+    return Session.open(parseTarget({ target, kernel: 'debian:6.12', kvmModules: null, install: false, say }), signal);
   };
   await using first = await open(base);
   await using second = await open(kernel);
