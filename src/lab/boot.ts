@@ -8,7 +8,7 @@ import type { Say } from '../system/say.ts';
 import { Channel } from './channel.ts';
 import type { Initramfs } from './initramfs/initramfs.ts';
 import type { Kernel } from './kernel/kernels.ts';
-import type { Acceleration, Emulator } from './emulator/emulator.ts';
+import type { Emulator } from './emulator/emulator.ts';
 import { Machine, type Origin, type StateFiles } from './emulator/machine.ts';
 import type { Module } from './kernel/modules.ts';
 import { dropState, makeState, stateFiles, stateFolder, useState } from './emulator/saved-state.ts';
@@ -16,7 +16,6 @@ import { dropState, makeState, stateFiles, stateFolder, useState } from './emula
 export interface BootOptions {
   readonly emulator: Emulator;
   readonly kernel: Kernel;
-  readonly accel: Acceleration;
   readonly cpus: 1 | 2;
   readonly initramfs: Initramfs;
   /** Modules of the KVM under test, and what they need; and their parameters, by their files. */
@@ -64,8 +63,7 @@ function boot({ initramfs }: BootOptions, memory: string | null): Origin {
 
 /** Null when there is no state to start from, and none can be made. */
 async function bootFromState(options: BootOptions): Promise<Booted | null> {
-  const { emulator, kernel, accel, cpus, initramfs, modules, isOwnKvm, say, signal } = options;
-  if (accel === 'kvm') return null;
+  const { emulator, kernel, cpus, initramfs, modules, isOwnKvm, say, signal } = options;
   const loaded = isOwnKvm ? modules : [];
   const folder = stateFolder({ emulator, bzImage: kernel.bzImage, cpus, initramfsKey: initramfs.key, modules: loaded });
   const isThere = await useState(folder);
@@ -153,10 +151,10 @@ async function start<T>(
   origin: Origin,
   wait: (opened: Opened) => Promise<T>,
 ): Promise<Opened & { readonly result: T; readonly warning: KernelFailure | null }> {
-  const { emulator, kernel, accel, cpus, silenceMs, signal } = options;
+  const { emulator, kernel, cpus, silenceMs, signal } = options;
   signal?.throwIfAborted();
   const channel = new Channel(silenceMs);
-  const machine = await Machine.start({ emulator, bzImage: kernel.bzImage, accel, cpus, origin, listener: channel });
+  const machine = await Machine.start({ emulator, bzImage: kernel.bzImage, cpus, origin, listener: channel });
   channel.attach(machine);
   const startedAt = performance.now();
   const timer = setInterval(() => {

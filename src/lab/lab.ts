@@ -15,7 +15,6 @@ import type { Channel } from './channel.ts';
 import { prepareInitramfs } from './initramfs/initramfs.ts';
 import { ensureTools, ensureZstd } from './install.ts';
 import { resolveKernel } from './kernel/kernels.ts';
-import type { Acceleration } from './emulator/emulator.ts';
 import { emulatorFacts, entersInStiShadow } from './emulator/faults.ts';
 import type { Machine } from './emulator/machine.ts';
 import { emulatorFor } from './emulators.ts';
@@ -42,8 +41,6 @@ export interface LabOptions {
   readonly say: Say;
   /** Ends the boot; a lab that is up is ended by disposing it. */
   readonly signal?: AbortSignal | undefined;
-  /** `kvm` only where the host offers nested virtualization; default `tcg`. */
-  readonly accel?: Acceleration | undefined;
   /** Emulated CPUs; default 1. With two, vCPUs on threads of their own run at the same time. */
   readonly cpus?: 1 | 2 | undefined;
   /** Seconds without an answer after which the kernel counts as hung; default 20. */
@@ -71,7 +68,6 @@ const silenceSecondsDefault = 20;
 export async function openLab(options: LabOptions): Promise<Lab> {
   const tools = await ensureTools(options);
   const kernel = await resolveKernel(options.kernel, options);
-  const { accel = 'tcg' } = options;
   const cpu = options.cpu ?? 'amd';
   if (cpu === 'intel' && needsZstd()) await ensureZstd(options);
   const emulator = await emulatorFor(options, tools);
@@ -86,14 +82,13 @@ export async function openLab(options: LabOptions): Promise<Lab> {
   const { machine, channel, complaint, parameters } = await bootLab({
     emulator,
     kernel,
-    accel,
     cpus: options.cpus ?? 1,
     initramfs: await prepareInitramfs({
       hand: hand.path,
       busybox: options.hasPrograms === true ? tools.busybox : null,
       modules: modules.channel,
     }),
-    modules: modules.kvm.filter(({ name }) => accel === 'kvm' || name !== otherModule[cpu]),
+    modules: modules.kvm.filter(({ name }) => name !== otherModule[cpu]),
     isOwnKvm: (options.kvmModules ?? null) === null && (options.kvmOptions ?? '') === '',
     parameters: parametersOf(parseKvmOptions(options.kvmOptions ?? ''), modules.kvm),
     handVersion: hand.version,
@@ -105,10 +100,10 @@ export async function openLab(options: LabOptions): Promise<Lab> {
   try {
     const executor = await KvmExecutor.open(labHand, 'lab', {
       parameters,
-      emulator: emulatorFacts(emulator, accel, { 'sti-before-vmrun': entersInStiShadow(modules.kvm) }),
+      emulator: emulatorFacts(emulator, { 'sti-before-vmrun': entersInStiShadow(modules.kvm) }),
       readsOffer: options.readsOffer,
       // QEMU's emulation does not get it right where two CPUs run code that is patched.
-      holdsSpareVms: accel === 'tcg' && (options.cpus ?? 1) > 1,
+      holdsSpareVms: (options.cpus ?? 1) > 1,
     });
     await bringCpusOnline(channel);
     return new Lab(machine, channel, executor, (performance.now() - startedAt) / 1000);

@@ -42,14 +42,12 @@ export async function runLabShell(options: Omit<LabOptions, 'silenceSeconds'>): 
     modules: [...channel, ...kvm],
   });
   await initramfs.write(initrd);
-  const accel = options.accel ?? 'tcg';
   const args = emulator.arguments({
     bzImage: kernel.bzImage,
     initrd,
     state: null,
     memory: null,
     hasChannel: false,
-    accel,
     cpus: 1,
   });
   const [command, ...first] = dyingWithUs(emulator.path);

@@ -74,10 +74,6 @@ export interface Computer {
   readonly memory: { readonly path: string; readonly isWritten: boolean } | null;
   /** Whether there is a channel to the hand; without one there is a shell on the console. */
   readonly hasChannel: boolean;
-  readonly accel: Acceleration;
   /** Emulated CPUs; the kernel boots with one of them, the other one comes online later (`bringCpusOnline`). */
   readonly cpus: 1 | 2;
 }
-
-/** `tcg` emulates the CPU and needs nothing of the host; `kvm` needs a host that nests, and the CPU is the host's. */
-export type Acceleration = 'tcg' | 'kvm';

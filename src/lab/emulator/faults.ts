@@ -6,7 +6,7 @@
  */
 import type { Step } from '../../case/case.ts';
 import type { EmulatorFacts } from '../../executor/facts.ts';
-import type { Acceleration, Emulator, EmulatorName } from './emulator.ts';
+import type { Emulator, EmulatorName } from './emulator.ts';
 
 /** What a kernel must do so that a fault shows. */
 export type KernelTrait = 'sti-before-vmrun';
@@ -99,11 +99,9 @@ export const emulatorFaults: readonly EmulatorFault[] = [
  */
 export function emulatorFacts(
   { name, version }: Pick<Emulator, 'name' | 'version'>,
-  accel: Acceleration,
   traits: Readonly<Record<KernelTrait, boolean | null>>,
 ): EmulatorFacts {
-  // With `kvm` the host's own CPU executes it all.
-  const faults = accel === 'kvm' ? [] : emulatorFaults.filter((fault) => hasFault(fault, name, version));
+  const faults = emulatorFaults.filter((fault) => hasFault(fault, name, version));
   const met = faults.filter(
     ({ needs, avoidedBy }) => avoidedBy === null && (needs === null || traits[needs] !== false),
   );

@@ -9,7 +9,7 @@ import { InfrastructureError } from '../../errors.ts';
 import { atExit } from '../../system/at-exit.ts';
 import { ConsoleWatch, type ConsoleListener } from '../console/console-watch.ts';
 import { withFileErrors } from '../../system/file-errors.ts';
-import type { Acceleration, Computer, Emulator, Wiring } from './emulator.ts';
+import type { Computer, Emulator, Wiring } from './emulator.ts';
 import { findProgram } from '../../system/tools.ts';
 
 /** A console that runs wild must not fill the disk. */
@@ -21,7 +21,6 @@ const idleMs = 200;
 export interface MachineOptions {
   readonly emulator: Emulator;
   readonly bzImage: string;
-  readonly accel: Acceleration;
   readonly cpus: 1 | 2;
   readonly origin: Origin;
   readonly listener: MachineListener;
@@ -235,7 +234,7 @@ export class Machine implements AsyncDisposable {
   }
 }
 
-function computerOf({ bzImage, accel, cpus, origin }: MachineOptions, folder: string): Computer {
+function computerOf({ bzImage, cpus, origin }: MachineOptions, folder: string): Computer {
   const isBoot = origin.kind === 'boot';
   const memory = isBoot ? origin.memory : origin.files.memory;
   return {
@@ -244,7 +243,6 @@ function computerOf({ bzImage, accel, cpus, origin }: MachineOptions, folder: st
     state: isBoot ? null : origin.files.devices,
     memory: memory === null ? null : { path: memory, isWritten: isBoot },
     hasChannel: true,
-    accel,
     cpus,
   };
 }

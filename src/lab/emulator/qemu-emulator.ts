@@ -64,7 +64,6 @@ const anyState = {
   state: '',
   memory: { path: '', isWritten: false },
   hasChannel: true,
-  accel: 'tcg',
 } as const;
 
 /** Listens to the two sockets to which QEMU connects. */

@@ -10,15 +10,14 @@ export const sockets = { agent: 'agent.sock', control: 'control.sock' } as const
 
 /** Arguments for qemu-system-x86_64. */
 export function qemuArguments(options: Computer): string[] {
-  const cpu = options.accel === 'kvm' ? 'host' : 'max';
   // One thread: as fast as several for one guest CPU, and the other core stays free.
-  const accel = options.accel === 'kvm' ? 'kvm' : `tcg,thread=${options.cpus === 1 ? 'single' : 'multi'}`;
+  const accel = `tcg,thread=${options.cpus === 1 ? 'single' : 'multi'}`;
   const append = kernelParameters(options).join(' ');
   const { initrd, memory } = options;
   const backend = memory === null ? '' : ',memory-backend=memory';
   const rows = [
     ['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none', '-name', 'hvipi-lab'],
-    ['-machine', `pc${backend}`, '-accel', accel, '-cpu', cpu, '-smp', String(options.cpus), '-m', String(memoryMib)],
+    ['-machine', `pc${backend}`, '-accel', accel, '-cpu', 'max', '-smp', String(options.cpus), '-m', String(memoryMib)],
     ...(memory === null ? [] : [memoryArguments(memory.path, memory.isWritten)]),
     [
       '-kernel',
