@@ -1,6 +1,6 @@
 /**
- * Concurrent cases: bursts of plain calls by up to three senders at once, to vCPUs that sleep, spin or are parked, with
- * a fence behind each burst. The lab has two CPUs, so that most machines have no more than two vCPUs that go round.
+ * Concurrent cases: bursts of plain calls by up to three senders at once, to vCPUs that sleep, spin or are parked. A
+ * fence ends each burst. The lab has two CPUs, so most machines have at most two vCPUs that run.
  */
 import type fc from 'fast-check';
 import { extendedCallBit, HV_IPI_LOW_VECTOR } from '../src/abi/hypercall.ts';

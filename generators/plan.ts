@@ -1,8 +1,8 @@
 /**
- * Plans: what is drawn of a case before it is built. A case shrinks as a whole (`case.ts`, `src/simplify`), so plans
- * have no shrinker, and need nothing of what fast-check's own combinators keep for one with each of a call's forty parts: their
- * contexts would take most of the time of drawing. Everything here draws what fast-check's arbitrary of that kind draws
- * from the same random numbers, the bias to small values in early cases included.
+ * Plans: what is drawn of a case before the case is built. Plans have no shrinker, because a case shrinks as a whole
+ * (`case.ts`, `src/simplify`). fast-check's own combinators keep a context for each of a call's forty parts, which
+ * would take most of the time of drawing. From the same random numbers everything here draws what fast-check's
+ * arbitrary of that kind draws, including its bias to small values in early cases.
  */
 import fc from 'fast-check';
 

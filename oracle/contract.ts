@@ -1,6 +1,6 @@
 /**
- * The `kvm` contract: the points in which one KVM differs from another although the flow of the calls is the same. Each
- * is a named entry with its source; rules and targets read the entry and never ask for a release.
+ * The `kvm` contract: named points in which one KVM differs from another although calls flow the same way. Each point
+ * has its source. Rules read the point and never ask for a release.
  */
 import { bankCountMax, vpsPerBank } from '../src/abi/hypercall.ts';
 import type { TargetFacts } from '../src/executor/facts.ts';

@@ -1,7 +1,7 @@
 /**
- * Faults of KVM itself: places where it does not do what its own source says that it means to do. The model predicts
- * what KVM does there, so that runs on KVM as it is shipped agree; this list says that it is a fault all the same.
- * `explain` and `replay` name it, and `fuzz` counts it as known. Each has its page in `docs/findings/`.
+ * Faults of KVM itself: places where it does not do what its own source says it should. The model predicts what KVM
+ * does there, so that runs on KVM as shipped agree. `explain` and `replay` name the fault, and `fuzz` counts it as
+ * known. Each has a page in `docs/findings/`.
  */
 import { xenHypervBit } from '../src/abi/hypercall.ts';
 import { APIC_PROCPRI } from '../src/abi/lapic.ts';

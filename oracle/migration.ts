@@ -1,5 +1,5 @@
 /**
- * What a migration changes, which ought to be nothing: state is saved and restored by KVM's own ioctls. Source:
+ * What a migration changes. Ideally nothing: KVM's own ioctls save the state and restore it. Source:
  * kvm_apic_set_state.
  */
 import { APIC_ISR, APIC_PROCPRI, APIC_TASKPRI } from '../src/abi/lapic.ts';

@@ -1,4 +1,4 @@
-/** What a second VM beside the one under test comes to. */
+/** What the model predicts for a second VM beside the one under test. */
 import type { LapicChanges } from '../src/program/observation.ts';
 import { neighbourProgram } from '../src/program/neighbour.ts';
 import type { Program } from '../src/program/program.ts';

@@ -1,4 +1,4 @@
-/** The parts of the model in one value, so that a mutant replaces one part and the flow stays free of special cases. */
+/** The parts of the model as one value. A mutant replaces one part, so the flow has no special cases for mutants. */
 import { type Call, decodeCall } from './call/decode.ts';
 import { kvmRules, type Reach, type Rule } from './call/rules.ts';
 import { effectiveVpIndexes, selectTargets } from './call/targets.ts';

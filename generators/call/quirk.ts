@@ -1,6 +1,6 @@
 /**
- * Quirks: what makes a call differ from the plain one. Breaks are meant to violate one rule each; oddities are unusual
- * and should be harmless. A step draws few of them, so that one broken rule is not hidden behind another.
+ * Quirks: how a call differs from the plain one. A break violates one rule on purpose; an oddity is unusual and should
+ * be harmless. A step draws few, so that one broken rule does not hide another.
  */
 import type fc from 'fast-check';
 import { bankCountMax, controlWord, sendIpiExInput } from '../../src/abi/hypercall.ts';

@@ -1,6 +1,6 @@
 /**
- * Sets of VP numbers, drawn as runs: a single VP, a full bank, one VP in each of many banks. Runs start at a number or
- * at a vCPU of the machine, whichever that turns out to have.
+ * Sets of VP numbers, drawn as runs: a single VP, a full bank, one VP in each of many banks. A run starts at any
+ * number or at a vCPU of the machine.
  */
 import type fc from 'fast-check';
 import { bankCountMax, vpsPerBank } from '../../src/abi/hypercall.ts';

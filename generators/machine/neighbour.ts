@@ -1,4 +1,4 @@
-/** Second VMs of a host. A round has one, or none; when it is there is drawn for each case. */
+/** Second VMs of a host. A round has one or none; each case draws when it is there. */
 import type fc from 'fast-check';
 import { apicStates, irqchips } from '../../src/case/limits.ts';
 import { type Neighbour, xenKinds } from '../../src/case/neighbour.ts';

@@ -1,6 +1,6 @@
 /**
- * Which step is to blame for a LAPIC that is wrong only later, at the end of a program or in a `run` step: the call
- * that should have delivered is known exactly, the one that should not have is a best guess.
+ * Which step to blame for a LAPIC that shows wrong only later, at the end of a program or in a `run` step. For a
+ * missing interrupt the call is known exactly; for a surplus one it is a best guess.
  */
 import { APIC_IRR, APIC_TMR, vectorBit } from '../../src/abi/lapic.ts';
 import type { LapicChanges, Observation } from '../../src/program/observation.ts';

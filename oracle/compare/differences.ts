@@ -1,6 +1,6 @@
 /**
- * Everything in which an observation differs from an outcome, ready to be printed, and for each difference which step
- * is to blame. Nothing here decides whether a difference matters: each one does.
+ * All differences between an observation and an outcome, as text, each with the step to blame. Every difference
+ * counts: nothing here decides that one does not matter.
  */
 import type { MemoryChange, Observation, StepObservation } from '../../src/program/observation.ts';
 import type { Program } from '../../src/program/program.ts';

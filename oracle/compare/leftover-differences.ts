@@ -1,7 +1,7 @@
 /**
- * What a fence of a concurrent program found left. All senders were done, so a halted vCPU that still sleeps on something
- * that it can take has not been woken (kvm_vcpu_wake_up), and one that goes round with interrupts on has not been kicked
- * out of the guest (kvm_vcpu_kick). What TPR or ISR block may stay.
+ * What is still pending at the fence of a concurrent program. All senders are done by then. So a halted vCPU that
+ * sleeps although it can take a vector was not woken (kvm_vcpu_wake_up), and one that spins with interrupts on was not
+ * kicked out of the guest (kvm_vcpu_kick). What TPR or ISR blocks may stay pending.
  */
 import type { Leftover } from '../../src/program/observation.ts';
 import { takeableVectors } from '../state/machine.ts';

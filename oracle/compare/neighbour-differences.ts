@@ -1,4 +1,4 @@
-/** What differs of a second VM: it comes to what it would come to alone. */
+/** Differences of a second VM. The VM under test must not change what it does. */
 import type { Observation } from '../../src/program/observation.ts';
 import { untouchedLapic } from '../state/machine.ts';
 import type { Difference, Outcome } from '../outcome.ts';

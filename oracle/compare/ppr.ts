@@ -1,7 +1,7 @@
 /**
- * PPR of an APIC whose TPR the guest writes without an exit (`hasLazyPpr` of the contract): the word in KVM's page is what it was
- * when KVM last needed it, and a guest that reads PPR gets what follows from TPR and ISR then (kvm_lapic_reg_read). So that is
- * what the observed page is read as. What handlers of a guest read is compared as it is.
+ * PPR where the guest writes TPR without an exit (`hasLazyPpr` of the contract). KVM updates the word in its page only
+ * when it needs PPR; a guest that reads PPR gets what TPR and ISR give at that moment (kvm_lapic_reg_read). The
+ * observed page is read in the same way. What handlers of a guest read is compared as it is.
  */
 import { APIC_ISR, APIC_PROCPRI, APIC_TASKPRI } from '../../src/abi/lapic.ts';
 import type { LapicChanges, Observation } from '../../src/program/observation.ts';

@@ -1,4 +1,4 @@
-/** Handlers of two moments of one step. */
+/** The handlers of two parts of one step, as those of the step. */
 import type { StepOutcome } from '../outcome.ts';
 
 /** What the handlers of all vCPUs log during a step. */

@@ -1,6 +1,5 @@
 /**
- * What the calls of one phase of a concurrent program, which its senders make at the same time, send to each vCPU in any
- * interleaving.
+ * The calls of one phase of a concurrent program race. This is what they send to each vCPU, whatever the interleaving.
  */
 import { runsMeanwhile } from '../../src/case/limits.ts';
 import type { Program, ProgramWriteMsr } from '../../src/program/program.ts';

@@ -1,7 +1,6 @@
 /**
- * From what any interleaving may do to what this one did: within the leeway of a concurrent program the outcome takes
- * over what was observed, and everything outside of it stays as it was predicted. Comparison then is exact, as for any
- * other program.
+ * Turns the bounds of a concurrent program into one outcome. Where the bounds leave a choice, the outcome takes what
+ * was observed; everything else stays as predicted. So the comparison is exact, as for any other program.
  */
 import type { LapicChanges, Observation } from '../../src/program/observation.ts';
 import { isEdge, isPending } from '../compare/attribution.ts';

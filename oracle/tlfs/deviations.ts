@@ -1,7 +1,7 @@
 /**
- * The places where KVM is known to leave TLFS, each with both sides cited, and how each is recognised. `fuzz --contract
- * tlfs` does not stop at these; what no entry explains is new. Only what TLFS says for certain is listed; the points
- * where it is unclear stand below, and both behaviours are permitted there. A minimal case of each deviation is
+ * Where KVM is known to leave TLFS. Each entry cites both sides and says how to recognise it. `fuzz --contract tlfs`
+ * does not stop at these; a deviation that no entry explains is new. An entry needs a certain statement of TLFS.
+ * Unclear points stand below the list, and both behaviours are permitted there. Each deviation has a minimal case,
  * `corpus/known/<name>.json`; `docs/deviations.md` is written from this list.
  */
 import { HVCALL_SEND_IPI, HVCALL_SEND_IPI_EX } from '../../src/abi/hypercall.ts';

@@ -1,12 +1,11 @@
 /**
- * The `tlfs` contract: for each call the set of outcomes that TLFS permits, and in what a call that KVM answered
- * leaves it.
+ * The `tlfs` contract: the set of outcomes that TLFS permits for each call, and where a call that KVM answered leaves
+ * that set.
  *
- * The machine's state must stay in step with what KVM really did (KVM delivers where TLFS wants an error, and later
- * steps see that). So the `kvm` model stays the one predictor of state, and an observation is compared with its word
- * first: a divergence from it is reported as such, under either contract. An observation without one is the `kvm`
- * outcome, and that is what is compared with TLFS here, step by step. It follows that what TLFS says of a program needs
- * no observation of its own, and that deviations can be shrunk without a target and confirmed on it.
+ * Only the `kvm` model predicts state, because later steps see what KVM really did (it may deliver where TLFS wants an
+ * error). An observation is first compared with the `kvm` outcome; a divergence is reported as such under either
+ * contract. What matches equals that outcome, so the outcome is compared with TLFS, step by step. It follows that this
+ * needs no observation: deviations can be shrunk without a target and then confirmed on it.
  */
 import { bankCountMax } from '../../src/abi/hypercall.ts';
 import type { Program, ProgramWriteMsr } from '../../src/program/program.ts';

@@ -1,4 +1,4 @@
-/** A diff, file by file and hunk by hunk, whoever wrote it: git, diff, or a mail program that put text around it. */
+/** Reads a diff by files and hunks, whether git, diff or a mail program wrote it. */
 import { UsageError } from '../errors.ts';
 
 /** What a diff says of one file. */

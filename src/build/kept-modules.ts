@@ -1,4 +1,4 @@
-/** KVM's modules as a build leaves them in a source, kept in the cache in a folder that is named after what is in them. */
+/** KVM's modules after a build, kept in the cache in a folder named by a hash of their content. */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';

@@ -1,7 +1,7 @@
 /**
- * Somebody's own kernel tree, copied into the cache and built there: the tree itself is only read. A tree that has been
- * built brings everything along; a mere checkout gets configuration and symbols of the Debian kernel of its version where
- * the cache has one, and else a small configuration of ours.
+ * A user's kernel tree, copied into the cache and built there; the tree itself is only read. A tree that was built
+ * brings its configuration and symbols. A bare checkout gets those of the Debian kernel of its version if the cache
+ * has one, else a small configuration of ours.
  */
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, realpathSync } from 'node:fs';

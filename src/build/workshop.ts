@@ -1,7 +1,6 @@
 /**
- * A prepared source in the cache in which changes are built, one at a time. Each build leaves the source as it was:
- * what is about to change is copied aside first, in files and not in memory, so that also a build that was killed is
- * undone by the next one.
+ * A prepared source in the cache, in which changes are built one at a time. Each build leaves the source as it was.
+ * What is about to change is copied aside first, into files, so that the next build can undo one that was killed.
  */
 import { existsSync } from 'node:fs';
 import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';

@@ -1,4 +1,4 @@
-/** What a campaign is given and what it gives. */
+/** The options, hooks and result of a campaign. */
 import type { Batch, Place, StreamOptions } from './stream/batches.ts';
 import type { DeviationGroup } from './deviation-log.ts';
 import type { Finding } from './findings/finding.ts';

@@ -1,4 +1,4 @@
-/** The saved cases under `corpus/`: read, listed, and checked against the rules that every file there keeps. */
+/** The saved cases under `corpus/`: read, listed, and checked against the rules for files there. */
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import { deviations } from '../../oracle/tlfs/deviations.ts';

@@ -1,7 +1,7 @@
 /**
- * The listed deviations that a campaign met: for each one how often, when first, and the smallest case that shows it.
- * The case is shrunk by the model's word alone, because an observation that matches the model shows exactly what the
- * model says; then the target must show it in fresh runs.
+ * The listed deviations that a campaign met: how often, when first, and the smallest case. The case is shrunk by the
+ * model alone, because an observation that matches the model shows what the model says. The target must then show the
+ * result in fresh runs.
  */
 import { type Deviation, deviations, explainViolations } from '../../oracle/tlfs/deviations.ts';
 import type { JudgedCall } from '../../oracle/tlfs/tlfs.ts';

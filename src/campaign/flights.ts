@@ -1,4 +1,4 @@
-/** Batches on their way: some for each lane of the executor, so that it has the next one while this side judges the last one. */
+/** Batches on their way. Each lane of the executor has some, so that it never waits while this side judges. */
 import type { Observation } from '../program/observation.ts';
 import type { EmulatorFault } from '../lab/emulator/faults.ts';
 import { Interrupted, interruptible } from './interrupt.ts';

@@ -1,4 +1,4 @@
-/** Ctrl-C as a value: an AbortSignal that long waits are raced against. */
+/** Ctrl-C as a value: long waits race against an AbortSignal. */
 
 /** The person asked to stop. */
 export class Interrupted extends Error {

@@ -1,4 +1,4 @@
-/** What came of running one case: the model's verdict, or the failure of the kernel that ran it. */
+/** The judgement of one case: the model's verdict, or the failure of the kernel that ran it. */
 import { deviations, explainViolations } from '../../oracle/tlfs/deviations.ts';
 import { predict } from '../../oracle/model.ts';
 import { type JudgedCall, judgeByTlfs } from '../../oracle/tlfs/tlfs.ts';

@@ -1,7 +1,7 @@
 /**
- * The same case under all three ways to observe delivery: concurrent as it is, counted with every vCPU parked, and
- * pending without anybody taking anything. Who accepts which vectors, and what the calls return, must not depend on the
- * way; this is compared between the observations, whatever the model says of each.
+ * One case observed in all three tiers: concurrent as it is, counted with every vCPU parked, and pending without any
+ * handler. The tier must not change who accepts which vectors or what the calls return. The observations are compared
+ * with each other, whatever the model says.
  */
 import { APIC_IRR } from '../abi/lapic.ts';
 import type { Case, Step } from '../case/case.ts';

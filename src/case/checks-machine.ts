@@ -1,4 +1,4 @@
-/** What the fields of a machine must have in common. */
+/** Checks across the fields of a machine. */
 import type { CaseIssue } from './issue.ts';
 import { caseLimits, runsMeanwhile, sintCount } from './limits.ts';
 import { canHalt, defaultVmmAnswer, type Machine } from './machine.ts';

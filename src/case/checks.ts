@@ -1,4 +1,4 @@
-/** What the fields of a case must have in common. */
+/** Checks across the fields of a case. */
 import { checkMachine } from './checks-machine.ts';
 import type { CaseIssue } from './issue.ts';
 import { actorOf, isCall, kindOf, type Step } from './steps/kinds.ts';

@@ -1,4 +1,7 @@
-/** What a case may hold, and the words of its fields. Apart from the schema, so that whoever needs a word need not load zod. */
+/**
+ * Limits of a case, and the words of its fields. They are apart from the schema, so that who needs a word need not
+ * load zod.
+ */
 import { bankCountMax, vpsPerBank } from '../abi/hypercall.ts';
 
 export const caseLimits = {

@@ -1,7 +1,8 @@
 /**
- * A second VM of the same host, made otherwise than the one under test. What it is must not show: KVM keeps some of what VMs
- * configure in static keys of the whole kernel (kvm_has_noapic_vcpu, apic_hw_disabled and apic_sw_disabled in lapic.c,
- * kvm_xen_enabled in xen.c), which go on with the first VM that needs them, and off with the last, some of them a second later.
+ * A second VM on the same host, with another configuration. It must not affect the VM under test. KVM keeps some
+ * configuration in static keys of the whole kernel (kvm_has_noapic_vcpu, apic_hw_disabled and apic_sw_disabled in
+ * lapic.c, kvm_xen_enabled in xen.c). A key goes on with the first VM that needs it and off with the last, sometimes a
+ * second later.
  */
 import { z } from 'zod';
 import { apicStates, irqchips } from './limits.ts';

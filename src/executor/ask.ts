@@ -1,4 +1,4 @@
-/** Questions to a KVM: a script that has one case, and must be done. */
+/** Asks a KVM something: a script with one case that must succeed. */
 import { InfrastructureError } from '../errors.ts';
 import type { Hand } from '../hand/hand.ts';
 import { casesOfRecord, type RecordReader } from '../hand/record.ts';

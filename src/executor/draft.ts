@@ -1,4 +1,4 @@
-/** A batch as one script: its cases, what each is read by, and what was read. */
+/** A batch as one script: its cases, the functions that read them, and what was read. */
 import { InfrastructureError } from '../errors.ts';
 import { type CaseRecord, casesOfRecord, RecordEnd } from '../hand/record.ts';
 import { keptCase, Script } from '../hand/script.ts';

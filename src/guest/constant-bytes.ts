@@ -1,4 +1,4 @@
-/** Structures of which some bytes are always written the same: the writing is done once, then bytes are copied. */
+/** Structures of which some bytes never change: these are written once and then copied. */
 
 /** Bytes at their place in a structure. */
 interface Piece {

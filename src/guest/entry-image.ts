@@ -1,7 +1,7 @@
 /**
- * Memory for host-entered calls: a few instructions that need no registers, so that the host sets
- * every register before and reads it after, in whatever mode the processor is. An exception ends in a stub for its
- * vector, which says by its address which one it was. Source: Intel SDM volume 3, "Interrupt and Exception Handling".
+ * Memory for host-entered calls: a few instructions that need no registers. So the host can set every register before
+ * them and read it after them, in any processor mode. An exception ends in the stub of its vector, and the stub's
+ * address tells the vector. Source: Intel SDM volume 3, "Interrupt and Exception Handling".
  */
 import * as map from './memory-map.ts';
 import { entryStack, selectors, shared } from './memory-map.ts';

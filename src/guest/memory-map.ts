@@ -1,7 +1,7 @@
 /**
- * Guest physical memory below the arena: what the guest program owns. Every address stands here once; the module
- * refuses to load when two of them overlap. Virtual addresses are physical ones, except those of the areas that do not
- * fit below the arena: there they are the offsets in the host's mapping, so that one number does for both.
+ * Guest physical memory below the arena, which the guest program owns. Every address stands here once; the module
+ * refuses to load when two areas overlap. Virtual addresses equal physical ones, except for areas that do not fit
+ * below the arena: their virtual address is their offset in the host's mapping, so that one number serves both.
  */
 import { caseLimits } from '../case/limits.ts';
 import { arenaStart, ramEnd, romEnd, romStart, upperEnd, upperStart } from '../case/memory.ts';

@@ -1,10 +1,10 @@
 /**
- * What runs inside the VM. Every vCPU runs the same program: it waits for a command, and either issues the calls of
- * its input ring, opens its interrupt window, does something else as a receiver, or halts with interrupts on. A handler
- * that is stayed in waits for commands as well, so that whatever a vCPU can do it can also do inside of a handler.
+ * The guest program, the same for every vCPU. It waits for a command; then it issues the calls of its input ring,
+ * opens its interrupt window, acts as a receiver, or halts with interrupts on. A handler that is held open waits for
+ * commands too, so a vCPU can do in a handler all that it can do outside.
  *
- * All registers are loaded before a call and stored after it. An `iretq` brings the caller to its mode, CPL and
- * instruction, and an `int` behind the call brings it back, the same way as an exception would: by what was pushed.
+ * All registers are loaded before a call and stored after it. An `iretq` takes the caller to its mode, CPL and
+ * instruction. An `int` behind the call brings it back as an exception would, through the pushed frame.
  */
 import { HV_X64_MSR_EOI } from '../abi/hyperv.ts';
 import { APIC_DEFAULT_PHYS_BASE, APIC_EOI, APIC_PROCPRI, X2APIC_MSR_EOI, x2apicMsr } from '../abi/lapic.ts';

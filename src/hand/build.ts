@@ -1,4 +1,4 @@
-/** Builds the hand with the compiler that is there, and keeps what came of it by source and compiler. */
+/** Builds the hand with the compiler at hand, and caches it by source and compiler. */
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';

@@ -1,6 +1,6 @@
 /**
- * The window: a file that an emulator maps into the computer's physical memory. The hand there and we here share a ring each way
- * for the bytes of the channel; and a word of it asks the emulator itself for something. `window.c` has the hand's side.
+ * The window: a file that an emulator maps into the computer's physical memory. It has a ring each way for the bytes
+ * of the channel, and a word through which we ask the emulator itself for something. `window.c` is the hand's side.
  */
 
 /** Where the computer has it: above the RAM, below what a BIOS gives to PCI devices. */

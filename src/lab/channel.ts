@@ -1,6 +1,6 @@
 /**
- * The queue of requests to the lab's hand. It is where answers, console reports, silence and the end of the emulator meet, and
- * where it is decided what becomes of the requests that wait.
+ * The queue of requests to the lab's hand. Answers, console reports, silence and the end of the emulator meet here,
+ * and decide the requests that wait.
  */
 import { encodeFrame, type Frame, FrameDecoder } from '../hand/frames.ts';
 import { HandRefusal } from '../hand/hand.ts';

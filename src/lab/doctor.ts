@@ -1,4 +1,4 @@
-/** What this computer has of what the lab needs; plain facts, nothing is changed. */
+/** What this computer has of what the lab needs. It only looks. */
 import { existsSync, statfsSync } from 'node:fs';
 import { release, tmpdir, totalmem } from 'node:os';
 import { dirname } from 'node:path';

@@ -1,4 +1,4 @@
-/** A lab as the command line names it. */
+/** A lab as arguments of the command line. */
 import { cpuArguments } from './lab-cpu.ts';
 
 interface NamedLab {

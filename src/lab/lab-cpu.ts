@@ -1,4 +1,4 @@
-/** Whose CPU a lab has: one with SVM, or one with VMX. */
+/** The vendor of the lab's CPU: AMD with SVM, or Intel with VMX. */
 import { UsageError } from '../errors.ts';
 
 const labCpus = ['amd', 'intel'] as const;

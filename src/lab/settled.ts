@@ -1,4 +1,4 @@
-/** Promises that are settled from elsewhere. */
+/** A promise with its resolve and reject. */
 
 export interface Settlers<T> {
   readonly resolve: (value: T) => void;

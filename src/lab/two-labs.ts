@@ -1,7 +1,7 @@
 /**
- * Two labs as one executor. Most programs run in a lab with one CPU, which costs one core of the host; concurrent ones run
- * in a lab with two, which is booted when the first of them comes or is announced: where there is one CPU, a sender only runs while no
- * receiver is in the guest, and no kick is ever needed.
+ * Two labs as one executor. Most programs run in a lab with one CPU, which costs one core of the host. There a sender
+ * runs only while no receiver is in the guest, so no kick is ever needed. Concurrent programs run in a lab with two
+ * CPUs, which boots when the first one comes or is announced.
  */
 import type { Observation } from '../program/observation.ts';
 import type { Program } from '../program/program.ts';

@@ -1,7 +1,4 @@
-/**
- * One vCPU as a receiver: what it does in `run` and `act` steps, up to a point in guest code at which it waits until it
- * goes on.
- */
+/** One vCPU as a receiver: what `run` and `act` steps make it do, up to the point in guest code at which it waits. */
 import { HV_X64_MSR_EOI, HV_X64_MSR_TPR } from '../abi/hyperv.ts';
 import { APIC_DEFAULT_PHYS_BASE, APIC_EOI, APIC_TASKPRI, x2apicMsr } from '../abi/lapic.ts';
 import type { VcpuSetup } from '../case/case.ts';

@@ -1,4 +1,4 @@
-/** How a program ends early: the exit that its guest program does not make, in words. */
+/** How a program ends early: by an exit that the guest program does not make. */
 import * as map from '../guest/memory-map.ts';
 import type { GuestCode } from '../guest/program.ts';
 import { type ExitRecord, RecordEnd } from '../hand/record.ts';

@@ -1,6 +1,6 @@
 /**
- * Threads of the hand for vCPUs that run beside others. A vCPU that changes its thread waits for an RCU grace period
- * (kvm_vcpu_ioctl), so it keeps the one that it was given.
+ * Threads of the hand, one for each vCPU that runs beside others. A vCPU that changes its thread waits for an RCU
+ * grace period (kvm_vcpu_ioctl), so it keeps the thread it got.
  */
 import { handLimits } from '../hand/operations.ts';
 import type { Vm } from './vm/vm.ts';

@@ -1,6 +1,6 @@
 /**
- * A script under construction, with what reads its record. Whoever adds operations says at the same place how what they
- * record is read; so the two cannot come apart.
+ * How a script is written together with what reads its record: whoever adds operations returns the function that reads
+ * what they record. So the two cannot come apart.
  */
 import type { RecordReader } from '../hand/record.ts';
 

@@ -1,6 +1,6 @@
 /**
- * The executor that needs no KVM: it answers from the model, through a planted mutant if one is named. It is the
- * canary that shows that the pipeline around it still notices.
+ * The executor that needs no KVM: it answers from the model, or from a planted mutant of it. It is the canary: it
+ * shows that the rest of the pipeline still finds mistakes.
  */
 import type { Observation, StepObservation } from '../program/observation.ts';
 import type { Program } from '../program/program.ts';

@@ -1,6 +1,6 @@
 /**
- * Planted mutants: each is a KVM that is wrong in one way. They show that the whole pipeline still finds what it is
- * for, and what it shrinks it to.
+ * Planted mutants: each is a KVM that is wrong in one way. They show that the pipeline still finds such a mistake, and
+ * to which case it shrinks.
  */
 import type { Mutant } from './mutant-parts.ts';
 import { callerMutants } from './mutants-of-caller.ts';

@@ -1,4 +1,4 @@
-/** A neighbour as a program: its machine, and the call that it makes again and again where it is busy. */
+/** A neighbour as a program: its machine, and the call that a busy one makes again and again. */
 import { xenHypervBit } from '../abi/hypercall.ts';
 import { makeCase, makeStep, type VcpuSetup } from '../case/case.ts';
 import { defaultGuestOsId } from '../case/machine.ts';

@@ -1,6 +1,6 @@
 /**
- * An observation: everything that an executor saw while it ran a program. It holds facts and no judgement. Quiet
- * things are left out by saying what *changed*, so that an observation is small and still complete.
+ * An observation: everything that an executor saw while it ran a program. It holds facts and no judgement. Only what
+ * changed is stored, so it is small and still complete.
  */
 
 /** A register that the call changed and that is not the result register; RAX only where the call raised an exception. */

@@ -1,7 +1,6 @@
 /**
- * A program: a case encoded into what the hardware sees. Registers are kept as the bytes that the guest loads, so that
- * they go from here through the channel into guest memory without another conversion. The oracle reads programs,
- * never cases.
+ * A program: a case encoded into what the hardware sees. Registers are the bytes that the guest loads, so nothing
+ * converts them between here and guest memory. The oracle reads programs, never cases.
  */
 import type { CallStep, Machine, VcpuSetup } from '../case/case.ts';
 import { hasFlags } from '../case/steps/call.ts';

@@ -1,4 +1,4 @@
-/** How a program shows what was delivered: by what is pending, by the handlers that ran, or by a race. */
+/** The tier of a program: delivery shows by what is pending, by the handlers that ran, or by a race. */
 import { stepKinds } from '../case/steps/kinds.ts';
 import { opensInterrupts, type Program, type ProgramStep } from './program.ts';
 

@@ -1,4 +1,4 @@
-/** A bucket in words, for every form of the report that shows text. */
+/** A bucket in words, for the reports that are text. */
 import { type Finding, parseFinding } from '../campaign/findings/finding.ts';
 import { formatStages } from '../campaign/text/stages.ts';
 import { formatCase } from '../case/case.ts';

@@ -1,4 +1,4 @@
-/** The forms in which a report can be had. */
+/** The formats of a report. */
 import { formatHtml } from './html.ts';
 import { formatJunit } from './junit.ts';
 import { formatMarkdown } from './markdown.ts';

@@ -1,4 +1,4 @@
-/** The report as one HTML file that needs nothing else. */
+/** The report as one HTML file that works offline. */
 import { formatCount } from '../campaign/text/table.ts';
 import { formatSpan } from '../durable/view/view.ts';
 import { bucketSections, bucketText, countedBuckets } from './bucket-text.ts';

@@ -1,4 +1,4 @@
-/** HTML text with everything that comes from outside made harmless. */
+/** HTML text in which everything from outside is escaped. */
 
 /** Markup, as opposed to text that has to be escaped. */
 export class Markup {

@@ -1,6 +1,6 @@
 /**
- * Why two kernels that keep their contracts differ: the point of the contract that they do not share. The case is
- * predicted once more for the first kernel with that one point of the second.
+ * Why two kernels differ although each keeps its contract: the point of the contract in which they differ. The case is
+ * predicted once more for the first kernel, with that one point of the second.
  */
 import { type Contract, contractFor, contractPoints } from '../../oracle/contract.ts';
 import { predictUnder } from '../../oracle/model.ts';

@@ -1,6 +1,6 @@
 /**
- * In what two runs of one case differ for the guest, and what kind of difference that is beside what each kernel's
- * contract says. Works on views, so that everything that is printed is also what is compared.
+ * The difference between two runs of one case for the guest, and its kind by each kernel's contract. It works on
+ * views, so that what is printed is what is compared.
  */
 import type { StepOutcome } from '../../oracle/outcome.ts';
 import { isProblem, type Judgement } from '../campaign/judgement.ts';

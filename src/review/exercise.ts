@@ -1,4 +1,4 @@
-/** Which of the places that a patch touches ran while two kernels were compared. */
+/** Which of the places that a patch touches were executed while two kernels were compared. */
 import { formatCount } from '../campaign/text/table.ts';
 import { describePlaces, type TouchedPlace } from './touched.ts';
 import type { LineCounts } from '../counts/line-counts.ts';

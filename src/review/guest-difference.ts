@@ -1,4 +1,4 @@
-/** What differs between two runs of one case, told or seen, as far as a guest can tell. */
+/** The differences between two runs of one case that a guest can see. */
 import type { RunView, StepView } from '../campaign/text/view.ts';
 
 /** One thing that the guest sees differently. */

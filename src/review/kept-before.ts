@@ -1,6 +1,6 @@
 /**
- * Modules of a source as it was released, kept for the next review that counts in the same objects: building them is half
- * of what a review builds.
+ * Modules of a released source, kept for the next review that counts in the same objects: building them is half of a
+ * review's building.
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';

@@ -1,4 +1,4 @@
-/** Opens two kernels at a time and compares them: what `compare` and `review` have in common. */
+/** Opens two kernels and compares them: the common part of `compare` and `review`. */
 import type { Batch } from '../campaign/stream/batches.ts';
 import { Session } from '../campaign/target/session.ts';
 import { formatCount } from '../campaign/text/table.ts';

@@ -1,4 +1,4 @@
-/** What a review came to: its text and its exit code both go by this. */
+/** The verdict of a review, from which both its text and its exit code follow. */
 import { isDifferent } from './text/comparison-summary.ts';
 import { type Exercise, type Exercised, exercised } from './exercise.ts';
 import { sameModules } from './kernel-identity.ts';

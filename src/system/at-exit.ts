@@ -1,4 +1,4 @@
-/** Work that must be done however this process ends: at exit, at Ctrl-C, at `kill`. */
+/** Work that must be done however this process ends: at exit, Ctrl-C or `kill`. */
 
 const works = new Set<() => void>();
 const endingSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;

@@ -1,4 +1,4 @@
-/** Where downloaded kernels and built initramfs parts are kept between runs. All of it may be deleted at any time. */
+/** The cache: downloaded kernels, built parts, saved states. All of it may be deleted at any time. */
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';

@@ -1,4 +1,4 @@
-/** Errors of the file system that a user can mend, as one line each. */
+/** Errors of the file system that a user can mend, each as one line. */
 import { InfrastructureError } from '../errors.ts';
 
 const meanings: Readonly<Record<string, string>> = {

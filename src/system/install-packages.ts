@@ -1,4 +1,4 @@
-/** Installs packages of the distribution where we may, and says what to type where we may not. */
+/** Installs the distribution's packages where that is allowed, and otherwise says what to type. */
 import { InfrastructureError } from '../errors.ts';
 import { aptGet, candidateVersion, hasApt, isRoot, updateLists } from './apt.ts';
 import type { Say } from './say.ts';

@@ -1,4 +1,4 @@
-/** Which Node everything here works with. It imports nothing, so that a Node of any age can tell (from 14 on, as `cli.ts`). */
+/** Which versions of Node this works with. It imports nothing, so that any Node from 14 on can run it (as `cli.ts`). */
 
 /** As in package.json, `engines`. */
 const oldest = [20, 19] as const;

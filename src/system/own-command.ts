@@ -1,4 +1,4 @@
-/** How this program is called, for hints that a person can type as they are. */
+/** How this program is called, for hints that can be typed as they are. */
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -1,4 +1,4 @@
-/** Programs of this computer that do one thing and end. */
+/** Runs a program of this computer to its end. */
 import { execa } from 'execa';
 import { InfrastructureError } from '../errors.ts';
 

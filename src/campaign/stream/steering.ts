@@ -1,9 +1,9 @@
 /**
- * Steering: which swarm a batch draws from. One batch in four takes, of a few swarms that its seed offers, the one whose
- * first cases hit most pairs of rule and circumstance that the batches before it in its epoch have not hit. The others
- * take the first one: what is rare is slow as well, and most calls belong to the middle of the space. All of it follows
- * from seed and batch number, by the model of one fixed KVM: every target sees the same stream, and a campaign that goes
- * on at a batch looks back no further than the start of an epoch.
+ * Steering: which swarm a batch draws from. The seed of a batch offers a few swarms. One batch in four takes the one
+ * whose first cases hit the most new pairs of rule and circumstance; new means not hit by earlier batches of the same
+ * epoch. The other batches take the first swarm: rare cases are slow, and most calls belong to the middle of the
+ * space. Seed and batch number decide everything, through the model of one fixed KVM. So every target sees the same
+ * stream, and a campaign that resumes looks back no further than the start of an epoch.
  */
 import { modelFacts } from '../../model/model-executor.ts';
 import { drawBatch } from '../../../generators/batch.ts';

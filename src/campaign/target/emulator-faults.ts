@@ -1,4 +1,4 @@
-/** Keeps cases away from what the emulator under the kernel does otherwise than a CPU (`src/lab/emulator/faults.ts`). */
+/** Keeps cases away from the faults of the emulator (`src/lab/emulator/faults.ts`). */
 import type { Case } from '../../case/case.ts';
 import type { TargetFacts } from '../../executor/facts.ts';
 import { emulatorTitles } from '../../lab/emulator/emulator.ts';

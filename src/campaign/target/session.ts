@@ -1,6 +1,6 @@
 /**
- * The executor that a campaign uses now, and its replacement when it died. A session also runs single cases in exact
- * mode ("probes"), which is how suspects, shrinking and replay ask whether a problem is there.
+ * The executor that a campaign uses, and its replacement after a crash. A session also runs single cases in exact mode
+ * ("probes"): suspects, shrinking and replay use them to see whether a problem is there.
  */
 import type { Executor } from '../../executor/executor.ts';
 import type { TargetFacts } from '../../executor/facts.ts';

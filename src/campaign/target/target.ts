@@ -1,7 +1,7 @@
 /**
- * Where cases run: `--target lab|host|ssh:[USER@]HOST|model[:MUTANT]` read into a way to open an executor. Opening again gives a
- * fresh one, which is how a crashed lab is replaced. Executors are imported when they are opened: the model needs
- * neither a hand nor QEMU.
+ * Where cases run: reads `--target lab|host|ssh:[USER@]HOST|model[:MUTANT]` into a way to open an executor. Opening
+ * again gives a fresh one; that is how a crashed lab is replaced. Executors are imported only when opened, because the
+ * model needs neither a hand nor QEMU.
  */
 import type { Executor } from '../../executor/executor.ts';
 import { mutants } from '../../model/mutants.ts';

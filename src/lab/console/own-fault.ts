@@ -1,4 +1,7 @@
-/** Kernel panics that are ours, and no failure of the kernel under test: the hand died, or the lab's memory is full. */
+/**
+ * Kernel panics that are our own fault: the hand died, or the lab's memory is full. They are no failure of the kernel
+ * under test.
+ */
 import type { ConsoleReport } from './console.ts';
 
 /** A panic that another report comes before begins with that one: it is the kernel's own. */

@@ -1,8 +1,8 @@
 /**
- * What emulators do otherwise than a CPU, as far as the programs of cases meet it: one table. A fault that a case meets says
- * nothing of KVM. So on an emulator of such a version no case that meets it is run: what is drawn, and a saved case of a
- * campaign, has another step instead (`instead`), `replay` says that it is skipped, and the reducer goes no such way. On
- * versions that are right all of them run, and nothing is compared less strictly on any version.
+ * Where emulators differ from a CPU, as far as cases can meet it: one table. A fault that a case meets says nothing
+ * about KVM, so no such case is run on an emulator with that fault. A drawn case, and a saved one in a campaign, gets
+ * another step (`instead`); `replay` skips the case and says so; the reducer avoids it. Versions without the fault run
+ * all cases. No version is compared less strictly.
  */
 import type { Step } from '../../case/case.ts';
 import type { EmulatorFacts } from '../../executor/facts.ts';

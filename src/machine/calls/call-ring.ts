@@ -1,6 +1,6 @@
 /**
- * The ring of one vCPU in guest memory: calls go in with all their registers, and what they changed comes out. The hand
- * compares what comes out with what a call leaves that returns status 0 and changes nothing; only what differs is reported.
+ * The ring of one vCPU in guest memory: calls go in with all their registers, and what they changed comes out. The
+ * hand compares that with a call that returns status 0 and changes nothing, and reports only differences.
  */
 import { registerPattern } from '../../guest/image.ts';
 import * as map from '../../guest/memory-map.ts';

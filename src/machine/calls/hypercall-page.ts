@@ -1,4 +1,7 @@
-/** Hypercall pages: what is in one is seen when the script is executed, so the script has a branch for each way that KVM fills it. */
+/**
+ * Hypercall pages. What KVM put into one shows only when the script is executed, so the script has a branch for each
+ * way to fill it.
+ */
 import { hypercallPagePatterns } from '../../guest/entry-image.ts';
 import { hostOffset } from '../../guest/memory-map.ts';
 import type { HypercallInstruction } from '../../guest/program.ts';

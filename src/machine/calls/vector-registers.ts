@@ -1,6 +1,6 @@
 /**
- * XMM registers and upper halves of YMM of a vCPU, as the host sets and reads them. No code of the guest program touches
- * the upper halves: they are given once, stay what they are, and are looked at behind the calls.
+ * XMM registers and upper halves of YMM, as the host sets and reads them. The guest program never touches the upper
+ * halves: they are set once, and compared after the calls.
  */
 import type { Read } from '../writer.ts';
 import { registerPattern } from '../../guest/image.ts';

@@ -1,9 +1,10 @@
 /**
- * Makes RVI, SVI and the TPR threshold what they are in a fresh vCPU, before a program that disables its APIC. KVM keeps them in the
- * VMCS. It writes RVI and SVI while APICv is active for the vCPU and the threshold while it is not, and neither at an entry with a
- * disabled APIC (kvm_lapic_enabled in vcpu_enter_guest). APICv goes off at an entry with a hardware-disabled APIC or an auto-EOI
- * vector in the VM (__kvm_vcpu_update_apicv). Where it never was off, setting the LAPIC writes what is needed (kvm_apic_set_state).
- * Elsewhere the vCPU runs once without an APIC, and once with an empty one. docs/findings/apicv-disabled-apic.md
+ * Brings RVI, SVI and the TPR threshold to their values in a fresh vCPU, before a program that disables its APIC. KVM
+ * keeps them in the VMCS. It writes RVI and SVI while APICv is active for the vCPU, the threshold while it is not, and
+ * none of them at an entry with a disabled APIC (kvm_lapic_enabled in vcpu_enter_guest). APICv goes off at an entry
+ * with a hardware-disabled APIC or an auto-EOI vector in the VM (__kvm_vcpu_update_apicv). If it never was off,
+ * setting the LAPIC writes what is needed (kvm_apic_set_state). Otherwise the vCPU runs once without an APIC and once
+ * with an empty one. See docs/findings/apicv-disabled-apic.md.
  */
 import { MSR_IA32_APICBASE } from '../../abi/lapic.ts';
 import type { VcpuSetup } from '../../case/case.ts';

@@ -1,4 +1,4 @@
-/** Hyper-V's MSRs of one vCPU: what scripts have written to them, and what a program begins with. */
+/** Hyper-V's MSRs of one vCPU: what scripts have written to them, and their values when a program starts. */
 import * as hyperv from '../../abi/hyperv.ts';
 import type { VcpuSetup } from '../../case/case.ts';
 import { area, gpaOf, vcpuArea } from '../../guest/memory-map.ts';

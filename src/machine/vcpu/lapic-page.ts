@@ -1,4 +1,4 @@
-/** The state of a local APIC in which programs start. */
+/** The LAPIC pages in which programs start, as ioctls. */
 import * as lapic from '../../abi/lapic.ts';
 import type { VcpuSetup } from '../../case/case.ts';
 import { encodePatches, noPatches, type Patch, type Script, wordPatch } from '../../hand/script.ts';

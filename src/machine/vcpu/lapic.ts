@@ -1,4 +1,4 @@
-/** The LAPIC of one vCPU: what scripts have made of it, and what a program begins with. */
+/** The LAPIC of one vCPU: what scripts have set it to, and the state in which a program starts. */
 import * as lapic from '../../abi/lapic.ts';
 import type { VcpuSetup } from '../../case/case.ts';
 import { idRegister } from '../../case/vcpus/vcpu-id.ts';

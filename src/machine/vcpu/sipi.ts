@@ -1,4 +1,4 @@
-/** MP states: how they are set, and what is read of a vCPU behind INIT and start-up IPIs. */
+/** MP states as ioctls, and what is read of a vCPU after INIT or a start-up IPI. */
 import { objectKinds } from '../../hand/operations.ts';
 import type { Script } from '../../hand/script.ts';
 import * as uapi from '../../hand/uapi.ts';

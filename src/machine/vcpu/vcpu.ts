@@ -1,7 +1,7 @@
 /**
- * One vCPU: what it must be brought back to before a program, and what steps change about it. Scripts are written before the
- * ones before them have run, so what is remembered here is what scripts have asked for. A case that goes otherwise takes its
- * VM along, so that nothing is remembered wrongly.
+ * One vCPU: how it gets back to where a program starts, and what steps change. Scripts are written before earlier ones
+ * have run, so it remembers what scripts have asked for. A case that ends otherwise takes its VM along, so nothing is
+ * remembered wrongly.
  */
 import type { VcpuSetup } from '../../case/case.ts';
 import { vcpuIdOf } from '../../case/vcpus/vcpu-id.ts';

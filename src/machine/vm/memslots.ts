@@ -1,4 +1,4 @@
-/** Where a VM has its memory in the guest's address space, and what a VMM does with that while the VM lives. */
+/** Where a VM has its memory in the guest's address space, and how a VMM changes that while the VM lives. */
 import { memslotsOf } from '../../guest/memory-map.ts';
 import type { Script } from '../../hand/script.ts';
 import { KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_READONLY } from '../../hand/uapi.ts';

@@ -1,6 +1,6 @@
 /**
- * The state of a vCPU, from one VM to another: what a VMM saves and restores for a live migration. Not among it is what no
- * case can change: XCR0 (the guest program has no OSXSAVE), clocks and timers, the PICs and the IOAPIC.
+ * Moves the state of a vCPU to another VM: what a VMM saves and restores for a live migration. State that no case can
+ * change is left out: XCR0 (the guest program has no OSXSAVE), clocks and timers, the PICs and the IOAPIC.
  */
 import * as hyperv from '../../abi/hyperv.ts';
 import { APIC_ISR } from '../../abi/lapic.ts';

@@ -1,4 +1,4 @@
-/** Messages by which a VMM sends what is no interrupt of a vector. */
+/** MSIs by which a VMM sends NMI, INIT and start-up IPIs. */
 import { APIC_DEFAULT_PHYS_BASE } from '../../abi/lapic.ts';
 import { sizes } from '../../hand/uapi.ts';
 

@@ -1,6 +1,7 @@
 /**
- * The second VM of a host (`src/case/neighbour.ts`): when it comes, what it does meanwhile, and what of it is looked at. It comes
- * when the VM under test is set up, so that both need what KVM turns on for either, and the one is there when the other goes.
+ * The second VM of a host (`src/case/neighbour.ts`): when it comes, what it does meanwhile, and what is observed of
+ * it. It comes when the VM under test is set up. So both need what KVM turns on for either, and one is there when the
+ * other goes.
  */
 import type { Neighbour } from '../../case/neighbour.ts';
 import { handLimits } from '../../hand/operations.ts';

@@ -1,4 +1,4 @@
-/** What a VM must be made with, because KVM does not let it change later: irqchip, Xen, vCPU ids, CPUID. */
+/** What KVM does not let a VM change later: irqchip, Xen, vCPU ids, CPUID. */
 import { hypervCpuidBits, hypervisorLeafRange } from '../../abi/hyperv.ts';
 import type { VcpuSetup } from '../../case/case.ts';
 import { hasWideIds } from '../../case/vcpus/vcpu-id.ts';

@@ -1,6 +1,6 @@
 /**
- * Slots of the hand: what is sent once and used again and again. A slot is filled by the first script that needs it; after a
- * `reset` all of them are empty again.
+ * Slots of the hand: bytes that are sent once and used many times. The first script that needs a slot fills it; a
+ * `reset` empties all.
  */
 import { handLimits } from '../../hand/operations.ts';
 import type { Script } from '../../hand/script.ts';

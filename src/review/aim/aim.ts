@@ -1,8 +1,8 @@
 /**
- * Where generation is aimed: at what a patch touches, by what was counted. Every other batch is drawn as usual, for what
- * nobody thought of. Those between them draw from swarms whose cases met a touched line or a branch of it, the oftener the
- * likelier, and what few batches met before what all of them do. As long as a target was met by none, every other
- * one of them looks far from the usual.
+ * Where generation is aimed: at what a patch touches, by counts of what ran. Every other batch is drawn as usual, for
+ * what nobody thought of. The batches between them draw from swarms whose cases met a touched line or branch: the more
+ * often, the more likely, and targets that few batches met come first. While some target was met by none, every second
+ * aimed batch draws a swarm far from the usual.
  */
 import fc from 'fast-check';
 import seedrandom from 'seedrandom';

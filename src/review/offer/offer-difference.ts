@@ -1,6 +1,6 @@
 /**
- * In what two KVMs differ before any case runs. Cases only see what changes against the LAPIC page that they start from,
- * so another version register, another leaf or another limit would show in none of them.
+ * How two KVMs differ before any case runs. Cases show only changes against the LAPIC page that they start from, so
+ * another version register, CPUID leaf or limit would show in none of them.
  */
 import { lapicPageBytes, lapicRegisterName } from '../../abi/lapic.ts';
 import type { CpuidLeaf, KvmOffer } from '../../executor/offer.ts';

@@ -1,4 +1,4 @@
-/** What a comparison came to: counts, the JSON value of `compare --json`, and the exit code. */
+/** A comparison in short: counts, the JSON value of `compare --json`, and the exit code. */
 import { rounded } from '../../campaign/findings/pursuit.ts';
 import { formatCount } from '../../campaign/text/table.ts';
 import { viewObservation, viewOutcome } from '../../campaign/text/view.ts';

@@ -1,4 +1,6 @@
-/** Groups in so many lines: the gravest one whole, the others as far as there is room, and the rest in a line each. */
+/**
+ * Groups in a limited number of lines: the gravest whole, the next as far as there is room, the rest in a line each.
+ */
 import { formatCount } from '../../campaign/text/table.ts';
 import type { Group } from '../compare.ts';
 import { formatMinimal } from './comparison-text.ts';

@@ -1,4 +1,4 @@
-/** Which group a reader is to see first: the gravest one, and of these the one with the smallest case. */
+/** The order of groups: the gravest first, and of these the one with the smallest case. */
 import { compareWeights, weigh } from '../../simplify/weight.ts';
 import type { Group } from '../compare.ts';
 import type { GroupKind } from '../difference.ts';

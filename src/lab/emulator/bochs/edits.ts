@@ -1,8 +1,9 @@
 /**
- * What is edited in Bochs 3.0 before it is built. Each of the faults was found by a guest that did not behave as the SDM says,
- * and a fuzzer that trusts its emulator would tell it as KVM's. Sections are numbered as in the SDM's volume 3C of December 2023. The
- * wording of "Posted-Interrupt Processing" (step 6), of the alignment of its descriptor and the place of "Evaluation of Pending Virtual
- * Interrupts" were checked in a public copy of an older edition, whose chapters of VMX have numbers one lower; the other numbers were not.
+ * The edits of Bochs 3.0 before it is built. Each fault was found by a guest that did not behave as the SDM says;
+ * without the edit, a fuzzer would report it as KVM's. Sections are numbered as in the SDM's volume 3C of December
+ * 2023. The wording of "Posted-Interrupt Processing" (step 6), the alignment of its descriptor, and the place of
+ * "Evaluation of Pending Virtual Interrupts" were checked in a public copy of an older edition, whose VMX chapters
+ * have numbers one lower. The other numbers were not checked.
  */
 import type { Edit } from '../../../system/edit.ts';
 import { windowCode } from './window-code.ts';
