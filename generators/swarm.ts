@@ -3,7 +3,6 @@
  * hides from another (every call refused for its vector never reaches the bank parser) shows in a round without it.
  */
 import fc from 'fast-check';
-import { vcpuNumbers } from './integers.ts';
 import { among, choice, just, planOf, sometimes } from './plan.ts';
 import type { HugePlan } from './machine/huge.ts';
 import { type NeighbourPlan, neighbourPlan } from './machine/neighbour.ts';
@@ -152,30 +151,6 @@ export interface Swarm {
  * One VM serves the round; it takes a third of a second to make, and each case a few milliseconds more.
  */
 export const largeVcpus = 70;
-
-/** Everything on at its usual weight. */
-export const usualSwarm: Swarm = {
-  stepCountMax: 31,
-  vcpuCountMax: vcpuNumbers,
-  countedPercent: 40,
-  actPercent: 10,
-  logsPprPercent: 10,
-  haltedPerMille: 5,
-  environmentPercent: 8,
-  compatPercent: 10,
-  flagsPercent: 2,
-  changePercent: 5,
-  noGuestOsIdPercent: 2,
-  platform: null,
-  neighbour: null,
-  isPatient: false,
-  otherSenderPercent: 10,
-  breakCounts: [5, 4, 1],
-  weights: featureWeights,
-  isConcurrent: false,
-  isLarge: false,
-  huge: null,
-};
 
 const multiplier = among(0, 1, 1, 1, 2, 4);
 const parts = {

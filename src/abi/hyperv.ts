@@ -19,9 +19,6 @@ export const HV_X64_MSR_SINT0 = 0x4000_0090;
 export const HV_SYNIC_SINT_MASKED = 1n << 16n;
 export const HV_SYNIC_SINT_AUTO_EOI = 1n << 17n;
 
-/** Leaf whose EAX says that the interface is Hyper-V's ("Hv#1"); KVM looks at nothing else (kvm_cpuid_has_hyperv). */
-export const HYPERV_CPUID_INTERFACE = 0x4000_0001;
-export const HYPERV_CPUID_SIGNATURE_EAX = 0x3123_7648;
 /** First and last leaf of the hypervisor range as KVM fills it. */
 export const hypervisorLeafRange = { first: 0x4000_0000, last: 0x4000_ffff } as const;
 

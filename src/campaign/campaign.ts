@@ -137,7 +137,7 @@ class Campaign {
     const prepared = flight.cases[index]!;
     const judgement = judgeObservation(prepared, observation);
     const isCompared = flight.first + index < comparedOfBatch && prepared.program.machine.schedule !== null;
-    return isCompared && judgement.class === 'match' ? this.#session.probePrepared(prepared) : judgement;
+    return isCompared && judgement.class === 'match' ? this.#session.probe(prepared) : judgement;
   }
 
   /** Runs a suspect alone; only what it shows alone counts as a finding for certain. */
@@ -149,7 +149,7 @@ class Campaign {
     // Everything else about a race is told by order; what only a clock says must be said again.
     const isTimed = ({ signature }: Problem): boolean =>
       prepared.program.machine.schedule !== null && /\/(?:stuck|stopped)$/.test(signature);
-    const again = isProblem(alone) && isTimed(alone) ? await this.#session.probePrepared(prepared) : alone;
+    const again = isProblem(alone) && isTimed(alone) ? await this.#session.probe(prepared) : alone;
     if (isProblem(again)) return this.#conclude(flight, index, again);
     this.#count(flight, index, suspicion, 'unstable');
     if (isTimed(suspicion)) {
@@ -219,7 +219,7 @@ class Campaign {
 
   async #runOneByOne(flight: Flight): Promise<void> {
     for (const [index, prepared] of flight.cases.entries()) {
-      await this.#conclude(flight, index, await this.#session.probePrepared(prepared));
+      await this.#conclude(flight, index, await this.#session.probe(prepared));
       if (this.#isStopped) return;
       await breathe();
     }

@@ -77,7 +77,7 @@ export class DeviationLog {
     group.shown = callThatShows(group.case, deviation, facts)!;
     let again = 0;
     for (let run = 1; run <= confirmations; run++) {
-      const judgement = await this.#session.probe(group.case);
+      const judgement = await this.#session.probe(this.#session.prepare(group.case));
       if (judgement.class === 'deviation') again += Number(judgement.names.includes(deviation.name));
       else if (judgement.class !== 'match') return judgement;
       group.confirmed = `${again}/${confirmations}`;

@@ -7,40 +7,21 @@ import type { Program } from '../program/program.ts';
 import type { Executor, RunOptions } from '../executor/executor.ts';
 import type { TargetFacts } from '../executor/facts.ts';
 import { KvmExecutor } from '../executor/kvm-executor.ts';
-import { buildHand } from '../hand/build.ts';
 import { InfrastructureError, SkippedError } from '../errors.ts';
-import type { Say } from '../system/say.ts';
 import { bootLab } from './boot.ts';
 import type { Channel } from './channel.ts';
 import { prepareInitramfs } from './initramfs/initramfs.ts';
-import { ensureTools, ensureZstd } from './install.ts';
-import { resolveKernel } from './kernel/kernels.ts';
 import { emulatorFacts, entersInStiShadow } from './emulator/faults.ts';
 import type { Machine } from './emulator/machine.ts';
-import { emulatorFor } from './emulators.ts';
-import { type LabCpu, otherModule } from './lab-cpu.ts';
-import { needsZstd } from './kernel/decompress.ts';
+import { otherModule } from './lab-cpu.ts';
 import { parametersOf, parseKvmOptions } from './kernel/kvm-options.ts';
-import { collectModules } from './kernel/modules.ts';
+import { labPartsOf, type LabPartsOptions } from './lab-parts.ts';
 import { bringCpusOnline, LabHand, readFile, readPiece } from './lab-hand.ts';
 
-export interface LabOptions {
-  /** See `kernelSpecHelp`. */
-  readonly kernel: string;
-  /** Which CPU is emulated; default `amd`. */
-  readonly cpu?: LabCpu | undefined;
-  /** See `EmulatorOptions`. */
-  readonly bochs?: string | null | undefined;
-  /** Folder of kvm*.ko that go before the kernel's own. */
-  readonly kvmModules?: string | null | undefined;
+/** `signal` ends the boot; a lab that is up is ended by disposing it. */
+export interface LabOptions extends LabPartsOptions {
   /** Parameters of KVM's modules, like `halt_poll_ns=0 npt=0`. */
   readonly kvmOptions?: string | null | undefined;
-  /** Whether missing programs and kernels may be installed. */
-  readonly install: boolean;
-  /** Takes one line about what is being done. */
-  readonly say: Say;
-  /** Ends the boot; a lab that is up is ended by disposing it. */
-  readonly signal?: AbortSignal | undefined;
   /** Emulated CPUs; default 1. With two, vCPUs on threads of their own run at the same time. */
   readonly cpus?: 1 | 2 | undefined;
   /** Seconds without an answer after which the kernel counts as hung; default 20. */
@@ -66,18 +47,7 @@ const silenceSecondsDefault = 20;
  * what is to be tested, InfrastructureError when something else fails before.
  */
 export async function openLab(options: LabOptions): Promise<Lab> {
-  const tools = await ensureTools(options);
-  const kernel = await resolveKernel(options.kernel, options);
-  const cpu = options.cpu ?? 'amd';
-  if (cpu === 'intel' && needsZstd()) await ensureZstd(options);
-  const emulator = await emulatorFor(options, tools);
-  const modules = await collectModules(
-    kernel.moduleDir,
-    options.kvmModules ?? null,
-    tools.busybox,
-    emulator.channelModules,
-  );
-  const hand = await buildHand('program');
+  const { kernel, emulator, modules, busybox, hand } = await labPartsOf(options);
   const startedAt = performance.now();
   const { machine, channel, complaint, parameters } = await bootLab({
     emulator,
@@ -85,10 +55,10 @@ export async function openLab(options: LabOptions): Promise<Lab> {
     cpus: options.cpus ?? 1,
     initramfs: await prepareInitramfs({
       hand: hand.path,
-      busybox: options.hasPrograms === true ? tools.busybox : null,
+      busybox: options.hasPrograms === true ? busybox : null,
       modules: modules.channel,
     }),
-    modules: modules.kvm.filter(({ name }) => name !== otherModule[cpu]),
+    modules: modules.kvm.filter(({ name }) => name !== otherModule[options.cpu ?? 'amd']),
     isOwnKvm: (options.kvmModules ?? null) === null && (options.kvmOptions ?? '') === '',
     parameters: parametersOf(parseKvmOptions(options.kvmOptions ?? ''), modules.kvm),
     handVersion: hand.version,

@@ -2,14 +2,10 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { InfrastructureError, UsageError } from '../errors.ts';
-import { buildHand } from '../hand/build.ts';
 import { prepareInitramfs } from './initramfs/initramfs.ts';
-import { ensureTools } from './install.ts';
-import { resolveKernel } from './kernel/kernels.ts';
 import type { LabOptions } from './lab.ts';
+import { labPartsOf } from './lab-parts.ts';
 import { dyingWithUs } from './emulator/machine.ts';
-import { emulatorFor } from './emulators.ts';
-import { collectModules } from './kernel/modules.ts';
 import { temporaryFolder } from '../system/temporary-folder.ts';
 
 /**
@@ -18,28 +14,19 @@ import { temporaryFolder } from '../system/temporary-folder.ts';
  *
  * @throws as `openLab` does.
  */
-export async function runLabShell(options: Omit<LabOptions, 'silenceSeconds'>): Promise<void> {
+export async function runLabShell(options: LabOptions): Promise<void> {
   if (options.cpu === 'intel') {
     throw new UsageError(
       'lab shell --cpu intel: Bochs has no console that reads; lab run --cpu intel -- CMD runs a command',
     );
   }
-  const tools = await ensureTools(options);
-  const kernel = await resolveKernel(options.kernel, options);
+  const { kernel, emulator, modules, busybox, hand } = await labPartsOf(options);
   await using folder = await temporaryFolder('lab');
   const initrd = join(folder.path, 'initrd');
-  const emulator = await emulatorFor(options, tools);
-  const { channel, kvm } = await collectModules(
-    kernel.moduleDir,
-    options.kvmModules ?? null,
-    tools.busybox,
-    emulator.channelModules,
-  );
-  const hand = await buildHand('program');
   const initramfs = await prepareInitramfs({
     hand: hand.path,
-    busybox: tools.busybox,
-    modules: [...channel, ...kvm],
+    busybox,
+    modules: [...modules.channel, ...modules.kvm],
   });
   await initramfs.write(initrd);
   const args = emulator.arguments({

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { drawBatch } from '../../generators/batch.ts';
 import { caseArbitrary } from '../../generators/case.ts';
-import { usualSwarm } from '../../generators/swarm.ts';
+import { usualSwarm } from './usual-swarm.ts';
 import { type Case, formatCase, makeCase, makeStep, parseCase } from '../../src/case/case.ts';
 import { encodeCase } from '../../src/program/encode.ts';
 import { itKeepsTheLaws } from './laws.ts';

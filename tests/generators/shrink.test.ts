@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { batchArbitrary, drawBatch } from '../../generators/batch.ts';
 import { caseArbitrary } from '../../generators/case.ts';
-import { usualSwarm } from '../../generators/swarm.ts';
+import { usualSwarm } from './usual-swarm.ts';
 import { type CallStep, type Case, formatCase, makeCase, makeStep, parseCase, type Step } from '../../src/case/case.ts';
 import { banksOf, maskOf } from './broken-rules.ts';
 import { isCall } from '../../src/case/steps/kinds.ts';

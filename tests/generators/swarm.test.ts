@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { just } from '../../generators/plan.ts';
-import { drawSwarm, featureWeights, oneofFeatures, swarmPlan, usualSwarm } from '../../generators/swarm.ts';
+import { drawSwarm, featureWeights, oneofFeatures, swarmPlan } from '../../generators/swarm.ts';
+import { usualSwarm } from './usual-swarm.ts';
 
 const swarms = fc.sample(swarmPlan, { seed: 42, numRuns: 500 });
 

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { drawBatch, isConcurrentBatch } from '../../generators/batch.ts';
 import { caseArbitrary } from '../../generators/case.ts';
 import { platformPlan } from '../../generators/machine/platform.ts';
-import { usualSwarm } from '../../generators/swarm.ts';
+import { usualSwarm } from '../generators/usual-swarm.ts';
 import { predict } from '../../oracle/model.ts';
 import { judge } from '../../oracle/compare/verdict.ts';
 import { parseCase } from '../../src/case/case.ts';

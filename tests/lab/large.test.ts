@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { caseArbitrary } from '../../generators/case.ts';
-import { usualSwarm } from '../../generators/swarm.ts';
+import { usualSwarm } from '../generators/usual-swarm.ts';
 import { predict } from '../../oracle/model.ts';
 import { judge } from '../../oracle/compare/verdict.ts';
 import { type Case, makeCase, makeStep, makeVcpu } from '../../src/case/case.ts';

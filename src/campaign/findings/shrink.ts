@@ -105,7 +105,7 @@ export class Shrinker {
   async #showsAgain(candidate: Case): Promise<boolean> {
     if (this.problem.class !== 'divergence' || candidate.machine.schedule !== null) return true;
     this.executions++;
-    return sameProblem(await this.#session.probe(candidate), this.problem);
+    return sameProblem(await this.#session.probe(this.#session.prepare(candidate)), this.problem);
   }
 
   #isExhausted(): boolean {

@@ -128,11 +128,7 @@ export class Session implements AsyncDisposable {
   }
 
   /** Runs one case alone in exact mode. A hand that dies is tried once more; the second death is the case's own. */
-  async probe(value: Case): Promise<Judgement> {
-    return this.probePrepared(this.prepare(value));
-  }
-
-  async probePrepared(prepared: Prepared): Promise<Judgement> {
+  async probe(prepared: Prepared): Promise<Judgement> {
     return (await this.observe(prepared)).judgement;
   }
 

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { buildCall, type CallPlan, callPlan } from '../../../generators/call/call.ts';
 import type { Quirk } from '../../../generators/call/quirk.ts';
-import { usualSwarm } from '../../../generators/swarm.ts';
+import { usualSwarm } from '../usual-swarm.ts';
 import { type CallStep, makeStep } from '../../../src/case/case.ts';
 
 const plan: CallPlan = {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { buildEnvironment, type EnvironmentPlan, environmentPlan } from '../../../generators/call/environment.ts';
-import { usualSwarm } from '../../../generators/swarm.ts';
+import { usualSwarm } from '../usual-swarm.ts';
 import { makeCase, makeStep } from '../../../src/case/case.ts';
 import { itDrawsLawfully } from '../laws.ts';
 import { isWellFormed } from '../../../src/case/checks.ts';

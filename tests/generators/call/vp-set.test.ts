@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { usualSwarm } from '../../../generators/swarm.ts';
+import { usualSwarm } from '../usual-swarm.ts';
 import { buildVpSet, type RunPlan, vpSetPlan } from '../../../generators/call/vp-set.ts';
 
 const once = { count: 1, stride: 1 };

@@ -8,7 +8,8 @@ import {
 } from '../../../generators/machine/machine.ts';
 import { defaultVmmAnswer } from '../../../src/case/machine.ts';
 import type { PlatformPlan } from '../../../generators/machine/platform.ts';
-import { type Feature, featureWeights, type Swarm, usualSwarm } from '../../../generators/swarm.ts';
+import { type Feature, featureWeights, type Swarm } from '../../../generators/swarm.ts';
+import { usualSwarm } from '../usual-swarm.ts';
 
 const noPreset = { tpr: 0, irr: [], isr: [] };
 const planOf = (...indexes: number[]) => ({

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type ActPlan, actPlan } from '../../../generators/steps/act.ts';
-import { usualSwarm } from '../../../generators/swarm.ts';
+import { usualSwarm } from '../usual-swarm.ts';
 import { makeCase } from '../../../src/case/case.ts';
 import { actKinds, registerWays, waitPoints } from '../../../src/case/limits.ts';
 import { itDrawsLawfully } from '../laws.ts';

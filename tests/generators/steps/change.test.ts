@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type ChangePlan, changePlan, pageOf } from '../../../generators/steps/change.ts';
-import { type Feature, featureWeights, usualSwarm } from '../../../generators/swarm.ts';
+import { type Feature, featureWeights } from '../../../generators/swarm.ts';
+import { usualSwarm } from '../usual-swarm.ts';
 import { makeCase, makeStep } from '../../../src/case/case.ts';
 import { itDrawsLawfully } from '../laws.ts';
 import { isWellFormed } from '../../../src/case/checks.ts';

@@ -21,7 +21,7 @@ describe(`canary (seed ${seed})`, () => {
     // Arrange
     const target = modelTarget(mutant.name);
     await using session = await Session.open(target, never);
-    const judgement = await session.probe(mutant.minimal);
+    const judgement = await session.probe(session.prepare(mutant.minimal));
     expect(judgement.class).toBe('divergence');
     const { signature } = judgement as Problem;
 

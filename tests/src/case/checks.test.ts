@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { caseArbitrary } from '../../../generators/case.ts';
-import { usualSwarm } from '../../../generators/swarm.ts';
+import { usualSwarm } from '../../generators/usual-swarm.ts';
 import {
   type CallStep,
   type Case,

@@ -84,10 +84,12 @@ describe('Session', () => {
   it('should run no case alone that meets a fault, and name fault and version', async () => {
     const { target, programs } = targetIn(faulty);
     await using session = await Session.open(target, never);
-    await expect(session.probe(waits)).rejects.toThrow(/^it meets a fault of the emulator: QEMU 7\.2\.22 keeps /);
+    await expect(session.probe(session.prepare(waits))).rejects.toThrow(
+      /^it meets a fault of the emulator: QEMU 7\.2\.22 keeps /,
+    );
     expect(programs).toEqual([]);
     const plain: Case = { ...waits, steps: [makeStep({ do: 'run' })] };
     expect(faultMet(plain, session.facts)).toBe(null);
-    expect((await session.probe(plain)).class).toBe('match');
+    expect((await session.probe(session.prepare(plain))).class).toBe('match');
   });
 });
