@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { Command, Option } from 'commander';
 import { SkippedError, UsageError } from '../../src/errors.ts';
 import { type DebianKernel, debianKernel, debianSeries } from '../../src/lab/kernel/debian-kernel.ts';
-import { isRoot } from '../../src/system/apt.ts';
+import { isRoot } from '../../src/system/packages/apt.ts';
 import { ensureFolder } from '../../src/system/cache.ts';
 import { readRows } from '../rows.ts';
 import { writePage } from '../write-page.ts';

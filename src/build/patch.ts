@@ -9,7 +9,7 @@ import { execa } from 'execa';
 import { InfrastructureError } from '../errors.ts';
 import { runTool } from '../system/run-tool.ts';
 import { UsageError } from '../errors.ts';
-import { findProgram } from '../system/tools.ts';
+import { findProgram } from '../system/packages/tools.ts';
 import { type FileDiff, fileDiffs } from './diff.ts';
 import { BuildError } from './make.ts';
 import { temporaryFolder } from '../system/temporary-folder.ts';

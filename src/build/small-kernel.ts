@@ -4,7 +4,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runTool } from '../system/run-tool.ts';
 import { UsageError } from '../errors.ts';
-import type { InstallOptions } from '../system/install-packages.ts';
+import type { InstallOptions } from '../system/packages/install-packages.ts';
 import { withLock } from '../system/lock.ts';
 import { makeGoals, type Source } from './make.ts';
 import { configArguments, lackingOptions } from './small-config.ts';

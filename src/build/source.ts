@@ -11,7 +11,7 @@ import { runTool } from '../system/run-tool.ts';
 import type { Say } from '../system/say.ts';
 import { cacheRoot, ensureFolder } from '../system/cache.ts';
 import { withFileErrors } from '../system/file-errors.ts';
-import type { InstallOptions } from '../system/install-packages.ts';
+import type { InstallOptions } from '../system/packages/install-packages.ts';
 import { hvipiCommand } from '../system/own-command.ts';
 import { type DebianKernel, debianKernel, unpackPackages, specOf } from '../lab/kernel/debian-kernel.ts';
 import { ensureLists } from '../lab/kernel/debian-lists.ts';
@@ -19,7 +19,7 @@ import { seriesOf } from '../lab/kernel/debian-release.ts';
 import { versionsOf } from '../lab/kernel/debian-packages.ts';
 import { compilerDiffers, kernelsConfig } from './compiler.ts';
 import { makeGoals, makeKvm, type Source } from './make.ts';
-import { ensurePackages, kernelBuildPackages } from '../system/packages.ts';
+import { ensurePackages, kernelBuildPackages } from '../system/packages/build-packages.ts';
 
 /** Whose source is taken when none is asked for. */
 export const debianSourceKernel = 'debian:6.12';

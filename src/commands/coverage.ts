@@ -13,7 +13,7 @@ import { formatLcov, type Trace, traceOf } from '../counts/lcov.ts';
 import { Meter } from '../counts/meter.ts';
 import { ensureFolder } from '../system/cache.ts';
 import { withFileErrors } from '../system/file-errors.ts';
-import { findProgram } from '../system/tools.ts';
+import { findProgram } from '../system/packages/tools.ts';
 import type { RawTargetOptions } from './common/options.ts';
 
 /** The last reading is as old as this at most when a campaign ends. */

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { BuildError } from '../build/make.ts';
-import { compilerPackages, ensurePackages } from '../system/packages.ts';
+import { compilerPackages, ensurePackages } from '../system/packages/build-packages.ts';
 import { prepareSource } from '../build/source.ts';
 import { Progress } from '../campaign/progress.ts';
 import { caseId } from '../case/case.ts';

@@ -7,9 +7,9 @@ import { cachedKernels, specOf } from '../lab/kernel/debian-kernel.ts';
 import { ensureLists, listAgeHours } from '../lab/kernel/debian-lists.ts';
 import { bestOfEach, offeredKernels } from '../lab/kernel/debian-packages.ts';
 import type { KernelPackage } from '../lab/kernel/debian-release.ts';
-import { hasApt } from '../system/apt.ts';
+import { hasApt } from '../system/packages/apt.ts';
 import { hvipiCommand } from '../system/own-command.ts';
-import { missingTools } from '../system/tools.ts';
+import { missingTools } from '../system/packages/tools.ts';
 import { type CommandContext, exitCodes, formatJson } from './common/command.ts';
 
 interface ListOptions {

@@ -29,7 +29,7 @@ import { cpuOption, defaultOut, parseDuration, parseSeed } from './common/option
 import { hvipiCommand, ownVersion } from '../system/own-command.ts';
 import { SkippedError, UsageError } from '../errors.ts';
 import { debianSeries } from '../lab/kernel/debian-kernel.ts';
-import type { InstallOptions } from '../system/install-packages.ts';
+import type { InstallOptions } from '../system/packages/install-packages.ts';
 
 interface ReviewOptions {
   readonly cpu: string;

@@ -7,7 +7,7 @@ import { execa } from 'execa';
 import { InfrastructureError } from '../errors.ts';
 import { cacheRoot, makeFolderAtOnce } from '../system/cache.ts';
 import { packageRoot } from '../system/own-command.ts';
-import { findProgram } from '../system/tools.ts';
+import { findProgram } from '../system/packages/tools.ts';
 import { framesHeader } from './frames.ts';
 import { operationsHeader, operationsSource } from './header.ts';
 

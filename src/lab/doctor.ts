@@ -5,17 +5,24 @@ import { dirname } from 'node:path';
 import { execa } from 'execa';
 import { InfrastructureError } from '../errors.ts';
 import { may } from '../system/access.ts';
-import { hasApt, isRoot } from '../system/apt.ts';
+import { hasApt, isRoot } from '../system/packages/apt.ts';
 import { cacheRoot } from '../system/cache.ts';
 import { bochsFolder, bochsIn } from './emulator/bochs/bochs-build.ts';
 import { cachedKernels, debianSeries } from './kernel/debian-kernel.ts';
 import { defaultKernel } from './kernel/kernels.ts';
 import type { LabCpu } from './lab-cpu.ts';
 import { runningKernel, runningSpec } from './kernel/running-kernel.ts';
-import { type Distribution, thisDistribution } from '../system/distribution.ts';
+import { type Distribution, thisDistribution } from '../system/packages/distribution.ts';
 import { oldNodeComplaint } from '../system/node-version.ts';
 import { hvipiCommand } from '../system/own-command.ts';
-import { findProgram, installCommand, isThere, neededTools, packagesOf, type ToolName } from '../system/tools.ts';
+import {
+  findProgram,
+  installCommand,
+  isThere,
+  neededTools,
+  packagesOf,
+  type ToolName,
+} from '../system/packages/tools.ts';
 
 export interface Check {
   readonly name: string;

@@ -2,8 +2,8 @@
 import { dirname, join, resolve } from 'node:path';
 import { existsSync } from 'node:fs';
 import { UsageError } from '../errors.ts';
-import type { InstallOptions } from '../system/install-packages.ts';
-import type { Tools } from '../system/tools.ts';
+import type { InstallOptions } from '../system/packages/install-packages.ts';
+import type { Tools } from '../system/packages/tools.ts';
 import { bochsAt } from './emulator/bochs/bochs-emulator.ts';
 import { bochsIn, ensureBochs, version as bochsVersion } from './emulator/bochs/bochs-build.ts';
 import type { Emulator } from './emulator/emulator.ts';

@@ -1,7 +1,7 @@
 /** Installs what the lab needs: packages (as root) and kernels (as anybody). */
 import { InfrastructureError } from '../errors.ts';
-import { thisDistribution } from '../system/distribution.ts';
-import { type InstallOptions, installPackages } from '../system/install-packages.ts';
+import { thisDistribution } from '../system/packages/distribution.ts';
+import { type InstallOptions, installPackages } from '../system/packages/install-packages.ts';
 import {
   findProgram,
   missingTools,
@@ -10,12 +10,12 @@ import {
   type ToolName,
   type Tools,
   zstdTool,
-} from '../system/tools.ts';
+} from '../system/packages/tools.ts';
 import { ensureBochs } from './emulator/bochs/bochs-build.ts';
 import { fetchDebianKernel } from './kernel/debian-kernel.ts';
 import type { LabCpu } from './lab-cpu.ts';
 
-export type { InstallOptions } from '../system/install-packages.ts';
+export type { InstallOptions } from '../system/packages/install-packages.ts';
 
 /**
  * The programs that the lab needs, installed first when they are missing.

@@ -6,7 +6,7 @@ import type { BuildPlace } from '../build/mirror.ts';
 import { applyPatch, filesOfDiff, type Patch } from '../build/patch.ts';
 import { Workshop } from '../build/workshop.ts';
 import type { Say } from '../system/say.ts';
-import { findProgram } from '../system/tools.ts';
+import { findProgram } from '../system/packages/tools.ts';
 import { buildCounted, objectsOf } from '../counts/counted-build.ts';
 import type { CountedModules } from '../counts/counted-folder.ts';
 import { type Before, KeptBefore } from './kept-before.ts';

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { compilerPackages, ensurePackages } from '../../src/system/packages.ts';
+import { compilerPackages, ensurePackages } from '../../src/system/packages/build-packages.ts';
 import { loadCorpus, ownCorpusFolder } from '../../src/campaign/corpus.ts';
 import { makeCase, makeStep } from '../../src/case/case.ts';
 import { encodeCase } from '../../src/program/encode.ts';

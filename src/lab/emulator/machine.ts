@@ -10,7 +10,7 @@ import { atExit } from '../../system/at-exit.ts';
 import { ConsoleWatch, type ConsoleListener } from '../console/console-watch.ts';
 import { withFileErrors } from '../../system/file-errors.ts';
 import type { Computer, Emulator, Wiring } from './emulator.ts';
-import { findProgram } from '../../system/tools.ts';
+import { findProgram } from '../../system/packages/tools.ts';
 
 /** A console that runs wild must not fill the disk. */
 const consoleBytesMax = 16 * 1024 * 1024;

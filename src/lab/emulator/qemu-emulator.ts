@@ -4,7 +4,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { InfrastructureError } from '../../errors.ts';
-import { findProgram } from '../../system/tools.ts';
+import { findProgram } from '../../system/packages/tools.ts';
 import { withFileErrors } from '../../system/file-errors.ts';
 import { type Emulator, type EmulatorControl, emulatorTitles, type Wiring } from './emulator.ts';
 import { devicesFile, loadDevices, saveDevices } from './migration.ts';

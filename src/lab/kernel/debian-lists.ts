@@ -7,7 +7,7 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InfrastructureError } from '../../errors.ts';
-import { updateLists } from '../../system/apt.ts';
+import { updateLists } from '../../system/packages/apt.ts';
 import { runTool } from '../../system/run-tool.ts';
 import type { Say } from '../../system/say.ts';
 import { cacheRoot, ensureFolder } from '../../system/cache.ts';

@@ -1,8 +1,8 @@
 /** Which kernels Debian's suites have, from the private lists, and of which packages each is put together. */
 import { InfrastructureError } from '../../errors.ts';
-import { packageNames } from '../../system/apt.ts';
+import { packageNames } from '../../system/packages/apt.ts';
 import { runTool } from '../../system/run-tool.ts';
-import { thisDistribution } from '../../system/distribution.ts';
+import { thisDistribution } from '../../system/packages/distribution.ts';
 import { listArguments } from './debian-lists.ts';
 import { byPreference, isMeta, type KernelPackage, releaseOfPackage, seriesOf } from './debian-release.ts';
 

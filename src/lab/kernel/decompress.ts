@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import * as zlib from 'node:zlib';
 import { execa } from 'execa';
 import { InfrastructureError } from '../../errors.ts';
-import { findProgram } from '../../system/tools.ts';
+import { findProgram } from '../../system/packages/tools.ts';
 
 /** Endings of compressed modules. */
 export const compressions = ['.xz', '.gz', '.zst'] as const;

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InfrastructureError, UsageError } from '../../errors.ts';
-import { findProgram } from '../../system/tools.ts';
+import { findProgram } from '../../system/packages/tools.ts';
 import { qemuChannelModules } from '../emulator/qemu.ts';
 import { builtinList, collectModules } from './modules.ts';
 

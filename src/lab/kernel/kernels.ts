@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { UsageError } from '../../errors.ts';
-import { type Distribution, thisDistribution } from '../../system/distribution.ts';
+import { type Distribution, thisDistribution } from '../../system/packages/distribution.ts';
 import { ensureZstd, type InstallOptions } from '../install.ts';
 import { debianKernel, debianSeries } from './debian-kernel.ts';
 import { needsZstd } from './decompress.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { scriptSources } from '../../../src/hand/build.ts';
 import { operationsHeader, operationsSource } from '../../../src/hand/header.ts';
-import { findProgram } from '../../../src/system/tools.ts';
+import { findProgram } from '../../../src/system/packages/tools.ts';
 import { borderSeeds, encodeSeeds } from './seeds.ts';
 
 const root = join(import.meta.dirname, '..', '..', '..');

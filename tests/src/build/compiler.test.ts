@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, describe, it } from 'vitest';
 import { compilerDiffers, compilerVersion, majorOf } from '../../../src/build/compiler.ts';
-import { findProgram } from '../../../src/system/tools.ts';
+import { findProgram } from '../../../src/system/packages/tools.ts';
 import { temporaryFolder } from '../../temporary-folder.ts';
 
 describe('majorOf', () => {

@@ -8,7 +8,7 @@ import { CountReader } from '../../../src/counts/count-reader.ts';
 import type { CountedModules } from '../../../src/counts/counted-folder.ts';
 import { offsetOf } from '../../../src/counts/kernel-memory.ts';
 import { lineCounts } from '../../../src/counts/line-counts.ts';
-import { findProgram } from '../../../src/system/tools.ts';
+import { findProgram } from '../../../src/system/packages/tools.ts';
 
 const source = `__attribute__((noinline)) static int twice(int a)
 {

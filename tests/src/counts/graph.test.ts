@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { flowOf, gccVersionOf, graphsOf } from '../../../src/counts/graph.ts';
-import { findProgram } from '../../../src/system/tools.ts';
+import { findProgram } from '../../../src/system/packages/tools.ts';
 
 const source = `
 __attribute__((noinline)) int collatz(int n)

@@ -7,7 +7,7 @@ import { temporaryFolder } from '../../temporary-folder.ts';
 
 const tools = vi.hoisted(() => ({ folder: '' }));
 // The folders that a plain user's PATH may lack have a compiler here; only those of the test are looked into.
-vi.mock('../../../src/system/tools.ts', async (original) => ({
+vi.mock('../../../src/system/packages/tools.ts', async (original) => ({
   ...(await original<object>()),
   findProgram: (name: string) => (existsSync(join(tools.folder, name)) ? join(tools.folder, name) : null),
 }));

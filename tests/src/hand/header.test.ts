@@ -7,7 +7,7 @@ import { framesHeader } from '../../../src/hand/frames.ts';
 import { operationsHeader, operationsSource } from '../../../src/hand/header.ts';
 import { handLimits, operations } from '../../../src/hand/operations.ts';
 import { scriptCapabilities, scriptRequests, sizes } from '../../../src/hand/uapi.ts';
-import { findProgram } from '../../../src/system/tools.ts';
+import { findProgram } from '../../../src/system/packages/tools.ts';
 import { temporaryFolder } from '../../temporary-folder.ts';
 
 const handFolder = join(import.meta.dirname, '..', '..', '..', 'src', 'hand', 'c');

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type CountedModules, countedFile, formatCounted, readCounted } from '../../../src/counts/counted-folder.ts';
 import { KeptBefore } from '../../../src/review/kept-before.ts';
-import { findProgram } from '../../../src/system/tools.ts';
+import { findProgram } from '../../../src/system/packages/tools.ts';
 import { temporaryFolder } from '../../temporary-folder.ts';
 
 const counters = {

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { InfrastructureError } from '../../../../src/errors.ts';
-import { parseOsRelease } from '../../../../src/system/distribution.ts';
+import { parseOsRelease } from '../../../../src/system/packages/distribution.ts';
 import { cacheRoot } from '../../../../src/system/cache.ts';
 import { cachedKernels } from '../../../../src/lab/kernel/debian-kernel.ts';
 import { UsageError } from '../../../../src/errors.ts';

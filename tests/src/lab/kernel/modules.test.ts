@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { qemuChannelModules } from '../../../../src/lab/emulator/qemu.ts';
 import { UsageError } from '../../../../src/errors.ts';
-import { findProgram } from '../../../../src/system/tools.ts';
+import { findProgram } from '../../../../src/system/packages/tools.ts';
 import { collectModules, dependsOf, hasZstdModules } from '../../../../src/lab/kernel/modules.ts';
 import { temporaryFolder } from '../../../temporary-folder.ts';
 

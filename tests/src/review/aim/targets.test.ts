@@ -8,7 +8,7 @@ import type { Counted } from '../../../../src/counts/count-reader.ts';
 import { countersOf } from '../../../../src/counts/counters.ts';
 import type { CountedModules } from '../../../../src/counts/counted-folder.ts';
 import type { TouchedPlace } from '../../../../src/review/touched.ts';
-import { findProgram } from '../../../../src/system/tools.ts';
+import { findProgram } from '../../../../src/system/packages/tools.ts';
 
 const source = `int f(int a)
 {

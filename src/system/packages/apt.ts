@@ -1,7 +1,7 @@
 /** Debian's package tools: the one place that runs apt. */
-import { InfrastructureError } from '../errors.ts';
-import { runTool } from './run-tool.ts';
-import type { Say } from './say.ts';
+import { InfrastructureError } from '../../errors.ts';
+import { runTool } from '../run-tool.ts';
+import type { Say } from '../say.ts';
 import { findProgram } from './tools.ts';
 
 /** Seconds to wait for another apt that runs. */

@@ -1,5 +1,5 @@
 /** Debian packages that building a kernel's modules takes, installed when they are missing. */
-import { runTool } from './run-tool.ts';
+import { runTool } from '../run-tool.ts';
 import { type InstallOptions, installPackages } from './install-packages.ts';
 import { findProgram } from './tools.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { parseOsRelease } from '../../../src/system/distribution.ts';
-import { installCommand, neededTools, packagesOf } from '../../../src/system/tools.ts';
+import { parseOsRelease } from '../../../../src/system/packages/distribution.ts';
+import { installCommand, neededTools, packagesOf } from '../../../../src/system/packages/tools.ts';
 
 const tools = Object.values(neededTools);
 

@@ -1,7 +1,7 @@
 /** Programs that the lab needs on the host, and the packages that have them. */
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { may } from './access.ts';
+import { may } from '../access.ts';
 import type { Distribution, Family } from './distribution.ts';
 
 interface Tool {

@@ -1,7 +1,7 @@
 /** Installs the distribution's packages where that is allowed, and otherwise says what to type. */
-import { InfrastructureError } from '../errors.ts';
+import { InfrastructureError } from '../../errors.ts';
 import { aptGet, candidateVersion, hasApt, isRoot, updateLists } from './apt.ts';
-import type { Say } from './say.ts';
+import type { Say } from '../say.ts';
 import { thisDistribution } from './distribution.ts';
 import { installCommand } from './tools.ts';
 
