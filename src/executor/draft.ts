@@ -32,17 +32,13 @@ export class Draft {
     this.#observations = observations;
   }
 
-  /** A case of a program: `add` writes its operations, and returns what reads them. */
-  addProgram(index: number, add: () => Read<void>): void {
-    this.#add(index, add);
-  }
-
-  /** A case of what is done between programs. */
-  addBetween(add: () => Read<void>): void {
-    this.#add(null, add);
-  }
-
-  #add(index: number | null, add: () => Read<void>): void {
+  /**
+   * Adds a case.
+   *
+   * @param index of its program; null for what is done between programs.
+   * @param add writes its operations, and returns what reads them.
+   */
+  add(index: number | null, add: () => Read<void>): void {
     this.script.case(this.#cases.length);
     this.#cases.push({ index, read: add() });
   }

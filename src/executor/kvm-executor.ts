@@ -131,7 +131,7 @@ export class KvmExecutor implements Executor {
   #addExact(draft: Draft, neighbours: Neighbours, program: Program, index: number, isQuiet: boolean): void {
     const vm = new Vm(this.#parts, program);
     const { script } = draft;
-    draft.addProgram(index, () => {
+    draft.add(index, () => {
       const readCreated = vm.create(script, program);
       const read = this.#addProgram(script, neighbours, vm, program, !isQuiet);
       return (record) => {
@@ -139,7 +139,7 @@ export class KvmExecutor implements Executor {
         draft.observe(index, read(record));
       };
     });
-    draft.addBetween(() => {
+    draft.add(null, () => {
       const read = vm.memory.takeChanges(script);
       return (record) => draft.addMemory(index, read(record));
     });
@@ -151,7 +151,7 @@ export class KvmExecutor implements Executor {
     const { vm, isNew } = this.#pool.take(draft, program);
     const { script } = draft;
     const pages = hypercallPages(program);
-    draft.addProgram(index, () => {
+    draft.add(index, () => {
       const readCreated = isNew ? vm.create(script, program) : null;
       const readStray = vm.memory.takeChangesOf(script, pages);
       const read = this.#addProgram(script, neighbours, vm, program, false);

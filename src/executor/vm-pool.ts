@@ -63,14 +63,14 @@ export class VmPool {
 
 /** @param later whether what comes next need not wait for it. */
 export function dropVm(draft: Draft, vm: Vm, later: boolean): void {
-  draft.addBetween(() => {
+  draft.add(null, () => {
     vm.drop(draft.script, later);
     return () => undefined;
   });
 }
 
 function compareMemoryOf(draft: Draft, vm: Vm): void {
-  draft.addBetween(() => {
+  draft.add(null, () => {
     const read = vm.memory.takeChanges(draft.script);
     return (record) => draft.addStray(read(record));
   });

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type CorpusEntry, loadCorpus, ownCorpusFolder } from '../../campaign/corpus.ts';
 import { Interrupted } from '../../campaign/interrupt.ts';
+import { Progress } from '../../campaign/progress.ts';
 import { defaultShrinkLimits } from '../../campaign/findings/shrink.ts';
 import { corpusHashOf, differences, modulesHashOf } from '../../durable/identity.ts';
 import { findJournals, isMerged, lockFile, makeFolders, readJournals } from '../../durable/journal/folder.ts';
@@ -79,10 +80,7 @@ export async function startCampaign(folder: string, given: StartOptions, context
 
 /** With modules that count instead of the kernel's own. */
 async function withCounters(options: StartOptions, { stderr, signal }: CommandContext): Promise<StartOptions> {
-  const say = (line: string): void => {
-    stderr.write(`hvipi: ${line}\n`);
-  };
-  const { folder } = await buildForCoverage(options, say, signal);
+  const { folder } = await buildForCoverage(options, new Progress(stderr).say, signal);
   return { ...options, kvmModules: folder };
 }
 

@@ -91,7 +91,8 @@ export function targetOf(options: RawTargetOptions, say: Say): Target {
   if (lab.cpu !== 'amd' && target !== 'lab') throw new UsageError('--cpu goes with --target lab only');
   const contract = contractOf(options.contract);
   const parsed = withJobs(parseTarget({ target, ...lab }), jobs);
-  return contract === 'kvm' ? parsed : withReplayArguments(parsed, ['--contract', contract]);
+  if (contract === 'kvm') return parsed;
+  return { ...parsed, replayArguments: [...parsed.replayArguments, '--contract', contract] };
 }
 
 /** @throws UsageError */
@@ -131,10 +132,6 @@ export function contractOf(text: string): ContractName {
   const contract = contractNames.find((name) => name === text);
   if (contract === undefined) throw new UsageError(`--contract ${text}: there are ${contractNames.join(' and ')}`);
   return contract;
-}
-
-function withReplayArguments(target: Target, more: readonly string[]): Target {
-  return { ...target, replayArguments: [...target.replayArguments, ...more] };
 }
 
 const secondsOfUnit = { s: 1, m: 60, h: 3600, d: 86_400 } as const;
