@@ -24,7 +24,7 @@ int main(void)
 END
 
 kvm_initramfs 6.12.117+deb12-amd64
-mkfifo commands
+mkfifo commands && : > monitor
 emulate 6.12.117+deb12-amd64 ram.cpio -serial file:console -monitor stdio < commands > monitor &
 exec 3> commands
 turns=0
