@@ -17,7 +17,8 @@ static void interrupt(int vector)
 	int result = ioctl(vcpu, KVM_INTERRUPT, &interrupt);
 	const char *error = result ? strerror(errno) : "no error";
 	ioctl(vcpu, KVM_GET_VCPU_EVENTS, &events);
-	printf("seen: KVM_INTERRUPT 0x%x: %d, %s; to be injected: 0x%x\n", vector, result, error, events.interrupt.injected ? events.interrupt.nr : 0);
+	int next = events.interrupt.injected ? events.interrupt.nr : 0;
+	printf("seen: KVM_INTERRUPT 0x%x: %d, %s; to be injected: 0x%x\n", vector, result, error, next);
 }
 
 int main(void)

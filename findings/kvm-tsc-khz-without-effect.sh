@@ -1,9 +1,9 @@
 #!/bin/sh
 # KVM_SET_TSC_KHZ on a CPU that cannot scale the TSC (KVM_CAP_TSC_CONTROL is 0).
 # Guess:  any frequency but the CPU's own is refused.
-# Found:  a lower one is refused, a higher one is accepted; KVM_GET_TSC_KHZ and Hyper-V's TSC_FREQUENCY give it back. The guest gets it where
-#         the host's TSC is of no use as a clock, and does not where that is fine: KVM adds what is missing at each entry, up to the
-#         moment of the host's clock, and with a good TSC that moment is one long ago (kvm_guest_time_update, master_kernel_ns).
+# Found:  a lower one is refused, a higher one is accepted; KVM_GET_TSC_KHZ and Hyper-V's TSC_FREQUENCY give it back. The guest gets it
+#         where the host's TSC is of no use as a clock, and does not where it is fine: KVM adds what is missing at each entry, up to
+#         the moment of the host's clock, and with a good TSC that moment is one long ago (kvm_guest_time_update, master_kernel_ns).
 #         6.1 and 7.3 do the same.
 . "$(dirname "$0")/common/setup.sh"
 . "$common/boot.sh"

@@ -27,7 +27,8 @@ kvm_initramfs 6.12.117+deb12-amd64
 # With -snapshot a disk of any format can hold a state, for as long as QEMU runs.
 truncate -s 1M disk
 mkfifo commands && : > said
-emulate 6.12.117+deb12-amd64 ram.cpio -serial file:console -monitor stdio -snapshot -drive file=disk,format=raw,if=virtio < commands > said 2>&1 &
+emulate 6.12.117+deb12-amd64 ram.cpio -serial file:console -monitor stdio -snapshot -drive file=disk,format=raw,if=virtio \
+	< commands > said 2>&1 &
 exec 3> commands
 turns=0
 until tr -d '\r' < said | grep -q '^EIP=00001000' || [ $turns -gt 60 ]; do
