@@ -19,21 +19,33 @@ make_init() {
 	gcc -O1 -static -I "$common" -o init init.c || cannot "init.c does not compile"
 }
 
+# emulate RELEASE INITRAMFS OPTION...: an emulated computer. Its CPU is $cpu, if that matters, and its kernel gets $append.
+emulate() {
+	release=$1 initramfs=$2
+	shift 2
+	timeout 300 qemu-system-x86_64 ${data:-} -accel tcg -cpu "${cpu:-max}" -m 512 -nodefaults -display none -no-reboot "$@" \
+		-kernel "root/boot/vmlinuz-$release" -initrd "$initramfs" -append "console=ttyS0 quiet panic=-1 ${append:-}"
+}
+
 # boot RELEASE INITRAMFS: prints what the program says.
 boot() {
-	timeout 300 qemu-system-x86_64 ${data:-} -accel tcg -cpu max -m 512 -nodefaults -display none -no-reboot -serial stdio \
-		-kernel "root/boot/vmlinuz-$1" -initrd "$2" -append 'console=ttyS0 quiet panic=-1' < /dev/null > console || true
+	emulate "$1" "$2" -serial stdio < /dev/null > console || true
 	tr -d '\r' < console | sed -n 's/^seen: //p'
 }
 
-# boot_kvm RELEASE: the same with an initramfs of ./init and the modules of KVM, which kvm.h loads.
-boot_kvm() {
+# kvm_initramfs RELEASE: ram.cpio of ./init and the modules of KVM, which kvm.h loads.
+kvm_initramfs() {
 	rm -rf ram && mkdir -p ram/dev ram/proc && cp init ram/init
 	for name in irqbypass ccp kvm kvm-amd; do
 		module=$(find root -path "*/$1/*" -name "$name.ko*")
 		case $module in *.xz) xz -dc "$module" > "ram/$name.ko" ;; *) cp "$module" ram/ ;; esac
 	done
 	(cd ram && find . | cpio -o -H newc --quiet) > ram.cpio
+}
+
+# boot_kvm RELEASE: both.
+boot_kvm() {
+	kvm_initramfs "$1"
 	boot "$1" ram.cpio
 }
 

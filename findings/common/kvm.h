@@ -64,3 +64,33 @@ static void make_lapic(struct kvm_lapic_state *lapic)
 	ioctl(vcpu, KVM_GET_LAPIC, lapic);
 	*lapic_register(lapic, 0xf0) = 0x1ff; /* SPIV */
 }
+
+/* One MSR of the vCPU, by the host; what the ioctl gives is the number of MSRs that it took. */
+static int one_msr(unsigned long request, unsigned index, unsigned long long *value)
+{
+	struct { struct kvm_msrs head; struct kvm_msr_entry entry; } msrs = { .head.nmsrs = 1, .entry = { .index = index, .data = *value } };
+	int result = ioctl(vcpu, request, &msrs);
+	*value = msrs.entry.data;
+	return result;
+}
+
+static int set_msr(unsigned index, unsigned long long value)
+{
+	return one_msr(KVM_SET_MSRS, index, &value);
+}
+
+static unsigned long long get_msr(unsigned index)
+{
+	unsigned long long value = 0;
+	if (one_msr(KVM_GET_MSRS, index, &value) != 1)
+		printf("seen: MSR 0x%x cannot be read\n", index);
+	return value;
+}
+
+/* Has the next KVM_RUN do no more than what the last exit left to do. */
+static void complete_exit(void)
+{
+	run->immediate_exit = 1;
+	ioctl(vcpu, KVM_RUN, 0);
+	run->immediate_exit = 0;
+}
