@@ -2,7 +2,8 @@
 import type fc from 'fast-check';
 import { HV_SYNIC_SINT_AUTO_EOI, HV_SYNIC_SINT_MASKED, HV_X64_MSR_HYPERCALL_ENABLE } from '../../src/abi/hyperv.ts';
 import { makeStep, type Step } from '../../src/case/case.ts';
-import { apicChanges, msrReaders, readableMsrs, vmmDeeds } from '../../src/case/limits.ts';
+import { apicChanges, msrReaders, readableMsrs } from '../../src/case/limits.ts';
+import { vmmDeeds } from '../../src/case/steps/vmm.ts';
 import { arenaStart, ramEnd, romStart } from '../../src/case/memory.ts';
 import { anyWord, refusedVpIndex, vcpuNumber, vpNumber, vpNumberEdge } from '../integers.ts';
 import { among, choice, evenly, just, planOf } from '../plan.ts';

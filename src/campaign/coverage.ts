@@ -5,21 +5,13 @@
 import { bankCountMax, HVCALL_SEND_IPI, HVCALL_SEND_IPI_EX } from '../abi/hypercall.ts';
 import type { Contract } from '../../oracle/contract.ts';
 import type { Call } from '../../oracle/call/decode.ts';
-import { stepRules } from '../../oracle/step-rules.ts';
+import { stepRules } from '../../oracle/steps/steps.ts';
 import { msrRules } from '../../oracle/msr.ts';
 import type { Outcome, StepOutcome } from '../../oracle/outcome.ts';
 import { kvmRules } from '../../oracle/call/rules.ts';
-import {
-  callerFlags,
-  callModes,
-  caseLimits,
-  cpuidFeatures,
-  eoiKinds,
-  irqchips,
-  vmmDeeds,
-  waitPoints,
-} from '../case/limits.ts';
+import { callerFlags, callModes, caseLimits, cpuidFeatures, eoiKinds, irqchips, waitPoints } from '../case/limits.ts';
 import { flagsNamed } from '../case/steps/call.ts';
+import { stepKinds } from '../case/steps/kinds.ts';
 import { vcpuIdOf, xapicIdMax } from '../case/vcpus/vcpu-id.ts';
 import { type Program, type ProgramCall, RFLAGS_IF, RFLAGS_TF } from '../program/program.ts';
 import { type Tier, tierOf, tiers } from '../program/tier.ts';
@@ -173,24 +165,22 @@ export const dimensions: readonly Dimension[] = [
       return first.autoEoi.includes(call.vector) ? 'auto' : first.eoi;
     },
   },
-  { name: 'migrated', values: yesNo, valueOf: ({ program, index }) => isYes(isBehindMigration(program, index)) },
-  { name: 'vmm', values: ['nothing', ...vmmDeeds], valueOf: ({ program, index }) => lastDeed(program, index) },
+  ...marks(),
   { name: 'receiver', values: receiverStates, valueOf: ({ program, outcome }) => stateOfReceivers(program, outcome) },
 ];
 
-/** Whether the VM of a step is another one than that in which the program began. */
-function isBehindMigration({ steps }: Program, index: number): boolean {
-  for (let at = 0; at < index; at++) if (steps[at]!.kind === 'migrate') return true;
-  return false;
-}
-
-/** What the VMM did last before a step. */
-function lastDeed({ steps }: Program, index: number): string {
-  for (let at = index - 1; at >= 0; at--) {
-    const step = steps[at]!;
-    if (step.kind === 'vmm') return step.does;
-  }
-  return 'nothing';
+/** What the last step of a kind says of the calls behind it, for the kinds that say something. */
+function marks(): Dimension[] {
+  return Object.entries(stepKinds).flatMap(([kind, { mark }]) => {
+    if (mark === null) return [];
+    const { name, values, none } = mark;
+    const of = mark.of as (step: object) => string;
+    const valueOf = ({ program: { steps }, index }: Circumstances): string => {
+      for (let at = index - 1; at >= 0; at--) if (steps[at]!.kind === kind) return of(steps[at]!);
+      return none;
+    };
+    return [{ name, values, valueOf }];
+  });
 }
 
 function flagsName({ environment: { rflags } }: ProgramCall): string {

@@ -39,6 +39,7 @@ function* checkStep(step: Step, context: StepContext): Generator<CaseIssue> {
   if (schedule !== null && kind.concurrent === null) yield at('do', 'a concurrent case has no such step');
   if (schedule !== null && kind.concurrent !== null) yield* kind.concurrent.check(step, context);
   yield* kind.check(step, context);
+  if (kind.stops) context.initialized.add(vcpu);
 }
 
 /** Whether the fields of a case fit together. */

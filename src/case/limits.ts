@@ -85,8 +85,6 @@ export const registerWays = ['hv-msr', 'apic', 'cr8'] as const;
  * and the next instruction, a `nop`, in an interrupt shadow, then `cli`. `hlt`: `sti; hlt` is next.
  */
 export const waitPoints = ['open', 'sti-shadow', 'mov-ss-shadow', 'hlt'] as const;
-/** What a VMM does that no guest is to notice (`steps/vmm.ts`). */
-export const vmmDeeds = ['complete', 'interrupt', 'log-dirty', 'move', 'remake'] as const;
 /** Synthetic interrupt sources of a vCPU (HV_SYNIC_SINT_COUNT). */
 export const sintCount = 16;
 /** What a `set-apic` step makes of a local APIC; `enabled` is the mode that it was set up in, or xAPIC. */

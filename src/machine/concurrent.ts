@@ -12,7 +12,7 @@ import type { GuestCode } from '../guest/program.ts';
 import type { RecordReader } from '../hand/record.ts';
 import { encodeConditions, type Script } from '../hand/script.ts';
 import type { Arrivals, Leftover, Observation, StepObservation } from '../program/observation.ts';
-import type { Program, ProgramCall, ProgramVmm, ProgramWriteMsr } from '../program/program.ts';
+import type { ProgramOf, Program, ProgramCall } from '../program/program.ts';
 import { type Schedule, scheduleOf } from '../program/schedule.ts';
 import { type CallResult, expectExit, noCall, orLost, UnexpectedExit } from './stop.ts';
 import type { NeighbourVm } from './vm/neighbour.ts';
@@ -31,7 +31,7 @@ interface RaceSteps {
   readonly first: number;
   readonly calls: readonly (ProgramCall & { readonly index: number })[];
   /** What the host does meanwhile. */
-  readonly changes: readonly ((ProgramWriteMsr | ProgramVmm) & { readonly index: number })[];
+  readonly changes: readonly ((ProgramOf<'write-msr'> | ProgramOf<'vmm'>) & { readonly index: number })[];
 }
 
 /** What came of a race. */
@@ -328,7 +328,7 @@ function stepOf(
 /** The steps up to the next `run` step; a concurrent program ends with one. */
 function stepsFrom({ steps }: Program, first: number): RaceSteps {
   const calls: (ProgramCall & { index: number })[] = [];
-  const changes: ((ProgramWriteMsr | ProgramVmm) & { index: number })[] = [];
+  const changes: ((ProgramOf<'write-msr'> | ProgramOf<'vmm'>) & { index: number })[] = [];
   for (let index = first; steps[index]!.kind !== 'run'; index++) {
     const step = steps[index]!;
     if (step.kind === 'call') calls.push({ ...step, index });

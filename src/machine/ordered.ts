@@ -6,12 +6,11 @@ import type { RecordReader } from '../hand/record.ts';
 import type { Script } from '../hand/script.ts';
 import type { LapicChanges, Observation, StepObservation } from '../program/observation.ts';
 import {
+  type ProgramOf,
   isRingEnvironment,
   opensInterrupts,
   type Program,
-  type ProgramAct,
   type ProgramCall,
-  type ProgramRun,
   type ProgramStep,
 } from '../program/program.ts';
 import { type CallResult, noCall, UnexpectedExit } from './stop.ts';
@@ -24,7 +23,7 @@ import type { Read } from './writer.ts';
 const blockBytesMax = 24 + 8 * 64;
 const pageBytes = 0x1000;
 /** A step that the host makes while no vCPU runs. */
-type Change = Exclude<ProgramStep, ProgramCall | ProgramRun | ProgramAct>;
+type Change = Exclude<ProgramStep, ProgramCall | ProgramOf<'run'> | ProgramOf<'act'>>;
 /** What the handlers of all vCPUs logged during a step. */
 type Logs = Pick<StepObservation, 'arrivals' | 'priorities'>;
 

@@ -79,16 +79,9 @@ export interface ProgramCall {
 type ProgramChanges = {
   readonly [Kind in ChangeStep['do']]: Readonly<Omit<StepOf<Kind>, 'do' | 'note'>> & { readonly kind: Kind };
 };
-export type ProgramRun = ProgramChanges['run'];
-export type ProgramAct = ProgramChanges['act'];
-export type ProgramWriteMsr = ProgramChanges['write-msr'];
-export type ProgramReadMsr = ProgramChanges['read-msr'];
-export type ProgramSetApic = ProgramChanges['set-apic'];
-export type ProgramInit = ProgramChanges['init'];
-export type ProgramSipi = ProgramChanges['sipi'];
-export type ProgramVmm = ProgramChanges['vmm'];
-
-export type ProgramStep = ProgramCall | ProgramChanges[keyof ProgramChanges];
+export type ProgramChange = ProgramChanges[keyof ProgramChanges];
+export type ProgramStep = ProgramCall | ProgramChange;
+export type ProgramOf<Kind extends ProgramStep['kind']> = Extract<ProgramStep, { readonly kind: Kind }>;
 
 export interface Program {
   readonly machine: Omit<Machine, 'vcpus'>;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { APIC_PROCPRI } from '../../src/abi/lapic.ts';
 import { makeCase, makeStep, type Step, type VcpuSetup } from '../../src/case/case.ts';
-import { vmmDeeds } from '../../src/case/limits.ts';
+import { vmmDeeds } from '../../src/case/steps/vmm.ts';
 import { predict } from '../../oracle/model.ts';
 import type { Outcome } from '../../oracle/outcome.ts';
 import { encodeCase } from '../../src/program/encode.ts';

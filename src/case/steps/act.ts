@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { note, vcpuPosition } from '../fields.ts';
 import type { CaseIssue } from '../issue.ts';
 import { actKinds, registerWays, waitPoints } from '../limits.ts';
-import type { StepContext, StepKind } from './step-kind.ts';
+import { hostStep, type StepContext, type StepKind } from './step-kind.ts';
 
 const schema = z.strictObject({
   do: z.literal('act'),
@@ -22,14 +22,15 @@ const schema = z.strictObject({
 export type ActStep = z.output<typeof schema>;
 
 export const act = {
+  ...hostStep,
   schema,
   plain: schema.parse({ do: 'act', act: 'take' }),
   actor: 'vcpu',
   needsLapic: true,
   allowsHalted: false,
   takesInterrupts: true,
-  result: null,
-  concurrent: null,
+  // To most points the host brings the vCPU, which runs from there later.
+  enters: (step) => step.act !== 'wait' || step.at === 'open',
   check: checkAct,
   describe: describeAct,
 } satisfies StepKind<ActStep>;

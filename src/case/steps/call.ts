@@ -9,7 +9,7 @@ import { fieldsToJson, type DefaultField } from '../json.ts';
 import { callerFlags, callModes, foreignCallCodes, isRealMode, opcodes } from '../limits.ts';
 import { canRun } from '../machine.ts';
 import { arenaStart, isAllowedGpa, ramEnd } from '../memory.ts';
-import type { StepContext } from './step-kind.ts';
+import { hostStep, type StepContext } from './step-kind.ts';
 
 /** RAX of a 64-bit caller, and the upper half of EAX's register in compatibility mode, when nothing else is asked for. */
 export const defaultRax = 0xa5c3_e100_5a3c_1e00n;
@@ -55,11 +55,9 @@ type CallFields = z.output<z.ZodObject<typeof callFields>> & {
 
 /** What holds for a step of either call. */
 export const callKind = {
+  ...hostStep,
   actor: 'sender',
-  needsLapic: false,
-  allowsHalted: true,
-  takesInterrupts: false,
-  result: null,
+  enters: () => true,
   check: checkCall,
   concurrent: { needsOrder: false, check: checkConcurrentCall },
 } as const;

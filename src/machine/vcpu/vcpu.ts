@@ -9,7 +9,7 @@ import type { GuestCode } from '../../guest/program.ts';
 import { encodePatches, noPatches, type Script } from '../../hand/script.ts';
 import * as uapi from '../../hand/uapi.ts';
 import type { LapicChanges, VcpuState } from '../../program/observation.ts';
-import { type ProgramSetApic, RFLAGS_IF } from '../../program/program.ts';
+import { type ProgramOf, RFLAGS_IF } from '../../program/program.ts';
 import { HypervMsrs } from './hyperv-msrs.ts';
 import { Lapic } from './lapic.ts';
 import { readMsr } from './msrs.ts';
@@ -202,7 +202,7 @@ export class Vcpu {
   }
 
   /** Enables or disables the local APIC; what is pending and in service stays. */
-  changeApic(script: Script, change: ProgramSetApic['apic'], setup: VcpuSetup): void {
+  changeApic(script: Script, change: ProgramOf<'set-apic'>['apic'], setup: VcpuSetup): void {
     this.lapic.change(script, change, setup);
   }
 

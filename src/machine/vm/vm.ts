@@ -15,15 +15,11 @@ import type { Script } from '../../hand/script.ts';
 import * as uapi from '../../hand/uapi.ts';
 import type { RegisterChange } from '../../program/observation.ts';
 import {
+  type ProgramOf,
   isRingEnvironment,
   opensInterrupts,
   type Program,
   type ProgramCall,
-  type ProgramReadMsr,
-  type ProgramSetApic,
-  type ProgramSipi,
-  type ProgramVmm,
-  type ProgramWriteMsr,
 } from '../../program/program.ts';
 import { CallRing } from '../calls/call-ring.ts';
 import { disablesApic } from '../vcpu/catch-up.ts';
@@ -164,7 +160,7 @@ export class Vm {
    * @param runners vCPUs that can be in their guest. One that waits with interrupts on is left alone by `interrupt`: KVM would take
    *   a vector for it on its way (kvm_check_and_inject_events).
    */
-  meddle(script: Script, { does }: ProgramVmm, runners: readonly number[]): void {
+  meddle(script: Script, { does }: ProgramOf<'vmm'>, runners: readonly number[]): void {
     if (does === 'complete') {
       for (const { vcpu } of this.#members) script.add('completeExit', { vcpu: vcpu.object });
     } else if (does === 'interrupt') {
@@ -228,7 +224,7 @@ export class Vm {
   }
 
   /** Writes an MSR as the host; whether KVM took the value. */
-  writeMsr(script: Script, { vcpu: position, msr, value }: ProgramWriteMsr): Read<boolean> {
+  writeMsr(script: Script, { vcpu: position, msr, value }: ProgramOf<'write-msr'>): Read<boolean> {
     const { vcpu } = this.#members[position]!;
     if (msr === 'vp-index') return vcpu.msrs.writeVpIndex(script, value);
     if (isSint(msr)) return vcpu.msrs.writeSint(script, sintOf(msr), value);
@@ -238,13 +234,13 @@ export class Vm {
   }
 
   /** Reads an MSR as the host or in the guest; null where KVM does not give it. */
-  readMsr(script: Script, { vcpu: position, msr, by }: ProgramReadMsr): Read<bigint | null> {
+  readMsr(script: Script, { vcpu: position, msr, by }: ProgramOf<'read-msr'>): Read<bigint | null> {
     const { vcpu, receiver } = this.#members[position]!;
     const index = msrIndexOf(msr);
     return by === 'host' ? vcpu.readMsr(script, index) : receiver.readMsr(script, index);
   }
 
-  changeApic(script: Script, { vcpu, apic }: ProgramSetApic, setup: VcpuSetup): void {
+  changeApic(script: Script, { vcpu, apic }: ProgramOf<'set-apic'>, setup: VcpuSetup): void {
     this.#members[vcpu]!.vcpu.changeApic(script, apic, setup);
   }
 
@@ -255,7 +251,7 @@ export class Vm {
   }
 
   /** Sends a start-up IPI to a vCPU and lets KVM act on it; what `Vcpu.takeSipi` reads. */
-  sipi(script: Script, { vcpu, page }: ProgramSipi): Read<bigint> {
+  sipi(script: Script, { vcpu, page }: ProgramOf<'sipi'>): Read<bigint> {
     this.#signal(script, vcpu, APIC_DM_STARTUP | page);
     return this.vcpuAt(vcpu).takeSipi(script);
   }
