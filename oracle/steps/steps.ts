@@ -1,6 +1,6 @@
 /** What the model makes of each kind of step. */
 import { kindOfChange } from '../../src/case/steps/kinds.ts';
-import type { ProgramOf, ProgramStep } from '../../src/program/program.ts';
+import type { ProgramStep } from '../../src/program/program.ts';
 import type { StepOutcome } from '../outcome.ts';
 import type { State } from '../state/state.ts';
 import { act } from './act.ts';
@@ -31,13 +31,10 @@ export const stepRules: readonly string[] = Object.values(models).flatMap(({ rul
 
 export function predictStep(step: ProgramStep, index: number, state: State): StepOutcome {
   state.begin(index);
-  if (step.kind === 'call') return call.predict(step, state);
-  const { enters, stops } = kindOfChange(step);
-  if ('vcpu' in step && enters(step)) state.enter(step.vcpu);
-  if ('vcpu' in step && stops) state.initialized.add(step.vcpu);
-  return predictChange(step, state);
-}
-
-function predictChange<Kind extends ProgramStep['kind']>(step: ProgramOf<Kind>, state: State): StepOutcome {
-  return (models[step.kind as Kind] as StepModel<Kind>).predict(step, state);
+  if (step.kind !== 'call' && 'vcpu' in step) {
+    const { enters, stops } = kindOfChange(step);
+    if (enters(step)) state.enter(step.vcpu);
+    if (stops) state.initialized.add(step.vcpu);
+  }
+  return (models[step.kind] as StepModel<ProgramStep['kind']>).predict(step, state);
 }

@@ -3,7 +3,7 @@
  * how the machine is changed between them, and how handlers' logs are read; what programs make of that is told elsewhere.
  */
 import { HV_X64_MSR_GUEST_OS_ID } from '../../abi/hyperv.ts';
-import { APIC_DM_INIT, APIC_DM_NMI, APIC_DM_STARTUP } from '../../abi/lapic.ts';
+import { APIC_DM_NMI } from '../../abi/lapic.ts';
 import type { VcpuSetup } from '../../case/case.ts';
 import { isSint, sintOf } from '../../case/limits.ts';
 import { hasWideIds } from '../../case/vcpus/vcpu-id.ts';
@@ -75,7 +75,7 @@ export class Vm {
   readonly #parts: VmParts;
   readonly #members: readonly Member[];
   readonly #calls: HostEnteredCalls;
-  readonly #memslots: Memslots;
+  readonly memslots: Memslots;
   /** Last value of HV_X64_MSR_GUEST_OS_ID; null when a step has changed it. */
   #guestOsId: bigint | null = 0n;
   /** Whether a step may have given HV_X64_MSR_HYPERCALL a value since the VM was set up, and since it was made. */
@@ -95,7 +95,7 @@ export class Vm {
     this.number = number;
     this.#parts = parts;
     this.memory = new GuestMemory(number);
-    this.#memslots = new Memslots(number, vcpus.length);
+    this.memslots = new Memslots(number, vcpus.length);
     this.#calls = new HostEnteredCalls(number, parts.code, parts.slots, parts.vectors);
     const vcpuParts = {
       ...parts,
@@ -154,28 +154,6 @@ export class Vm {
     return readCaughtUp;
   }
 
-  /**
-   * Does what a guest is not to notice.
-   *
-   * @param runners vCPUs that can be in their guest. One that waits with interrupts on is left alone by `interrupt`: KVM would take
-   *   a vector for it on its way (kvm_check_and_inject_events).
-   */
-  meddle(script: Script, { does }: ProgramOf<'vmm'>, runners: readonly number[]): void {
-    if (does === 'complete') {
-      for (const { vcpu } of this.#members) script.add('completeExit', { vcpu: vcpu.object });
-    } else if (does === 'interrupt') {
-      for (const position of runners) {
-        const { vcpu, receiver } = this.#members[position]!;
-        if (receiver.waitsOpen) continue;
-        // It may stand where a program before this one left it, with interrupts on.
-        vcpu.goHome(script);
-        script.add('interruptedRun', { vcpu: vcpu.object });
-      }
-    } else {
-      this.#memslots.change(script, does);
-    }
-  }
-
   #dropSpare(script: Script, later: boolean): void {
     this.#spare?.drop(script, later);
     this.#spare = null;
@@ -190,7 +168,7 @@ export class Vm {
   /** Brings the VM and every vCPU into the state in which a program starts; the result is the VP indexes. */
   setUp(script: Script, { machine, vcpus, steps }: Program): Read<number[]> {
     this.memory.undoWrites(script);
-    this.#memslots.setUp(script);
+    this.memslots.setUp(script);
     this.#vmmAnswer = machine.vmmAnswer;
     // On VMX alone something lags.
     const disables = this.#parts.code.isVmx
@@ -233,30 +211,8 @@ export class Vm {
     return tryMsr(script, vcpu.object, msrIndexOf(msr), value);
   }
 
-  /** Reads an MSR as the host or in the guest; null where KVM does not give it. */
-  readMsr(script: Script, { vcpu: position, msr, by }: ProgramOf<'read-msr'>): Read<bigint | null> {
-    const { vcpu, receiver } = this.#members[position]!;
-    const index = msrIndexOf(msr);
-    return by === 'host' ? vcpu.readMsr(script, index) : receiver.readMsr(script, index);
-  }
-
-  changeApic(script: Script, { vcpu, apic }: ProgramOf<'set-apic'>, setup: VcpuSetup): void {
-    this.#members[vcpu]!.vcpu.changeApic(script, apic, setup);
-  }
-
-  /** Sends INIT to a vCPU and lets KVM act on it. */
-  init(script: Script, position: number): Read<number> {
-    this.#signal(script, position, APIC_DM_INIT);
-    return this.vcpuAt(position).takeInit(script);
-  }
-
-  /** Sends a start-up IPI to a vCPU and lets KVM act on it; what `Vcpu.takeSipi` reads. */
-  sipi(script: Script, { vcpu, page }: ProgramOf<'sipi'>): Read<bigint> {
-    this.#signal(script, vcpu, APIC_DM_STARTUP | page);
-    return this.vcpuAt(vcpu).takeSipi(script);
-  }
-
-  #signal(script: Script, position: number, data: number): void {
+  /** Sends what is no interrupt of a vector to a vCPU, as an MSI. */
+  signal(script: Script, position: number, data: number): void {
     const { object, id } = this.vcpuAt(position);
     // What its last exit has left to do would be done where it starts.
     script.add('completeExit', { vcpu: object });
