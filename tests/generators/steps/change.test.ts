@@ -1,19 +1,21 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type ChangePlan, changePlan, pageOf } from '../../../generators/steps/change.ts';
+import { changePlan } from '../../../generators/steps/steps.ts';
+import { pageOf } from '../../../generators/steps/write-msr.ts';
 import { type Feature, featureWeights } from '../../../generators/swarm.ts';
 import { usualSwarm } from '../usual-swarm.ts';
 import { makeCase, makeStep } from '../../../src/case/case.ts';
 import { itDrawsLawfully } from '../laws.ts';
+import type { ChangeStep } from '../../../src/case/steps/kinds.ts';
 import { isWellFormed } from '../../../src/case/checks.ts';
 import { isAllowedPage } from '../../../src/case/steps/call.ts';
 
 const eight = Array.from({ length: 8 }, () => ({}));
-const textOf = (plan: ChangePlan) =>
+const textOf = (plan: ChangeStep) =>
   JSON.stringify(plan, (_, value: unknown) => (typeof value === 'bigint' ? value.toString(16) : value));
 
 /** Changes of one kind. */
-function only(feature: Feature): ChangePlan[] {
+function only(feature: Feature): ChangeStep[] {
   const names = Object.keys(featureWeights).filter((name) => name.startsWith('change.'));
   const off = Object.fromEntries(names.map((name) => [name, 0]));
   const swarm = { ...usualSwarm, weights: { ...featureWeights, ...off, [feature]: 1 } };
@@ -31,7 +33,7 @@ function valuesOf(feature: Feature): bigint[] {
 }
 
 describe('changePlan', () => {
-  itDrawsLawfully<ChangePlan>({
+  itDrawsLawfully<ChangeStep>({
     arbitrary: changePlan(usualSwarm),
     expectValid: (plan) => expect(isWellFormed(makeCase(eight.map(withSynic), [plan]))).toBe(true),
     keyOf: textOf,
@@ -78,7 +80,7 @@ describe('changePlan', () => {
 });
 
 describe('pageOf', () => {
-  it.each<[string, ChangePlan, bigint | null]>([
+  it.each<[string, ChangeStep, bigint | null]>([
     ['an enabled page', makeStep({ do: 'write-msr', msr: 'hypercall', value: 0xf0001n }), 0xf0000n],
     ['one with all low bits set', makeStep({ do: 'write-msr', msr: 'hypercall', value: 0xf0fffn }), 0xf0000n],
     ['no page without the enable bit', makeStep({ do: 'write-msr', msr: 'hypercall', value: 0xf0002n }), null],
