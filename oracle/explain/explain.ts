@@ -14,15 +14,13 @@ import {
 import { APIC_IRR, APIC_ISR } from '../../src/abi/lapic.ts';
 import { describeBits } from '../../src/abi/layout.ts';
 import type { VcpuSetup } from '../../src/case/case.ts';
+import { describeEnvironment, plainEnvironment } from '../../src/case/steps/environment.ts';
 import {
   type Program,
-  plainEnvironment,
   type ProgramCall,
   type ProgramChange,
   type ProgramStep,
   registerOffset,
-  RFLAGS_IF,
-  RFLAGS_TF,
 } from '../../src/program/program.ts';
 import type { TargetFacts } from '../../src/executor/facts.ts';
 import { isPending } from '../compare/attribution.ts';
@@ -156,7 +154,7 @@ function explainCall(
   return {
     kind: 'call',
     sender: step.sender,
-    entry: describeEnvironment(step),
+    entry: step.environment === plainEnvironment ? '' : describeEnvironment(step.environment),
     controlWord: control,
     control: describeBits(controlWord, control),
     inputPlace: placeOf(call),
@@ -183,15 +181,6 @@ function explainCall(
 function controlOf({ caller, rax }: Call, { registers }: ProgramCall): bigint {
   if (caller.is64Bit) return registers.readBigUInt64LE(registerOffset.rcx);
   return toBigInt({ low: rax.low, high: registers.readUInt32LE(registerOffset.rdx) });
-}
-
-/** How the call is made where that is not the plain way; empty otherwise. */
-function describeEnvironment({ environment }: ProgramCall): string {
-  if (environment === plainEnvironment) return '';
-  const { mode, cpl, page, opcode, rflags } = environment;
-  const flags = [...((rflags & RFLAGS_IF) === 0n ? [] : ['IF']), ...((rflags & RFLAGS_TF) === 0n ? [] : ['TF'])];
-  const way = page === null ? 'a bare instruction' : `the hypercall page at ${formatHex(page)}`;
-  return `${mode} mode, CPL ${cpl}, ${way}${opcode === 'other' ? " of the other vendor's" : ''}${flags.length === 0 ? '' : `, ${flags.join(' and ')} set`}`;
 }
 
 function formatAnswer(done: StepOutcome, call: Call): string {

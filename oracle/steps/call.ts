@@ -1,6 +1,7 @@
 /** A call: decode, first rule that applies, targets, what each vCPU does. */
 import type { LapicChanges } from '../../src/program/observation.ts';
-import { isRingEnvironment, opensInterrupts, plainEnvironment, type ProgramCall } from '../../src/program/program.ts';
+import { plainEnvironment } from '../../src/case/steps/environment.ts';
+import { isRingEnvironment, opensInterrupts, type ProgramCall } from '../../src/program/program.ts';
 import { atInstruction, type Caller, callerOf } from '../call/caller.ts';
 import type { Call } from '../call/decode.ts';
 import { effectsOf, notMade } from '../call/effects.ts';

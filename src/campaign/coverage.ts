@@ -9,11 +9,11 @@ import { stepRules } from '../../oracle/steps/steps.ts';
 import { msrRules } from '../../oracle/msr.ts';
 import type { Outcome, StepOutcome } from '../../oracle/outcome.ts';
 import { kvmRules } from '../../oracle/call/rules.ts';
-import { callerFlags, callModes, caseLimits, cpuidFeatures, eoiKinds, irqchips, waitPoints } from '../case/limits.ts';
-import { flagsNamed } from '../case/steps/call.ts';
+import { caseLimits, cpuidFeatures, eoiKinds, irqchips, waitPoints } from '../case/limits.ts';
+import { environmentDimensions } from '../case/steps/environment.ts';
 import { stepKinds } from '../case/steps/kinds.ts';
 import { vcpuIdOf, xapicIdMax } from '../case/vcpus/vcpu-id.ts';
-import { type Program, type ProgramCall, RFLAGS_IF, RFLAGS_TF } from '../program/program.ts';
+import { type Program, type ProgramCall } from '../program/program.ts';
 import { type Tier, tierOf, tiers } from '../program/tier.ts';
 
 /** A call with what the model says of it. */
@@ -85,17 +85,11 @@ export const dimensions: readonly Dimension[] = [
     },
   },
   { name: 'form', values: ['fast', 'slow'], valueOf: ({ call }) => (call.isFast ? 'fast' : 'slow') },
-  {
-    name: 'mode',
-    values: callModes,
-    valueOf: ({ step }) => step.environment.mode,
-  },
-  { name: 'cpl', values: ['0', '1', '2', '3'], valueOf: ({ call }) => String(call.caller.cpl) },
-  {
-    name: 'way',
-    values: ['bare', 'page', 'other-opcode'],
-    valueOf: ({ call: { caller } }) => (caller.isOtherOpcode ? 'other-opcode' : caller.page === null ? 'bare' : 'page'),
-  },
+  ...environmentDimensions.map(({ name, values, of }) => ({
+    name,
+    values,
+    valueOf: ({ step }: Circumstances) => of(step.environment),
+  })),
   {
     name: 'vcpus',
     values: ['1-8', '9-255', '256-1024'],
@@ -109,7 +103,6 @@ export const dimensions: readonly Dimension[] = [
       return last > xapicIdMax ? (last === caseLimits.vcpuId ? '4095' : '255-4094') : '0-254';
     },
   },
-  { name: 'rflags', values: callerFlags, valueOf: ({ step }) => flagsName(step) },
   { name: 'irqchip', values: irqchips, valueOf: ({ program }) => program.machine.irqchip },
   { name: 'tier', values: tiers, valueOf: ({ tier }) => tier },
   { name: 'xen', values: yesNo, valueOf: ({ program }) => isYes(program.machine.xen !== false) },
@@ -181,10 +174,6 @@ function marks(): Dimension[] {
     };
     return [{ name, values, valueOf }];
   });
-}
-
-function flagsName({ environment: { rflags } }: ProgramCall): string {
-  return flagsNamed((rflags & RFLAGS_IF) !== 0n, (rflags & RFLAGS_TF) !== 0n);
 }
 
 /** What may show of a neighbour, the first of these that it has. */

@@ -45,20 +45,6 @@ export function runsMeanwhile({ idle }: { readonly idle: (typeof idleKinds)[numb
 
 /** What a vCPU's CPUID can lack: Hyper-V as a whole, or one of the features that gate the calls. */
 export const cpuidFeatures = ['hyperv', 'cluster-ipi', 'ex-masks', 'xmm-input'] as const;
-/** Processor modes of a caller; `long` is the only one whose parameters are 64-bit registers (is_64_bit_hypercall). */
-export const callModes = ['long', 'compat', 'protected32', 'unpaged32', 'protected16', 'real'] as const;
-
-/** Whether a mode is one with CR0.PE clear. */
-export function isRealMode(mode: (typeof callModes)[number]): boolean {
-  return mode === 'real';
-}
-/**
- * RFLAGS of a caller besides the arithmetic flags: nothing; IF, so that it takes interrupts before and behind the call; TF, so
- * that it is stopped behind the call by #DB; both.
- */
-export const callerFlags = ['plain', 'if', 'tf', 'if-tf'] as const;
-/** The hypercall instruction of the CPU's vendor, or the one of the other. */
-export const opcodes = ['native', 'other'] as const;
 /** MSRs that a `write-msr` step writes as the host. */
 export const caseMsrs = ['guest-os-id', 'hypercall', 'vp-index', 'sint0', 'sint1', 'sint2', 'sint15'] as const;
 /** MSRs that a `read-msr` step reads; IA32_APIC_BASE is written by `set-apic` steps. */

@@ -8,7 +8,7 @@ import { makeCase, makeStep } from '../../../src/case/case.ts';
 import { itDrawsLawfully } from '../laws.ts';
 import type { ChangeStep } from '../../../src/case/steps/kinds.ts';
 import { isWellFormed } from '../../../src/case/checks.ts';
-import { isAllowedPage } from '../../../src/case/steps/call.ts';
+import { isAllowedPage } from '../../../src/case/steps/environment.ts';
 
 const eight = Array.from({ length: 8 }, () => ({}));
 const textOf = (plan: ChangeStep) =>
