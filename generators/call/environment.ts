@@ -1,5 +1,6 @@
 /** Ways to make a call: processor mode, CPL, hypercall page, instruction. */
 import type fc from 'fast-check';
+import type { CallStep } from '../../src/case/case.ts';
 import { among, choice, integer, just, planOf, sometimes } from '../plan.ts';
 import { oneofFeatures, type Swarm } from '../swarm.ts';
 import {
@@ -80,25 +81,18 @@ export function wantsPage({ way, mode }: EnvironmentPlan): boolean {
   return way === 'page' && modeHasPage(mode);
 }
 
-/** The fields of a call; without a page that was enabled before, a bare instruction. */
-export function buildEnvironment(plan: EnvironmentPlan, pages: readonly bigint[], canOpen: boolean): Environment {
-  const { mode, cpl, way, page } = plan;
-  const isThroughPage = pages.length > 0 && wantsPage(plan);
-  const fields = {
-    mode,
-    cpl: isRealMode(mode) ? 0 : cpl,
-    page: isThroughPage ? pages[page % pages.length]! : null,
-    opcode: way === 'other' ? 'other' : 'native',
-  } as const;
-  return { ...fields, rflags: possibleFlags(plan.rflags, fields, canOpen) };
-}
-
-/** What of the flags a call can have. */
-function possibleFlags(
-  rflags: Environment['rflags'],
-  call: Pick<Environment, 'mode' | 'opcode' | 'page'>,
+/** Makes a call so; without a page that was enabled before, by a bare instruction, and with what of the flags it can have. */
+export function setEnvironment(
+  call: CallStep,
+  plan: EnvironmentPlan,
+  pages: readonly bigint[],
   canOpen: boolean,
-): Environment['rflags'] {
-  if (!hasFlags(call)) return 'plain';
-  return flagsNamed(opens({ rflags }) && canOpen, traps({ rflags }) && call.page === null);
+): void {
+  const { mode, cpl, way, page, rflags } = plan;
+  const isThroughPage = pages.length > 0 && wantsPage(plan);
+  call.mode = mode;
+  call.cpl = isRealMode(mode) ? 0 : cpl;
+  call.page = isThroughPage ? pages[page % pages.length]! : null;
+  call.opcode = way === 'other' ? 'other' : 'native';
+  if (hasFlags(call)) call.rflags = flagsNamed(opens({ rflags }) && canOpen, traps({ rflags }) && !isThroughPage);
 }

@@ -13,7 +13,7 @@ import { caseLimits, cpuidFeatures, eoiKinds, irqchips, waitPoints } from '../ca
 import { environmentDimensions } from '../case/steps/environment.ts';
 import { stepKinds } from '../case/steps/kinds.ts';
 import { vcpuIdOf, xapicIdMax } from '../case/vcpus/vcpu-id.ts';
-import { type Program, type ProgramCall } from '../program/program.ts';
+import type { Program, ProgramCall } from '../program/program.ts';
 import { type Tier, tierOf, tiers } from '../program/tier.ts';
 
 /** A call with what the model says of it. */

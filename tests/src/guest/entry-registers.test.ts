@@ -5,7 +5,7 @@ import { makeCase, makeStep } from '../../../src/case/case.ts';
 import { encodeCase } from '../../../src/program/encode.ts';
 import { callModes, isRealMode } from '../../../src/case/steps/environment.ts';
 import { type Environment, plainEnvironment } from '../../../src/case/steps/environment.ts';
-import { type ProgramCall } from '../../../src/program/program.ts';
+import type { ProgramCall } from '../../../src/program/program.ts';
 import {
   copyGivenRegisters,
   keepsUpperHalves,

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { type CallStep, makeCase, makeStep, makeVcpu } from '../../../src/case/case.ts';
 import { encodeCase, putBanks } from '../../../src/program/encode.ts';
 import { plainEnvironment } from '../../../src/case/steps/environment.ts';
-import { type ProgramCall } from '../../../src/program/program.ts';
+import type { ProgramCall } from '../../../src/program/program.ts';
 
 const ones = 'ff'.repeat(8);
 const zeros = '00'.repeat(8);
