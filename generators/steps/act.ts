@@ -1,7 +1,7 @@
 /** Steps in which a vCPU does something as a receiver. */
 import fc from 'fast-check';
 import { type ActStep, makeStep } from '../../src/case/case.ts';
-import { waitPoints } from '../../src/case/limits.ts';
+import { waitPoints } from '../../src/case/steps/act.ts';
 import { vcpuNumber } from '../integers.ts';
 import { among, choice, integer, just, planOf } from '../plan.ts';
 import type { MachineState } from './machine-state.ts';

@@ -1,5 +1,5 @@
 /** A vCPU does something as a receiver. */
-import { actKinds } from '../../src/case/limits.ts';
+import { actKinds } from '../../src/case/steps/act.ts';
 import { perform } from '../receivers/receiver.ts';
 import type { StepModel } from './step-model.ts';
 

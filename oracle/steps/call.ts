@@ -1,7 +1,7 @@
 /** A call: decode, first rule that applies, targets, what each vCPU does. */
 import type { LapicChanges } from '../../src/program/observation.ts';
-import { plainEnvironment } from '../../src/case/steps/environment.ts';
-import { isRingEnvironment, opensInterrupts, type ProgramCall } from '../../src/program/program.ts';
+import { opens, plainEnvironment } from '../../src/case/steps/environment.ts';
+import { isRingEnvironment, type ProgramCall } from '../../src/program/program.ts';
 import { atInstruction, type Caller, callerOf } from '../call/caller.ts';
 import type { Call } from '../call/decode.ts';
 import { effectsOf, notMade } from '../call/effects.ts';
@@ -18,7 +18,7 @@ export const call: StepModel<'call'> = {
   rules: ['no-hypercall-in-page'],
   // A caller with interrupts on takes what is pending in front of the call, and behind one that raises no exception.
   predict(step, state) {
-    if (!opensInterrupts(step)) return makeCall(step, state);
+    if (!opens(step.environment)) return makeCall(step, state);
     const before = takeOpen(step.sender, state);
     const made = makeCall(step, state);
     const after = made.exception === null ? takeOpen(step.sender, state) : state.nothingArrives;

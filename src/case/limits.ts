@@ -58,19 +58,6 @@ export function isSint(msr: (typeof readableMsrs)[number]): boolean {
 export function sintOf(msr: (typeof readableMsrs)[number]): number {
   return Number(msr.slice('sint'.length));
 }
-/**
- * What an `act` step has a parked vCPU do as a receiver. `take`: go on from where it waits, or else open its interrupt
- * window. `enter`: open the window and stay in the first handler. `leave`: acknowledge in the innermost handler that it
- * stays in, and return from it. `set-tpr` and `eoi`: write that register. `wait`: stop at a point.
- */
-export const actKinds = ['take', 'enter', 'leave', 'set-tpr', 'eoi', 'wait'] as const;
-/** Ways to a register of the local APIC: HV_X64_MSR_TPR and HV_X64_MSR_EOI, the APIC's own register, CR8 (TPR alone). */
-export const registerWays = ['hv-msr', 'apic', 'cr8'] as const;
-/**
- * Points at which a vCPU can wait. `open`: interrupts on, `cli` is next. `sti-shadow` and `mov-ss-shadow`: interrupts on
- * and the next instruction, a `nop`, in an interrupt shadow, then `cli`. `hlt`: `sti; hlt` is next.
- */
-export const waitPoints = ['open', 'sti-shadow', 'mov-ss-shadow', 'hlt'] as const;
 /** Synthetic interrupt sources of a vCPU (HV_SYNIC_SINT_COUNT). */
 export const sintCount = 16;
 /** What a `set-apic` step makes of a local APIC; `enabled` is the mode that it was set up in, or xAPIC. */

@@ -15,10 +15,10 @@ import type { Arrivals, Leftover, Observation, StepObservation } from '../progra
 import type { Program, ProgramCall, ProgramChange } from '../program/program.ts';
 import { type Schedule, scheduleOf } from '../program/schedule.ts';
 import { addChange } from './changes.ts';
-import { type CallResult, expectExit, noCall, orLost, UnexpectedExit } from './stop.ts';
+import { type CallResult, expectExit, lostAfterMs, noCall, orLost, UnexpectedExit } from './stop.ts';
 import type { NeighbourVm } from './vm/neighbour.ts';
 import { giveThreads } from './threads.ts';
-import { lostAfterMs, type Vm } from './vm/vm.ts';
+import type { Vm } from './vm/vm.ts';
 import type { Read } from './writer.ts';
 
 /** The longest race takes well below a second; the lab's own watchdogs come later. */

@@ -8,7 +8,6 @@ import type { LapicChanges, Observation, StepObservation } from '../program/obse
 import { kindOfChange } from '../case/steps/kinds.ts';
 import {
   isRingEnvironment,
-  opensInterrupts,
   type Program,
   type ProgramCall,
   type ProgramChange,
@@ -113,7 +112,7 @@ class OrderedProgram {
   #callFrom(index: number): number {
     const calls = groupFrom(this.#program.steps, index, this.#isExact ? 1 : Infinity);
     const readCalls = this.#make(calls);
-    this.#record(readCalls, opensInterrupts(calls[0]!) ? this.#takeLogs() : () => this.#noLogs, calls.length);
+    this.#record(readCalls, takesInterrupts(calls[0]!) ? this.#takeLogs() : () => this.#noLogs, calls.length);
     return calls.length;
   }
 
@@ -222,7 +221,7 @@ export function groupFrom(steps: Program['steps'], index: number, callsMax = Inf
   for (let at = index; at < steps.length && group.length < callsMax; at++) {
     const step = steps[at]!;
     if (step.kind !== 'call') break;
-    if (group.length > 0 && opensInterrupts(step)) break;
+    if (group.length > 0 && takesInterrupts(step)) break;
     if (group.length > 0 && (!isRingEnvironment(step.environment) || step.sender !== group[0]!.sender)) break;
     // Without a write the call is fast or its block lies outside of RAM; what is written lies in RAM.
     const [write] = step.writes;
@@ -236,7 +235,7 @@ export function groupFrom(steps: Program['steps'], index: number, callsMax = Inf
     if (page !== null) used.push({ start: Number(page), end: Number(page) + pageBytes });
     group.push(step);
     // What its handlers log is the call's.
-    if (!isRingEnvironment(step.environment) || opensInterrupts(step)) break;
+    if (!isRingEnvironment(step.environment) || takesInterrupts(step)) break;
   }
   return group;
 }

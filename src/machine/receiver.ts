@@ -8,12 +8,10 @@ import { eoiMsr, type GuestCode, pprMsr } from '../guest/program.ts';
 import { handLimits } from '../hand/operations.ts';
 import type { Script } from '../hand/script.ts';
 import type { ProgramOf } from '../program/program.ts';
-import { expectExit, orLost } from './stop.ts';
+import { expectExit, lostAfterMs, orLost } from './stop.ts';
 import type { Vcpu } from './vcpu/vcpu.ts';
 import type { Read } from './writer.ts';
 
-/** How long a vCPU in `hlt` may take to wake up although it has something to take: milliseconds in which we get on. */
-const lostAfterMs = 5_000;
 /** Looks after which a vCPU that ran a handler and did not come back has taken its vector in front of `hlt`. */
 const tookBeforeHltAfter = 300;
 

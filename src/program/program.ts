@@ -38,11 +38,6 @@ export function rflagsOf(environment: Environment): bigint {
   return environmentRflags | (opens(environment) ? RFLAGS_IF : 0n) | (traps(environment) ? RFLAGS_TF : 0n);
 }
 
-/** Whether a call is made with interrupts on, so that its caller takes what is pending before it and behind it. */
-export function opensInterrupts({ environment }: ProgramCall): boolean {
-  return opens(environment);
-}
-
 /** Bytes of the hypercall instruction. */
 export const hypercallBytes = 3;
 

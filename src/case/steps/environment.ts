@@ -61,7 +61,7 @@ export function modeHasPage(mode: Environment['mode']): boolean {
   return !isRealMode(mode) && mode !== 'protected16';
 }
 
-/** Whether a caller has interrupts on. */
+/** Whether a caller has interrupts on, so that it takes what is pending in front of the call and behind it. */
 export function opens({ rflags }: Pick<Environment, 'rflags'>): boolean {
   return rflags === 'if' || rflags === 'if-tf';
 }

@@ -14,13 +14,8 @@ import { objectKinds } from '../../hand/operations.ts';
 import type { Script } from '../../hand/script.ts';
 import * as uapi from '../../hand/uapi.ts';
 import type { RegisterChange } from '../../program/observation.ts';
-import {
-  type ProgramOf,
-  isRingEnvironment,
-  opensInterrupts,
-  type Program,
-  type ProgramCall,
-} from '../../program/program.ts';
+import { type ProgramOf, isRingEnvironment, type Program, type ProgramCall } from '../../program/program.ts';
+import { takesInterrupts } from '../../program/tier.ts';
 import { CallRing } from '../calls/call-ring.ts';
 import { disablesApic } from '../vcpu/catch-up.ts';
 import { msrIndexOf } from '../vcpu/msr-index.ts';
@@ -34,7 +29,7 @@ import type { Slots } from './slots.ts';
 import { Memslots } from './memslots.ts';
 import { msiTo } from './msi.ts';
 import { forgetPage, msrOwnerOf, SpareVm } from './spare-vm.ts';
-import { type CallResult, describeExit, expectExit, orLost, UnexpectedExit } from '../stop.ts';
+import { type CallResult, describeExit, expectExit, lostAfterMs, orLost, UnexpectedExit } from '../stop.ts';
 import { Vcpu } from '../vcpu/vcpu.ts';
 import type { VectorRegisters } from '../calls/vector-registers.ts';
 import type { Read } from '../writer.ts';
@@ -230,7 +225,7 @@ export class Vm {
       const read = this.#calls.call(script, vcpu, calls[0]!, this.#vmmAnswer);
       return (record) => [read(record)];
     }
-    if (opensInterrupts(calls[0]!)) receiver.noteHandlers();
+    if (takesInterrupts(calls[0]!)) receiver.noteHandlers();
     vcpu.goHome(script);
     const ring = this.ringOf(sender);
     const readPlaces = ring.put(script, calls, map.commands.calls);
@@ -325,6 +320,3 @@ export class Vm {
     };
   }
 }
-
-/** How long a vCPU may take to come where it is waited for: milliseconds. */
-export const lostAfterMs = 5_000;

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { actPlan } from '../../../generators/steps/act.ts';
 import { usualSwarm } from '../usual-swarm.ts';
 import { type ActStep, makeCase } from '../../../src/case/case.ts';
-import { actKinds, registerWays, waitPoints } from '../../../src/case/limits.ts';
+import { actKinds, registerWays, waitPoints } from '../../../src/case/steps/act.ts';
 import { itDrawsLawfully } from '../laws.ts';
 import { isWellFormed } from '../../../src/case/checks.ts';
 
