@@ -2,9 +2,8 @@
 import fc from 'fast-check';
 import { type Case, formatCase, type Machine, makeStep, parseCase, type Step } from '../src/case/case.ts';
 import { caseLimits } from '../src/case/limits.ts';
-import { type ActPlan, actPlan } from './steps/act.ts';
+import { actPlan } from './steps/act.ts';
 import { buildCall, type CallPlan, callPlan } from './call/call.ts';
-import { type ChangePlan, changePlan, enablePage } from './steps/change.ts';
 import { buildConcurrent, concurrentPlan } from './concurrent.ts';
 import { wantsPage } from './call/environment.ts';
 import { vcpuNumber } from './integers.ts';
@@ -12,7 +11,9 @@ import { buildMachine, type MachinePlan, machinePlan } from './machine/machine.t
 import { choice, just, list, planOf, sometimes } from './plan.ts';
 import type { PlatformPlan } from './machine/platform.ts';
 import { simplerCases, withoutRemarks } from '../src/simplify/simpler.ts';
-import { firstFrom, MachineState, settle } from './steps/settle.ts';
+import { MachineState } from './steps/machine-state.ts';
+import { changePlan, settle } from './steps/steps.ts';
+import { enablePage } from './steps/write-msr.ts';
 import { type ChangeStep, stepKinds } from '../src/case/steps/kinds.ts';
 import type { Swarm } from './swarm.ts';
 import { caseSchemaName } from '../src/case/schema.ts';
@@ -26,7 +27,7 @@ interface CasePlan {
   /** Every case has a call; before it nothing could be pending. */
   readonly first: CallPlan;
   /** Null is a `run` step. */
-  readonly rest: readonly (CallPlan | ChangePlan | ActPlan | null)[];
+  readonly rest: readonly (CallPlan | ChangeStep | null)[];
 }
 
 /** Of ten steps of a counted case, so many are calls; the others are `run` steps. */
@@ -36,16 +37,16 @@ const callsOfTen = 9;
 export function caseArbitrary(swarm: Swarm): fc.Arbitrary<Case> {
   if (swarm.isConcurrent) return new CaseArbitrary(concurrentPlan(swarm), buildConcurrent);
   const call = callPlan(swarm);
-  const step = choice<CallPlan | ChangePlan>(
+  const step = choice<CallPlan | ChangeStep>(
     { weight: 100 - swarm.changePercent, arbitrary: call },
     { weight: swarm.changePercent, arbitrary: changePlan(swarm) },
   );
-  const orAct = sometimes<CallPlan | ChangePlan | ActPlan | null>(callsOfTen, 10, step, null);
+  const orAct = sometimes<CallPlan | ChangeStep | null>(callsOfTen, 10, step, null);
   const machine = machinePlan(swarm);
   const sender = vcpuNumber;
   const counted = sometimes(swarm.countedPercent, 100, just(true), false);
   const rest = list(
-    choice<CallPlan | ChangePlan | ActPlan | null>(
+    choice<CallPlan | ChangeStep | null>(
       { weight: 100 - swarm.actPercent, arbitrary: orAct },
       { weight: swarm.actPercent, arbitrary: actPlan(swarm) },
     ),
@@ -126,17 +127,18 @@ class StepBuilder {
   }
 
   call(plan: CallPlan): void {
-    const { pages, runs, vpIndexes } = this.#state;
+    const state = this.#state;
+    const { pages, vpIndexes } = state;
     if (pages.length === 0 && wantsPage(plan.environment)) this.add(enablePage);
     if (this.steps.length >= caseLimits.steps) return;
     const step = buildCall(plan, {
       index: this.steps.length,
-      sender: firstFrom(this.#state.at(plan.sender ?? this.#sender), runs),
+      sender: state.senderFrom(plan.sender ?? this.#sender),
       vpIndexes,
       usedVectors: this.#usedVectors,
       pages,
-      sintVector: this.#state.sintVector,
-      canOpen: this.#state.canChangeApics,
+      sintVector: state.sintVector,
+      canOpen: state.canOpen,
     });
     this.steps.push(step);
   }

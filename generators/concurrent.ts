@@ -7,11 +7,12 @@ import { extendedCallBit, HV_IPI_LOW_VECTOR } from '../src/abi/hypercall.ts';
 import { type Case, type Machine, makeStep, type Step, type VcpuSetup } from '../src/case/case.ts';
 import { caseLimits, runsMeanwhile } from '../src/case/limits.ts';
 import { buildCall, type CallPlan, callPlan } from './call/call.ts';
-import { type MoveVpPlan, moveVpPlan } from './steps/change.ts';
+import { moveVpPlan } from './steps/write-msr.ts';
 import { vcpuNumber, vcpuNumbers } from './integers.ts';
 import { buildMachine, effectiveVpIndexes, type MachinePlan, machinePlan } from './machine/machine.ts';
 import { among, choice, integer, just, list, planOf, sometimes } from './plan.ts';
 import { type Feature, featureWeights, type Swarm } from './swarm.ts';
+import type { StepOf } from '../src/case/steps/kinds.ts';
 import { isWellFormed } from '../src/case/checks.ts';
 import { canHalt } from '../src/case/machine.ts';
 import { caseSchemaName } from '../src/case/schema.ts';
@@ -40,7 +41,7 @@ export interface ConcurrentPlan {
   readonly isTogether: boolean;
   readonly first: CallPlan;
   /** Null is a `run` step. */
-  readonly rest: readonly (CallPlan | MoveVpPlan | RaceDeed | null)[];
+  readonly rest: readonly (CallPlan | StepOf<'write-msr'> | RaceDeed | null)[];
 }
 
 const scheduleMax = 2 ** 32 - 1;
@@ -81,7 +82,7 @@ export function concurrentPlan(drawnSwarm: Swarm): fc.Arbitrary<ConcurrentPlan> 
     { weight: 2, arbitrary: just('parked') },
     { weight: 1, arbitrary: just('as-drawn') },
   );
-  const step = choice<CallPlan | MoveVpPlan | RaceDeed | null>(
+  const step = choice<CallPlan | StepOf<'write-msr'> | RaceDeed | null>(
     { weight: 40, arbitrary: call },
     { weight: 2, arbitrary: just(null) },
     { weight: 2, arbitrary: moveVpPlan },

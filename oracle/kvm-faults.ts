@@ -7,7 +7,7 @@ import { xenHypervBit } from '../src/abi/hypercall.ts';
 import { APIC_PROCPRI } from '../src/abi/lapic.ts';
 import { priorityClass } from './state/machine.ts';
 import type { Outcome, StepOutcome } from './outcome.ts';
-import { migrationRules } from './step-rules.ts';
+import { migrationRules } from './steps/migrate.ts';
 
 export interface KvmFault {
   /** Name of its page in `docs/findings/`, without the ending. */

@@ -6,7 +6,7 @@
 import { HV_X64_MSR_HYPERCALL_ENABLE } from '../src/abi/hyperv.ts';
 import { isSint } from '../src/case/limits.ts';
 import { ramEnd } from '../src/case/memory.ts';
-import type { ProgramWriteMsr } from '../src/program/program.ts';
+import type { ProgramOf } from '../src/program/program.ts';
 import type { Contract } from './contract.ts';
 
 /** What a write may depend on. */
@@ -26,7 +26,7 @@ export interface MsrRule {
   /** Whether KVM takes the value: KVM_SET_MSRS says 1, else 0. */
   readonly taken: boolean;
   readonly effect: MsrEffect;
-  applies(write: ProgramWriteMsr, state: MsrState): boolean;
+  applies(write: ProgramOf<'write-msr'>, state: MsrState): boolean;
 }
 
 /** Address of the page that a value of HV_X64_MSR_HYPERCALL names. */
@@ -105,7 +105,7 @@ export const msrRules: readonly MsrRule[] = [
 ];
 
 /** The rule that decides a write. */
-export function decideMsr(write: ProgramWriteMsr, state: MsrState): MsrRule {
+export function decideMsr(write: ProgramOf<'write-msr'>, state: MsrState): MsrRule {
   return msrRules.find((rule) => rule.applies(write, state))!;
 }
 

@@ -7,13 +7,8 @@ import seedrandom from 'seedrandom';
 import { HVCALL_SEND_IPI, HVCALL_SEND_IPI_EX } from '../../src/abi/hypercall.ts';
 import { makeCase, makeVcpu } from '../../src/case/case.ts';
 import { defaultInputGpa } from '../../src/case/memory.ts';
-import {
-  callRegisterBytes,
-  plainEnvironment,
-  type Program,
-  type ProgramCall,
-  registerOffset,
-} from '../../src/program/program.ts';
+import { plainEnvironment } from '../../src/case/steps/environment.ts';
+import { callRegisterBytes, type Program, type ProgramCall, registerOffset } from '../../src/program/program.ts';
 import type { Executor } from '../../src/executor/executor.ts';
 import { KernelFailure } from '../../src/errors.ts';
 import { predict } from '../../oracle/model.ts';

@@ -4,7 +4,8 @@ import type { Batch } from '../../src/campaign/stream/batches.ts';
 import { type Case, makeCase, makeStep } from '../../src/case/case.ts';
 import { encodeCase } from '../../src/program/encode.ts';
 import { caseLimits } from '../../src/case/limits.ts';
-import { plainEnvironment, type Program } from '../../src/program/program.ts';
+import { plainEnvironment } from '../../src/case/steps/environment.ts';
+import type { Program } from '../../src/program/program.ts';
 import { tierOf } from '../../src/program/tier.ts';
 import { hypercallsOf } from '../../src/campaign/judgement.ts';
 

@@ -11,7 +11,7 @@ import {
 import { fieldOf, maxOf } from '../../src/abi/layout.ts';
 import type { CallStep, SendIpiExStep } from '../../src/case/case.ts';
 import { caseLimits } from '../../src/case/limits.ts';
-import { buildEnvironment, type EnvironmentPlan, environmentPlan } from './environment.ts';
+import { type EnvironmentPlan, environmentPlan, setEnvironment } from './environment.ts';
 import { ascending, legalVector, legalVectorEdge, repeatedVector, vcpuNumber } from '../integers.ts';
 import { type AddressAnchor, breakQuirk, oddQuirk, type Quirk } from './quirk.ts';
 
@@ -19,7 +19,8 @@ import { choice, just, planOf, sometimes } from '../plan.ts';
 import { oneofFeatures, type Swarm } from '../swarm.ts';
 import { buildVpSet, type RunPlan, vpSetPlan } from './vp-set.ts';
 import { defaultInputGpa, isAllowedGpa, ramEnd, romEnd, romStart } from '../../src/case/memory.ts';
-import { defaultRax, isAllowedRax } from '../../src/case/steps/call.ts';
+import { isAllowedRax } from '../../src/case/steps/call.ts';
+import { stepKinds } from '../../src/case/steps/kinds.ts';
 
 /** A call before it knows its machine and its place in the case. */
 export interface CallPlan {
@@ -53,7 +54,8 @@ export interface CallSurroundings {
   readonly canOpen: boolean;
 }
 
-const defaultTail = maxOf(64);
+const { plain: plainIpi } = stepKinds['send-ipi'];
+const { plain: plainIpiEx } = stepKinds['send-ipi-ex'];
 const headerMax = Number(maxOf(fieldOf(controlWord, 'variableHeaderSize').bits));
 
 /** Draws calls. */
@@ -94,38 +96,16 @@ export function buildCall(plan: CallPlan, surroundings: CallSurroundings): CallS
   const { value, distinct } = plan.vector;
   const vector = distinct ? unusedVector(value, usedVectors) : (surroundings.sintVector ?? value);
   const { pages, canOpen } = surroundings;
-  const { mode, cpl, page, opcode, rflags } = buildEnvironment(plan.environment, pages, canOpen);
-  // Every field by its name, here and below: spread ones take longer than all the rest of drawing a call.
-  const step: SendIpiExStep = {
-    do: 'send-ipi-ex',
-    sender,
-    mode,
-    cpl,
-    page,
-    opcode,
-    rflags,
-    fast: plan.fast,
-    vector,
-    targetVtl: 0,
-    padding: 0,
-    variableHeader: null,
-    repCount: 0,
-    repStart: 0,
-    controlBits: [],
-    gpa: null,
-    outputGpa: 0n,
-    tail: defaultTail,
-    rax: defaultRax,
-    note: '',
-    format: 0n,
-    targets: buildVpSet(plan.targets, vpIndexes, isEx ? caseLimits.vpNumber : vpsPerBank),
-    emptyBanks: [],
-    maskFlips: [],
-  };
-  for (const quirk of plan.oddities) applyQuirk(step, quirk, surroundings, isEx);
-  for (const quirk of plan.breaks) applyQuirk(step, quirk, surroundings, isEx);
+  const targets = buildVpSet(plan.targets, vpIndexes, isEx ? caseLimits.vpNumber : vpsPerBank);
+  const { fast } = plan;
+  const step: CallStep = isEx
+    ? { ...plainIpiEx, sender, fast, vector, targets }
+    : { ...plainIpi, sender, fast, vector, targets };
+  setEnvironment(step, plan.environment, pages, canOpen);
+  for (const quirk of plan.oddities) applyQuirk(step, quirk, surroundings);
+  for (const quirk of plan.breaks) applyQuirk(step, quirk, surroundings);
   usedVectors.add(step.vector);
-  return isEx ? step : withoutSet(step);
+  return step;
 }
 
 function upToTwo(
@@ -149,7 +129,9 @@ function unusedVector(wanted: number, used: ReadonlySet<number>): number {
   return vector;
 }
 
-function applyQuirk(step: SendIpiExStep, quirk: Quirk, surroundings: CallSurroundings, isEx: boolean): void {
+/** What a call has no field for leaves it as it is. */
+function applyQuirk(step: CallStep, quirk: Quirk, surroundings: CallSurroundings): void {
+  const isEx = step.do === 'send-ipi-ex';
   switch (quirk.on) {
     case 'vector':
     case 'repCount':
@@ -158,37 +140,46 @@ function applyQuirk(step: SendIpiExStep, quirk: Quirk, surroundings: CallSurroun
     case 'padding':
       step[quirk.on] = quirk.value;
       return;
-    case 'format':
     case 'outputGpa':
     case 'tail':
       step[quirk.on] = quirk.value;
+      return;
+    case 'format':
+      if (isEx) step.format = quirk.value;
       return;
     case 'rax':
       if (isAllowedRax(quirk.value)) step.rax = quirk.value;
       return;
     case 'controlBits':
+      step.controlBits = ascending(quirk.bits);
+      return;
     case 'emptyBanks':
-      step[quirk.on] = ascending(quirk.bits);
+      if (isEx) step.emptyBanks = ascending(quirk.bits);
       return;
     case 'variableHeader': {
       const base = quirk.from === 'banks' && isEx ? givenBanks(step).length : 0;
       step.variableHeader = (base + quirk.value) & headerMax;
       return;
     }
-    case 'mask':
-      step.maskFlips = ascending(quirk.bits);
-      // The other call has no mask to disagree with; what it can have too much is the header itself.
-      if (!isEx && !quirk.headerFollows) step.variableHeader = step.maskFlips.length;
-      if (isEx && quirk.headerFollows) step.variableHeader = maskedBanks(step).size;
+    case 'mask': {
+      const flips = ascending(quirk.bits);
+      if (isEx) {
+        step.maskFlips = flips;
+        if (quirk.headerFollows) step.variableHeader = maskedBanks(step).size;
+      } else if (!quirk.headerFollows) {
+        // It has no mask to disagree with; what it can have too much is the header itself.
+        step.variableHeader = flips.length;
+      }
       return;
+    }
     case 'moveBank': {
-      const banks = givenBanks(step);
-      if (banks.length > 0) step.maskFlips = ascending([banks[quirk.place % banks.length]!, quirk.to]);
+      const banks = isEx ? givenBanks(step) : [];
+      if (isEx && banks.length > 0) step.maskFlips = ascending([banks[quirk.place % banks.length]!, quirk.to]);
       return;
     }
     case 'address':
       // A fast call has no address.
-      if (!step.fast) step.gpa = addressOf(quirk, surroundings, blockBytes(step, isEx));
+      if (!step.fast) step.gpa = addressOf(quirk, surroundings, blockBytes(step));
       return;
   }
 }
@@ -217,9 +208,9 @@ function addressOf(
   return isAllowedGpa(address) ? address : null;
 }
 
-function blockBytes(step: SendIpiExStep, isEx: boolean): bigint {
-  const fixed = (isEx ? sendIpiExInput : sendIpiInput).bits / 8;
-  return BigInt(isEx ? fixed + 8 * givenBanks(step).length : fixed);
+function blockBytes(step: CallStep): bigint {
+  if (step.do === 'send-ipi') return BigInt(sendIpiInput.bits / 8);
+  return BigInt(sendIpiExInput.bits / 8 + 8 * givenBanks(step).length);
 }
 
 /** Banks whose contents are given, ascending. */
@@ -232,31 +223,4 @@ function maskedBanks(step: SendIpiExStep): Set<number> {
   const banks = new Set(givenBanks(step));
   for (const bank of step.maskFlips) if (!banks.delete(bank)) banks.add(bank);
   return banks;
-}
-
-/** The step as the call that has a processor mask instead of a VP set. */
-function withoutSet(step: SendIpiExStep): CallStep {
-  return {
-    do: 'send-ipi',
-    sender: step.sender,
-    mode: step.mode,
-    cpl: step.cpl,
-    page: step.page,
-    opcode: step.opcode,
-    rflags: step.rflags,
-    fast: step.fast,
-    vector: step.vector,
-    targetVtl: step.targetVtl,
-    padding: step.padding,
-    variableHeader: step.variableHeader,
-    repCount: step.repCount,
-    repStart: step.repStart,
-    controlBits: step.controlBits,
-    gpa: step.gpa,
-    outputGpa: step.outputGpa,
-    tail: step.tail,
-    rax: step.rax,
-    note: step.note,
-    targets: step.targets,
-  };
 }

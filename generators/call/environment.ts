@@ -1,18 +1,24 @@
 /** Ways to make a call: processor mode, CPL, hypercall page, instruction. */
 import type fc from 'fast-check';
 import type { CallStep } from '../../src/case/case.ts';
-import { isRealMode } from '../../src/case/limits.ts';
-
 import { among, choice, integer, just, planOf, sometimes } from '../plan.ts';
 import { oneofFeatures, type Swarm } from '../swarm.ts';
-import { flagsNamed, flagsOf, hasFlags, modeHasPage } from '../../src/case/steps/call.ts';
+import {
+  type Environment,
+  flagsNamed,
+  hasFlags,
+  isRealMode,
+  modeHasPage,
+  opens,
+  traps,
+} from '../../src/case/steps/environment.ts';
 
 /** An environment before it knows which hypercall pages there are. */
 export interface EnvironmentPlan {
-  readonly mode: CallStep['mode'];
+  readonly mode: Environment['mode'];
   readonly cpl: number;
   readonly way: 'bare' | 'page' | 'other';
-  readonly rflags: CallStep['rflags'];
+  readonly rflags: Environment['rflags'];
   /** Which of the pages that the case has enabled, modulo their number. */
   readonly page: number;
 }
@@ -20,11 +26,11 @@ export interface EnvironmentPlan {
 const plainPlan: EnvironmentPlan = { mode: 'long', cpl: 0, way: 'bare', rflags: 'plain', page: 0 };
 const compatPlan: EnvironmentPlan = { ...plainPlan, mode: 'compat' };
 
-const someFlags = among<CallStep['rflags']>('if', 'if', 'tf', 'if-tf');
+const someFlags = among<Environment['rflags']>('if', 'if', 'tf', 'if-tf');
 
 /** Draws environments, most of them the plain one. */
 export function environmentPlan(swarm: Swarm): fc.Arbitrary<EnvironmentPlan> {
-  const mode = oneofFeatures<CallStep['mode']>(swarm, {
+  const mode = oneofFeatures<Environment['mode']>(swarm, {
     'mode.long': just('long'),
     'mode.compat': just('compat'),
     'mode.protected32': just('protected32'),
@@ -44,7 +50,7 @@ export function environmentPlan(swarm: Swarm): fc.Arbitrary<EnvironmentPlan> {
     'way.otherOpcode': just('other'),
   });
   const page = integer(0, 7);
-  const flags = sometimes<CallStep['rflags']>(swarm.flagsPercent, 100, someFlags, 'plain');
+  const flags = sometimes<Environment['rflags']>(swarm.flagsPercent, 100, someFlags, 'plain');
   const other = planOf<EnvironmentPlan>((source) => ({
     mode: source.draw(mode),
     cpl: source.draw(cpl),
@@ -75,30 +81,18 @@ export function wantsPage({ way, mode }: EnvironmentPlan): boolean {
   return way === 'page' && modeHasPage(mode);
 }
 
-/** The fields of a call; without a page that was enabled before, a bare instruction. */
-export function buildEnvironment(
+/** Makes a call so; without a page that was enabled before, by a bare instruction, and with what of the flags it can have. */
+export function setEnvironment(
+  call: CallStep,
   plan: EnvironmentPlan,
   pages: readonly bigint[],
   canOpen: boolean,
-): Pick<CallStep, 'mode' | 'cpl' | 'page' | 'opcode' | 'rflags'> {
-  const { mode, cpl, way, page } = plan;
+): void {
+  const { mode, cpl, way, page, rflags } = plan;
   const isThroughPage = pages.length > 0 && wantsPage(plan);
-  const fields = {
-    mode,
-    cpl: isRealMode(mode) ? 0 : cpl,
-    page: isThroughPage ? pages[page % pages.length]! : null,
-    opcode: way === 'other' ? 'other' : 'native',
-  } as const;
-  return { ...fields, rflags: possibleFlags(plan.rflags, fields, canOpen) };
-}
-
-/** What of the flags a call can have. */
-function possibleFlags(
-  rflags: CallStep['rflags'],
-  call: Pick<CallStep, 'mode' | 'opcode' | 'page'>,
-  canOpen: boolean,
-): CallStep['rflags'] {
-  if (!hasFlags(call)) return 'plain';
-  const { opens, traps } = flagsOf({ rflags });
-  return flagsNamed(opens && canOpen, traps && call.page === null);
+  call.mode = mode;
+  call.cpl = isRealMode(mode) ? 0 : cpl;
+  call.page = isThroughPage ? pages[page % pages.length]! : null;
+  call.opcode = way === 'other' ? 'other' : 'native';
+  if (hasFlags(call)) call.rflags = flagsNamed(opens({ rflags }) && canOpen, traps({ rflags }) && !isThroughPage);
 }

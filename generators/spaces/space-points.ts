@@ -2,8 +2,9 @@
 import { bankCountMax, controlWord, vpsPerBank } from '../../src/abi/hypercall.ts';
 import { fieldOf, maxOf } from '../../src/abi/layout.ts';
 import { type CallStep, type Machine, makeStep, type Step, type VcpuSetup } from '../../src/case/case.ts';
-import { callModes, caseLimits, cpuidFeatures, isRealMode } from '../../src/case/limits.ts';
+import { caseLimits, cpuidFeatures } from '../../src/case/limits.ts';
 import { arenaStart, isAllowedGpa, ramEnd, romEnd } from '../../src/case/memory.ts';
+import { callModes, isRealMode } from '../../src/case/steps/environment.ts';
 import { isAllowedCallCode } from '../../src/case/steps/call.ts';
 
 /** Steps of which the last is the call; a vector of null is the next legal one. */

@@ -1,25 +1,23 @@
 /** Steps in which a vCPU does something as a receiver. */
 import fc from 'fast-check';
 import { type ActStep, makeStep } from '../../src/case/case.ts';
-import { waitPoints } from '../../src/case/limits.ts';
+import { waitPoints } from '../../src/case/steps/act.ts';
 import { vcpuNumber } from '../integers.ts';
 import { among, choice, integer, just, planOf } from '../plan.ts';
+import type { MachineState } from './machine-state.ts';
 import { oneofFeatures, type Swarm } from '../swarm.ts';
-
-/** An `act` step; its vCPU is as `vcpuAt` has it. */
-export type ActPlan = ActStep;
 
 const plain = makeStep({ do: 'act', act: 'take' });
 
 /** Draws acts; fields that an act does not look at have their default. */
-export function actPlan(swarm: Swarm): fc.Arbitrary<ActPlan> {
+export function actPlan(swarm: Swarm): fc.Arbitrary<ActStep> {
   const by = among<ActStep['by']>('hv-msr', 'apic');
   const tpr = choice({ weight: 2, arbitrary: just(0) }, { weight: 3, arbitrary: integer(1, 15) });
   const open = fc.boolean();
   const at = among(...waitPoints);
-  const bare = (act: ActStep['act']) => planOf<ActPlan>((source) => ({ ...plain, act, vcpu: source.draw(vcpuNumber) }));
+  const bare = (act: ActStep['act']) => planOf<ActStep>((source) => ({ ...plain, act, vcpu: source.draw(vcpuNumber) }));
   const setTpr = (way: fc.Arbitrary<ActStep['by']>, isOpen: fc.Arbitrary<boolean>) =>
-    planOf<ActPlan>((source) => ({
+    planOf<ActStep>((source) => ({
       ...plain,
       act: 'set-tpr',
       vcpu: source.draw(vcpuNumber),
@@ -27,7 +25,7 @@ export function actPlan(swarm: Swarm): fc.Arbitrary<ActPlan> {
       tpr: source.draw(tpr),
       open: source.draw(isOpen),
     }));
-  return oneofFeatures<ActPlan>(swarm, {
+  return oneofFeatures<ActStep>(swarm, {
     'act.take': bare('take'),
     'act.enter': bare('enter'),
     'act.leave': bare('leave'),
@@ -43,4 +41,10 @@ export function actPlan(swarm: Swarm): fc.Arbitrary<ActPlan> {
     })),
     'act.wait': planOf((source) => ({ ...plain, act: 'wait', vcpu: source.draw(vcpuNumber), at: source.draw(at) })),
   });
+}
+
+export function settleAct(plan: ActStep, state: MachineState): ActStep | null {
+  const vcpu = state.firstFrom(state.at(plan.vcpu), (position) => state.acts(position));
+  if (vcpu === null) return null;
+  return { ...plan, by: plan.by === 'cr8' && !state.isEnabled(vcpu) ? 'apic' : plan.by, vcpu };
 }

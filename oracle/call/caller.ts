@@ -4,9 +4,9 @@
  */
 import { xenHypervBit } from '../../src/abi/hypercall.ts';
 import type { VcpuSetup } from '../../src/case/case.ts';
-import { isRealMode } from '../../src/case/limits.ts';
-import type { CallEnvironment, Program, ProgramCall } from '../../src/program/program.ts';
-import { callRegisterBytes, plainEnvironment, registerOffset } from '../../src/program/program.ts';
+import { type Environment, plainEnvironment, isRealMode } from '../../src/case/steps/environment.ts';
+import type { Program, ProgramCall } from '../../src/program/program.ts';
+import { callRegisterBytes, registerOffset } from '../../src/program/program.ts';
 import type { Contract } from '../contract.ts';
 import type { ModelMemory } from '../state/memory.ts';
 
@@ -54,7 +54,7 @@ export const plainCaller: Caller = {
 export function callerOf(
   program: Program,
   sender: number,
-  { mode, cpl, page, opcode }: CallEnvironment,
+  { mode, cpl, page, opcode }: Environment,
   guestOsId: bigint,
   contract: Contract,
 ): Caller {

@@ -1,6 +1,7 @@
 /** What the answer to a call does to its caller's registers (kvm_hv_hypercall_set_result, kvm_rax_write, docs/semantics.md 1.2). */
 import type { CallExit, RegisterChange } from '../../src/program/observation.ts';
-import { plainEnvironment, type ProgramCall, registerOffset, RFLAGS_TF } from '../../src/program/program.ts';
+import { plainEnvironment, traps } from '../../src/case/steps/environment.ts';
+import { type ProgramCall, registerOffset, rflagsOf } from '../../src/program/program.ts';
 import type { CallAtInstruction } from './caller.ts';
 import type { Contract } from '../contract.ts';
 import type { Rule } from './rules.ts';
@@ -53,7 +54,7 @@ export function effectsOf(
  * (kvm_skip_emulated_instruction, kvm_vcpu_do_singlestep), also where the VMM answered; not behind one that faults.
  */
 function trapBehind({ environment }: ProgramCall): number | null {
-  return (environment.rflags & RFLAGS_TF) === 0n ? null : DB;
+  return traps(environment) ? DB : null;
 }
 
 /** Registers besides the result register that change, in the order in which an observation has them. */
@@ -64,7 +65,8 @@ function changedRegisters(
   { nativeOpcode }: Contract,
   vmmAnswer: bigint,
 ): RegisterChange[] {
-  const { opcode, rflags } = step.environment;
+  const { opcode } = step.environment;
+  const rflags = rflagsOf(step.environment);
   const changes: RegisterChange[] = [];
   // A Hyper-V result is EDX:EAX outside of 64-bit mode, whether KVM or the VMM made it.
   const isHyperv = answer.kind === 'status' || (answer.kind === 'exit' && answer.exit === 'hyperv');

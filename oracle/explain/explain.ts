@@ -14,15 +14,13 @@ import {
 import { APIC_IRR, APIC_ISR } from '../../src/abi/lapic.ts';
 import { describeBits } from '../../src/abi/layout.ts';
 import type { VcpuSetup } from '../../src/case/case.ts';
+import { describeEnvironment, plainEnvironment } from '../../src/case/steps/environment.ts';
 import {
   type Program,
-  plainEnvironment,
-  type ProgramAct,
   type ProgramCall,
+  type ProgramChange,
   type ProgramStep,
   registerOffset,
-  RFLAGS_IF,
-  RFLAGS_TF,
 } from '../../src/program/program.ts';
 import type { TargetFacts } from '../../src/executor/facts.ts';
 import { isPending } from '../compare/attribution.ts';
@@ -41,7 +39,7 @@ import { type JudgedCall, judgeByTlfs } from '../tlfs/tlfs.ts';
 import { formatDone, formatPermitted, formatVerdict } from '../tlfs/tlfs-text.ts';
 import type { TlfsRule } from '../tlfs/tlfs-rules.ts';
 import { hasBit, popcountBelow, toBigInt } from '../words.ts';
-import { describeChange } from '../../src/case/steps/kinds.ts';
+import { kindOfChange } from '../../src/case/steps/kinds.ts';
 
 /** One field of a layout; `range` is `high:low` in bits. */
 export interface ExplainedField {
@@ -156,7 +154,7 @@ function explainCall(
   return {
     kind: 'call',
     sender: step.sender,
-    entry: describeEnvironment(step),
+    entry: step.environment === plainEnvironment ? '' : describeEnvironment(step.environment),
     controlWord: control,
     control: describeBits(controlWord, control),
     inputPlace: placeOf(call),
@@ -185,15 +183,6 @@ function controlOf({ caller, rax }: Call, { registers }: ProgramCall): bigint {
   return toBigInt({ low: rax.low, high: registers.readUInt32LE(registerOffset.rdx) });
 }
 
-/** How the call is made where that is not the plain way; empty otherwise. */
-function describeEnvironment({ environment }: ProgramCall): string {
-  if (environment === plainEnvironment) return '';
-  const { mode, cpl, page, opcode, rflags } = environment;
-  const flags = [...((rflags & RFLAGS_IF) === 0n ? [] : ['IF']), ...((rflags & RFLAGS_TF) === 0n ? [] : ['TF'])];
-  const way = page === null ? 'a bare instruction' : `the hypercall page at ${formatHex(page)}`;
-  return `${mode} mode, CPL ${cpl}, ${way}${opcode === 'other' ? " of the other vendor's" : ''}${flags.length === 0 ? '' : `, ${flags.join(' and ')} set`}`;
-}
-
 function formatAnswer(done: StepOutcome, call: Call): string {
   const { exception, result } = done;
   if (exception === null) return formatResponse(done, call);
@@ -215,19 +204,14 @@ function explainChange(step: ProgramStep, program: Program, outcome: Outcome, in
     what: whatOf(step, done),
     rule: msrRule === undefined ? null : { name: msrRule.name, source: msrRule.source, taken: msrRule.taken },
     faults: faultsShownBy(done),
-    effects:
-      step.kind === 'run'
-        ? effectsOfRun(program, outcome, index)
-        : step.kind === 'act'
-          ? [effectOfAct(step, outcome, index)]
-          : [],
+    effects: step.kind !== 'call' && kindOfChange(step).takesInterrupts ? takings(step, program, outcome, index) : [],
   };
 }
 
 function whatOf(step: ProgramStep, { result }: StepOutcome): string {
   if (step.kind === 'call') return `vCPU ${step.sender} makes no call: the page holds no hypercall instruction`;
-  const what = describeChange(step);
-  return step.kind === 'read-msr' ? `${what}: ${formatHex(result!)}` : what;
+  const kind = kindOfChange(step);
+  return kind.result === 'value' ? `${kind.describe(step)}: ${formatHex(result!)}` : kind.describe(step);
 }
 
 function explainTlfs(judged: JudgedCall): ExplainedTlfs {
@@ -294,30 +278,24 @@ function stateOf({ isHardwareEnabled }: Apic): string {
   return isHardwareEnabled ? 'software-disabled' : 'hardware-disabled';
 }
 
-function effectsOfRun(program: Program, outcome: Outcome, index: number): ExplainedEffect[] {
-  const { arrivals, apics, vpIndexes } = outcome.steps[index]!;
+/** What the vCPU of a step takes, or each parked one in a step that is about all. */
+function takings(step: ProgramChange, program: Program, outcome: Outcome, index: number): ExplainedEffect[] {
+  const { arrivals, apics, lapics, vpIndexes } = outcome.steps[index]!;
   return program.vcpus.flatMap((setup, vcpu) => {
-    if (setup.idle !== 'parked') return [];
+    if ('vcpu' in step ? step.vcpu !== vcpu : setup.idle !== 'parked') return [];
     const vectors = arrivals[vcpu]!;
-    const handlers = vectors.length === 0 ? 'takes nothing' : `the handlers of ${formatVectors(vectors)} run`;
+    const left = [
+      ['pending', vectorsOf(lapics[vcpu]!, APIC_IRR)],
+      ['in service', vectorsOf(lapics[vcpu]!, APIC_ISR)],
+    ] as const;
+    const text = [
+      vectors.length === 0 ? 'takes nothing' : `the handlers of ${formatVectors(vectors)} run`,
+      ...left.flatMap(([what, list]) => (list.length === 0 ? [] : [`${formatVectors(list)} ${what} afterwards`])),
+    ].join('; ');
     const apic = apics[vcpu]!;
-    const text = apic.isHardwareEnabled ? handlers : `APIC is ${stateOf(apic)}: takes nothing`;
-    return [{ vcpu, vpIndex: vpIndexes[vcpu]!, text }];
+    const isOn = apic.isHardwareEnabled;
+    return [{ vcpu, vpIndex: vpIndexes[vcpu]!, text: isOn ? text : `APIC is ${stateOf(apic)}: takes nothing` }];
   });
-}
-
-function effectOfAct({ vcpu }: ProgramAct, outcome: Outcome, index: number): ExplainedEffect {
-  const { arrivals, lapics, vpIndexes } = outcome.steps[index]!;
-  const vectors = arrivals[vcpu]!;
-  const left = [
-    ['pending', vectorsOf(lapics[vcpu]!, APIC_IRR)],
-    ['in service', vectorsOf(lapics[vcpu]!, APIC_ISR)],
-  ] as const;
-  const text = [
-    vectors.length === 0 ? 'takes nothing' : `the handlers of ${formatVectors(vectors)} begin`,
-    ...left.flatMap(([what, list]) => (list.length === 0 ? [] : [`${formatVectors(list)} ${what} afterwards`])),
-  ].join('; ');
-  return { vcpu, vpIndex: vpIndexes[vcpu]!, text };
 }
 
 function lapicBefore(outcome: Outcome, index: number, vcpu: number) {

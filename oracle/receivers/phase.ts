@@ -2,7 +2,7 @@
  * The calls of one phase of a concurrent program race. This is what they send to each vCPU, whatever the interleaving.
  */
 import { runsMeanwhile } from '../../src/case/limits.ts';
-import type { Program, ProgramWriteMsr } from '../../src/program/program.ts';
+import type { ProgramOf, Program } from '../../src/program/program.ts';
 import { decideMsr, type MsrState, vpIndexOf } from '../msr.ts';
 import type { Leeway } from '../outcome.ts';
 
@@ -70,7 +70,7 @@ export class Phase {
   }
 }
 
-function writesFrom({ steps }: Program, first: number): ProgramWriteMsr[] {
+function writesFrom({ steps }: Program, first: number): ProgramOf<'write-msr'>[] {
   const end = steps.findIndex(({ kind }, index) => index >= first && kind === 'run');
   return steps.slice(first, end === -1 ? undefined : end).filter((step) => step.kind === 'write-msr');
 }
@@ -80,7 +80,7 @@ function writesFrom({ steps }: Program, first: number): ProgramWriteMsr[] {
  * that one's index alone: it is enough to look at each value once.
  */
 function viewsOf(
-  writes: readonly ProgramWriteMsr[],
+  writes: readonly ProgramOf<'write-msr'>[],
   vpIndexes: readonly number[],
   state: MsrState,
 ): (readonly number[])[] {

@@ -7,14 +7,14 @@
 import { APIC_IRR, APIC_ISR, APIC_PROCPRI, APIC_TASKPRI } from '../../src/abi/lapic.ts';
 import type { VcpuSetup } from '../../src/case/case.ts';
 import type { LapicChanges } from '../../src/program/observation.ts';
-import type { ProgramAct } from '../../src/program/program.ts';
+import type { ProgramOf } from '../../src/program/program.ts';
 import { priorityClass, type takeableVectors, vectorsOf, withBit, withoutPending, withWord } from '../state/machine.ts';
 
 /** What a vCPU is in the middle of, besides what its local APIC holds. */
 export interface Posture {
   /** Number of handlers that it stays in. */
   readonly depth: number;
-  readonly waitsAt: ProgramAct['at'] | null;
+  readonly waitsAt: ProgramOf<'act'>['at'] | null;
 }
 
 export const idlePosture: Posture = { depth: 0, waitsAt: null };
@@ -61,7 +61,7 @@ export function takeAll(lapic: LapicChanges, setup: Setup, parts: ReceiverParts)
 
 /** What an `act` step does; its vCPU's local APIC is enabled. */
 export function perform(
-  act: ProgramAct,
+  act: ProgramOf<'act'>,
   { lapic, posture, setup }: { readonly lapic: LapicChanges; readonly posture: Posture; readonly setup: Setup },
   parts: ReceiverParts,
 ): Taken & { readonly posture: Posture } {

@@ -16,7 +16,7 @@ import {
 } from '../../src/abi/lapic.ts';
 import type { VcpuSetup } from '../../src/case/case.ts';
 import type { LapicChanges } from '../../src/program/observation.ts';
-import type { ProgramSetApic } from '../../src/program/program.ts';
+import type { ProgramOf } from '../../src/program/program.ts';
 import { idRegister } from '../../src/case/vcpus/vcpu-id.ts';
 
 /** TMR words at set-up. */
@@ -129,7 +129,7 @@ export function withoutPending(lapic: LapicChanges, vectors: readonly number[]):
 }
 
 /** The APIC after the host changed it; SPIV is set together with the hardware enable. */
-export function changedApic(before: Apic, change: ProgramSetApic['apic']): Apic {
+export function changedApic(before: Apic, change: ProgramOf<'set-apic'>['apic']): Apic {
   if (change === 'hardware-disabled') return { ...before, isHardwareEnabled: false };
   return { isHardwareEnabled: true, isSoftwareEnabled: change === 'enabled' };
 }

@@ -11,7 +11,7 @@ import {
 } from '../../src/abi/lapic.ts';
 import { isSint, sintCount, sintOf } from '../../src/case/limits.ts';
 import { vcpuIdOf } from '../../src/case/vcpus/vcpu-id.ts';
-import type { Program, ProgramReadMsr, ProgramWriteMsr } from '../../src/program/program.ts';
+import type { Program, ProgramOf } from '../../src/program/program.ts';
 import type { Apic } from './machine.ts';
 import type { Contract } from '../contract.ts';
 import { decideMsr, type MsrRule, type MsrState, pageAddress, vpIndexOf } from '../msr.ts';
@@ -44,7 +44,7 @@ export class Msrs {
   }
 
   /** The rule that decides a write, which is done. */
-  write(step: ProgramWriteMsr): MsrRule {
+  write(step: ProgramOf<'write-msr'>): MsrRule {
     const { vcpu, msr, value } = step;
     const rule = decideMsr(step, this.#state);
     switch (rule.effect) {
@@ -70,7 +70,7 @@ export class Msrs {
   }
 
   /** What a read gives. */
-  read({ vcpu, msr }: ProgramReadMsr, apic: Apic): bigint {
+  read({ vcpu, msr }: ProgramOf<'read-msr'>, apic: Apic): bigint {
     if (isSint(msr)) return this.#sintsOf(vcpu)[sintOf(msr)]!;
     if (msr === 'guest-os-id') return this.#state.guestOsId;
     if (msr === 'hypercall') return this.#hypercall;

@@ -8,7 +8,7 @@
  * needs no observation: deviations can be shrunk without a target and then confirmed on it.
  */
 import { bankCountMax } from '../../src/abi/hypercall.ts';
-import type { Program, ProgramWriteMsr } from '../../src/program/program.ts';
+import type { ProgramOf, Program } from '../../src/program/program.ts';
 import type { TargetFacts } from '../../src/executor/facts.ts';
 import { atInstruction } from '../call/caller.ts';
 import { type Contract, contractFor } from '../contract.ts';
@@ -99,7 +99,7 @@ export function judgeByTlfs(program: Program, outcome: Outcome, facts: TargetFac
 }
 
 /** Where the hypercall page is after an MSR write; null while there is none. */
-function pageAfter(page: bigint | null, { value }: ProgramWriteMsr, { rule }: StepOutcome): bigint | null {
+function pageAfter(page: bigint | null, { value }: ProgramOf<'write-msr'>, { rule }: StepOutcome): bigint | null {
   if (rule === 'page-written') return pageAddress(value);
   const isGone = rule === 'page-disabled' || (rule === 'guest-os-id-written' && value === 0n);
   return isGone ? null : page;

@@ -5,23 +5,16 @@
 import { bankCountMax, HVCALL_SEND_IPI, HVCALL_SEND_IPI_EX } from '../abi/hypercall.ts';
 import type { Contract } from '../../oracle/contract.ts';
 import type { Call } from '../../oracle/call/decode.ts';
-import { stepRules } from '../../oracle/step-rules.ts';
+import { stepRules } from '../../oracle/steps/steps.ts';
 import { msrRules } from '../../oracle/msr.ts';
 import type { Outcome, StepOutcome } from '../../oracle/outcome.ts';
 import { kvmRules } from '../../oracle/call/rules.ts';
-import {
-  callerFlags,
-  callModes,
-  caseLimits,
-  cpuidFeatures,
-  eoiKinds,
-  irqchips,
-  vmmDeeds,
-  waitPoints,
-} from '../case/limits.ts';
-import { flagsNamed } from '../case/steps/call.ts';
+import { caseLimits, cpuidFeatures, eoiKinds, irqchips } from '../case/limits.ts';
+import { waitPoints } from '../case/steps/act.ts';
+import { environmentDimensions } from '../case/steps/environment.ts';
+import { stepKinds } from '../case/steps/kinds.ts';
 import { vcpuIdOf, xapicIdMax } from '../case/vcpus/vcpu-id.ts';
-import { type Program, type ProgramCall, RFLAGS_IF, RFLAGS_TF } from '../program/program.ts';
+import type { Program, ProgramCall } from '../program/program.ts';
 import { type Tier, tierOf, tiers } from '../program/tier.ts';
 
 /** A call with what the model says of it. */
@@ -93,17 +86,11 @@ export const dimensions: readonly Dimension[] = [
     },
   },
   { name: 'form', values: ['fast', 'slow'], valueOf: ({ call }) => (call.isFast ? 'fast' : 'slow') },
-  {
-    name: 'mode',
-    values: callModes,
-    valueOf: ({ step }) => step.environment.mode,
-  },
-  { name: 'cpl', values: ['0', '1', '2', '3'], valueOf: ({ call }) => String(call.caller.cpl) },
-  {
-    name: 'way',
-    values: ['bare', 'page', 'other-opcode'],
-    valueOf: ({ call: { caller } }) => (caller.isOtherOpcode ? 'other-opcode' : caller.page === null ? 'bare' : 'page'),
-  },
+  ...environmentDimensions.map(({ name, values, of }) => ({
+    name,
+    values,
+    valueOf: ({ step }: Circumstances) => of(step.environment),
+  })),
   {
     name: 'vcpus',
     values: ['1-8', '9-255', '256-1024'],
@@ -117,7 +104,6 @@ export const dimensions: readonly Dimension[] = [
       return last > xapicIdMax ? (last === caseLimits.vcpuId ? '4095' : '255-4094') : '0-254';
     },
   },
-  { name: 'rflags', values: callerFlags, valueOf: ({ step }) => flagsName(step) },
   { name: 'irqchip', values: irqchips, valueOf: ({ program }) => program.machine.irqchip },
   { name: 'tier', values: tiers, valueOf: ({ tier }) => tier },
   { name: 'xen', values: yesNo, valueOf: ({ program }) => isYes(program.machine.xen !== false) },
@@ -173,28 +159,22 @@ export const dimensions: readonly Dimension[] = [
       return first.autoEoi.includes(call.vector) ? 'auto' : first.eoi;
     },
   },
-  { name: 'migrated', values: yesNo, valueOf: ({ program, index }) => isYes(isBehindMigration(program, index)) },
-  { name: 'vmm', values: ['nothing', ...vmmDeeds], valueOf: ({ program, index }) => lastDeed(program, index) },
+  ...marks(),
   { name: 'receiver', values: receiverStates, valueOf: ({ program, outcome }) => stateOfReceivers(program, outcome) },
 ];
 
-/** Whether the VM of a step is another one than that in which the program began. */
-function isBehindMigration({ steps }: Program, index: number): boolean {
-  for (let at = 0; at < index; at++) if (steps[at]!.kind === 'migrate') return true;
-  return false;
-}
-
-/** What the VMM did last before a step. */
-function lastDeed({ steps }: Program, index: number): string {
-  for (let at = index - 1; at >= 0; at--) {
-    const step = steps[at]!;
-    if (step.kind === 'vmm') return step.does;
-  }
-  return 'nothing';
-}
-
-function flagsName({ environment: { rflags } }: ProgramCall): string {
-  return flagsNamed((rflags & RFLAGS_IF) !== 0n, (rflags & RFLAGS_TF) !== 0n);
+/** What the last step of a kind says of the calls behind it, for the kinds that say something. */
+function marks(): Dimension[] {
+  return Object.entries(stepKinds).flatMap(([kind, { mark }]) => {
+    if (mark === null) return [];
+    const { name, values, none } = mark;
+    const of = mark.of as (step: object) => string;
+    const valueOf = ({ program: { steps }, index }: Circumstances): string => {
+      for (let at = index - 1; at >= 0; at--) if (steps[at]!.kind === kind) return of(steps[at]!);
+      return none;
+    };
+    return [{ name, values, valueOf }];
+  });
 }
 
 /** What may show of a neighbour, the first of these that it has. */

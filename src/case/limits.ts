@@ -45,20 +45,6 @@ export function runsMeanwhile({ idle }: { readonly idle: (typeof idleKinds)[numb
 
 /** What a vCPU's CPUID can lack: Hyper-V as a whole, or one of the features that gate the calls. */
 export const cpuidFeatures = ['hyperv', 'cluster-ipi', 'ex-masks', 'xmm-input'] as const;
-/** Processor modes of a caller; `long` is the only one whose parameters are 64-bit registers (is_64_bit_hypercall). */
-export const callModes = ['long', 'compat', 'protected32', 'unpaged32', 'protected16', 'real'] as const;
-
-/** Whether a mode is one with CR0.PE clear. */
-export function isRealMode(mode: (typeof callModes)[number]): boolean {
-  return mode === 'real';
-}
-/**
- * RFLAGS of a caller besides the arithmetic flags: nothing; IF, so that it takes interrupts before and behind the call; TF, so
- * that it is stopped behind the call by #DB; both.
- */
-export const callerFlags = ['plain', 'if', 'tf', 'if-tf'] as const;
-/** The hypercall instruction of the CPU's vendor, or the one of the other. */
-export const opcodes = ['native', 'other'] as const;
 /** MSRs that a `write-msr` step writes as the host. */
 export const caseMsrs = ['guest-os-id', 'hypercall', 'vp-index', 'sint0', 'sint1', 'sint2', 'sint15'] as const;
 /** MSRs that a `read-msr` step reads; IA32_APIC_BASE is written by `set-apic` steps. */
@@ -72,21 +58,6 @@ export function isSint(msr: (typeof readableMsrs)[number]): boolean {
 export function sintOf(msr: (typeof readableMsrs)[number]): number {
   return Number(msr.slice('sint'.length));
 }
-/**
- * What an `act` step has a parked vCPU do as a receiver. `take`: go on from where it waits, or else open its interrupt
- * window. `enter`: open the window and stay in the first handler. `leave`: acknowledge in the innermost handler that it
- * stays in, and return from it. `set-tpr` and `eoi`: write that register. `wait`: stop at a point.
- */
-export const actKinds = ['take', 'enter', 'leave', 'set-tpr', 'eoi', 'wait'] as const;
-/** Ways to a register of the local APIC: HV_X64_MSR_TPR and HV_X64_MSR_EOI, the APIC's own register, CR8 (TPR alone). */
-export const registerWays = ['hv-msr', 'apic', 'cr8'] as const;
-/**
- * Points at which a vCPU can wait. `open`: interrupts on, `cli` is next. `sti-shadow` and `mov-ss-shadow`: interrupts on
- * and the next instruction, a `nop`, in an interrupt shadow, then `cli`. `hlt`: `sti; hlt` is next.
- */
-export const waitPoints = ['open', 'sti-shadow', 'mov-ss-shadow', 'hlt'] as const;
-/** What a VMM does that no guest is to notice (`steps/vmm.ts`). */
-export const vmmDeeds = ['complete', 'interrupt', 'log-dirty', 'move', 'remake'] as const;
 /** Synthetic interrupt sources of a vCPU (HV_SYNIC_SINT_COUNT). */
 export const sintCount = 16;
 /** What a `set-apic` step makes of a local APIC; `enabled` is the mode that it was set up in, or xAPIC. */

@@ -1,6 +1,6 @@
 /** Registers of a host-entered call: what a vCPU must have in each processor mode. */
-import { isRealMode } from '../case/limits.ts';
-import { type CallEnvironment, environmentRflags, registerOffset } from '../program/program.ts';
+import { type Environment, isRealMode } from '../case/steps/environment.ts';
+import { environmentRflags, registerOffset } from '../program/program.ts';
 import { regs, sizes, sregs } from '../hand/uapi.ts';
 import { entryTables, exceptionCount } from './entry-image.ts';
 import { registerPattern } from './image.ts';
@@ -8,7 +8,7 @@ import * as map from './memory-map.ts';
 import { entryStack, selectors, shared } from './memory-map.ts';
 import type { HypercallInstruction } from './program.ts';
 
-type Mode = CallEnvironment['mode'];
+type Mode = Environment['mode'];
 
 /** What differs between modes. Source: Intel SDM volume 3, "Segment Descriptors", "Paging", chapter 9.8. */
 interface ModeRegisters {
@@ -59,7 +59,7 @@ const tssTypes: Readonly<Record<HypercallInstruction, number>> = { vmcall: 0xb, 
 /** Turns the current special registers of a vCPU (struct kvm_sregs) into those of a mode; LAPIC base and CR8 stay. */
 export function setEntrySpecialRegisters(
   buffer: Buffer,
-  { mode, cpl }: CallEnvironment,
+  { mode, cpl }: Environment,
   instruction: HypercallInstruction,
 ): void {
   const { cr0, cr3, cr4: flags4, efer, l, db, idt, gateBytes } = modes[mode];

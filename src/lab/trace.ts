@@ -1,4 +1,5 @@
 /** KVM's own trace events around a program, from the tracefs of the kernel in the lab. */
+import { kindOfChange } from '../case/steps/kinds.ts';
 import type { Observation } from '../program/observation.ts';
 import type { Program } from '../program/program.ts';
 import { InfrastructureError } from '../errors.ts';
@@ -71,29 +72,17 @@ export function eventsByStep(program: Program, { observation, events }: Traced):
   const runs = splitAtIoExit(events);
   const initialized = new Set<number>();
   return program.steps.map((step, index) => {
-    switch (step.kind) {
-      case 'call':
-        // A call through a page without code is not made.
-        return observation.steps[index]?.exit === 'no-code' ? [] : (runs.shift() ?? []);
-      case 'run': {
-        const runners = program.vcpus.filter(({ idle }, vcpu) => idle === 'parked' && !initialized.has(vcpu));
-        return runs.splice(0, runners.length).flat();
-      }
-      case 'act':
-        // To most points the host brings the vCPU, which runs from there later.
-        return step.act === 'wait' && step.at !== 'open' ? [] : (runs.shift() ?? []);
-      case 'init':
-        initialized.add(step.vcpu);
-        return takeUntilEntry(runs[0]);
-      case 'read-msr':
-        return step.by === 'guest' ? (runs.shift() ?? []) : takeUntilEntry(runs[0]);
-      case 'write-msr':
-      case 'set-apic':
-      case 'sipi':
-      case 'migrate':
-      case 'vmm':
-        return takeUntilEntry(runs[0]);
+    // A call through a page without code is not made.
+    if (step.kind === 'call') return observation.steps[index]?.exit === 'no-code' ? [] : (runs.shift() ?? []);
+    const { enters, stops, takesInterrupts } = kindOfChange(step);
+    if (!('vcpu' in step)) {
+      if (!takesInterrupts) return takeUntilEntry(runs[0]);
+      const runners = program.vcpus.filter(({ idle }, vcpu) => idle === 'parked' && !initialized.has(vcpu));
+      return runs.splice(0, runners.length).flat();
     }
+    if (stops) initialized.add(step.vcpu);
+    if (enters(step)) return runs.shift() ?? [];
+    return takesInterrupts ? [] : takeUntilEntry(runs[0]);
   });
 }
 

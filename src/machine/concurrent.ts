@@ -12,26 +12,27 @@ import type { GuestCode } from '../guest/program.ts';
 import type { RecordReader } from '../hand/record.ts';
 import { encodeConditions, type Script } from '../hand/script.ts';
 import type { Arrivals, Leftover, Observation, StepObservation } from '../program/observation.ts';
-import type { Program, ProgramCall, ProgramVmm, ProgramWriteMsr } from '../program/program.ts';
+import type { Program, ProgramCall, ProgramChange } from '../program/program.ts';
 import { type Schedule, scheduleOf } from '../program/schedule.ts';
-import { type CallResult, expectExit, noCall, orLost, UnexpectedExit } from './stop.ts';
+import { addChange } from './changes.ts';
+import { type CallResult, expectExit, lostAfterMs, noCall, orLost, UnexpectedExit } from './stop.ts';
 import type { NeighbourVm } from './vm/neighbour.ts';
 import { giveThreads } from './threads.ts';
-import { lostAfterMs, type Vm } from './vm/vm.ts';
+import type { Vm } from './vm/vm.ts';
 import type { Read } from './writer.ts';
 
 /** The longest race takes well below a second; the lab's own watchdogs come later. */
 const stuckAfterMs = 10_000;
 
-/** Signals that a vCPU gets where a step disturbs it: a race takes a few of these times. */
-const disturbance = { times: 3, microseconds: 100 };
+/** Who got INIT: in a race there is none. */
+const nobody: ReadonlySet<number> = new Set();
 
 /** Steps that race with each other, each with its index in the program. */
 interface RaceSteps {
   readonly first: number;
   readonly calls: readonly (ProgramCall & { readonly index: number })[];
   /** What the host does meanwhile. */
-  readonly changes: readonly ((ProgramWriteMsr | ProgramVmm) & { readonly index: number })[];
+  readonly changes: readonly (ProgramChange & { readonly index: number })[];
 }
 
 /** What came of a race. */
@@ -133,14 +134,12 @@ class ConcurrentProgram {
     for (const { writes } of steps.calls) this.#vm.memory.write(script, writes);
     const senders = bySender(steps.calls);
     const { runners, readPlaces } = this.#startRunners(senders);
-    const readChanges = steps.changes.map((step) => ({
-      index: step.index,
-      read: this.#change(step, [...runners, ...sleepers]),
-    }));
+    const racing = [...runners, ...sleepers];
+    const surroundings = { script, vm: this.#vm, program: this.#program, isExact: false, initialized: nobody, racing };
+    const readChanges = steps.changes.map((step) => ({ index: step.index, read: addChange(step, surroundings) }));
     const readDone = this.#waitForEnd(runners);
     const readAsleep = this.#waitForSleep(sleepers, true);
-    const all = [...runners, ...sleepers];
-    for (const position of all) {
+    for (const position of racing) {
       script.add('stop', { thread: this.#vm.vcpuAt(position).thread, milliseconds: lostAfterMs });
     }
     const readResults = [...senders].map(([sender, calls]) => {
@@ -153,14 +152,14 @@ class ConcurrentProgram {
       script.add('exit', { vcpu: this.#vm.vcpuAt(position).object, port: idle, lenient: 1 });
     }
     script.add('settle', {});
-    const readLeftovers = this.#leftovers(all);
+    const readLeftovers = this.#leftovers(racing);
     return (record) => {
       if (readReady !== null) readReady(record);
       readPlaces(record);
       const results = new Map<number, CallResult>();
       for (const { index, read } of readChanges) results.set(index, { ...noCall, result: read(record) });
       const stuck = [...readDone(record), ...readAsleep(record)][0];
-      for (const position of all) {
+      for (const position of racing) {
         orLost(() => record.u8(), `vCPU ${position} does not come out of KVM_RUN`);
       }
       for (const { calls, read } of readResults) {
@@ -174,21 +173,6 @@ class ConcurrentProgram {
       for (const position of runners) expectExit(position, record.exit(), this.#code);
       return { results, leftovers: readLeftovers(record), stopped: null };
     };
-  }
-
-  /** @param running vCPUs that run meanwhile. */
-  #change(step: RaceSteps['changes'][number], running: readonly number[]): Read<bigint | null> {
-    const [script, vm] = [this.#script, this.#vm];
-    if (step.kind === 'write-msr') {
-      const read = vm.writeMsr(script, step);
-      return (record) => (read(record) ? 1n : 0n);
-    }
-    if (step.does === 'interrupt') {
-      for (const position of running) script.add('disturb', { thread: vm.vcpuAt(position).thread, ...disturbance });
-    } else {
-      vm.meddle(script, step, []);
-    }
-    return () => null;
   }
 
   /** Senders wait for each other and then call; spinning receivers go round until the senders are done. */
@@ -328,12 +312,11 @@ function stepOf(
 /** The steps up to the next `run` step; a concurrent program ends with one. */
 function stepsFrom({ steps }: Program, first: number): RaceSteps {
   const calls: (ProgramCall & { index: number })[] = [];
-  const changes: ((ProgramWriteMsr | ProgramVmm) & { index: number })[] = [];
+  const changes: (ProgramChange & { index: number })[] = [];
   for (let index = first; steps[index]!.kind !== 'run'; index++) {
     const step = steps[index]!;
     if (step.kind === 'call') calls.push({ ...step, index });
-    else if (step.kind === 'write-msr' || step.kind === 'vmm') changes.push({ ...step, index });
-    else throw new Error(`a concurrent program has no ${step.kind} step`);
+    else changes.push({ ...step, index });
   }
   return { first, calls, changes };
 }

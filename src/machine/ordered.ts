@@ -5,15 +5,16 @@
 import type { RecordReader } from '../hand/record.ts';
 import type { Script } from '../hand/script.ts';
 import type { LapicChanges, Observation, StepObservation } from '../program/observation.ts';
+import { kindOfChange } from '../case/steps/kinds.ts';
 import {
   isRingEnvironment,
-  opensInterrupts,
   type Program,
-  type ProgramAct,
   type ProgramCall,
-  type ProgramRun,
+  type ProgramChange,
   type ProgramStep,
 } from '../program/program.ts';
+import { takesInterrupts } from '../program/tier.ts';
+import { addChange, bringsOut } from './changes.ts';
 import { type CallResult, noCall, UnexpectedExit } from './stop.ts';
 import type { NeighbourVm } from './vm/neighbour.ts';
 import { giveThreads } from './threads.ts';
@@ -23,8 +24,6 @@ import type { Read } from './writer.ts';
 /** KVM reads at most this much of an input block: 24 bytes and 64 banks. */
 const blockBytesMax = 24 + 8 * 64;
 const pageBytes = 0x1000;
-/** A step that the host makes while no vCPU runs. */
-type Change = Exclude<ProgramStep, ProgramCall | ProgramRun | ProgramAct>;
 /** What the handlers of all vCPUs logged during a step. */
 type Logs = Pick<StepObservation, 'arrivals' | 'priorities'>;
 
@@ -113,68 +112,25 @@ class OrderedProgram {
   #callFrom(index: number): number {
     const calls = groupFrom(this.#program.steps, index, this.#isExact ? 1 : Infinity);
     const readCalls = this.#make(calls);
-    this.#record(readCalls, opensInterrupts(calls[0]!) ? this.#takeLogs() : () => this.#noLogs, calls.length);
+    this.#record(readCalls, takesInterrupts(calls[0]!) ? this.#takeLogs() : () => this.#noLogs, calls.length);
     return calls.length;
   }
 
   /** A step that is no call, or one while others halt. */
   #step(step: ProgramStep): void {
-    if (step.kind === 'act' || step.kind === 'run') {
-      const read = step.kind === 'act' ? this.#vm.receiverAt(step.vcpu).act(this.#script, step) : this.#goOn();
-      this.#reads.push(read);
-      this.#record(() => [noCall], this.#takeLogs());
-    } else if (step.kind === 'call' || this.#halted.length > 0) {
-      this.#stepFenced(step);
-    } else {
-      this.#record(this.#change(step), () => this.#noLogs);
-    }
+    const takes = step.kind !== 'call' && takesInterrupts(step);
+    if (step.kind === 'call' || (this.#halted.length > 0 && !takes)) this.#stepFenced(step);
+    else this.#record(this.#change(step), takes ? this.#takeLogs() : () => this.#noLogs);
   }
 
-  #change(step: Change): Read<CallResult[]> {
-    switch (step.kind) {
-      case 'write-msr': {
-        const read = this.#vm.writeMsr(this.#script, step);
-        return (record) => [{ ...noCall, result: read(record) ? 1n : 0n }];
-      }
-      case 'read-msr': {
-        const read = this.#vm.readMsr(this.#script, step);
-        return (record) => [{ ...noCall, result: read(record) }];
-      }
-      case 'set-apic':
-        this.#vm.changeApic(this.#script, step, this.#program.vcpus[step.vcpu]!);
-        return () => [noCall];
-      case 'init': {
-        const read = this.#vm.init(this.#script, step.vcpu);
-        this.#initialized.add(step.vcpu);
-        this.#halted = this.#halted.filter((position) => position !== step.vcpu);
-        return (record) => {
-          read(record);
-          return [noCall];
-        };
-      }
-      case 'sipi': {
-        const read = this.#vm.sipi(this.#script, step);
-        return (record) => [{ ...noCall, result: read(record) }];
-      }
-      case 'migrate': {
-        const read = this.#vm.migrate(this.#script, this.#program, this.#isExact);
-        return (record) => {
-          read(record);
-          return [noCall];
-        };
-      }
-      case 'vmm':
-        this.#vm.meddle(this.#script, step, this.#runners());
-        return () => [noCall];
+  #change(step: ProgramChange): Read<CallResult[]> {
+    const surroundings = { script: this.#script, vm: this.#vm, program: this.#program, isExact: this.#isExact };
+    const read = addChange(step, { ...surroundings, initialized: this.#initialized, racing: null });
+    if ('vcpu' in step && kindOfChange(step).stops) {
+      this.#initialized.add(step.vcpu);
+      this.#halted = this.#halted.filter((position) => position !== step.vcpu);
     }
-  }
-
-  /** vCPUs that can be in their guest. */
-  #runners(): number[] {
-    return this.#program.vcpus.flatMap(({ idle }, position) => {
-      const runs = (idle === 'parked' || idle === 'halted') && !this.#initialized.has(position);
-      return runs ? [position] : [];
-    });
+    return (record) => [{ ...noCall, result: read(record) }];
   }
 
   /** Makes calls of one sender. */
@@ -188,8 +144,10 @@ class OrderedProgram {
    * One step while others halt: its vCPUs come out of their own halt, and everybody is fenced behind it. Who gets INIT would
    * wait for SIPI in KVM_RUN, where no NMI fetches it (kvm_apic_accept_events): it stays outside.
    */
-  #stepFenced(step: ProgramCall | Change): void {
-    const actors = this.#halted.filter((position) => isAbout(step, position));
+  #stepFenced(step: ProgramStep): void {
+    const actors = this.#halted.filter((position) =>
+      step.kind === 'call' ? step.sender === position : bringsOut(step, position),
+    );
     this.#stop(actors);
     const read = step.kind === 'call' ? this.#make([step]) : this.#change(step);
     let results: CallResult[] = [];
@@ -198,17 +156,6 @@ class OrderedProgram {
     this.#stop(this.#halted);
     this.#record(() => results, this.#takeLogs());
     this.#start(this.#halted);
-  }
-
-  /** The parked vCPUs go on, one after the other. */
-  #goOn(): Read<void> {
-    const reads = this.#program.vcpus.flatMap(({ idle }, position) => {
-      if (idle !== 'parked' || this.#initialized.has(position)) return [];
-      return [this.#vm.receiverAt(position).goOn(this.#script)];
-    });
-    return (record) => {
-      for (const read of reads) read(record);
-    };
   }
 
   #start(positions: readonly number[]): void {
@@ -266,13 +213,6 @@ function stepOf(
   return { result, exception, exit, registers, arrivals, priorities, leftovers: [], lapics };
 }
 
-function isAbout(step: ProgramCall | Change, position: number): boolean {
-  if (step.kind === 'migrate') return true;
-  // One that has said that it halts may have yet to come to `hlt`: without memory it would find no instruction there.
-  if (step.kind === 'vmm') return step.does !== 'log-dirty';
-  return position === (step.kind === 'call' ? step.sender : step.vcpu);
-}
-
 /** The calls from `index` on that can go into one KVM_RUN and still do what they do one by one; at most `callsMax`. */
 export function groupFrom(steps: Program['steps'], index: number, callsMax = Infinity): ProgramCall[] {
   const group: ProgramCall[] = [];
@@ -281,7 +221,7 @@ export function groupFrom(steps: Program['steps'], index: number, callsMax = Inf
   for (let at = index; at < steps.length && group.length < callsMax; at++) {
     const step = steps[at]!;
     if (step.kind !== 'call') break;
-    if (group.length > 0 && opensInterrupts(step)) break;
+    if (group.length > 0 && takesInterrupts(step)) break;
     if (group.length > 0 && (!isRingEnvironment(step.environment) || step.sender !== group[0]!.sender)) break;
     // Without a write the call is fast or its block lies outside of RAM; what is written lies in RAM.
     const [write] = step.writes;
@@ -295,7 +235,7 @@ export function groupFrom(steps: Program['steps'], index: number, callsMax = Inf
     if (page !== null) used.push({ start: Number(page), end: Number(page) + pageBytes });
     group.push(step);
     // What its handlers log is the call's.
-    if (!isRingEnvironment(step.environment) || opensInterrupts(step)) break;
+    if (!isRingEnvironment(step.environment) || takesInterrupts(step)) break;
   }
   return group;
 }

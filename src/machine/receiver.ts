@@ -7,13 +7,11 @@ import { area } from '../guest/memory-map.ts';
 import { eoiMsr, type GuestCode, pprMsr } from '../guest/program.ts';
 import { handLimits } from '../hand/operations.ts';
 import type { Script } from '../hand/script.ts';
-import type { ProgramAct } from '../program/program.ts';
-import { expectExit, orLost } from './stop.ts';
+import type { ProgramOf } from '../program/program.ts';
+import { expectExit, lostAfterMs, orLost } from './stop.ts';
 import type { Vcpu } from './vcpu/vcpu.ts';
 import type { Read } from './writer.ts';
 
-/** How long a vCPU in `hlt` may take to wake up although it has something to take: milliseconds in which we get on. */
-const lostAfterMs = 5_000;
 /** Looks after which a vCPU that ran a handler and did not come back has taken its vector in front of `hlt`. */
 const tookBeforeHltAfter = 300;
 
@@ -27,7 +25,7 @@ export class Receiver {
   #setup: VcpuSetup | null = null;
   /** MSRs for EOI and PPR that are in its area. */
   #msrs = '';
-  #waitsAt: ProgramAct['at'] | null = null;
+  #waitsAt: ProgramOf<'act'>['at'] | null = null;
   /** Whether its area may hold what a program left there, and whether a handler may have logged something. */
   #isUsed = false;
   #mayHaveLogged = false;
@@ -81,7 +79,7 @@ export class Receiver {
   }
 
   /** Does what a step asks for. Reading throws UnexpectedExit where the guest makes an exit that its program does not make. */
-  act(script: Script, step: ProgramAct): Read<void> {
+  act(script: Script, step: ProgramOf<'act'>): Read<void> {
     if (step.act === 'take') return this.goOn(script);
     this.forget();
     switch (step.act) {
@@ -148,7 +146,7 @@ export class Receiver {
   }
 
   /** Only to one point the vCPU comes by itself; to the others it is brought when it goes on. */
-  #wait(script: Script, at: ProgramAct['at']): Read<void> {
+  #wait(script: Script, at: ProgramOf<'act'>['at']): Read<void> {
     this.#waitsAt = at;
     return at === 'open' ? this.#command(script, map.commands.open) : nothing;
   }
@@ -172,7 +170,7 @@ export class Receiver {
     };
   }
 
-  #write(script: Script, { act, by, tpr, open }: ProgramAct): Read<void> {
+  #write(script: Script, { act, by, tpr, open }: ProgramOf<'act'>): Read<void> {
     const { apic, lacks } = this.#setup!;
     const isEoi = act === 'eoi';
     const offset = isEoi ? APIC_EOI : APIC_TASKPRI;

@@ -55,6 +55,9 @@ export function expectExit(position: number, exit: ExitRecord, code: GuestCode):
   if (description !== null) throw new UnexpectedExit(description);
 }
 
+/** How long a vCPU may take to come where it is waited for: milliseconds. */
+export const lostAfterMs = 5_000;
+
 /** Runs a reader; where the record ends because a vCPU did not come, that is what it says. */
 export function orLost<Result>(read: () => Result, complaint: string): Result {
   try {

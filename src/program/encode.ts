@@ -12,21 +12,18 @@ import {
 import { putField, wordField } from '../abi/layout.ts';
 import type { CallStep, Case, Step } from '../case/case.ts';
 import { defaultInputGpa, readableBytesFrom } from '../case/memory.ts';
+import { plainEnvironment } from '../case/steps/environment.ts';
 import {
-  type CallEnvironment,
   callRegisterBytes,
-  environmentRflags,
   environmentRegisterBytes,
   type MemoryWrite,
-  plainEnvironment,
   type Program,
   type ProgramCall,
   type ProgramStep,
   registerOffset,
-  RFLAGS_IF,
-  RFLAGS_TF,
 } from './program.ts';
-import { defaultRax, flagsOf, isPlainCall } from '../case/steps/call.ts';
+import { defaultRax, isPlainCall } from '../case/steps/call.ts';
+import { environmentOf } from '../case/steps/environment.ts';
 import { isCall } from '../case/steps/kinds.ts';
 
 /** How many words of the tail follow the input in memory. */
@@ -124,7 +121,8 @@ function encodeCall(step: CallStep, index: number, xen: boolean): ProgramCall {
     longs[addressesAt + 1] = step.outputGpa;
   }
   const parameters = fast ? inputAt : addressesAt;
-  const environment = environmentOf(step, xen);
+  // A call that may leave the guest is not plain.
+  const environment = isPlainCall(step) && !xen ? plainEnvironment : environmentOf(step);
   if (step.mode === 'long') putLongParameters(parameters, step);
   else putHalves(parameters, step.mode === 'compat');
   fill(tail, register.xmm, register.xmm + xmmHalfCount);
@@ -134,15 +132,6 @@ function encodeCall(step: CallStep, index: number, xen: boolean): ProgramCall {
     environment === plainEnvironment ? callRegisterBytes : environmentRegisterBytes,
   );
   return { kind: 'call', sender, environment, registers, writes: fast ? noWrites : blockAt(gpa, inputEnd, tail) };
-}
-
-/** A call that may leave the guest is not plain. */
-function environmentOf(step: CallStep, xen: boolean): CallEnvironment {
-  if (isPlainCall(step) && !xen) return plainEnvironment;
-  const { mode, cpl, page, opcode } = step;
-  const { opens, traps } = flagsOf(step);
-  const rflags = environmentRflags | (opens ? RFLAGS_IF : 0n) | (traps ? RFLAGS_TF : 0n);
-  return { mode, cpl, page, opcode, rflags };
 }
 
 function putControl(step: CallStep, bankCount: number): void {

@@ -2,8 +2,8 @@
  * A program: a case encoded into what the hardware sees. Registers are the bytes that the guest loads, so nothing
  * converts them between here and guest memory. The oracle reads programs, never cases.
  */
-import type { CallStep, Machine, VcpuSetup } from '../case/case.ts';
-import { hasFlags } from '../case/steps/call.ts';
+import type { Machine, VcpuSetup } from '../case/case.ts';
+import { type Environment, hasFlags, opens, plainEnvironment, traps } from '../case/steps/environment.ts';
 import type { ChangeStep, StepOf } from '../case/steps/kinds.ts';
 
 /**
@@ -21,36 +21,21 @@ export interface MemoryWrite {
   readonly bytes: Buffer;
 }
 
-/** How a call is made: processor mode, CPL, RFLAGS, instruction, and the page through which it goes. */
-export interface CallEnvironment extends Readonly<Pick<CallStep, 'mode' | 'cpl' | 'page' | 'opcode'>> {
-  /** RFLAGS before the call. */
-  readonly rflags: bigint;
-}
-
+/** CF, PF, AF, ZF, SF and OF set, interrupts off. */
+const plainRflags = 0x8d7n;
 /**
- * A bare native instruction in 64-bit mode at CPL 0 whose answer does not leave the guest. All such calls share this one
- * object: what asks for it compares identity. RFLAGS: CF, PF, AF, ZF, SF and OF set, interrupts off.
- */
-export const plainEnvironment: CallEnvironment = Object.freeze({
-  mode: 'long',
-  cpl: 0,
-  page: null,
-  opcode: 'native',
-  rflags: 0x8d7n,
-});
-
-/**
- * RFLAGS in every other environment: CF, PF, ZF, SF and OF set, IOPL 3 so that `out` works at every CPL, interrupts off.
- * AF is clear because the SDM leaves open what `or` does to it.
+ * CF, PF, ZF, SF and OF set, IOPL 3 so that `out` works at every CPL, interrupts off. AF is clear because the SDM leaves
+ * open what `or` does to it.
  */
 export const environmentRflags = 0x38c7n;
 /** Flags that a caller may have besides (SDM volume 1, "EFLAGS Register"). */
-export const RFLAGS_TF = 0x100n;
+const RFLAGS_TF = 0x100n;
 export const RFLAGS_IF = 0x200n;
 
-/** Whether a call is made with interrupts on, so that its caller takes what is pending before it and behind it. */
-export function opensInterrupts({ environment }: ProgramCall): boolean {
-  return (environment.rflags & RFLAGS_IF) !== 0n;
+/** RFLAGS before a call. */
+export function rflagsOf(environment: Environment): bigint {
+  if (environment === plainEnvironment) return plainRflags;
+  return environmentRflags | (opens(environment) ? RFLAGS_IF : 0n) | (traps(environment) ? RFLAGS_TF : 0n);
 }
 
 /** Bytes of the hypercall instruction. */
@@ -60,7 +45,7 @@ export const hypercallBytes = 3;
  * Whether the guest program makes such a call itself, from its ring: in the modes to which `iretq` leads, with an instruction
  * that KVM leaves alone. It runs then even where the page through which the call is to go holds no instruction.
  */
-export function isRingEnvironment(environment: CallEnvironment): boolean {
+export function isRingEnvironment(environment: Environment): boolean {
   return hasFlags(environment);
 }
 
@@ -68,7 +53,7 @@ export function isRingEnvironment(environment: CallEnvironment): boolean {
 export interface ProgramCall {
   readonly kind: 'call';
   readonly sender: number;
-  readonly environment: CallEnvironment;
+  readonly environment: Environment;
   /** `callRegisterBytes` bytes in the plain environment, `environmentRegisterBytes` in others. */
   readonly registers: Buffer;
   /** The writes stay in memory for later steps. */
@@ -79,16 +64,9 @@ export interface ProgramCall {
 type ProgramChanges = {
   readonly [Kind in ChangeStep['do']]: Readonly<Omit<StepOf<Kind>, 'do' | 'note'>> & { readonly kind: Kind };
 };
-export type ProgramRun = ProgramChanges['run'];
-export type ProgramAct = ProgramChanges['act'];
-export type ProgramWriteMsr = ProgramChanges['write-msr'];
-export type ProgramReadMsr = ProgramChanges['read-msr'];
-export type ProgramSetApic = ProgramChanges['set-apic'];
-export type ProgramInit = ProgramChanges['init'];
-export type ProgramSipi = ProgramChanges['sipi'];
-export type ProgramVmm = ProgramChanges['vmm'];
-
-export type ProgramStep = ProgramCall | ProgramChanges[keyof ProgramChanges];
+export type ProgramChange = ProgramChanges[keyof ProgramChanges];
+export type ProgramStep = ProgramCall | ProgramChange;
+export type ProgramOf<Kind extends ProgramStep['kind']> = Extract<ProgramStep, { readonly kind: Kind }>;
 
 export interface Program {
   readonly machine: Omit<Machine, 'vcpus'>;

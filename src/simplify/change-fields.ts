@@ -1,37 +1,7 @@
-/**
- * Fields of steps that are no calls, by the schema of their kind: what a new kind of step weighs and how its fields shrink
- * follows from its declaration.
- */
-import { z } from 'zod';
-import { type ChangeStep, stepKinds } from '../case/steps/kinds.ts';
+/** Fields of steps that are no calls: what they weigh, and how they shrink (`src/case/steps/step-fields.ts`). */
+import type { ChangeStep } from '../case/steps/kinds.ts';
+import { fieldsOf } from '../case/steps/step-fields.ts';
 import { between } from './edits.ts';
-
-interface Field {
-  readonly name: string;
-  /** Undefined where the field has no default. */
-  readonly plain: unknown;
-  /** Words that it can be, the plainest first; null where it is a number or a flag. */
-  readonly words: readonly string[] | null;
-}
-
-/** Fields besides the vCPU, by kind of step. */
-const fieldsOf = Object.fromEntries(
-  Object.entries(stepKinds).map(([kind, { schema }]) => [
-    kind,
-    Object.entries(schema.shape)
-      .filter(([name]) => !['do', 'vcpu', 'note'].includes(name))
-      .map(([name, type]) => describeField(name, type)),
-  ]),
-);
-
-function describeField(name: string, type: z.ZodType): Field {
-  const inner = type instanceof z.ZodDefault ? type.unwrap() : type;
-  return {
-    name,
-    plain: type instanceof z.ZodDefault ? type.parse(undefined) : undefined,
-    words: inner instanceof z.ZodEnum ? inner.options.map(String) : null,
-  };
-}
 
 /** What a step weighs besides being there. */
 export interface ChangeWeight {
@@ -44,7 +14,8 @@ export interface ChangeWeight {
 
 export function weighChange(step: ChangeStep): ChangeWeight {
   let [odd, words, numbers] = [0, 0, 0n];
-  for (const { name, plain, words: known } of fieldsOf[step.do]!) {
+  for (const { name, plain, words: known } of fieldsOf(step.do)) {
+    if (name === 'vcpu') continue;
     const value = valueOf(step, name);
     if (plain !== undefined && value !== plain) odd++;
     if (known !== null) words += known.indexOf(String(value));
@@ -59,7 +30,8 @@ export function weighChange(step: ChangeStep): ChangeWeight {
  */
 export function* plainerChange(step: ChangeStep): Generator<ChangeStep> {
   if ('vcpu' in step) yield { ...step, vcpu: 0 };
-  for (const { name, plain, words } of fieldsOf[step.do]!) {
+  for (const { name, plain, words } of fieldsOf(step.do)) {
+    if (name === 'vcpu') continue;
     const value = valueOf(step, name);
     const change = (other: unknown): ChangeStep => ({ ...step, [name]: other });
     if (plain !== undefined) yield change(plain);

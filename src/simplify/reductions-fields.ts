@@ -2,7 +2,7 @@
 import { vpsPerBank } from '../abi/hypercall.ts';
 import { maxOf } from '../abi/layout.ts';
 import { type CallStep, type Case, makeStep, type SendIpiExStep, type Step } from '../case/case.ts';
-import { callerFlags, callModes, isRealMode } from '../case/limits.ts';
+import { plainerEnvironments } from '../case/steps/environment.ts';
 import { ascending, between, callsOf, type Pass, sublists, withCall, xenHypervBit } from './edits.ts';
 import { plainerAddresses } from './reductions-address.ts';
 import { vectorPasses } from './reductions-vectors.ts';
@@ -199,14 +199,7 @@ function* smallerNumbers(value: Case): Generator<Case> {
     if (odd.includes('tail')) {
       for (const tail of between(step.tail, 0n)) yield withCall(value, index, (call) => ({ ...call, tail }));
     }
-    for (const mode of callModes.slice(0, callModes.indexOf(step.mode))) {
-      yield withCall(value, index, (call) => ({ ...call, mode }));
-    }
-    for (const rflags of callerFlags.slice(1, Math.max(1, callerFlags.indexOf(step.rflags)))) {
-      yield withCall(value, index, (call) => ({ ...call, rflags }));
-    }
-    // Real mode and a CPL are the two environments that calls are refused in.
-    if (isRealMode(step.mode)) yield withCall(value, index, (call) => ({ ...call, mode: 'long', cpl: 1 }));
+    for (const parts of plainerEnvironments(step)) yield withCall(value, index, (call) => ({ ...call, ...parts }));
     if (step.do !== 'send-ipi-ex') continue;
     for (const format of between(step.format, 0n)) {
       yield withCall(value, index, (call) => ({ ...call, format }) as SendIpiExStep);

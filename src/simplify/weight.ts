@@ -1,17 +1,10 @@
 /** Which of two cases is simpler. The order is what a person would prefer to read. */
 import { HV_IPI_HIGH_VECTOR, HV_IPI_LOW_VECTOR } from '../abi/hypercall.ts';
 import { type CallStep, type Case, makeVcpu, type VcpuSetup } from '../case/case.ts';
-import {
-  apicStates,
-  callerFlags,
-  callModes,
-  cpuidFeatures,
-  idleKinds,
-  irqchips,
-  runsMeanwhile,
-} from '../case/limits.ts';
+import { apicStates, cpuidFeatures, idleKinds, irqchips, runsMeanwhile } from '../case/limits.ts';
 import { defaultGuestOsId, defaultVmmAnswer } from '../case/machine.ts';
 import { type Neighbour, neighbourLives, oddNeighbourFields, xenKinds } from '../case/neighbour.ts';
+import { environmentWeight } from '../case/steps/environment.ts';
 import { isCall, stepKinds } from '../case/steps/kinds.ts';
 import { weighChange } from './change-fields.ts';
 
@@ -72,7 +65,7 @@ export function weigh({
     sum(vcpus, ({ irr, isr, autoEoi }) =>
       [...irr, ...isr, ...autoEoi].reduce((total, vector) => total + vectorWeight(vector), 0),
     ),
-    sum(calls, ({ mode, cpl, rflags }) => callModes.indexOf(mode) + cpl + callerFlags.indexOf(rflags)),
+    sum(calls, environmentWeight),
     sum(changes, ({ numbers }) => numbers),
     sum(changes, ({ vcpu }) => vcpu),
     sum(changes, ({ words }) => words),

@@ -1,6 +1,6 @@
 /** What calls must occur among a campaign's cases: name, predicate, and how often in 5000 cases. */
 import type { CallStep, SendIpiExStep, Step } from '../../src/case/case.ts';
-import { callModes } from '../../src/case/limits.ts';
+import { callModes } from '../../src/case/steps/environment.ts';
 import { banksOf, blockBytes, maskOf } from './broken-rules.ts';
 import { isCall } from '../../src/case/steps/kinds.ts';
 

@@ -1,6 +1,8 @@
 /** What machines and their changes must occur among a campaign's cases: name, predicate, and how often in 5000 cases. */
 import type { CallStep, Case, Step, VcpuSetup } from '../../src/case/case.ts';
-import { actKinds, apicChanges, caseMsrs, cpuidFeatures, isSint, vmmDeeds } from '../../src/case/limits.ts';
+import { apicChanges, caseMsrs, cpuidFeatures, isSint } from '../../src/case/limits.ts';
+import { actKinds } from '../../src/case/steps/act.ts';
+import { vmmDeeds } from '../../src/case/steps/vmm.ts';
 import { hasBit31 } from './call-dimensions.ts';
 import { isCall } from '../../src/case/steps/kinds.ts';
 

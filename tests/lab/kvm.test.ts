@@ -9,7 +9,7 @@ import { usualSwarm } from '../generators/usual-swarm.ts';
 import { predict } from '../../oracle/model.ts';
 import { judge } from '../../oracle/compare/verdict.ts';
 import { parseCase } from '../../src/case/case.ts';
-import { vmmDeeds } from '../../src/case/limits.ts';
+import { vmmDeeds } from '../../src/case/steps/vmm.ts';
 import { encodeCase } from '../../src/program/encode.ts';
 import type { Observation } from '../../src/program/observation.ts';
 import type { Program } from '../../src/program/program.ts';

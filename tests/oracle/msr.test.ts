@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { arenaStart, ramEnd, romStart } from '../../src/case/memory.ts';
-import type { ProgramWriteMsr } from '../../src/program/program.ts';
+import type { ProgramOf } from '../../src/program/program.ts';
 import { contractFor } from '../../oracle/contract.ts';
 import { decideMsr, type MsrEffect, msrRules, pageAddress, vpIndexOf } from '../../oracle/msr.ts';
 import { facts, oldFacts } from './programs.ts';
@@ -9,7 +9,7 @@ interface Row {
   readonly rule: string;
   readonly taken: boolean;
   readonly effect: MsrEffect;
-  readonly msr: ProgramWriteMsr['msr'];
+  readonly msr: ProgramOf<'write-msr'>['msr'];
   readonly value: bigint;
   readonly guestOsId?: bigint;
   readonly hasSynic?: boolean;
@@ -143,7 +143,7 @@ const rows: readonly Row[] = [
 describe('decideMsr', () => {
   it.each(rows)('should let $rule decide a write of $value to $msr, and $otherwise without it', (row) => {
     const { rule, taken, effect, msr, value, guestOsId = 1n, hasSynic = false, otherwise } = row;
-    const write: ProgramWriteMsr = { kind: 'write-msr', vcpu: 0, msr, value };
+    const write: ProgramOf<'write-msr'> = { kind: 'write-msr', vcpu: 0, msr, value };
     const state = { guestOsId, synic: [hasSynic], contract: contractFor(facts) };
     expect(decideMsr(write, state)).toMatchObject({ name: rule, taken, effect });
     const other = msrRules.find((one) => one.name !== rule && one.applies(write, state));
@@ -160,7 +160,7 @@ describe('decideMsr', () => {
     [1023n, 'vp-index-written'],
     [1024n, 'vp-index-refused'],
   ])('should let a KVM of 1024 vCPUs decide a VP index of %d by %s', (value, rule) => {
-    const write: ProgramWriteMsr = { kind: 'write-msr', vcpu: 0, msr: 'vp-index', value };
+    const write: ProgramOf<'write-msr'> = { kind: 'write-msr', vcpu: 0, msr: 'vp-index', value };
     expect(decideMsr(write, { guestOsId: 1n, synic: [], contract: contractFor(oldFacts) }).name).toBe(rule);
   });
 

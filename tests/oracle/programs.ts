@@ -11,12 +11,10 @@ import {
 } from '../../src/case/case.ts';
 import { encodeCase } from '../../src/program/encode.ts';
 import { arenaStart, ramEnd } from '../../src/case/memory.ts';
+import { type Environment, plainEnvironment } from '../../src/case/steps/environment.ts';
 import {
-  type CallEnvironment,
   callRegisterBytes,
   environmentRegisterBytes,
-  environmentRflags,
-  plainEnvironment,
   type Program,
   type ProgramCall,
   registerOffset,
@@ -72,9 +70,9 @@ export function literalCall(registers: CallRegisters, memory: readonly bigint[] 
 }
 
 /** A call by vCPU 0 with literal registers in an environment that is not the plain one. */
-export function enteredCall(environment: Partial<CallEnvironment>, registers: CallRegisters, sender = 0): ProgramCall {
+export function enteredCall(environment: Partial<Environment>, registers: CallRegisters, sender = 0): ProgramCall {
   const bytes = registersOf(registers, environmentRegisterBytes);
-  const whole = { ...plainEnvironment, rflags: environmentRflags, ...environment };
+  const whole = { ...plainEnvironment, ...environment };
   return { kind: 'call', sender, environment: whole, registers: bytes, writes: [] };
 }
 

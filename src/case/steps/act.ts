@@ -2,8 +2,21 @@
 import { z } from 'zod';
 import { note, vcpuPosition } from '../fields.ts';
 import type { CaseIssue } from '../issue.ts';
-import { actKinds, registerWays, waitPoints } from '../limits.ts';
-import type { StepContext, StepKind } from './step-kind.ts';
+import { hostStep, type StepContext, type StepKind } from './step-kind.ts';
+
+/**
+ * What an `act` step has a parked vCPU do as a receiver. `take`: go on from where it waits, or else open its interrupt
+ * window. `enter`: open the window and stay in the first handler. `leave`: acknowledge in the innermost handler that it
+ * stays in, and return from it. `set-tpr` and `eoi`: write that register. `wait`: stop at a point.
+ */
+export const actKinds = ['take', 'enter', 'leave', 'set-tpr', 'eoi', 'wait'] as const;
+/** Ways to a register of the local APIC: HV_X64_MSR_TPR and HV_X64_MSR_EOI, the APIC's own register, CR8 (TPR alone). */
+export const registerWays = ['hv-msr', 'apic', 'cr8'] as const;
+/**
+ * Points at which a vCPU can wait. `open`: interrupts on, `cli` is next. `sti-shadow` and `mov-ss-shadow`: interrupts on
+ * and the next instruction, a `nop`, in an interrupt shadow, then `cli`. `hlt`: `sti; hlt` is next.
+ */
+export const waitPoints = ['open', 'sti-shadow', 'mov-ss-shadow', 'hlt'] as const;
 
 const schema = z.strictObject({
   do: z.literal('act'),
@@ -22,14 +35,15 @@ const schema = z.strictObject({
 export type ActStep = z.output<typeof schema>;
 
 export const act = {
+  ...hostStep,
   schema,
   plain: schema.parse({ do: 'act', act: 'take' }),
   actor: 'vcpu',
   needsLapic: true,
   allowsHalted: false,
   takesInterrupts: true,
-  result: null,
-  concurrent: null,
+  // To most points the host brings the vCPU, which runs from there later.
+  enters: (step) => step.act !== 'wait' || step.at === 'open',
   check: checkAct,
   describe: describeAct,
 } satisfies StepKind<ActStep>;

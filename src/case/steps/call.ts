@@ -6,10 +6,11 @@ import { formatList } from '../cpulist.ts';
 import { fieldNumber, hexNumber, list, note, u64, vcpuPosition, vectorNumber } from '../fields.ts';
 import type { CaseIssue } from '../issue.ts';
 import { fieldsToJson, type DefaultField } from '../json.ts';
-import { callerFlags, callModes, foreignCallCodes, isRealMode, opcodes } from '../limits.ts';
+import { foreignCallCodes } from '../limits.ts';
 import { canRun } from '../machine.ts';
-import { arenaStart, isAllowedGpa, ramEnd } from '../memory.ts';
-import type { StepContext } from './step-kind.ts';
+import { arenaStart, isAllowedGpa } from '../memory.ts';
+import { checkEnvironment, environmentFields, isPlainEnvironment } from './environment.ts';
+import { hostStep, type StepContext } from './step-kind.ts';
 
 /** RAX of a 64-bit caller, and the upper half of EAX's register in compatibility mode, when nothing else is asked for. */
 export const defaultRax = 0xa5c3_e100_5a3c_1e00n;
@@ -17,13 +18,7 @@ export const defaultRax = 0xa5c3_e100_5a3c_1e00n;
 export const callFields = {
   /** Position of the sending vCPU in `machine.vcpus`. */
   sender: vcpuPosition.default(0),
-  mode: z.enum(callModes).default('long'),
-  /** Current privilege level of the caller. */
-  cpl: z.number().int().min(0).max(3).default(0),
-  /** Address of the hypercall page through which the call goes; null is a bare instruction. */
-  page: u64.nullable().default(null),
-  opcode: z.enum(opcodes).default('native'),
-  rflags: z.enum(callerFlags).default('plain'),
+  ...environmentFields,
   /** Control word bit 16: parameters in registers. */
   fast: z.boolean().default(false),
   vector: vectorNumber,
@@ -55,19 +50,12 @@ type CallFields = z.output<z.ZodObject<typeof callFields>> & {
 
 /** What holds for a step of either call. */
 export const callKind = {
+  ...hostStep,
   actor: 'sender',
-  needsLapic: false,
-  allowsHalted: true,
-  takesInterrupts: false,
-  result: null,
+  enters: () => true,
   check: checkCall,
   concurrent: { needsOrder: false, check: checkConcurrentCall },
 } as const;
-
-/** Whether a call can go through a page at that address: the guest program reaches only what lies in RAM. */
-export function isAllowedPage(page: bigint): boolean {
-  return page >= arenaStart && page < ramEnd && (page & 0xfffn) === 0n;
-}
 
 /**
  * Whether RAX of a 64-bit caller is no number of a hypercall of KVM's own or of Xen that does something; 11,
@@ -85,43 +73,10 @@ export function isAllowedCallCode(kind: CallName, controlBits: readonly number[]
   return code !== other && !foreignCallCodes.some((foreign) => foreign === code);
 }
 
-/** Whether a mode can call through the page: in 16-bit segments the return address would not fit. */
-export function modeHasPage(mode: CallFields['mode']): boolean {
-  return !isRealMode(mode) && mode !== 'protected16';
-}
-
-/** Whether a caller has interrupts on, or traps behind each instruction. */
-export function flagsOf({ rflags }: Pick<CallFields, 'rflags'>): { readonly opens: boolean; readonly traps: boolean } {
-  return { opens: rflags === 'if' || rflags === 'if-tf', traps: rflags === 'tf' || rflags === 'if-tf' };
-}
-
-/** The flags of such a caller. */
-export function flagsNamed(opens: boolean, traps: boolean): CallFields['rflags'] {
-  if (opens) return traps ? 'if-tf' : 'if';
-  return traps ? 'tf' : 'plain';
-}
-
-/** Whether a call is made by `iretq`, which brings RFLAGS along. */
-export function hasFlags({ mode, opcode }: Pick<CallFields, 'mode' | 'opcode'>): boolean {
-  return (mode === 'long' || mode === 'compat') && opcode === 'native';
-}
-
-function* checkFlags(step: CallFields, { machine, at }: StepContext): Generator<CaseIssue> {
-  if (step.rflags === 'plain') return;
-  const { opens, traps } = flagsOf(step);
-  if (!hasFlags(step)) yield at('rflags', 'needs long or compat mode and the native instruction');
-  // Behind the `or` of a page of KVM's with Xen, the trap comes before the call is made.
-  if (traps && step.page !== null) yield at('rflags', 'only bare calls trap');
-  if (opens && machine.irqchip === 'none') yield at('rflags', 'without a LAPIC in the kernel nothing is taken');
-  if (opens && machine.vcpus.some(({ idle }) => idle === 'halted')) {
-    yield at('rflags', 'a caller that takes interrupts and halted vCPUs do not go together');
-  }
-}
-
 function* checkCall(step: CallFields, context: StepContext): Generator<CaseIssue> {
   const { machine, initialized, at } = context;
   const { sender } = step;
-  yield* checkFlags(step, context);
+  yield* checkEnvironment(step, context);
   if (!canRun(machine, sender)) yield at('sender', `vCPU ${sender} is ${machine.vcpus[sender]!.idle} and does not run`);
   if (initialized.has(sender)) yield at('sender', `vCPU ${sender} got INIT and does not run any more`);
   if (!isAllowedCallCode(step.do, step.controlBits)) {
@@ -134,19 +89,12 @@ function* checkCall(step: CallFields, context: StepContext): Generator<CaseIssue
       `${address} belongs to the guest program or to the APIC page; use 0x${arenaStart.toString(16)} and up`,
     );
   }
-  if (step.page !== null && !isAllowedPage(step.page)) {
-    yield at('page', `not a page of the arena: 0x${arenaStart.toString(16)} to 0x${(ramEnd - 1n).toString(16)}`);
-  }
-  if (step.page !== null && !modeHasPage(step.mode)) yield at('page', `${step.mode} mode cannot return from a page`);
-  if (step.page !== null && step.opcode === 'other') yield at('opcode', 'the page holds the native instruction');
-  if (isRealMode(step.mode) && step.cpl !== 0) yield at('cpl', 'real mode has no privilege levels');
   if (!isAllowedRax(step.rax)) yield at('rax', 'the number of a hypercall of KVM or Xen that does something');
 }
 
 /** Whether it is made in the plainest way, and by its own fields stays in the guest. */
-export function isPlainCall({ mode, cpl, page, opcode, rflags, controlBits }: CallFields): boolean {
-  const isPlain = mode === 'long' && cpl === 0 && page === null && opcode === 'native' && rflags === 'plain';
-  return isPlain && !controlBits.includes(extendedCallBit);
+export function isPlainCall(step: CallFields): boolean {
+  return isPlainEnvironment(step) && !step.controlBits.includes(extendedCallBit);
 }
 
 /** A call of a concurrent case needs nothing but its sender's ring, and its sender does nothing else. */

@@ -51,12 +51,9 @@ export function kindOf<S extends Step>(step: S): StepKind<S> {
   return stepKinds[step.do] as unknown as StepKind<S>;
 }
 
-/** What a step that is no call does, as a program has it, in words. */
-export function describeChange<Name extends ChangeStep['do']>(
-  step: { readonly kind: Name } & Omit<StepOf<Name>, 'do' | 'note'>,
-): string {
-  const kind = stepKinds[step.kind] as unknown as { describe: (step: unknown) => string };
-  return kind.describe(step);
+/** What a step that is no call is, as a program has it. */
+export function kindOfChange({ kind }: { readonly kind: ChangeStep['do'] }): StepKind<object> {
+  return stepKinds[kind] as unknown as StepKind<object>;
 }
 
 /** Whether a step is a hypercall. */

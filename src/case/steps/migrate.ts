@@ -4,20 +4,15 @@
  */
 import { z } from 'zod';
 import { note } from '../fields.ts';
-import type { StepKind } from './step-kind.ts';
+import { hostStep, type StepKind } from './step-kind.ts';
 
 const schema = z.strictObject({ do: z.literal('migrate'), note });
 type MigrateStep = z.output<typeof schema>;
 
 export const migrate = {
+  ...hostStep,
   schema,
   plain: schema.parse({ do: 'migrate' }),
-  actor: null,
-  needsLapic: false,
-  allowsHalted: true,
-  takesInterrupts: false,
-  result: null,
-  concurrent: null,
-  check: () => [],
+  mark: { name: 'migrated', none: 'no', values: ['yes', 'no'], of: () => 'yes' },
   describe: () => 'the VM migrates: its state goes into a fresh VM',
 } satisfies StepKind<MigrateStep>;

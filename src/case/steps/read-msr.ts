@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { note, vcpuPosition } from '../fields.ts';
 import type { CaseIssue } from '../issue.ts';
 import { isSint, msrReaders, readableMsrs } from '../limits.ts';
-import type { StepContext, StepKind } from './step-kind.ts';
+import { hostStep, type StepContext, type StepKind } from './step-kind.ts';
 
 const schema = z.strictObject({
   do: z.literal('read-msr'),
@@ -15,14 +15,12 @@ const schema = z.strictObject({
 type ReadMsrStep = z.output<typeof schema>;
 
 export const readMsr = {
+  ...hostStep,
   schema,
   plain: schema.parse({ do: 'read-msr', msr: 'guest-os-id' }),
   actor: 'vcpu',
-  needsLapic: false,
-  allowsHalted: true,
-  takesInterrupts: false,
+  enters: ({ by }) => by === 'guest',
   result: 'value',
-  concurrent: null,
   check: checkRead,
   describe: ({ msr, vcpu, by }) =>
     by === 'host' ? `the host reads the ${msr} MSR of vCPU ${vcpu}` : `vCPU ${vcpu} reads its ${msr} MSR`,

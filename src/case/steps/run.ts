@@ -4,20 +4,17 @@
  */
 import { z } from 'zod';
 import { note } from '../fields.ts';
-import type { StepKind } from './step-kind.ts';
+import { hostStep, type StepKind } from './step-kind.ts';
 
 const schema = z.strictObject({ do: z.literal('run'), note });
 type RunStep = z.output<typeof schema>;
 
 export const run = {
+  ...hostStep,
   schema,
   plain: schema.parse({ do: 'run' }),
-  actor: null,
   needsLapic: true,
-  allowsHalted: true,
   takesInterrupts: true,
-  result: null,
   concurrent: { needsOrder: false, check: () => [] },
-  check: () => [],
   describe: () => 'the parked vCPUs run until nothing is pending that they can take',
 } satisfies StepKind<RunStep>;

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { note, vcpuPosition } from '../fields.ts';
 import { apicChanges } from '../limits.ts';
-import type { StepContext, StepKind } from './step-kind.ts';
+import { hostStep, type StepContext, type StepKind } from './step-kind.ts';
 
 const schema = z.strictObject({
   do: z.literal('set-apic'),
@@ -13,14 +13,12 @@ const schema = z.strictObject({
 type SetApicStep = z.output<typeof schema>;
 
 export const setApic = {
+  ...hostStep,
   schema,
   plain: schema.parse({ do: 'set-apic', apic: 'enabled' }),
   actor: 'vcpu',
   needsLapic: true,
   allowsHalted: false,
-  takesInterrupts: false,
-  result: null,
-  concurrent: null,
   check({ vcpu, apic }: SetApicStep, { apics }: StepContext) {
     apics[vcpu] = apic;
     return [];

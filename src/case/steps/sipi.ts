@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { note, vcpuPosition } from '../fields.ts';
 import type { CaseIssue } from '../issue.ts';
 import { broadcastComplaint, vcpuIdOf, xapicBroadcast } from '../vcpus/vcpu-id.ts';
-import type { StepContext, StepKind } from './step-kind.ts';
+import { hostStep, type StepContext, type StepKind } from './step-kind.ts';
 
 const schema = z.strictObject({
   do: z.literal('sipi'),
@@ -18,14 +18,13 @@ const schema = z.strictObject({
 type SipiStep = z.output<typeof schema>;
 
 export const sipi = {
+  ...hostStep,
   schema,
   plain: schema.parse({ do: 'sipi' }),
   actor: 'vcpu',
   needsLapic: true,
   allowsHalted: false,
-  takesInterrupts: false,
   result: 'value',
-  concurrent: null,
   check: checkSipi,
   describe: ({ vcpu, page }) => `vCPU ${vcpu} gets a start-up IPI for page 0x${page.toString(16)}`,
 } satisfies StepKind<SipiStep>;

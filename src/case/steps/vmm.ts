@@ -10,8 +10,9 @@
 import { z } from 'zod';
 import { note } from '../fields.ts';
 import type { CaseIssue } from '../issue.ts';
-import { vmmDeeds } from '../limits.ts';
-import type { StepContext, StepKind } from './step-kind.ts';
+import { hostStep, type StepContext, type StepKind } from './step-kind.ts';
+
+export const vmmDeeds = ['complete', 'interrupt', 'log-dirty', 'move', 'remake'] as const;
 
 const schema = z.strictObject({ do: z.literal('vmm'), does: z.enum(vmmDeeds).default('complete'), note });
 type VmmStep = z.output<typeof schema>;
@@ -25,15 +26,11 @@ const sentences: Readonly<Record<VmmStep['does'], string>> = {
 };
 
 export const vmm = {
+  ...hostStep,
   schema,
   plain: schema.parse({ do: 'vmm' }),
-  actor: null,
-  needsLapic: false,
-  allowsHalted: true,
-  takesInterrupts: false,
-  result: null,
+  mark: { name: 'vmm', none: 'nothing', values: ['nothing', ...vmmDeeds], of: ({ does }) => does },
   concurrent: { needsOrder: false, check: checkConcurrent },
-  check: () => [],
   describe: ({ does }) => sentences[does],
 } satisfies StepKind<VmmStep>;
 

@@ -5,7 +5,7 @@ import { note, u64, vcpuPosition } from '../fields.ts';
 import type { CaseIssue } from '../issue.ts';
 import { caseMsrs, isSint, runsMeanwhile } from '../limits.ts';
 import { arenaStart, isAllowedGpa } from '../memory.ts';
-import type { StepContext, StepKind } from './step-kind.ts';
+import { hostStep, type StepContext, type StepKind } from './step-kind.ts';
 
 const schema = z.strictObject({
   do: z.literal('write-msr'),
@@ -17,12 +17,10 @@ const schema = z.strictObject({
 type WriteMsrStep = z.output<typeof schema>;
 
 export const writeMsr = {
+  ...hostStep,
   schema,
   plain: schema.parse({ do: 'write-msr', msr: 'guest-os-id', value: '0x0' }),
   actor: 'vcpu',
-  needsLapic: false,
-  allowsHalted: true,
-  takesInterrupts: false,
   result: 'taken',
   concurrent: { needsOrder: true, check: checkConcurrentWrite },
   check: checkWrite,

@@ -1,5 +1,5 @@
 /** Runs of vCPUs that are alike but for VP indexes and ids that ascend: how large machines are written and sent. */
-import type { VcpuSetup } from './vcpu.ts';
+import { vcpuSchema, type VcpuSetup } from './vcpu.ts';
 
 /** How many vCPUs from `start` on are like the one there: the VP index one higher each, and the id too if it has one. */
 export function likeVcpusFrom(vcpus: readonly VcpuSetup[], start: number): number {
@@ -21,23 +21,19 @@ export function repeatVcpu<Setup extends { vpIndex: number; vcpuId: number | nul
   }));
 }
 
+const sameFields = (Object.keys(vcpuSchema.shape) as (keyof VcpuSetup)[]).filter(
+  (name) => name !== 'vpIndex' && name !== 'vcpuId',
+);
+
 function isLike(first: VcpuSetup, other: VcpuSetup, distance: number): boolean {
   return (
     other.vpIndex === first.vpIndex + distance &&
     other.vcpuId === (first.vcpuId === null ? null : first.vcpuId + distance) &&
-    other.apic === first.apic &&
-    other.eoi === first.eoi &&
-    other.idle === first.idle &&
-    other.enforced === first.enforced &&
-    other.tpr === first.tpr &&
-    other.logsPpr === first.logsPpr &&
-    isSameList(other.lacks, first.lacks) &&
-    isSameList(other.irr, first.irr) &&
-    isSameList(other.isr, first.isr) &&
-    isSameList(other.autoEoi, first.autoEoi)
+    sameFields.every((name) => isSame(other[name], first[name]))
   );
 }
 
-function isSameList<T>(left: readonly T[], right: readonly T[]): boolean {
-  return left === right || (left.length === right.length && left.every((item, index) => item === right[index]));
+function isSame(left: unknown, right: unknown): boolean {
+  if (!Array.isArray(left) || !Array.isArray(right)) return left === right;
+  return left.length === right.length && left.every((item, index) => item === right[index]);
 }

@@ -8,7 +8,8 @@ import {
   vpsPerBank,
 } from '../../abi/hypercall.ts';
 import type { CallStep, Machine, SendIpiExStep } from '../../case/case.ts';
-import { type CallEnvironment, plainEnvironment, type ProgramCall, registerOffset } from '../../program/program.ts';
+import { type Environment, plainEnvironment } from '../../case/steps/environment.ts';
+import { type ProgramCall, registerOffset } from '../../program/program.ts';
 import type { StepOutcome } from '../../../oracle/outcome.ts';
 import { address } from './address.ts';
 import { hex } from './text.ts';
@@ -51,7 +52,7 @@ export function callLines(
   return lines.join('');
 }
 
-const modeNames: Readonly<Partial<Record<CallEnvironment['mode'], string>>> = {
+const modeNames: Readonly<Partial<Record<Environment['mode'], string>>> = {
   long: 'LONG',
   compat: 'COMPAT',
   protected32: 'PROTECTED32',
@@ -61,7 +62,7 @@ const modeNames: Readonly<Partial<Record<CallEnvironment['mode'], string>>> = {
 };
 const exitNames = { xen: 'KVM_EXIT_XEN', hyperv: 'KVM_EXIT_HYPERV' } as const;
 
-function entryText({ mode, cpl, page, opcode }: CallEnvironment, { rax }: CallStep): string {
+function entryText({ mode, cpl, page, opcode }: Environment, { rax }: CallStep): string {
   const fields = [
     `.mode = ${modeNames[mode]!}`,
     ...(cpl === 0 ? [] : [`.cpl = ${cpl}`]),

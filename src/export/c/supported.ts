@@ -3,45 +3,18 @@
  * field or a step that the exports do not know is refused, also one that was added after they were written.
  */
 import { type Case, toJson } from '../../case/case.ts';
+import { isCall } from '../../case/steps/kinds.ts';
 import { xapicIdMax } from '../../case/vcpus/vcpu-id.ts';
 import { UsageError } from '../../errors.ts';
+import { shownFields } from './changes.ts';
 
 const caseFields = ['schema', 'why', 'origin', 'machine', 'steps'];
 const machineFields = ['irqchip', 'xen', 'guestOsId', 'vcpus'];
 const vcpuFields = ['vpIndex', 'apic', 'eoi', 'idle', 'vcpuId', 'lacks', 'enforced', 'tpr', 'irr', 'isr'];
-const callFields = [
-  'do',
-  'sender',
-  'mode',
-  'cpl',
-  'page',
-  'opcode',
-  'fast',
-  'vector',
-  'targetVtl',
-  'padding',
-  'variableHeader',
-  'repCount',
-  'repStart',
-  'controlBits',
-  'gpa',
-  'outputGpa',
-  'tail',
-  'rax',
-  'note',
-  'targets',
-  'format',
-  'emptyBanks',
-  'maskFlips',
-];
-const stepFields: Readonly<Record<string, readonly string[]>> = {
-  'send-ipi': callFields,
-  'send-ipi-ex': callFields,
-  run: ['do', 'note'],
-  'write-msr': ['do', 'vcpu', 'msr', 'value', 'note'],
-  'set-apic': ['do', 'vcpu', 'apic', 'note'],
-  init: ['do', 'vcpu', 'note'],
-};
+const callFields = (
+  'do sender mode cpl page opcode fast vector targetVtl padding variableHeader repCount repStart controlBits gpa ' +
+  'outputGpa tail rax note targets format emptyBanks maskFlips'
+).split(' ');
 /** Values of known fields, where the programs do not know all of them. */
 const fieldValues: Readonly<Record<string, readonly unknown[]>> = {
   idle: ['uninitialized', 'init-received'],
@@ -72,10 +45,9 @@ export function checkExportable(value: Case, form: 'standalone' | 'selftest'): v
     refuseOthers(`machine.vcpus[${index}]`, vcpu, vcpuFields);
   });
   json.steps.forEach((step, index) => {
-    const kind = (step as { do: string }).do;
-    const known = stepFields[kind];
-    if (known === undefined)
-      throw new UsageError(`export: steps[${index}]: a C program cannot show a "${kind}" step yet`);
+    const of = value.steps[index]!;
+    const known = isCall(of) ? callFields : shownFields(of.do);
+    if (known === null) throw new UsageError(`export: steps[${index}]: a C program cannot show a "${of.do}" step yet`);
     refuseOthers(`steps[${index}]`, step, known);
   });
   if (json.steps.length > stepsMax)

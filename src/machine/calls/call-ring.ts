@@ -10,14 +10,13 @@ import { memoryParts } from '../../hand/operations.ts';
 import type { ExitRecord, WordDifference } from '../../hand/record.ts';
 import type { Script } from '../../hand/script.ts';
 import type { CallExit, RegisterChange } from '../../program/observation.ts';
+import { type Environment, opens, plainEnvironment } from '../../case/steps/environment.ts';
 import {
-  type CallEnvironment,
   callRegisterBytes,
   hypercallBytes,
-  plainEnvironment,
   type ProgramCall,
   registerOffset,
-  RFLAGS_IF,
+  rflagsOf,
 } from '../../program/program.ts';
 import { addForPage } from './hypercall-page.ts';
 import { type CallResult, exitOf } from '../stop.ts';
@@ -39,7 +38,7 @@ const unusedOutputs = Buffer.alloc(outputBytes - callRegisterBytes);
 {
   const base = ringEntry.registers;
   map.quietRegisters.forEach((_, index) => unusedOutputs.writeBigUInt64LE(registerPattern(index + 1), 8 * index));
-  unusedOutputs.writeBigUInt64LE(plainEnvironment.rflags, map.outputFlagsOffset);
+  unusedOutputs.writeBigUInt64LE(rflagsOf(plainEnvironment), map.outputFlagsOffset);
   for (let xmm = map.quietXmm.first; xmm <= map.quietXmm.last; xmm++) {
     unusedOutputs.writeBigUInt64LE(registerPattern(2 * xmm + 0x10), xmmPlace(xmm) - base);
     unusedOutputs.writeBigUInt64LE(registerPattern(2 * xmm + 0x11), xmmPlace(xmm) + 8 - base);
@@ -187,7 +186,7 @@ export class CallRing {
   }
 
   /** Puts an entry's frame in, if it has another one. */
-  #frame(script: Script, index: number, environment: CallEnvironment, registers: Buffer, spins: number): Read<Place> {
+  #frame(script: Script, index: number, environment: Environment, registers: Buffer, spins: number): Read<Place> {
     const known = this.#entries[index];
     if (known === undefined) this.#firstUse(script, index);
     const isPlain = environment === plainEnvironment;
@@ -211,24 +210,19 @@ export class CallRing {
 
   #putPlain(script: Script, index: number, spins: number): Read<Place> {
     const { long, stack } = map.callerSelectors(0);
-    const rflags = Number(plainEnvironment.rflags);
+    const rflags = Number(rflagsOf(plainEnvironment));
     this.#putFrame(script, index, { rip: this.#code.hypercall, cs: long, ss: stack, rflags, spins }, unusedOutputs, 0);
     return this.#plain;
   }
 
-  #putOther(
-    script: Script,
-    index: number,
-    { mode, cpl, page, rflags }: CallEnvironment,
-    registers: Buffer,
-    spins: number,
-  ): Read<Place> {
+  #putOther(script: Script, index: number, environment: Environment, registers: Buffer, spins: number): Read<Place> {
+    const { mode, cpl, page } = environment;
     const { long, compat, stack } = map.callerSelectors(cpl);
     const cs = mode === 'compat' ? compat : long;
     // A call that is not made goes straight to where it would come back to.
     const rip = page === null ? this.#code.hypercall : this.#code.behind;
-    const rsp = (rflags & RFLAGS_IF) === 0n ? null : this.#base + area.callerStack;
-    const frame = { rip, cs, ss: stack, rflags: Number(rflags), spins };
+    const rsp = opens(environment) ? this.#base + area.callerStack : null;
+    const frame = { rip, cs, ss: stack, rflags: Number(rflagsOf(environment)), spins };
     this.#putFrame(script, index, frame, registers, registerOffset.rbx, rsp);
     const bare: Place = { instruction: this.#code.hypercall, popBytes: 0, stack: rsp };
     if (page === null) return () => bare;

@@ -2,7 +2,6 @@
  * Calls that the ring cannot make: in 32-bit and 16-bit modes, and with the other vendor's instruction. The host sets
  * every register, lets the vCPU run up to the exit behind the call, and compares every register.
  */
-import { isRealMode } from '../../case/limits.ts';
 import { entryCode, exceptionStubBytes, instructionBytes, otherInstruction } from '../../guest/entry-image.ts';
 import {
   copyGivenRegisters,
@@ -18,7 +17,8 @@ import type { ExitRecord } from '../../hand/record.ts';
 import { encodePatches, type Script } from '../../hand/script.ts';
 import * as uapi from '../../hand/uapi.ts';
 import type { GuestException, RegisterChange } from '../../program/observation.ts';
-import type { CallEnvironment, ProgramCall } from '../../program/program.ts';
+import { type Environment, isRealMode } from '../../case/steps/environment.ts';
+import type { ProgramCall } from '../../program/program.ts';
 import { addForPage } from './hypercall-page.ts';
 import type { Slots } from '../vm/slots.ts';
 import { type CallResult, exitName, exitOf, UnexpectedExit } from '../stop.ts';
@@ -118,14 +118,13 @@ export class HostEnteredCalls {
   }
 
   /** Sets all registers; the result is the general ones. */
-  #enter(script: Script, vcpu: Vcpu, environment: CallEnvironment, registers: Buffer, place: Place): Buffer {
+  #enter(script: Script, vcpu: Vcpu, environment: Environment, registers: Buffer, place: Place): Buffer {
     const { mode, cpl } = environment;
     const special = this.#slots.of(script, `special ${mode} ${cpl}`, () => {
       const set = (buffer: Buffer) => setEntrySpecialRegisters(buffer, environment, this.#code.instruction);
       return encodePatches(constantBytes(uapi.sizes.kvm_sregs, set));
     });
     const general = quietGeneralRegisters(mode);
-    general.writeBigUInt64LE(environment.rflags, uapi.regs.rflags);
     copyGivenRegisters(registers, general);
     if (place.pushBytes > 0) {
       const rsp = general.readUInt32LE(uapi.regs.rsp) - place.pushBytes;
@@ -155,14 +154,14 @@ export class HostEnteredCalls {
   }
 }
 
-function refuseUnexpected(vcpu: Vcpu, { mode }: CallEnvironment, { facts }: ExitRecord): void {
+function refuseUnexpected(vcpu: Vcpu, { mode }: Environment, { facts }: ExitRecord): void {
   if (facts === null) return;
   const rip = facts.registers.readBigUInt64LE(uapi.regs.rip).toString(16);
   throw new UnexpectedExit(`vCPU ${vcpu.position}: ${exitName(facts)} at 0x${rip} in ${mode} mode`);
 }
 
 /** Reads what the exception pushed, and makes `general` the registers at the time of the exception. */
-function takeException({ mode, cpl }: CallEnvironment, general: Buffer, frame: Buffer, place: Place): GuestException {
+function takeException({ mode, cpl }: Environment, general: Buffer, frame: Buffer, place: Place): GuestException {
   const rip = Number(general.readBigUInt64LE(uapi.regs.rip));
   // In real mode the stubs' segment begins with them.
   const vector = (rip - (isRealMode(mode) ? 0 : entryCode.stubs)) / exceptionStubBytes;

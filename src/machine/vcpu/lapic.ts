@@ -5,7 +5,7 @@ import { idRegister } from '../../case/vcpus/vcpu-id.ts';
 import { noPatches, type Script } from '../../hand/script.ts';
 import { KVM_GET_LAPIC } from '../../hand/uapi.ts';
 import type { LapicChanges } from '../../program/observation.ts';
-import type { ProgramSetApic } from '../../program/program.ts';
+import type { ProgramOf } from '../../program/program.ts';
 import type { Slots } from '../vm/slots.ts';
 import type { Read } from '../writer.ts';
 import { addBasePage, addLapic, addPatched, addSpurious, apicBase } from './lapic-page.ts';
@@ -64,7 +64,7 @@ export class Lapic {
   }
 
   /** Enables or disables it; what is pending and in service stays. */
-  change(script: Script, change: ProgramSetApic['apic'], { apic: setUpAs }: VcpuSetup): void {
+  change(script: Script, change: ProgramOf<'set-apic'>['apic'], { apic: setUpAs }: VcpuSetup): void {
     const whenEnabled = setUpAs === 'x2apic' ? 'x2apic' : 'xapic';
     this.#state = null;
     this.#isOff = change === 'hardware-disabled';

@@ -7,9 +7,9 @@ import {
 } from '../../abi/hyperv.ts';
 import { MSR_IA32_APICBASE } from '../../abi/lapic.ts';
 import { isSint, sintOf } from '../../case/limits.ts';
-import type { ProgramReadMsr } from '../../program/program.ts';
+import type { ProgramOf } from '../../program/program.ts';
 
-export function msrIndexOf(msr: ProgramReadMsr['msr']): number {
+export function msrIndexOf(msr: ProgramOf<'read-msr'>['msr']): number {
   if (isSint(msr)) return HV_X64_MSR_SINT0 + sintOf(msr);
   if (msr === 'guest-os-id') return HV_X64_MSR_GUEST_OS_ID;
   if (msr === 'hypercall') return HV_X64_MSR_HYPERCALL;

@@ -9,7 +9,7 @@ import type { GuestCode } from '../../guest/program.ts';
 import { encodePatches, noPatches, type Script } from '../../hand/script.ts';
 import * as uapi from '../../hand/uapi.ts';
 import type { LapicChanges, VcpuState } from '../../program/observation.ts';
-import { type ProgramSetApic, RFLAGS_IF } from '../../program/program.ts';
+import { RFLAGS_IF } from '../../program/program.ts';
 import { HypervMsrs } from './hyperv-msrs.ts';
 import { Lapic } from './lapic.ts';
 import { readMsr } from './msrs.ts';
@@ -199,11 +199,6 @@ export class Vcpu {
   /** Reads an MSR as the host; null where KVM does not give it. */
   readMsr(script: Script, index: number): Read<bigint | null> {
     return readMsr(script, this.object, index);
-  }
-
-  /** Enables or disables the local APIC; what is pending and in service stays. */
-  changeApic(script: Script, change: ProgramSetApic['apic'], setup: VcpuSetup): void {
-    this.lapic.change(script, change, setup);
   }
 
   /** Lets KVM act on an INIT that was sent: it does before it answers (kvm_arch_vcpu_ioctl_get_mpstate). */

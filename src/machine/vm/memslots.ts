@@ -2,7 +2,7 @@
 import { memslotsOf } from '../../guest/memory-map.ts';
 import type { Script } from '../../hand/script.ts';
 import { KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_READONLY } from '../../hand/uapi.ts';
-import type { ProgramVmm } from '../../program/program.ts';
+import type { ProgramOf } from '../../program/program.ts';
 
 /** Far above what a guest program has; 37 bits, which every CPU with SVM or EPT has. */
 const elsewhere = 1n << 36n;
@@ -33,7 +33,7 @@ export class Memslots {
    * Changes them: `log-dirty` flags alone (KVM_MR_FLAGS_ONLY); `move` and `remake` take memory away for a while, so that no vCPU may
    * run meanwhile (KVM_MR_MOVE; KVM_MR_DELETE and KVM_MR_CREATE).
    */
-  change(script: Script, does: Exclude<ProgramVmm['does'], 'complete' | 'interrupt'>): void {
+  change(script: Script, does: Exclude<ProgramOf<'vmm'>['does'], 'complete' | 'interrupt'>): void {
     this.#isLogged = does === 'log-dirty' && !this.#isLogged;
     if (does === 'move') this.#set(script, { moves: true });
     if (does === 'remake') this.#set(script, { deletes: true });

@@ -10,7 +10,8 @@ import type { LapicChanges } from '../../program/observation.ts';
 import type { Program, ProgramCall } from '../../program/program.ts';
 import * as map from '../../guest/memory-map.ts';
 import { orLost } from '../stop.ts';
-import { lostAfterMs, type Vm } from './vm.ts';
+import { lostAfterMs } from '../stop.ts';
+import type { Vm } from './vm.ts';
 import type { Read } from '../writer.ts';
 
 /** KVM turns some static keys off a second after their last user (`DEFINE_STATIC_KEY_DEFERRED_FALSE(..., HZ)`). */

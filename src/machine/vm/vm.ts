@@ -3,7 +3,7 @@
  * how the machine is changed between them, and how handlers' logs are read; what programs make of that is told elsewhere.
  */
 import { HV_X64_MSR_GUEST_OS_ID } from '../../abi/hyperv.ts';
-import { APIC_DM_INIT, APIC_DM_NMI, APIC_DM_STARTUP } from '../../abi/lapic.ts';
+import { APIC_DM_NMI } from '../../abi/lapic.ts';
 import type { VcpuSetup } from '../../case/case.ts';
 import { isSint, sintOf } from '../../case/limits.ts';
 import { hasWideIds } from '../../case/vcpus/vcpu-id.ts';
@@ -14,17 +14,8 @@ import { objectKinds } from '../../hand/operations.ts';
 import type { Script } from '../../hand/script.ts';
 import * as uapi from '../../hand/uapi.ts';
 import type { RegisterChange } from '../../program/observation.ts';
-import {
-  isRingEnvironment,
-  opensInterrupts,
-  type Program,
-  type ProgramCall,
-  type ProgramReadMsr,
-  type ProgramSetApic,
-  type ProgramSipi,
-  type ProgramVmm,
-  type ProgramWriteMsr,
-} from '../../program/program.ts';
+import { type ProgramOf, isRingEnvironment, type Program, type ProgramCall } from '../../program/program.ts';
+import { takesInterrupts } from '../../program/tier.ts';
 import { CallRing } from '../calls/call-ring.ts';
 import { disablesApic } from '../vcpu/catch-up.ts';
 import { msrIndexOf } from '../vcpu/msr-index.ts';
@@ -38,7 +29,7 @@ import type { Slots } from './slots.ts';
 import { Memslots } from './memslots.ts';
 import { msiTo } from './msi.ts';
 import { forgetPage, msrOwnerOf, SpareVm } from './spare-vm.ts';
-import { type CallResult, describeExit, expectExit, orLost, UnexpectedExit } from '../stop.ts';
+import { type CallResult, describeExit, expectExit, lostAfterMs, orLost, UnexpectedExit } from '../stop.ts';
 import { Vcpu } from '../vcpu/vcpu.ts';
 import type { VectorRegisters } from '../calls/vector-registers.ts';
 import type { Read } from '../writer.ts';
@@ -79,7 +70,7 @@ export class Vm {
   readonly #parts: VmParts;
   readonly #members: readonly Member[];
   readonly #calls: HostEnteredCalls;
-  readonly #memslots: Memslots;
+  readonly memslots: Memslots;
   /** Last value of HV_X64_MSR_GUEST_OS_ID; null when a step has changed it. */
   #guestOsId: bigint | null = 0n;
   /** Whether a step may have given HV_X64_MSR_HYPERCALL a value since the VM was set up, and since it was made. */
@@ -99,7 +90,7 @@ export class Vm {
     this.number = number;
     this.#parts = parts;
     this.memory = new GuestMemory(number);
-    this.#memslots = new Memslots(number, vcpus.length);
+    this.memslots = new Memslots(number, vcpus.length);
     this.#calls = new HostEnteredCalls(number, parts.code, parts.slots, parts.vectors);
     const vcpuParts = {
       ...parts,
@@ -158,28 +149,6 @@ export class Vm {
     return readCaughtUp;
   }
 
-  /**
-   * Does what a guest is not to notice.
-   *
-   * @param runners vCPUs that can be in their guest. One that waits with interrupts on is left alone by `interrupt`: KVM would take
-   *   a vector for it on its way (kvm_check_and_inject_events).
-   */
-  meddle(script: Script, { does }: ProgramVmm, runners: readonly number[]): void {
-    if (does === 'complete') {
-      for (const { vcpu } of this.#members) script.add('completeExit', { vcpu: vcpu.object });
-    } else if (does === 'interrupt') {
-      for (const position of runners) {
-        const { vcpu, receiver } = this.#members[position]!;
-        if (receiver.waitsOpen) continue;
-        // It may stand where a program before this one left it, with interrupts on.
-        vcpu.goHome(script);
-        script.add('interruptedRun', { vcpu: vcpu.object });
-      }
-    } else {
-      this.#memslots.change(script, does);
-    }
-  }
-
   #dropSpare(script: Script, later: boolean): void {
     this.#spare?.drop(script, later);
     this.#spare = null;
@@ -194,7 +163,7 @@ export class Vm {
   /** Brings the VM and every vCPU into the state in which a program starts; the result is the VP indexes. */
   setUp(script: Script, { machine, vcpus, steps }: Program): Read<number[]> {
     this.memory.undoWrites(script);
-    this.#memslots.setUp(script);
+    this.memslots.setUp(script);
     this.#vmmAnswer = machine.vmmAnswer;
     // On VMX alone something lags.
     const disables = this.#parts.code.isVmx
@@ -228,7 +197,7 @@ export class Vm {
   }
 
   /** Writes an MSR as the host; whether KVM took the value. */
-  writeMsr(script: Script, { vcpu: position, msr, value }: ProgramWriteMsr): Read<boolean> {
+  writeMsr(script: Script, { vcpu: position, msr, value }: ProgramOf<'write-msr'>): Read<boolean> {
     const { vcpu } = this.#members[position]!;
     if (msr === 'vp-index') return vcpu.msrs.writeVpIndex(script, value);
     if (isSint(msr)) return vcpu.msrs.writeSint(script, sintOf(msr), value);
@@ -237,30 +206,8 @@ export class Vm {
     return tryMsr(script, vcpu.object, msrIndexOf(msr), value);
   }
 
-  /** Reads an MSR as the host or in the guest; null where KVM does not give it. */
-  readMsr(script: Script, { vcpu: position, msr, by }: ProgramReadMsr): Read<bigint | null> {
-    const { vcpu, receiver } = this.#members[position]!;
-    const index = msrIndexOf(msr);
-    return by === 'host' ? vcpu.readMsr(script, index) : receiver.readMsr(script, index);
-  }
-
-  changeApic(script: Script, { vcpu, apic }: ProgramSetApic, setup: VcpuSetup): void {
-    this.#members[vcpu]!.vcpu.changeApic(script, apic, setup);
-  }
-
-  /** Sends INIT to a vCPU and lets KVM act on it. */
-  init(script: Script, position: number): Read<number> {
-    this.#signal(script, position, APIC_DM_INIT);
-    return this.vcpuAt(position).takeInit(script);
-  }
-
-  /** Sends a start-up IPI to a vCPU and lets KVM act on it; what `Vcpu.takeSipi` reads. */
-  sipi(script: Script, { vcpu, page }: ProgramSipi): Read<bigint> {
-    this.#signal(script, vcpu, APIC_DM_STARTUP | page);
-    return this.vcpuAt(vcpu).takeSipi(script);
-  }
-
-  #signal(script: Script, position: number, data: number): void {
+  /** Sends what is no interrupt of a vector to a vCPU, as an MSI. */
+  signal(script: Script, position: number, data: number): void {
     const { object, id } = this.vcpuAt(position);
     // What its last exit has left to do would be done where it starts.
     script.add('completeExit', { vcpu: object });
@@ -278,7 +225,7 @@ export class Vm {
       const read = this.#calls.call(script, vcpu, calls[0]!, this.#vmmAnswer);
       return (record) => [read(record)];
     }
-    if (opensInterrupts(calls[0]!)) receiver.noteHandlers();
+    if (takesInterrupts(calls[0]!)) receiver.noteHandlers();
     vcpu.goHome(script);
     const ring = this.ringOf(sender);
     const readPlaces = ring.put(script, calls, map.commands.calls);
@@ -373,6 +320,3 @@ export class Vm {
     };
   }
 }
-
-/** How long a vCPU may take to come where it is waited for: milliseconds. */
-export const lostAfterMs = 5_000;

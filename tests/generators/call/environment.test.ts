@@ -1,14 +1,22 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { buildEnvironment, type EnvironmentPlan, environmentPlan } from '../../../generators/call/environment.ts';
+import { type EnvironmentPlan, environmentPlan, setEnvironment } from '../../../generators/call/environment.ts';
 import { usualSwarm } from '../usual-swarm.ts';
 import { makeCase, makeStep } from '../../../src/case/case.ts';
 import { itDrawsLawfully } from '../laws.ts';
+import { type Environment, environmentOf } from '../../../src/case/steps/environment.ts';
 import { isWellFormed } from '../../../src/case/checks.ts';
 
 const always = environmentPlan({ ...usualSwarm, environmentPercent: 100 });
 const pages = [0xf0000n, 0xf1000n];
 const plain: EnvironmentPlan = { mode: 'long', cpl: 0, way: 'bare', rflags: 'plain', page: 0 };
+
+/** The environment of a call that is made so. */
+function buildEnvironment(plan: EnvironmentPlan, enabled: readonly bigint[], canOpen: boolean): Environment {
+  const call = makeStep({ do: 'send-ipi' });
+  setEnvironment(call, plan, enabled, canOpen);
+  return environmentOf(call);
+}
 
 const bare = { mode: 'long', cpl: 0, page: null, opcode: 'native', rflags: 'plain' } as const;
 
@@ -50,8 +58,8 @@ describe('environmentPlan', () => {
   });
 });
 
-describe('buildEnvironment', () => {
-  it.each<[string, Partial<EnvironmentPlan>, ReturnType<typeof buildEnvironment>]>([
+describe('setEnvironment', () => {
+  it.each<[string, Partial<EnvironmentPlan>, Environment]>([
     ['the plain entry', {}, { mode: 'long', cpl: 0, page: null, opcode: 'native', rflags: 'plain' }],
     ['the other opcode', { way: 'other' }, { mode: 'long', cpl: 0, page: null, opcode: 'other', rflags: 'plain' }],
     [

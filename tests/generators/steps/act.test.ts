@@ -1,16 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type ActPlan, actPlan } from '../../../generators/steps/act.ts';
+import { actPlan } from '../../../generators/steps/act.ts';
 import { usualSwarm } from '../usual-swarm.ts';
-import { makeCase } from '../../../src/case/case.ts';
-import { actKinds, registerWays, waitPoints } from '../../../src/case/limits.ts';
+import { type ActStep, makeCase } from '../../../src/case/case.ts';
+import { actKinds, registerWays, waitPoints } from '../../../src/case/steps/act.ts';
 import { itDrawsLawfully } from '../laws.ts';
 import { isWellFormed } from '../../../src/case/checks.ts';
 
 const eight = Array.from({ length: 8 }, () => ({}));
 
 describe('actPlan', () => {
-  itDrawsLawfully<ActPlan>({
+  itDrawsLawfully<ActStep>({
     arbitrary: actPlan(usualSwarm),
     expectValid: (plan) => expect(isWellFormed(makeCase(eight, [plan]))).toBe(true),
     keyOf: (plan) => JSON.stringify(plan),

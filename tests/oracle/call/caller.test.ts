@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { arenaStart, ramEnd } from '../../../src/case/memory.ts';
-import { type CallEnvironment, plainEnvironment, type Program, registerOffset } from '../../../src/program/program.ts';
+import { type Environment, plainEnvironment } from '../../../src/case/steps/environment.ts';
+import { type Program, registerOffset } from '../../../src/program/program.ts';
 import {
   atInstruction,
   type CallAtInstruction,
@@ -27,7 +28,7 @@ describe('callerOf', () => {
     vcpus: [program.vcpus[0]!, { ...program.vcpus[1]!, ...change }],
   });
   const onMachine = (machine: Partial<Program['machine']>): Program => programOf([0, 1], [], machine);
-  const callerIn = (from: Program, environment: Partial<CallEnvironment> = {}, guestOsId = 1n, contract = amd) =>
+  const callerIn = (from: Program, environment: Partial<Environment> = {}, guestOsId = 1n, contract = amd) =>
     callerOf(from, 1, { ...plainEnvironment, ...environment }, guestOsId, contract);
 
   it('should be the plain one in the plain environment', () => {
@@ -201,7 +202,7 @@ describe('atInstruction', () => {
   });
 });
 
-function through(page: bigint, mode: CallEnvironment['mode'] = 'long') {
+function through(page: bigint, mode: Environment['mode'] = 'long') {
   return enteredCall({ page, mode }, dirty);
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { RegisterChange } from '../../../src/program/observation.ts';
-import type { CallEnvironment } from '../../../src/program/program.ts';
+import type { Environment } from '../../../src/case/steps/environment.ts';
 import { contractFor } from '../../../oracle/contract.ts';
 import { effectsOf, notMade } from '../../../oracle/call/effects.ts';
 import { type Answer, kvmRules, type Rule } from '../../../oracle/call/rules.ts';
@@ -168,7 +168,7 @@ function ruleOf(answer: Answer): Rule {
 
 function effects(
   answer: Answer,
-  environment: Partial<CallEnvironment>,
+  environment: Partial<Environment>,
   registers: CallRegisters,
   {
     orResult = null,

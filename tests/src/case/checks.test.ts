@@ -12,11 +12,12 @@ import {
   makeStep,
   parseCase,
 } from '../../../src/case/case.ts';
-import { callModes } from '../../../src/case/limits.ts';
+
 import { checkCase, isWellFormed } from '../../../src/case/checks.ts';
 import { canHalt, canRun } from '../../../src/case/machine.ts';
 import { isAllowedGpa } from '../../../src/case/memory.ts';
-import { isAllowedCallCode, isAllowedPage, isAllowedRax, modeHasPage } from '../../../src/case/steps/call.ts';
+import { isAllowedCallCode, isAllowedRax } from '../../../src/case/steps/call.ts';
+import { callModes, isAllowedPage, modeHasPage } from '../../../src/case/steps/environment.ts';
 import { isCall } from '../../../src/case/steps/kinds.ts';
 import { isAllowedHypercallMsr } from '../../../src/case/steps/write-msr.ts';
 

@@ -3,8 +3,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { makeCase, makeStep } from '../../../src/case/case.ts';
 import { encodeCase } from '../../../src/program/encode.ts';
-import { callModes, isRealMode } from '../../../src/case/limits.ts';
-import { type CallEnvironment, plainEnvironment, type ProgramCall } from '../../../src/program/program.ts';
+import { callModes, isRealMode } from '../../../src/case/steps/environment.ts';
+import { type Environment, plainEnvironment } from '../../../src/case/steps/environment.ts';
+import type { ProgramCall } from '../../../src/program/program.ts';
 import {
   copyGivenRegisters,
   keepsUpperHalves,
@@ -12,7 +13,7 @@ import {
   setEntrySpecialRegisters,
 } from '../../../src/guest/entry-registers.ts';
 
-type Mode = CallEnvironment['mode'];
+type Mode = Environment['mode'];
 
 /** Byte offsets in struct kvm_sregs. */
 const at = { cs: 0, ds: 24, es: 48, fs: 72, gs: 96, ss: 120, tr: 144, gdt: 192, idt: 208 } as const;

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { APIC_TMR } from '../../src/abi/lapic.ts';
-import { type Case, makeCase, makeStep, type Step, type VcpuSetup } from '../../src/case/case.ts';
-import { encodeCase } from '../../src/program/encode.ts';
-import { arenaStart, ramEnd } from '../../src/case/memory.ts';
-import type { TargetFacts } from '../../src/executor/facts.ts';
-import type { Outcome } from '../../oracle/outcome.ts';
-import { predict } from '../../oracle/model.ts';
-import { facts, oldFacts } from './programs.ts';
+import { APIC_TMR } from '../../../src/abi/lapic.ts';
+import { type Case, makeCase, makeStep, type Step, type VcpuSetup } from '../../../src/case/case.ts';
+import { encodeCase } from '../../../src/program/encode.ts';
+import { arenaStart, ramEnd } from '../../../src/case/memory.ts';
+import type { TargetFacts } from '../../../src/executor/facts.ts';
+import type { Outcome } from '../../../oracle/outcome.ts';
+import { predict } from '../../../oracle/model.ts';
+import { facts, oldFacts } from '../programs.ts';
 
 const ipi = (vector: number, targets: number[], sender = 0) => makeStep({ do: 'send-ipi', vector, targets, sender });
 const ipiEx = (targets: number[], vector = 0xfe) => makeStep({ do: 'send-ipi-ex', vector, targets });

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { APIC_PROCPRI } from '../../src/abi/lapic.ts';
-import { makeCase, makeStep, type Step, type VcpuSetup } from '../../src/case/case.ts';
-import { vmmDeeds } from '../../src/case/limits.ts';
-import { predict } from '../../oracle/model.ts';
-import type { Outcome } from '../../oracle/outcome.ts';
-import { encodeCase } from '../../src/program/encode.ts';
-import { facts } from './programs.ts';
+import { APIC_PROCPRI } from '../../../src/abi/lapic.ts';
+import { makeCase, makeStep, type Step, type VcpuSetup } from '../../../src/case/case.ts';
+import { vmmDeeds } from '../../../src/case/steps/vmm.ts';
+import { predict } from '../../../oracle/model.ts';
+import type { Outcome } from '../../../oracle/outcome.ts';
+import { encodeCase } from '../../../src/program/encode.ts';
+import { facts } from '../programs.ts';
 
 const run = makeStep({ do: 'run' });
 const ipi = (vector: number, targets: number[]) => makeStep({ do: 'send-ipi', vector, targets });

@@ -1,19 +1,22 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type ChangePlan, changePlan, pageOf } from '../../../generators/steps/change.ts';
+import { MachineState } from '../../../generators/steps/machine-state.ts';
+import { changePlan, settle } from '../../../generators/steps/steps.ts';
+import { pageOf } from '../../../generators/steps/write-msr.ts';
 import { type Feature, featureWeights } from '../../../generators/swarm.ts';
 import { usualSwarm } from '../usual-swarm.ts';
-import { makeCase, makeStep } from '../../../src/case/case.ts';
+import { type Case, makeCase, makeStep, type Step, type VcpuSetup } from '../../../src/case/case.ts';
 import { itDrawsLawfully } from '../laws.ts';
+import { type ChangeStep, stepKinds } from '../../../src/case/steps/kinds.ts';
 import { isWellFormed } from '../../../src/case/checks.ts';
-import { isAllowedPage } from '../../../src/case/steps/call.ts';
+import { isAllowedPage } from '../../../src/case/steps/environment.ts';
 
 const eight = Array.from({ length: 8 }, () => ({}));
-const textOf = (plan: ChangePlan) =>
+const textOf = (plan: ChangeStep) =>
   JSON.stringify(plan, (_, value: unknown) => (typeof value === 'bigint' ? value.toString(16) : value));
 
 /** Changes of one kind. */
-function only(feature: Feature): ChangePlan[] {
+function only(feature: Feature): ChangeStep[] {
   const names = Object.keys(featureWeights).filter((name) => name.startsWith('change.'));
   const off = Object.fromEntries(names.map((name) => [name, 0]));
   const swarm = { ...usualSwarm, weights: { ...featureWeights, ...off, [feature]: 1 } };
@@ -31,7 +34,7 @@ function valuesOf(feature: Feature): bigint[] {
 }
 
 describe('changePlan', () => {
-  itDrawsLawfully<ChangePlan>({
+  itDrawsLawfully<ChangeStep>({
     arbitrary: changePlan(usualSwarm),
     expectValid: (plan) => expect(isWellFormed(makeCase(eight.map(withSynic), [plan]))).toBe(true),
     keyOf: textOf,
@@ -77,8 +80,56 @@ describe('changePlan', () => {
   });
 });
 
+it('should draw every kind of step', () => {
+  const drawn = fc.sample(changePlan(usualSwarm), { seed: 42, numRuns: 1000 }).map((step) => step.do);
+  const elsewhere: Step['do'][] = ['send-ipi', 'send-ipi-ex', 'run', 'act'];
+  expect(new Set([...drawn, ...elsewhere])).toEqual(new Set(Object.keys(stepKinds)));
+});
+
+describe('settle', () => {
+  const settled = (
+    steps: readonly ChangeStep[],
+    vcpus: readonly Partial<VcpuSetup>[] = [{}, {}],
+    machine: Partial<Case['machine']> = {},
+  ) => {
+    const state = new MachineState(makeCase(vcpus, [], machine).machine);
+    return steps.map((step) => settle(step, state));
+  };
+  const [init, sipi] = [makeStep({ do: 'init' }), makeStep({ do: 'sipi', page: 1 })];
+  const off = makeStep({ do: 'set-apic', apic: 'hardware-disabled' });
+  const act = makeStep({ do: 'act', act: 'take' });
+
+  it('should leave out what the machine cannot do', () => {
+    expect(settled([off, init, sipi, act], [{}, {}], { irqchip: 'none' })).toEqual([null, null, null, null]);
+    expect(settled([off, sipi, act], [{}, { idle: 'halted' }])).toEqual([null, null, null]);
+  });
+
+  it('should have somebody who runs do what another one cannot do any more', () => {
+    expect(settled([off, act])).toEqual([off, { ...act, vcpu: 1 }]);
+    expect(settled([init, act])).toEqual([init, { ...act, vcpu: 1 }]);
+  });
+
+  it('should leave somebody to send', () => {
+    expect(settled([init, { ...init, vcpu: 1 }])).toEqual([init, null]);
+  });
+
+  it('should send most start-up IPIs to one that waits for it', () => {
+    expect(settled([{ ...init, vcpu: 1 }, sipi, { ...sipi, page: 0 }]).slice(1)).toEqual([
+      { ...sipi, vcpu: 1 },
+      { ...sipi, page: 0 },
+    ]);
+  });
+
+  it('should have the host read what would raise an exception in the guest', () => {
+    const read = makeStep({ do: 'read-msr', msr: 'sint0', by: 'guest' });
+    expect(settled([read])).toEqual([{ ...read, by: 'host' }]);
+    expect(settled([read], [{ autoEoi: [0x50] }])).toEqual([read]);
+    expect(settled([init, { ...read, msr: 'vp-index' }])[1]).toEqual({ ...read, msr: 'vp-index', by: 'host' });
+  });
+});
+
 describe('pageOf', () => {
-  it.each<[string, ChangePlan, bigint | null]>([
+  it.each<[string, ChangeStep, bigint | null]>([
     ['an enabled page', makeStep({ do: 'write-msr', msr: 'hypercall', value: 0xf0001n }), 0xf0000n],
     ['one with all low bits set', makeStep({ do: 'write-msr', msr: 'hypercall', value: 0xf0fffn }), 0xf0000n],
     ['no page without the enable bit', makeStep({ do: 'write-msr', msr: 'hypercall', value: 0xf0002n }), null],

@@ -1,13 +1,17 @@
-/** Steps that change the machine: MSRs, APICs, INIT, migration. */
+/** Steps that write MSRs as the host. */
 import type fc from 'fast-check';
 import { HV_SYNIC_SINT_AUTO_EOI, HV_SYNIC_SINT_MASKED, HV_X64_MSR_HYPERCALL_ENABLE } from '../../src/abi/hyperv.ts';
-import { makeStep, type Step } from '../../src/case/case.ts';
-import { apicChanges, msrReaders, readableMsrs, vmmDeeds } from '../../src/case/limits.ts';
-import { arenaStart, ramEnd, romStart } from '../../src/case/memory.ts';
-import { anyWord, refusedVpIndex, vcpuNumber, vpNumber, vpNumberEdge } from '../integers.ts';
-import { among, choice, evenly, just, planOf } from '../plan.ts';
-import { oneofFeatures, type Swarm } from '../swarm.ts';
+import { makeStep } from '../../src/case/case.ts';
+import { isSint } from '../../src/case/limits.ts';
 import { defaultGuestOsId } from '../../src/case/machine.ts';
+import { arenaStart, ramEnd, romStart } from '../../src/case/memory.ts';
+import type { ChangeStep, StepOf } from '../../src/case/steps/kinds.ts';
+import { anyWord, refusedVpIndex, vpNumber, vpNumberEdge } from '../integers.ts';
+import { among, choice, evenly, just, planOf } from '../plan.ts';
+import type { MachineState } from './machine-state.ts';
+import { stepPlan } from './step-plan.ts';
+
+type WriteMsr = StepOf<'write-msr'>;
 
 /** A small vector is one of the vCPU's own: SINTs share it. */
 const ownVectors = 16n;
@@ -35,12 +39,6 @@ export function sintValue(value: bigint, vectors: readonly number[]): bigint {
   if (vector >= ownVectors) return value;
   return value - vector + BigInt(vectors[Number(vector) % vectors.length]!);
 }
-
-/** A step that is no call; its vCPU is as `vcpuAt` has it. */
-export type ChangePlan = Extract<
-  Step,
-  { do: 'write-msr' | 'set-apic' | 'read-msr' | 'init' | 'sipi' | 'migrate' | 'vmm' }
->;
 
 const pageBytes = 0x1000n;
 /** Pages of the arena behind the input blocks that calls have by default, and the last page of RAM. */
@@ -70,77 +68,42 @@ const guestOsIdValue = choice(
   { weight: 1, arbitrary: evenly(among(1n, 1n << 32n), anyWord) },
 );
 
-/** A vCPU gets another VP index; its vCPU is modulo those that can. */
-export type MoveVpPlan = Extract<Step, { do: 'write-msr' }>;
-
-const writeMsr = (msr: MoveVpPlan['msr'], value: fc.Arbitrary<bigint>) =>
-  planOf<MoveVpPlan>((source) => ({
-    do: 'write-msr',
-    vcpu: source.draw(vcpuNumber),
-    msr,
-    value: source.draw(value),
-    note: '',
-  }));
+const write = (msr: WriteMsr['msr'], value: fc.Arbitrary<bigint>) => stepPlan('write-msr', { msr: just(msr), value });
 
 /** Draws changes of VP indexes. */
-export const moveVpPlan = writeMsr('vp-index', vpIndexValue);
+export const moveVpPlan = write('vp-index', vpIndexValue);
 
-const sipiPage = among(0, 1, 0x7f, 0x80, 0xff);
-const setApic = among(...apicChanges);
-const vmmDeed = among(...vmmDeeds);
+export const writePlans = {
+  'change.guestOsId': write('guest-os-id', guestOsIdValue),
+  'change.hypercall': write('hypercall', hypercallValue),
+  'change.vpIndex': moveVpPlan,
+  'change.sint': planOf((source) => ({
+    ...source.draw(write('sint0', sintWrite)),
+    msr: source.draw(among<WriteMsr['msr']>('sint0', 'sint1', 'sint2', 'sint15')),
+  })),
+};
 
-const readMsr = planOf<ChangePlan>((source) => ({
-  do: 'read-msr',
-  vcpu: source.draw(vcpuNumber),
-  msr: source.draw(among(...readableMsrs)),
-  by: source.draw(among(...msrReaders)),
-  note: '',
-}));
-
-const migrate = just<ChangePlan>(makeStep({ do: 'migrate' }));
-/** A vCPU more costs some 16 ioctls more, so that with 70 of them one migration takes as long as ten other cases. */
-const rareMigrate = choice({ weight: 7, arbitrary: readMsr }, { weight: 1, arbitrary: migrate });
-
-/** Draws changes. */
-export function changePlan(swarm: Swarm): fc.Arbitrary<ChangePlan> {
-  return oneofFeatures<ChangePlan>(swarm, {
-    'change.guestOsId': writeMsr('guest-os-id', guestOsIdValue),
-    'change.hypercall': writeMsr('hypercall', hypercallValue),
-    'change.vpIndex': moveVpPlan,
-    'change.sint': planOf((source) => ({
-      ...source.draw(writeMsr('sint0', sintWrite)),
-      msr: source.draw(among('sint0', 'sint1', 'sint2', 'sint15')),
-    })),
-    'change.readMsr': readMsr,
-    'change.apic': planOf((source) => ({
-      do: 'set-apic',
-      vcpu: source.draw(vcpuNumber),
-      apic: source.draw(setApic),
-      note: '',
-    })),
-    'change.migrate': swarm.isLarge || swarm.huge !== null ? rareMigrate : migrate,
-    'change.vmm': planOf((source) => makeStep({ do: 'vmm', does: source.draw(vmmDeed) })),
-    'change.sipi': planOf((source) => ({
-      do: 'sipi',
-      vcpu: source.draw(vcpuNumber),
-      page: source.draw(sipiPage),
-      note: '',
-    })),
-    'change.init': planOf((source) => ({ do: 'init', vcpu: source.draw(vcpuNumber), note: '' })),
-  });
+export function settleWrite(plan: WriteMsr, state: MachineState): WriteMsr {
+  const { vcpus } = state.machine;
+  const named = state.at(plan.vcpu);
+  // Others have no SINTs, where some have: a value that is refused says little.
+  const withSints = isSint(plan.msr) ? state.firstFrom(named, (position) => vcpus[position]!.autoEoi.length > 0) : null;
+  const vcpu = withSints ?? named;
+  const { autoEoi } = vcpus[vcpu]!;
+  const value = isSint(plan.msr) ? sintValue(plan.value, autoEoi) : plan.value;
+  const step = { ...plan, vcpu, value };
+  const page = pageOf(step);
+  if (page !== null) state.pages.push(page);
+  if (isSint(step.msr) && autoEoi.length > 0) state.sintVector = Number(value & 0xffn);
+  if (step.msr === 'vp-index') state.vpIndexes[vcpu] = Number(value & 0xfffn);
+  return step;
 }
 
 /** Enables a page, for a call that wants to go through one. */
-export const enablePage: ChangePlan = {
-  do: 'write-msr',
-  vcpu: 0,
-  msr: 'hypercall',
-  value: pages[0]! | HV_X64_MSR_HYPERCALL_ENABLE,
-  note: '',
-};
+export const enablePage = makeStep({ do: 'write-msr', msr: 'hypercall', value: enabled[0]! });
 
 /** The page that a change enables in guest memory; null when it enables none. */
-export function pageOf(step: ChangePlan): bigint | null {
+export function pageOf(step: ChangeStep): bigint | null {
   if (step.do !== 'write-msr' || step.msr !== 'hypercall') return null;
   if ((step.value & HV_X64_MSR_HYPERCALL_ENABLE) === 0n || step.value >= ramEnd) return null;
   return step.value & ~(pageBytes - 1n);
