@@ -39,6 +39,8 @@ export interface ConcurrentPlan {
   readonly meeting: Meeting | null;
   /** Whether all calls go to the targets of the first one. */
   readonly isTogether: boolean;
+  /** Whether all calls are of the first one's kind and form: those that are made at once then go the same way through KVM. */
+  readonly isAlike: boolean;
   readonly first: CallPlan;
   /** Null is a `run` step. */
   readonly rest: readonly (CallPlan | StepOf<'write-msr'> | RaceDeed | null)[];
@@ -91,10 +93,11 @@ export function concurrentPlan(drawnSwarm: Swarm): fc.Arbitrary<ConcurrentPlan> 
   const machine = machinePlan(swarm, 2);
   const schedule = integer(0, scheduleMax);
   const roles = list(role, vcpuNumbers, vcpuNumbers);
-  const senders = among(1, 1, 2, 2, 2, 3);
+  const senders = among(1, 1, 2, 2, 2, 2, 2, 3);
   const firstSender = vcpuNumber;
   const meeting = among<Meeting | null>(null, null, null, 'word', 'word', 'class', 'vector');
   const isTogether = sometimes(1, 4, just(true), false);
+  const isAlike = sometimes(2, 3, just(true), false);
   // A call more costs a race next to nothing beside its set-up, and is one chance more.
   const most = swarm.stepCountMax - 1;
   const rest = choice(
@@ -109,6 +112,7 @@ export function concurrentPlan(drawnSwarm: Swarm): fc.Arbitrary<ConcurrentPlan> 
     firstSender: source.draw(firstSender),
     meeting: source.draw(meeting),
     isTogether: source.draw(isTogether),
+    isAlike: source.draw(isAlike),
     first: source.draw(call),
     rest: source.draw(rest),
   }));
@@ -156,14 +160,16 @@ export function buildConcurrent(plan: ConcurrentPlan): Case {
   return value;
 }
 
-/** The call with a vector that meets those of the others, and with their targets. */
-function meetingCall(call: CallPlan, { first, meeting, isTogether }: ConcurrentPlan): CallPlan {
-  const targets = isTogether ? first.targets : call.targets;
-  if (meeting === null) return { ...call, targets };
+/** The call with a vector that meets those of the others, and with their targets and their form. */
+function meetingCall(drawn: CallPlan, { first, meeting, isTogether, isAlike }: ConcurrentPlan): CallPlan {
+  const targets = isTogether ? first.targets : drawn.targets;
+  const { kind, fast } = isAlike ? first : drawn;
+  const call = { ...drawn, targets, kind, fast };
+  if (meeting === null) return call;
   const [base, own] = [first.vector.value, call.vector.value];
   const low = meetingBits[meeting];
   const value = Math.max((base & ~low) | (own & low), HV_IPI_LOW_VECTOR);
-  return { ...call, targets, vector: { value, distinct: false } };
+  return { ...call, vector: { value, distinct: false } };
 }
 
 function sendersOf({ senders, firstSender }: ConcurrentPlan, count: number): number[] {
