@@ -52,8 +52,11 @@ export function callerSelectors(cpl: number): {
 /** Stack of a host-entered call; one such call runs at a time. */
 export const entryStack = { start: 0xc000, top: 0xd000 } as const;
 
-/** What racing vCPUs share, each word in a cache line of its own: how many have come to the start, and how many senders are done. */
-export const race = { start: 0xd000, arrived: 0xd000, done: 0xd040, end: 0xd080 } as const;
+/**
+ * What racing vCPUs share, each word in a cache line of its own: how many have come to the start, how many senders are done, and
+ * how many calls have come to a meeting.
+ */
+export const race = { start: 0xd000, arrived: 0xd000, done: 0xd040, met: 0xd080, end: 0xd0c0 } as const;
 
 /** A region for each vCPU, `vcpuBytes` apart. GS base points to its start. */
 const vcpuStart = 0x20000;
@@ -167,6 +170,8 @@ export const frameEntry = {
   stack: 64,
   /** How often the guest goes round in a circle before the call. */
   spins: 72,
+  /** Before that it waits until so many calls of the race have come here; 0 where it waits for none. */
+  meets: 80,
 } as const;
 /** The interrupt behind a call, with which its caller comes back to the ring. Below 0x10, so that it is nobody's IPI. */
 export const returnVector = 15;

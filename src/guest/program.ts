@@ -88,13 +88,19 @@ function emitCommands(code: Assembler): void {
   code.jump('idle');
 }
 
+/**
+ * How often a racing vCPU looks whether the others have come before it goes ahead without them: 1 to 2 ms under TCG.
+ */
+const looksMax = 200_000;
 function emitCalls(code: Assembler, instruction: HypercallInstruction): void {
   const { input, frame } = map.ringEntry;
+  const met = absolute(map.race.met);
   code.label('calls').load('rax', gs(area.cursor)).compare('rax', gs(area.end)).jumpIfEqual('calls done');
-  code
-    .load('rcx', at('rax', frame + map.frameEntry.spins))
-    .testRcx()
-    .jumpIfEqual('next call');
+  const [meets, spins] = [at('rax', frame + map.frameEntry.meets), at('rax', frame + map.frameEntry.spins)];
+  code.load('rcx', meets).testRcx().jumpIfEqual('met').lockIncrement(met).moveImmediate('rcx', looksMax);
+  code.label('meet').load('rdx', met).compare('rdx', meets).jumpIfAboveOrEqual('met');
+  code.decrementRcx().jumpIfNotEqual('meet');
+  code.label('met').load('rcx', spins).testRcx().jumpIfEqual('next call');
   code.label('spin before call').decrementRcx().jumpIfNotEqual('spin before call').label('next call');
   code.load('rsp', gs(area.cursor));
   for (const [index, register] of map.quietRegisters.entries()) {
@@ -185,10 +191,6 @@ function emitActs(code: Assembler): void {
 }
 
 /**
- * How often a racing vCPU looks whether the others have come before it goes ahead without them: 1 to 2 ms under TCG.
- */
-const startLooksMax = 200_000;
-/**
  * Rounds in which a spinning receiver must have taken everything once all senders are done. A kick that was sent is in
  * flight by then, so a few rounds would do; all of them are some 0.1 ms under TCG, where the tick that would make up for
  * a lost kick comes every 4 ms.
@@ -201,7 +203,7 @@ function emitRace(code: Assembler): void {
   const [arrived, done] = [absolute(map.race.arrived), absolute(map.race.done)];
   code.label('calls done').lockIncrement(done).jump('idle');
 
-  code.label('race').lockIncrement(arrived).moveImmediate('rcx', startLooksMax);
+  code.label('race').lockIncrement(arrived).moveImmediate('rcx', looksMax);
   code.label('race start').load('rax', arrived).compare('rax', gs(area.parties)).jumpIfAboveOrEqual('calls');
   code.decrementRcx().jumpIfNotEqual('race start').jump('calls');
 

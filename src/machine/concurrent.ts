@@ -180,15 +180,19 @@ class ConcurrentProgram {
     const script = this.#script;
     const spinning = this.#positionsOf('spinning');
     const parties = senders.size + spinning.length;
-    for (const offset of [map.race.arrived, map.race.done])
+    for (const offset of [map.race.arrived, map.race.done, map.race.met])
       script.add('put', { vm: this.#vm.number, offset, value: 0 });
+    const meetings = this.#meetingsOf(senders);
     const reads: Read<void>[] = [];
     for (const [sender, own] of senders) {
       const receiver = this.#vm.receiverAt(sender);
       receiver.forget();
       receiver.prepare(script, map.commands.race, [[area.parties, parties]]);
-      const spins = own.map(({ index }) => this.#schedule.spins[index]!);
-      reads.push(this.#vm.ringOf(sender).put(script, own, map.commands.race, spins));
+      const paces = own.map(({ index }, place) => ({
+        meets: place < meetings ? senders.size * (place + 1) : 0,
+        spins: this.#schedule.spins[index]!,
+      }));
+      reads.push(this.#vm.ringOf(sender).put(script, own, map.commands.race, paces));
     }
     const runners = this.#schedule.starts.filter((position) => {
       if (senders.has(position)) return true;
@@ -210,6 +214,12 @@ class ConcurrentProgram {
         for (const read of reads) read(record);
       },
     };
+  }
+
+  /** How many calls of each sender meet one of the other. A third one would have to wait for one of two CPUs first. */
+  #meetingsOf(senders: ReadonlyMap<number, RaceSteps['calls']>): number {
+    if (!this.#schedule.meets || senders.size !== 2) return 0;
+    return Math.min(...[...senders.values()].map((calls) => calls.length));
   }
 
   /** Waits for the runners; those that do not come. */

@@ -13,6 +13,11 @@ export interface Schedule {
    * schedule of three none is above 63, so that senders that began together stay together.
    */
   readonly spins: readonly number[];
+  /**
+   * Whether two senders meet before each call: calls that are made at once go the same way, and at the same time where they
+   * begin at the same time. Without it they come apart by some 0.1 ms within a few calls.
+   */
+  readonly meets: boolean;
   /** For each vCPU, whether it raises and lowers its TPR all the time while it spins. */
   readonly flickers: readonly boolean[];
   /** For each step, whether the race that it begins waits until the halted vCPUs are asleep. */
@@ -33,5 +38,6 @@ export function scheduleOf(seed: number, { vcpus, steps }: Program): Schedule {
     flickers: vcpus.map(() => below(4) === 0),
     spins: steps.map(() => (below(2) === 0 ? 0 : below(1 << below(spinBits + 1)))),
     waitsForSleep: steps.map(() => below(4) !== 0),
+    meets: below(4) !== 0,
   };
 }

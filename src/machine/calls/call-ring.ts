@@ -81,14 +81,28 @@ interface Pending {
   readonly place: Read<Place>;
 }
 
+/** What a caller does before a call. */
+export interface Pace {
+  /** Waits until so many calls of the race have come to where they meet; 0 where it waits for none. */
+  readonly meets: number;
+  /** Goes so many rounds. */
+  readonly spins: number;
+}
+
+const atOnce: Pace = { meets: 0, spins: 0 };
+
+function isSamePace(left: Pace, right: Pace): boolean {
+  return left.meets === right.meets && left.spins === right.spins;
+}
+
 export class CallRing {
   readonly #vm: number;
   readonly #base: number;
   readonly #code: GuestCode;
   readonly #slots: Slots;
   readonly #plain: Read<Place>;
-  /** For each entry that was used, whether it has the frame of a plain call, and its spins. */
-  readonly #entries: { isPlain: boolean; spins: number }[] = [];
+  /** For each entry that was used, whether it has the frame of a plain call, and its pace. */
+  readonly #entries: { isPlain: boolean; pace: Pace }[] = [];
   #pending: readonly Pending[] = [];
   /** What `put` recorded about hypercall pages. */
   #placeReads: Read<void>[] = [];
@@ -113,13 +127,13 @@ export class CallRing {
     script: Script,
     calls: readonly ProgramCall[],
     command: number,
-    spins: readonly number[] | null = null,
+    paces: readonly Pace[] | null = null,
   ): Read<void> {
     this.#placeReads = [];
     this.#pending = calls.map(({ environment, registers }, index) => {
       const at = this.#at(index);
       const bytes = registers.subarray(0, callRegisterBytes);
-      const place = this.#frame(script, index, environment, registers, spins?.[index] ?? 0);
+      const place = this.#frame(script, index, environment, registers, paces?.[index] ?? atOnce);
       const [offset, expectedAt] = [at + ringEntry.input, at + ringEntry.output];
       script.add('writeAndExpect', { vm: this.#vm, offset, expectedAt, bytes });
       return { registers, place };
@@ -186,15 +200,13 @@ export class CallRing {
   }
 
   /** Puts an entry's frame in, if it has another one. */
-  #frame(script: Script, index: number, environment: Environment, registers: Buffer, spins: number): Read<Place> {
+  #frame(script: Script, index: number, environment: Environment, registers: Buffer, pace: Pace): Read<Place> {
     const known = this.#entries[index];
     if (known === undefined) this.#firstUse(script, index);
     const isPlain = environment === plainEnvironment;
-    if (known?.isPlain === true && isPlain && known.spins === spins) return this.#plain;
-    this.#entries[index] = { isPlain, spins };
-    return isPlain
-      ? this.#putPlain(script, index, spins)
-      : this.#putOther(script, index, environment, registers, spins);
+    if (known?.isPlain === true && isPlain && isSamePace(known.pace, pace)) return this.#plain;
+    this.#entries[index] = { isPlain, pace };
+    return isPlain ? this.#putPlain(script, index, pace) : this.#putOther(script, index, environment, registers, pace);
   }
 
   /** What a call leaves in an entry and its result when it returns status 0. */
@@ -208,21 +220,21 @@ export class CallRing {
     this.#write(script, inCopy, this.#resultAt(index), result);
   }
 
-  #putPlain(script: Script, index: number, spins: number): Read<Place> {
+  #putPlain(script: Script, index: number, pace: Pace): Read<Place> {
     const { long, stack } = map.callerSelectors(0);
     const rflags = Number(rflagsOf(plainEnvironment));
-    this.#putFrame(script, index, { rip: this.#code.hypercall, cs: long, ss: stack, rflags, spins }, unusedOutputs, 0);
+    this.#putFrame(script, index, { rip: this.#code.hypercall, cs: long, ss: stack, rflags, pace }, unusedOutputs, 0);
     return this.#plain;
   }
 
-  #putOther(script: Script, index: number, environment: Environment, registers: Buffer, spins: number): Read<Place> {
+  #putOther(script: Script, index: number, environment: Environment, registers: Buffer, pace: Pace): Read<Place> {
     const { mode, cpl, page } = environment;
     const { long, compat, stack } = map.callerSelectors(cpl);
     const cs = mode === 'compat' ? compat : long;
     // A call that is not made goes straight to where it would come back to.
     const rip = page === null ? this.#code.hypercall : this.#code.behind;
     const rsp = opens(environment) ? this.#base + area.callerStack : null;
-    const frame = { rip, cs, ss: stack, rflags: Number(rflagsOf(environment)), spins };
+    const frame = { rip, cs, ss: stack, rflags: Number(rflagsOf(environment)), pace };
     this.#putFrame(script, index, frame, registers, registerOffset.rbx, rsp);
     const bare: Place = { instruction: this.#code.hypercall, popBytes: 0, stack: rsp };
     if (page === null) return () => bare;
@@ -238,17 +250,17 @@ export class CallRing {
     return () => place;
   }
 
-  /** What `iretq` pops; upper halves are 0 and stay so. Then RBX, RSI, RDI, the return address and the spins. */
+  /** What `iretq` pops; upper halves are 0 and stay so. Then RBX, RSI, RDI, the return address and the pace. */
   #putFrame(
     script: Script,
     index: number,
-    frame: { rip: number; cs: number; ss: number; rflags: number; spins: number },
+    frame: { rip: number; cs: number; ss: number; rflags: number; pace: Pace },
     registers: Buffer,
     registersStart: number,
     rsp: number | null = null,
   ): void {
     const at = this.#frameAt(index);
-    const bytes = Buffer.alloc(frameEntry.spins + 8);
+    const bytes = Buffer.alloc(frameEntry.meets + 8);
     bytes.writeUInt32LE(frame.rip, frameEntry.rip);
     bytes.writeUInt32LE(frame.cs, frameEntry.cs);
     bytes.writeUInt32LE(frame.rflags, frameEntry.rflags);
@@ -256,7 +268,8 @@ export class CallRing {
     if (rsp !== null) script.add('put', { vm: this.#vm, offset: rsp, value: this.#code.behind });
     bytes.writeUInt32LE(frame.ss, frameEntry.ss);
     bytes.writeUInt32LE(this.#code.behind, frameEntry.stack);
-    bytes.writeUInt32LE(frame.spins, frameEntry.spins);
+    bytes.writeUInt32LE(frame.pace.spins, frameEntry.spins);
+    bytes.writeUInt32LE(frame.pace.meets, frameEntry.meets);
     registers.copy(bytes, frameEntry.rbx, registersStart, registersStart + 24);
     this.#write(script, inMemory, at, bytes);
     const outputs = this.#at(index) + ringEntry.registers;

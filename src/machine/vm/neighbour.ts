@@ -90,8 +90,8 @@ export class NeighbourVm {
     vcpu.thread = neighbourThread;
     vcpu.goHome(script);
     const calls = Array.from({ length: map.ringEntries }, () => call);
-    const spinsOfCalls = calls.map(() => spins);
-    this.vm.ringOf(0).put(script, calls, map.commands.calls, spinsOfCalls);
+    const paces = calls.map(() => ({ meets: 0, spins }));
+    this.vm.ringOf(0).put(script, calls, map.commands.calls, paces);
     script.add('start', { thread: neighbourThread, vcpu: vcpu.object });
   }
 
