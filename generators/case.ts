@@ -137,7 +137,7 @@ class StepBuilder {
       vpIndexes,
       usedVectors: this.#usedVectors,
       pages,
-      sintVector: state.sintVector,
+      sint: state.sint,
       canOpen: state.canOpen,
     });
     this.steps.push(step);

@@ -148,7 +148,7 @@ export function buildConcurrent(plan: ConcurrentPlan): Case {
         vpIndexes,
         usedVectors,
         pages: [],
-        sintVector: null,
+        sint: null,
         canOpen: false,
       });
       steps.push({ ...call, gpa: null, controlBits: call.controlBits.filter((bit) => bit !== extendedCallBit) });

@@ -52,7 +52,7 @@ export const featureWeights = {
   'change.sipi': 2,
   'change.migrate': 6,
   'change.vmm': 5,
-  'change.sint': 3,
+  'change.sint': 4,
   'change.readMsr': 6,
   'act.take': 4,
   'act.enter': 5,

@@ -16,6 +16,7 @@ import { ascending, legalVector, legalVectorEdge, repeatedVector, vcpuNumber } f
 import { type AddressAnchor, breakQuirk, oddQuirk, type Quirk } from './quirk.ts';
 
 import { choice, just, planOf, sometimes } from '../plan.ts';
+import type { GivenSint } from '../steps/machine-state.ts';
 import { oneofFeatures, type Swarm } from '../swarm.ts';
 import { buildVpSet, type RunPlan, vpSetPlan } from './vp-set.ts';
 import { defaultInputGpa, isAllowedGpa, ramEnd, romEnd, romStart } from '../../src/case/memory.ts';
@@ -46,8 +47,8 @@ export interface CallSurroundings {
   readonly vpIndexes: readonly number[];
   /** Vectors of the steps before; the call adds its own. */
   readonly usedVectors: Set<number>;
-  /** The vector that a step before gave to a SINT: what has no vector of its own is sent by it. Null where none did. */
-  readonly sintVector: number | null;
+  /** What a step before gave to a SINT: a call that has no vector of its own sends that one to that vCPU. Null where none did. */
+  readonly sint: GivenSint | null;
   /** Hypercall pages that steps before have enabled. */
   readonly pages: readonly bigint[];
   /** Whether a caller may have interrupts on. */
@@ -94,9 +95,11 @@ export function buildCall(plan: CallPlan, surroundings: CallSurroundings): CallS
   const { sender, vpIndexes, usedVectors } = surroundings;
   const isEx = plan.kind === 'send-ipi-ex';
   const { value, distinct } = plan.vector;
-  const vector = distinct ? unusedVector(value, usedVectors) : (surroundings.sintVector ?? value);
+  const sint = distinct ? null : surroundings.sint;
+  const vector = distinct ? unusedVector(value, usedVectors) : (sint?.vector ?? value);
   const { pages, canOpen } = surroundings;
-  const targets = buildVpSet(plan.targets, vpIndexes, isEx ? caseLimits.vpNumber : vpsPerBank);
+  const runs = sint === null ? plan.targets : [...plan.targets, { vcpu: sint.vcpu, offset: 0, count: 1, stride: 1 }];
+  const targets = buildVpSet(runs, vpIndexes, isEx ? caseLimits.vpNumber : vpsPerBank);
   const { fast } = plan;
   const step: CallStep = isEx
     ? { ...plainIpiEx, sender, fast, vector, targets }

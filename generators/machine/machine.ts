@@ -1,4 +1,5 @@
 /** Machines: one to eight vCPUs, rarely many, their VP indexes and their APICs. */
+import { xapicIdMax } from '../../src/case/vcpus/vcpu-id.ts';
 import type fc from 'fast-check';
 import type { Machine, VcpuSetup } from '../../src/case/case.ts';
 import { sintCount } from '../../src/case/limits.ts';
@@ -138,9 +139,11 @@ export function buildMachine(plan: MachinePlan, platform: PlatformPlan | null, s
   const order = [...ranked].sort((a, b) => plan.vcpus[b]!.index - plan.vcpus[a]!.index || a - b);
   const runner = plan.huge === null ? vcpuAt(sender, plan.vcpus.length) : vcpuAt(sender, plan.huge.vcpuCount);
   const vcpus = plan.vcpus.map((drawn, position): VcpuSetup => {
-    const { index, apic } = drawn;
+    const { index } = drawn;
     const { vcpuId, keepsVpIndex, lacks, enforced, hasSints } = platform?.vcpus[position] ?? plainVcpuPlatform;
     const hasLapic = irqchip !== 'none';
+    // Wider IDs are for x2APICs.
+    const apic = vcpuId !== null && vcpuId > xapicIdMax ? 'x2apic' : drawn.apic;
     const vpIndex = index < 0 ? ranked[order.indexOf(position)]! : index;
     const autoEoi = hasLapic && hasSints && !lacks.includes('hyperv') ? ascending(drawn.autoEoi) : [];
     const { tpr, irr, isr } = hasLapic ? drawn.preset : noPreset;

@@ -31,13 +31,14 @@ export const plainVcpuPlatform: VcpuPlatform = {
   hasSints: false,
 };
 
-/** Ids of up to four vCPUs: their positions, other orders, and ids far from them. */
+/** Ids of up to four vCPUs: their positions, other orders, and ids far from them; some that have no room in eight bits. */
 const idLists: readonly (readonly (number | null)[])[] = [
   [null, null, null, null],
   [3, 2, 1, 0],
   [1, 0, 2, 3],
   [0, 5, 200, 254],
   [8, 64, 65, 2],
+  [256, 0, 300, 4094],
 ];
 
 const oneFeature = among(...cpuidFeatures, 'xmm-input' as const);

@@ -6,13 +6,20 @@ import type { StepContext } from '../../src/case/steps/step-kind.ts';
 import { vcpuAt } from '../integers.ts';
 import { effectiveVpIndexes } from '../machine/machine.ts';
 
+/** The vector that a SINT of a vCPU was given. */
+export interface GivenSint {
+  /** Position of the vCPU. */
+  readonly vcpu: number;
+  readonly vector: number;
+}
+
 export class MachineState {
   readonly machine: Machine;
   /** Pages that hold a hypercall instruction. */
   readonly pages: bigint[] = [];
   readonly vpIndexes: number[];
-  /** The vector that a step gave to a SINT last; null where none did. */
-  sintVector: number | null = null;
+  /** What a step gave to a SINT last; null where none did. */
+  sint: GivenSint | null = null;
   /** Whether callers can have interrupts on. */
   readonly canOpen: boolean;
   readonly #context: StepContext;

@@ -15,6 +15,8 @@ type WriteMsr = StepOf<'write-msr'>;
 
 /** A small vector is one of the vCPU's own: SINTs share it. */
 const ownVectors = 16n;
+/** HV_SYNIC_SINT_POLLING (TLFS 15.3): nothing to KVM. */
+const polling = 1n << 18n;
 const sintFlags = [
   HV_SYNIC_SINT_AUTO_EOI,
   HV_SYNIC_SINT_AUTO_EOI,
@@ -22,11 +24,12 @@ const sintFlags = [
   0n,
   HV_SYNIC_SINT_MASKED,
   HV_SYNIC_SINT_MASKED | HV_SYNIC_SINT_AUTO_EOI,
-  HV_SYNIC_SINT_AUTO_EOI | (1n << 18n),
+  HV_SYNIC_SINT_AUTO_EOI | polling,
+  HV_SYNIC_SINT_AUTO_EOI | polling,
 ] as const;
 const sintVector = choice(
   { weight: 5, arbitrary: among(0n, 1n, 2n) },
-  { weight: 2, arbitrary: among(0x10n, 0x31n, 0x80n, 0xfen, 0xffn) },
+  { weight: 3, arbitrary: among(0x10n, 0x31n, 0x80n, 0xfen, 0xffn) },
 );
 const sintFlag = among(...sintFlags);
 const sintWrite = planOf((source) => source.draw(sintFlag) | source.draw(sintVector));
@@ -94,7 +97,7 @@ export function settleWrite(plan: WriteMsr, state: MachineState): WriteMsr {
   const step = { ...plan, vcpu, value };
   const page = pageOf(step);
   if (page !== null) state.pages.push(page);
-  if (isSint(step.msr) && autoEoi.length > 0) state.sintVector = Number(value & 0xffn);
+  if (isSint(step.msr) && autoEoi.length > 0) state.sint = { vcpu, vector: Number(value & 0xffn) };
   if (step.msr === 'vp-index') state.vpIndexes[vcpu] = Number(value & 0xfffn);
   return step;
 }

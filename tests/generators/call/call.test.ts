@@ -22,7 +22,7 @@ const surroundings = () => ({
   usedVectors: new Set<number>(),
   pages: [],
   canOpen: true,
-  sintVector: null,
+  sint: null,
 });
 const build = (given: Partial<CallPlan>) => buildCall({ ...plan, ...given }, surroundings());
 const plainEx = makeStep({ do: 'send-ipi-ex', vector: 0xfe, targets: [0, 64] });
@@ -121,17 +121,22 @@ describe('callPlan', () => {
     expect(new Set(broken.map(({ breaks }) => breaks.length))).toEqual(new Set([1, 2]));
   });
 
-  it('should send by the vector of a SINT that a step before wrote, where it has none of its own', () => {
-    const vectorOf = (distinct: boolean) =>
-      buildCall(
-        {
-          ...fc.sample(callPlan(usualSwarm), { seed: 1, numRuns: 1 })[0]!,
-          vector: { value: 0x31, distinct },
-          breaks: [],
-        },
-        { index: 0, sender: 0, vpIndexes: [0], usedVectors: new Set(), pages: [], canOpen: false, sintVector: 0x77 },
-      ).vector;
-    expect(vectorOf(false)).toBe(0x77);
-    expect(vectorOf(true)).toBe(0x31);
+  it('should send to a SINT that a step before wrote, by its vector, where it has none of its own', () => {
+    const callOf = (distinct: boolean) => {
+      const drawn = fc.sample(callPlan(usualSwarm), { seed: 1, numRuns: 1 })[0]!;
+      const plan = { ...drawn, vector: { value: 0x31, distinct }, targets: [], breaks: [], oddities: [] };
+      const sint = { vcpu: 1, vector: 0x77 };
+      return buildCall(plan, {
+        index: 0,
+        sender: 0,
+        vpIndexes: [0, 9],
+        usedVectors: new Set(),
+        pages: [],
+        canOpen: false,
+        sint,
+      });
+    };
+    expect(callOf(false)).toMatchObject({ vector: 0x77, targets: [9] });
+    expect(callOf(true)).toMatchObject({ vector: 0x31, targets: [] });
   });
 });
