@@ -124,9 +124,9 @@ describe('callPlan', () => {
   it('should send to a SINT that a step before wrote, by its vector, where it has none of its own', () => {
     const callOf = (distinct: boolean) => {
       const drawn = fc.sample(callPlan(usualSwarm), { seed: 1, numRuns: 1 })[0]!;
-      const plan = { ...drawn, vector: { value: 0x31, distinct }, targets: [], breaks: [], oddities: [] };
+      const untargeted = { ...drawn, vector: { value: 0x31, distinct }, targets: [], breaks: [], oddities: [] };
       const sint = { vcpu: 1, vector: 0x77 };
-      return buildCall(plan, {
+      return buildCall(untargeted, {
         index: 0,
         sender: 0,
         vpIndexes: [0, 9],
