@@ -59,7 +59,7 @@ export const featureWeights = {
   'act.leave': 4,
   'act.setTpr': 3,
   'act.setCr8': 3,
-  'act.eoi': 3,
+  'act.eoi': 4,
   'act.wait': 4,
   'call.sendIpi': 2,
   'call.sendIpiEx': 3,

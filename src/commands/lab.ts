@@ -28,7 +28,7 @@ export function addLab(program: Command, context: CommandContext, finish: (exitC
     .action(async (specs: string[], { cpu }: InstallOptions) => finish(await install(specs, cpu, context)));
   addLabList(lab, context, finish);
   addLabOptions(lab.command('run'))
-    .description('boot the lab, run a command in it (busybox and node are there), and switch it off')
+    .description('boot the lab, run a command in it (busybox is there), and switch it off')
     .argument('[CMD...]', 'the command, after --; without one, what the lab is')
     .action(async (argv: string[], options: RawLabOptions) => finish(await run(argv, options, context)));
   addLabOptions(lab.command('shell'))

@@ -8,7 +8,8 @@ import { formatCase } from '../../../src/case/case.ts';
 import { mutants } from '../../../src/model/mutants.ts';
 import { campaignOptions, modelTarget, never } from './helpers.ts';
 
-const seed = '42';
+/** Of five seeds 248 of 255 finds shrink to that very case, and the others to one of its size. */
+const seed = '1';
 /** How many generated cases may pass before a mutant is found; a platform, which some need, lasts for 64 of them. */
 const casesMax = 4000;
 
