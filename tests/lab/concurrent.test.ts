@@ -17,7 +17,7 @@ const batch = [...Array(100).keys()].find(isConcurrentBatch)!;
 
 describe.skipIf(isLabMissing).each(testedKernels)('concurrent cases on %s', (kernel) => {
   let lab: Lab;
-  const drawn = drawBatch('lab', batch, casesOfBatch).cases;
+  const drawn = drawBatch('races', batch, casesOfBatch).cases;
 
   beforeAll(async () => {
     lab = await openTestLab(kernel, { cpus: 2, kvmOptions: 'halt_poll_ns=0', hasPrograms: true });
