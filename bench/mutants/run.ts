@@ -10,6 +10,7 @@ import { catalogue as amdCatalogue } from './catalogue/catalogue.ts';
 import { intelCatalogue } from './catalogue/intel/catalogue.ts';
 import { formatDocument } from './document.ts';
 import { type Grade, grades, type Mutant } from './mutant.ts';
+import { positive } from '../positive.ts';
 import { readRows } from '../rows.ts';
 import { writePage } from '../write-page.ts';
 import { type Method, methods, type Row, rowSchema, type Trial } from './row.ts';
@@ -117,12 +118,6 @@ async function report(): Promise<number> {
   await writePage(document, formatDocument(readRows(rowSchema, results), amdCatalogue, elsewhere));
   say(`wrote ${document}`);
   return 0;
-}
-
-function positive(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new RangeError(`${text}: a whole number above 0 is needed`);
-  return value;
 }
 
 await program.parseAsync();

@@ -9,6 +9,7 @@ import { generatedBatch } from '../../src/campaign/stream/batches.ts';
 import { isConcurrentBatch } from '../../generators/batch.ts';
 import { openLab } from '../../src/lab/lab.ts';
 import { Builder } from '../mutants/build.ts';
+import { positive } from '../positive.ts';
 import { catalogue } from '../mutants/catalogue/catalogue.ts';
 
 const casesOfBatch = 64;
@@ -34,7 +35,7 @@ async function run({ only, batches, seed }: Options): Promise<void> {
     const mutant = catalogue.find((one) => one.name === name);
     if (mutant === undefined) throw new RangeError(`no mutant is called ${name}`);
     const kvmModules = await builder.build(mutant);
-    process.stdout.write(`${name}: ${await count(kvmModules, Number(batches), seed)}\n`);
+    process.stdout.write(`${name}: ${await count(kvmModules, positive(batches), seed)}\n`);
   }
 }
 
