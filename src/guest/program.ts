@@ -88,10 +88,9 @@ function emitCommands(code: Assembler): void {
   code.jump('idle');
 }
 
-/**
- * How often a racing vCPU looks whether the others have come before it goes ahead without them: 1 to 2 ms under TCG.
- */
+/** How often a racing vCPU looks whether the others have come before it goes ahead without them: 1 to 2 ms under TCG. */
 const looksMax = 200_000;
+
 function emitCalls(code: Assembler, instruction: HypercallInstruction): void {
   const { input, frame } = map.ringEntry;
   const met = absolute(map.race.met);

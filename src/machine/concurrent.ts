@@ -4,6 +4,7 @@ import type { Script } from '../hand/script.ts';
 import type { Arrivals, Leftover, Observation, StepObservation } from '../program/observation.ts';
 import type { Program } from '../program/program.ts';
 import { scheduleOf } from '../program/schedule.ts';
+import { Fence } from './race/fence.ts';
 import { type RaceResult, Races, type RaceSteps, stepsFrom } from './race/race.ts';
 import { type CallResult, noCall, UnexpectedExit } from './stop.ts';
 import type { NeighbourVm } from './vm/neighbour.ts';
@@ -24,15 +25,16 @@ export function addConcurrent(
     vm,
     program.vcpus.map((_, position) => position),
   );
-  const track = new Races(script, vm, program, scheduleOf(seed, program), code);
+  const fence = new Fence(script, vm, program);
+  const races = new Races(script, vm, program, scheduleOf(seed, program), code, fence);
   const noArrivals: Arrivals = program.vcpus.map(() => []);
   const readSetUp = vm.setUp(script, program);
   const readArrival = neighbour?.arrive(script, true) ?? (() => undefined);
-  const races: { steps: RaceSteps; read: Read<RaceResult>; readRest: Read<Arrivals> }[] = [];
+  const written: { steps: RaceSteps; read: Read<RaceResult>; readRest: Read<Arrivals> }[] = [];
   const { steps } = program;
   for (let at = 0; at < steps.length;) {
     const own = stepsFrom(program, at);
-    races.push({ steps: own, read: track.race(own), readRest: track.takeRest() });
+    written.push({ steps: own, read: races.run(own), readRest: fence.takeRest() });
     at += own.calls.length + own.changes.length + 1;
   }
   const readLapics = program.vcpus.map((_, position) => vm.vcpuAt(position).lapicChanges(script));
@@ -43,7 +45,7 @@ export function addConcurrent(
     const observed: StepObservation[] = [];
     let stopped: string | null = null;
     try {
-      for (const race of races) {
+      for (const race of written) {
         const result = race.read(record);
         stopped = noteRace(race.steps, result, observed, noArrivals);
         // What a stopped race left over is known although its fence was not reached.

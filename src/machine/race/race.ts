@@ -3,14 +3,14 @@ import * as map from '../../guest/memory-map.ts';
 import { area } from '../../guest/memory-map.ts';
 import type { GuestCode } from '../../guest/program.ts';
 import type { Script } from '../../hand/script.ts';
-import type { Arrivals, Leftover } from '../../program/observation.ts';
+import type { Leftover } from '../../program/observation.ts';
 import type { Program, ProgramCall, ProgramChange } from '../../program/program.ts';
 import type { Schedule } from '../../program/schedule.ts';
 import { addChange } from '../changes.ts';
 import { type CallResult, expectExit, lostAfterMs, noCall, orLost } from '../stop.ts';
 import type { Vm } from '../vm/vm.ts';
 import type { Read } from '../writer.ts';
-import { Fence } from './fence.ts';
+import type { Fence } from './fence.ts';
 
 /** Who got INIT: in a race there is none. */
 const nobody: ReadonlySet<number> = new Set();
@@ -32,6 +32,7 @@ export interface RaceResult {
   readonly stopped: string | null;
 }
 
+/** The races of a program. */
 export class Races {
   readonly #script: Script;
   readonly #vm: Vm;
@@ -40,17 +41,17 @@ export class Races {
   readonly #code: GuestCode;
   readonly #fence: Fence;
 
-  constructor(script: Script, vm: Vm, program: Program, schedule: Schedule, code: GuestCode) {
+  constructor(script: Script, vm: Vm, program: Program, schedule: Schedule, code: GuestCode, fence: Fence) {
     this.#script = script;
     this.#vm = vm;
     this.#program = program;
     this.#schedule = schedule;
     this.#code = code;
-    this.#fence = new Fence(script, vm, program);
+    this.#fence = fence;
   }
 
-  /** Runs a race up to its fence. */
-  race(steps: RaceSteps): Read<RaceResult> {
+  /** Runs one up to its fence. */
+  run(steps: RaceSteps): Read<RaceResult> {
     const script = this.#script;
     const sleepers = this.#positionsOf('halted');
     if (steps.changes.some((step) => step.kind === 'vmm' && step.does === 'interrupt')) {
@@ -148,11 +149,6 @@ export class Races {
   #meetingsOf(senders: ReadonlyMap<number, RaceSteps['calls']>): number {
     if (!this.#schedule.meets || senders.size !== 2) return 0;
     return Math.min(...[...senders.values()].map((calls) => calls.length));
-  }
-
-  /** Behind the fence. */
-  takeRest(): Read<Arrivals> {
-    return this.#fence.takeRest();
   }
 
   #positionsOf(idle: 'halted' | 'spinning'): number[] {
